@@ -1,0 +1,75 @@
+# Every target builds .venv by itself; `make help` lists the targets.
+#
+#   make test PYTEST_ARGS="-n 2 -k reference"    arguments for pytest
+#   make demo PYTHON=python3.12                  the Python that .venv is made from
+
+PYTHON ?= python3
+PYTEST_ARGS ?=
+BENCH_ARGS ?=
+DEMO_ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint format bench wheel clean distclean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: $(VENV)/.stamp-run ## train, export, reload and use a network on real MNIST
+	$(BIN)/python scripts/demo.py $(DEMO_ARGS)
+
+test: $(VENV)/.stamp-dev ## run the whole test suite
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.stamp-dev ## check style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.stamp-dev ## mend what ruff can mend by itself
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.stamp-bench ## measure the trainer beside Keras fit and PyTorch
+	$(BIN)/python scripts/benchmark.py $(BENCH_ARGS)
+
+# setuptools packs whatever an earlier build left in build/lib, so that goes first.
+wheel: $(VENV)/.stamp-dev ## build dist/modelzoo-*.whl
+	rm -rf build/lib build/bdist.* dist/modelzoo-*.whl
+	$(BIN)/python -m build --wheel
+
+clean: ## remove what the other targets made, except .venv
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+	find modelzoo saved_models scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean ## remove .venv too
+	rm -rf $(VENV)
+
+# Stamps say which extras are installed; a change of setup.cfg or pyproject.toml installs again.
+$(VENV)/.stamp-run: setup.cfg pyproject.toml | $(BIN)/pip
+	@echo "Installing modelzoo into $(VENV) (a few minutes the first time) ..."
+	$(PIP_INSTALL) -e .
+	@touch $@
+
+$(VENV)/.stamp-dev: setup.cfg pyproject.toml | $(BIN)/pip
+	@echo "Installing modelzoo[dev] into $(VENV) (a few minutes the first time) ..."
+	$(PIP_INSTALL) -e '.[dev]'
+	@touch $(VENV)/.stamp-run $@
+
+$(VENV)/.stamp-bench: setup.cfg pyproject.toml | $(BIN)/pip
+	@echo "Installing modelzoo[dev,bench] into $(VENV) (a few minutes the first time) ..."
+	$(PIP_INSTALL) -e '.[dev,bench]'
+	@touch $(VENV)/.stamp-run $(VENV)/.stamp-dev $@
+
+$(BIN)/pip:
+	@command -v $(PYTHON) >/dev/null || \
+	  { echo "No $(PYTHON) found. Install Python 3.10 or newer, or name one: make PYTHON=/path/to/python3." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "$$($(PYTHON) -V) is too old: modelzoo needs 3.10 or newer. Name another: make PYTHON=python3.12." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || $(PYTHON) -m virtualenv $(VENV) || \
+	  { rm -rf $(VENV); echo "Cannot create $(VENV): on Debian and Ubuntu 'apt install python3-venv' mends that." >&2; exit 1; }

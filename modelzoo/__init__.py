@@ -1,0 +1,20 @@
+"""modelzoo: the classical neural networks on Keras 3 and TensorFlow, trained, exported and ready to fine-tune.
+
+Names load on first use, so that ``import modelzoo`` imports neither TensorFlow nor Keras.
+"""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach(
+    __name__,
+    submodules=["datasets", "models", "reference", "saving", "training", "viz"],
+    submod_attrs={
+        "errors": ["ModelZooError"],
+        "evaluation": ["evaluate", "predict"],
+        "finetuning": ["finetune"],
+        "registry": ["create_model", "get_spec", "list_models", "register_model"],
+        "saving": ["check", "list_pretrained", "load", "save", "weights_digest"],
+        "spec": ["ModelSpec", "Recipe"],
+        "training": ["train"],
+    },
+)

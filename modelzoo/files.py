@@ -1,0 +1,137 @@
+"""Writing files and directories so that they are complete or absent, and hashing them."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from modelzoo.errors import TargetError, TargetExistsError
+
+
+def sha256_of(path: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 of a file as 64 hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _sha256(file)
+
+
+def _sha256(file) -> str:  # Python 3.10 has no hashlib.file_digest
+    digest = hashlib.sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def check_target(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
+    """Return ``path`` as a Path, or raise if it exists and ``overwrite`` is false.
+
+    Called before long work starts, so that an existing target costs nobody a training run.
+
+    Raises
+    ------
+    TargetExistsError
+        The target exists and ``overwrite`` is false.
+    """
+    path = Path(path)
+    if path.exists() and not overwrite:
+        raise TargetExistsError(f"{path} exists. Choose another path, or ask to overwrite it.")
+    return path
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (TargetError, TargetExistsError):
+        raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise TargetError(f"Cannot write {path}: {reason}. Check that the place is writable and not full.") from error
+
+
+@contextlib.contextmanager
+def atomic_file(path: str | os.PathLike[str], *, overwrite: bool = True) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; move it into place when the block succeeds.
+
+    The file is flushed to disk before the move, so a crash leaves the old file or the new one.
+
+    Raises
+    ------
+    TargetExistsError
+        The target exists and ``overwrite`` is false.
+    TargetError
+        The target cannot be written.
+    """
+    path = check_target(path, overwrite=overwrite)
+    with _explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            _sync(temporary)
+            _give_usual_mode(temporary, 0o666)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_directory(path: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[Path]:
+    """Yield a temporary directory beside ``path``; move it into place when the block succeeds.
+
+    An existing directory is moved aside, replaced, and only then deleted; if the replacement fails it is
+    moved back.
+
+    Raises
+    ------
+    TargetExistsError
+        The target exists and ``overwrite`` is false.
+    TargetError
+        The target cannot be written.
+    """
+    path = check_target(path, overwrite=overwrite)
+    with _explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+        try:
+            yield temporary
+            for file in temporary.rglob("*"):
+                if file.is_file():
+                    _sync(file)
+            _give_usual_mode(temporary, 0o777)
+            _swap(temporary, path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _swap(new: Path, path: Path) -> None:
+    if not path.exists():
+        os.rename(new, path)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent)) / path.name
+    os.rename(path, old)
+    try:
+        os.rename(new, path)
+    except OSError:
+        os.rename(old, path)
+        raise
+    finally:
+        shutil.rmtree(old.parent, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+
+
+def _give_usual_mode(path: Path, mode: int) -> None:
+    """Undo mkstemp's private mode: the file gets what ``open`` would have given it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    path.chmod(mode & ~mask)

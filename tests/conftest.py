@@ -1,0 +1,29 @@
+"""What every test shares: a quiet TensorFlow, figures without a screen, a seeded generator."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+# Before anything imports TensorFlow or Matplotlib, in this process or in one that a test starts.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ["MPLBACKEND"] = "Agg"
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Return a generator that gives the same numbers in every run, whatever the order of the tests."""
+    return np.random.default_rng(20260101)
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    """Close the figures that a test leaves open."""
+    yield
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close("all")
