@@ -1,0 +1,398 @@
+"""The oracle has oracles of its own: finite differences, TensorFlow, scikit-learn and SciPy."""
+
+from __future__ import annotations
+
+import doctest
+import itertools
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import scipy.optimize
+import scipy.special
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import log_loss
+
+from modelzoo import reference
+from modelzoo.errors import InputError
+
+ELEMENTWISE = ["identity", "tanh", "logistic", "relu"]
+LAYERS = {
+    "2-4-2": ([2, 4, 2], ["logistic", "softmax"]),
+    "2-10-4": ([2, 10, 4], ["tanh", "identity"]),
+    "7-5-3-2-3": ([7, 5, 3, 2, 3], ["tanh", "relu", "identity", "logistic"]),
+    "3-4-3-2, softmax inside": ([3, 4, 3, 2], ["softmax", "tanh", "softmax"]),
+}
+
+
+def draw_weights(rng, widths, *, bias=True):
+    weights = []
+    for inputs, units in itertools.pairwise(widths):
+        weights.append(rng.normal(0.0, 0.7, (inputs, units)))
+        if bias:
+            weights.append(rng.normal(0.0, 0.7, units))
+    return weights
+
+
+def xor_net():
+    """Return the error-surface lesson's net: w1..w6, b1..b3 as printed there."""
+    w1, w2, w3, w4, w5, w6 = 0.1, 0.2, -0.2, 0.2, -0.3, -0.25
+    b1, b2, b3 = 0.1, -0.1, 0.2
+    weights = [[[w3, w5], [w4, w6]], [b2, b3], [[w1], [w2]], [b1]]
+    x = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    return x, np.array([[0.0], [1.0], [1.0], [0.0]]), [np.array(w) for w in weights]
+
+
+def test_doctest():
+    assert doctest.testmod(reference).failed == 0
+
+
+def test_imports_only_numpy():
+    code = "import sys, modelzoo.reference; print([m for m in ('tensorflow', 'keras', 'scipy') if m in sys.modules])"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
+
+
+# --- activations
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_derivative_is_the_slope(name, rng):
+    activation = reference.ACTIVATIONS[name]
+    z = rng.normal(0.0, 3.0, (5, 4))
+    slope = reference.finite_differences(lambda v: activation.function(v).sum(), z)
+    np.testing.assert_allclose(activation.derivative(z), slope, atol=1e-8)
+
+
+def test_softmax_derivative_is_the_jacobian(rng):
+    z = rng.normal(0.0, 3.0, 5)
+    jacobian = [reference.finite_differences(lambda v, j=j: reference.softmax(v)[j], z) for j in range(5)]
+    np.testing.assert_allclose(reference.softmax_derivative(z), jacobian, atol=1e-9)
+
+
+def test_logistic_equals_scipy_and_never_overflows():
+    z = np.array([-1e308, -1000.0, -745.0, -30.0, -1e-9, 0.0, 1e-9, 30.0, 745.0, 1000.0, 1e308])
+    with np.errstate(all="raise", under="ignore"):
+        y, slope = reference.logistic(z), reference.logistic_derivative(z)
+    np.testing.assert_allclose(y, scipy.special.expit(z), rtol=1e-15, atol=1e-323)  # SciPy's is 0 at -745
+    np.testing.assert_allclose(slope, slope[::-1], rtol=1e-15, atol=1e-323)  # even, also where the function rounds to 1
+    assert slope.max() == 0.25
+
+
+def test_softmax_equals_scipy_and_never_overflows():
+    z = np.array([[1000.0, 0.0, -1000.0], [-1000.0, -1000.0, -1000.0], [1.0, 2.0, 3.0]])
+    with np.errstate(all="raise", under="ignore"):
+        y = reference.softmax(z)
+    np.testing.assert_allclose(y, scipy.special.softmax(z, axis=1), rtol=1e-14)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_logistic_is_symmetric(z):
+    assert reference.logistic(z) + reference.logistic(-z) == pytest.approx(1.0, abs=1e-15)
+
+
+def test_kinks_follow_tensorflow():
+    assert reference.relu_derivative([-1.0, 0.0, 1.0]).tolist() == [0.0, 0.0, 1.0]
+    assert reference.heaviside([-1.0, 0.0, 1.0]).tolist() == [0.0, 0.0, 1.0]
+
+
+def test_keras_names_mean_the_same():
+    assert reference.ACTIVATIONS["sigmoid"] is reference.ACTIVATIONS["logistic"]
+    assert reference.ACTIVATIONS["linear"] is reference.ACTIVATIONS["identity"]
+
+
+def test_identity_returns_a_copy():
+    z = np.array([1.0, 2.0])
+    reference.identity(z)[0] = 7.0
+    assert z[0] == 1.0
+
+
+# --- forward and backward pass
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(("widths", "activations"), LAYERS.values(), ids=LAYERS)
+def test_backward_is_the_slope(widths, activations, bias, rng):
+    weights = draw_weights(rng, widths, bias=bias)
+    x, t = rng.normal(size=(6, widths[0])), rng.normal(size=(6, widths[-1]))
+
+    def error(w):
+        return reference.sum_of_squares(reference.forward(x, w, activations).output, t)
+
+    passed = reference.forward(x, weights, activations)
+    gradients = reference.backward(passed, weights, activations, reference.sum_of_squares_gradient(passed.output, t))
+    for ours, slope in zip(gradients, reference.finite_differences(error, weights), strict=True):
+        np.testing.assert_allclose(ours, slope, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    "loss", ["sum_of_squares", "mean_squared_error", "softmax_cross_entropy", "sigmoid_cross_entropy"]
+)
+@pytest.mark.parametrize("hidden", ELEMENTWISE)
+def test_everything_equals_tensorflow(loss, hidden, rng):
+    tf = pytest.importorskip("tensorflow")
+    of_name = {"identity": tf.identity, "tanh": tf.tanh, "logistic": tf.sigmoid, "relu": tf.nn.relu}
+    weights = draw_weights(rng, [5, 8, 6, 3])
+    x = rng.normal(size=(20, 5))
+    t = np.eye(3)[rng.integers(0, 3, 20)]
+    of_loss = {
+        "sum_of_squares": lambda z: tf.nn.l2_loss(z - t),
+        "mean_squared_error": lambda z: tf.reduce_mean(tf.math.squared_difference(z, t)),
+        "softmax_cross_entropy": lambda z: tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(t, z)),
+        "sigmoid_cross_entropy": lambda z: tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(t, z)),
+    }
+    variables = [tf.Variable(w) for w in weights]
+    with tf.GradientTape() as tape:
+        y = tf.constant(x)
+        for i in range(0, 6, 2):
+            z = y @ variables[i] + variables[i + 1]
+            y = of_name[hidden](z)
+        theirs = of_loss[loss](z)
+    activations = [hidden, hidden, "identity"]
+    passed = reference.forward(x, weights, activations)
+    np.testing.assert_allclose(passed.output, z.numpy(), rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(getattr(reference, loss)(passed.output, t), theirs.numpy(), rtol=1e-12)
+    gradient = getattr(reference, f"{loss}_gradient")(passed.output, t)
+    ours = reference.backward(passed, weights, activations, gradient, from_logits="entropy" in loss)
+    for a, b in zip(ours, tape.gradient(theirs, variables), strict=True):
+        np.testing.assert_allclose(a, b.numpy(), rtol=1e-10, atol=1e-13)
+
+
+def test_gradient_from_logits_equals_the_long_way(rng):
+    """From logits, or through softmax and 1/y: the same gradient by two roads."""
+    activations = ["tanh", "softmax"]
+    weights = draw_weights(rng, [2, 4, 3])
+    x, labels = rng.normal(size=(9, 2)), rng.integers(0, 3, 9)
+    passed = reference.forward(x, weights, activations)
+    short = reference.softmax_cross_entropy_gradient(passed.pre[-1], labels)
+    long = -np.eye(3)[labels] / passed.output / len(x)
+    a = reference.backward(passed, weights, activations, short, from_logits=True)
+    b = reference.backward(passed, weights, activations, long)
+    for one, other in zip(a, b, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-14)
+
+
+def test_xor_lesson_by_hand():
+    """The lesson's net at the point (0, 1), unit by unit as one would write it down."""
+    x, t, weights = xor_net()
+    passed = reference.forward(x, weights, ["logistic", "logistic"])
+    s = scipy.special.expit
+    expected = s(0.1 * s(-0.2 * 0 + 0.2 * 1 - 0.1) + 0.2 * s(-0.3 * 0 - 0.25 * 1 + 0.2) + 0.1)
+    assert passed.output[1, 0] == pytest.approx(expected, rel=1e-15)
+    assert reference.sum_of_squares(passed.output, t) == pytest.approx(0.5 * sum((passed.output - t)[:, 0] ** 2))
+    assert [z.shape for z in passed.pre] == [(4, 2), (4, 1)]
+    assert [y.shape for y in passed.post] == [(4, 2), (4, 2), (4, 1)]
+
+
+def test_absorbed_bias_equals_explicit_bias(rng):
+    x, w, b = rng.normal(size=(8, 2)), rng.normal(size=(2, 1)), rng.normal(size=1)
+    ones = np.column_stack([x, np.ones(8)])
+    explicit = reference.forward(x, [w, b], ["logistic"])
+    absorbed = reference.forward(ones, [np.vstack([w, b])], ["logistic"])
+    np.testing.assert_allclose(explicit.output, absorbed.output, rtol=1e-14)
+    gradient = rng.normal(size=(8, 1))
+    dw, db = reference.backward(explicit, [w, b], ["logistic"], gradient)
+    (both,) = reference.backward(absorbed, [np.vstack([w, b])], ["logistic"], gradient)
+    np.testing.assert_allclose(np.vstack([dw, db]), both, rtol=1e-12)
+
+
+def test_backward_leaves_its_input_alone(rng):
+    weights = draw_weights(rng, [2, 3, 2])
+    kept = [w.copy() for w in weights]
+    passed = reference.forward(rng.normal(size=(4, 2)), weights, ["relu", "identity"])
+    posts = [y.copy() for y in passed.post]
+    reference.backward(passed, weights, ["relu", "identity"], passed.output)
+    for before, after in zip(kept + posts, weights + passed.post, strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
+def test_gradient_descent_on_weights_learns_xor(rng):
+    x, t, _ = xor_net()
+    weights = [w * 2 for w in draw_weights(rng, [2, 4, 1])]
+    for _ in range(3000):
+        passed = reference.forward(x, weights, ["tanh", "logistic"])
+        gradient = reference.sigmoid_cross_entropy_gradient(passed.pre[-1], t)
+        steps = reference.backward(passed, weights, ["tanh", "logistic"], gradient, from_logits=True)
+        weights = [w - 0.5 * g for w, g in zip(weights, steps, strict=True)]
+    np.testing.assert_array_equal(reference.forward(x, weights, ["tanh", "logistic"]).output > 0.5, t == 1)
+
+
+# --- losses
+
+
+def test_cross_entropies_equal_scikit_learn(rng):
+    z, labels = rng.normal(0.0, 3.0, (50, 4)), rng.integers(0, 4, 50)
+    expected = log_loss(labels, scipy.special.softmax(z, axis=1), labels=range(4))
+    assert reference.softmax_cross_entropy(z, labels) == pytest.approx(expected, rel=1e-12)
+    assert reference.softmax_cross_entropy(z, np.eye(4)[labels]) == pytest.approx(expected, rel=1e-12)
+    binary = (labels > 1).astype(int)
+    expected = log_loss(binary, scipy.special.expit(z[:, 0]))
+    assert reference.sigmoid_cross_entropy(z[:, 0], binary) == pytest.approx(expected, rel=1e-12)
+
+
+def test_losses_by_hand():
+    assert reference.sum_of_squares([[1.0, 2.0], [3.0, 4.0]], [[0.0, 0.0], [0.0, 0.0]]) == 15.0
+    assert reference.mean_squared_error([[1.0, 2.0], [3.0, 4.0]], [[0.0, 0.0], [0.0, 0.0]]) == 7.5
+    assert reference.softmax_cross_entropy([[0.0, 0.0]], [1]) == pytest.approx(np.log(2.0))
+    assert reference.sigmoid_cross_entropy([0.0], [1]) == pytest.approx(np.log(2.0))
+
+
+def test_cross_entropies_are_finite_far_out():
+    with np.errstate(all="raise", under="ignore"):
+        assert reference.softmax_cross_entropy([[1000.0, -1000.0]], [1]) == 2000.0
+        assert reference.softmax_cross_entropy([[1000.0, -1000.0]], [0]) == 0.0
+        assert reference.sigmoid_cross_entropy([1000.0, -1000.0], [0, 1]) == 1000.0
+        assert reference.sigmoid_cross_entropy([1000.0, -1000.0], [1, 0]) == 0.0
+
+
+@pytest.mark.parametrize(
+    "name", ["sum_of_squares", "mean_squared_error", "softmax_cross_entropy", "sigmoid_cross_entropy"]
+)
+def test_loss_gradient_is_the_slope(name, rng):
+    y, t = rng.normal(size=(7, 3)), scipy.special.softmax(rng.normal(size=(7, 3)), axis=1)
+    slope = reference.finite_differences(lambda v: getattr(reference, name)(v, t), y)
+    np.testing.assert_allclose(getattr(reference, f"{name}_gradient")(y, t), slope, rtol=1e-6, atol=1e-9)
+
+
+# --- descent
+
+
+@settings(max_examples=50)
+@given(st.floats(-20.0, 20.0))
+def test_lesson_derivative_is_the_slope(x):
+    slope = reference.finite_differences(reference.lesson_function, x)
+    scale = 1.0 + abs(reference.lesson_function(x))
+    assert reference.lesson_derivative(x) == pytest.approx(slope, rel=1e-5, abs=1e-7 * scale)
+
+
+def test_descent_finds_the_minima_that_scipy_finds():
+    assert abs(reference.gradient_descent(reference.lesson_derivative, 1.0, 0.05, 500)) < 1e-12
+    other = scipy.optimize.minimize_scalar(reference.lesson_function, bounds=(6.0, 9.0), method="bounded").x
+    found = reference.gradient_descent(reference.lesson_derivative, 6.0, 0.01, 2000)
+    assert found == pytest.approx(other, abs=1e-5)
+    assert reference.lesson_derivative(found) == pytest.approx(0.0, abs=1e-9)
+    assert reference.lesson_function(found) > 1.0  # a local minimum: the global one is 0
+
+
+def test_trace_ends_where_the_descent_ends():
+    trace = reference.gradient_descent(reference.lesson_derivative, 1.0, 0.1, 20, trace=True)
+    assert trace.shape == (21,)
+    assert trace[0] == 1.0
+    assert trace[-1] == reference.gradient_descent(reference.lesson_derivative, 1.0, 0.1, 20)
+    assert trace[1] == 1.0 - 0.1 * reference.lesson_derivative(1.0)
+    assert reference.gradient_descent(reference.lesson_derivative, 1.5, 0.1, 0) == 1.5
+
+
+def test_descent_of_a_vector_reaches_the_solution_of_its_linear_system(rng):
+    a = rng.normal(size=(4, 4))
+    a, b = a @ a.T + np.eye(4), rng.normal(size=4)
+    trace = reference.gradient_descent(lambda x: a @ x - b, np.zeros(4), 1.0 / np.linalg.norm(a, 2), 2000, trace=True)
+    assert trace.shape == (2001, 4)
+    np.testing.assert_allclose(trace[-1], np.linalg.solve(a, b), rtol=1e-8)
+
+
+def test_descent_does_not_move_its_start():
+    start = np.array([1.0, 2.0])
+    reference.gradient_descent(lambda x: x, start, 0.5, 3)
+    assert start.tolist() == [1.0, 2.0]
+
+
+def test_divergence_is_reported():
+    with pytest.raises(InputError, match=r"diverged at step \d+.*below 3"):
+        reference.gradient_descent(lambda x: x**3, 10.0, 3, 100)
+
+
+def test_finite_differences_of_a_list_and_of_a_number():
+    gradients = reference.finite_differences(lambda w: float(w[0].sum() ** 2 + 3.0 * w[1]), [np.ones((2, 2)), 5.0])
+    np.testing.assert_allclose(gradients[0], np.full((2, 2), 8.0), rtol=1e-8)
+    np.testing.assert_allclose(gradients[1], 3.0, rtol=1e-8)
+    assert reference.finite_differences(lambda x: float(x**2), 3) == pytest.approx(6.0)
+
+
+# --- perceptron
+
+
+def test_perceptron_rule_separates(rng):
+    x = rng.uniform(-1.0, 1.0, (200, 2))
+    margin = x[:, 1] - (0.5 * x[:, 0] - 0.2)
+    x, y = x[np.abs(margin) > 0.02], (margin > 0)[np.abs(margin) > 0.02].astype(int)
+    found = reference.perceptron_rule(x, y)
+    np.testing.assert_array_equal(reference.heaviside(x @ found.weights + found.bias), y)
+    assert found.updates > 0
+    again = reference.perceptron_rule(x, y, weights=found.weights, bias=found.bias)
+    assert (again.epochs, again.updates) == (1, 0)
+
+
+def test_perceptron_rule_by_hand():
+    """AND on two points: one update by (1, 1), one by minus (0, 1), as Rosenblatt's rule has it."""
+    found = reference.perceptron_rule([[0.0, 1.0], [1.0, 1.0]], [0, 1], learning_rate=0.5)
+    # epoch 1: point 2 is missed -> w (.5, .5), b .5; epoch 2: point 1 -> w (.5, 0), b 0; epoch 3: none
+    assert found.weights.tolist() == [0.5, 0.0]
+    assert (found.bias, found.epochs, found.updates) == (0.0, 3, 2)
+
+
+def test_perceptron_rule_gives_up_on_xor():
+    x, t, _ = xor_net()
+    with pytest.raises(InputError, match=r"still made \d mistakes on 4 points in epoch 50"):
+        reference.perceptron_rule(x, t[:, 0], max_epochs=50)
+
+
+# --- bad input
+
+W, B, X = np.ones((2, 3)), np.ones(3), np.ones((4, 2))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: reference.forward(X, [W, B], ["sigmiod"]), "Unknown activation 'sigmiod'. Did you mean 'sigmoid'"),
+        (lambda: reference.forward(X, [W, B], "tanh"), r"Give a list with one name a layer: \['tanh'\]"),
+        (lambda: reference.forward(X, [W, B], ["tanh", "tanh"]), "1 layers of weights and 2 activations"),
+        (lambda: reference.forward(X, [], []), "0 layers"),
+        (lambda: reference.forward(X, [B], ["tanh"]), r"weights\[0\] has shape \(3,\)"),
+        (lambda: reference.forward(X, [W, B, B], ["tanh"]), r"weights\[2\] has shape \(3,\)"),
+        (lambda: reference.forward(X, [W, np.ones(2)], ["tanh"]), r"The bias of a layer of 3 units has shape \(3,\)"),
+        (lambda: reference.forward(X, [W, B, W, B], ["tanh"] * 2), r"It must have shape \(3, units\)"),
+        (lambda: reference.forward(np.ones((4, 3)), [W, B], ["tanh"]), r"The first layer takes \(n, 2\)"),
+        (lambda: reference.forward(np.ones(2), [W, B], ["tanh"]), "x has shape .* 2 dimensions"),
+        (lambda: reference.forward(X * np.nan, [W, B], ["tanh"]), "x contains NaN"),
+        (lambda: reference.forward(X, [W * np.inf, B], ["tanh"]), r"weights\[0\] contains NaN or infinite"),
+        (lambda: reference.forward([["a", "b"]], [W, B], ["tanh"]), "x has dtype"),
+        (lambda: reference.forward([[1.0, 2.0], [1.0]], [W, B], ["tanh"]), "x is not a rectangular array"),
+        (lambda: reference.forward(X * 1j, [W, B], ["tanh"]), "x has dtype complex128"),
+        (
+            lambda: reference.backward(reference.forward(X, [W, B], ["tanh"]), [W, B], ["tanh"], np.ones((4, 2))),
+            r"gradient has shape \(4, 2\). The output has shape \(4, 3\)",
+        ),
+        (
+            lambda: reference.backward(reference.forward(X, [W, B], ["tanh"]), [np.ones((2, 2))], ["tanh"], X),
+            "belongs to other weights",
+        ),
+        (lambda: reference.sum_of_squares([1.0, 2.0], [[1.0], [2.0]]), "They must be equal"),
+        (lambda: reference.mean_squared_error([], []), "empty"),
+        (lambda: reference.softmax_cross_entropy(X, [0, 1, 2, 0]), "whole numbers 0 to 1"),
+        (lambda: reference.softmax_cross_entropy(X, [0, 1, 0.5, 0]), "whole numbers 0 to 1"),
+        (lambda: reference.softmax_cross_entropy(X, [0, 1]), r"Give \(4,\) integer labels"),
+        (lambda: reference.softmax_cross_entropy(X, X), "not a distribution"),
+        (lambda: reference.softmax_cross_entropy(np.ones((0, 2)), []), "at least one sample"),
+        (lambda: reference.sigmoid_cross_entropy(np.ones((4, 1)), np.ones(4)), "They must be equal"),
+        (lambda: reference.sigmoid_cross_entropy([1.0], [2.0]), "between 0 and 1"),
+        (lambda: reference.gradient_descent(reference.lesson_derivative, 1.0, 0.0, 5), "learning_rate is 0.0"),
+        (lambda: reference.gradient_descent(reference.lesson_derivative, 1.0, 0.1, -1), "steps is -1"),
+        (lambda: reference.gradient_descent(reference.lesson_derivative, 1.0, 0.1, 2.5), "steps is 2.5"),
+        (lambda: reference.gradient_descent(reference.lesson_derivative, np.nan, 0.1, 2), "x0 contains NaN"),
+        (lambda: reference.gradient_descent(lambda x: [1.0, 2.0], 1.0, 0.1, 2), r"gradient returned shape \(2,\)"),
+        (lambda: reference.finite_differences(lambda x: x, [1.0, 2.0]), "one finite number"),
+        (lambda: reference.finite_differences(lambda x: 0.0, 1.0, step=-1), "step is -1"),
+        (lambda: reference.perceptron_rule(X, [0, 1, 2, 1]), "They must be 0 and 1"),
+        (lambda: reference.perceptron_rule(X, [0, 1]), r"x has shape \(4, 2\), y \(2,\)"),
+        (lambda: reference.perceptron_rule(X, [0, 1, 0, 1], weights=[1.0]), r"it is \(2,\)"),
+        (lambda: reference.perceptron_rule(X, [0, 1, 0, 1], max_epochs=0), "max_epochs is 0"),
+    ],
+)
+def test_bad_input_is_named(call, message):
+    with pytest.raises(InputError, match=message):
+        call()
