@@ -1,0 +1,51 @@
+"""Data sets: ``load(name)`` or ``load(path)`` returns a :class:`Dataset`.
+
+Importing this package imports neither TensorFlow nor scikit-learn, Pillow or Pooch; loaders import what they need.
+"""
+
+from modelzoo.datasets.base import Dataset
+from modelzoo.datasets.batches import Batches
+from modelzoo.datasets.checks import check_arrays, check_labels, check_samples
+from modelzoo.datasets.digit import load_digit_image
+from modelzoo.datasets.files import find_idx_files, load_idx_folder, load_npz, read_idx, read_npz
+from modelzoo.datasets.images import load_folder, read_image
+from modelzoo.datasets.labels import one_hot, stratified_split
+from modelzoo.datasets.mnist import MNIST_CHECKSUM
+from modelzoo.datasets.registry import (
+    dataset_options,
+    describe_dataset,
+    list_datasets,
+    load,
+    register_dataset,
+    register_file_loader,
+)
+from modelzoo.datasets.synthetic import bayes_accuracy, bayes_predict
+from modelzoo.datasets.tables import load_csv
+
+__all__ = [
+    "MNIST_CHECKSUM",
+    "Batches",
+    "Dataset",
+    "bayes_accuracy",
+    "bayes_predict",
+    "check_arrays",
+    "check_labels",
+    "check_samples",
+    "dataset_options",
+    "describe_dataset",
+    "find_idx_files",
+    "list_datasets",
+    "load",
+    "load_csv",
+    "load_digit_image",
+    "load_folder",
+    "load_idx_folder",
+    "load_npz",
+    "one_hot",
+    "read_idx",
+    "read_image",
+    "read_npz",
+    "register_dataset",
+    "register_file_loader",
+    "stratified_split",
+]

@@ -1,0 +1,194 @@
+"""Checks on arrays and options, shared by every loader and by the trainer."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from modelzoo.errors import DataError, InputError
+
+
+def check_int(value: Any, name: str, *, minimum: int, maximum: int | None = None) -> int:
+    """Return ``value`` as an int within limits.
+
+    Parameters
+    ----------
+    value
+        What the caller gave.
+    name
+        The option's name, for the error.
+    minimum, maximum
+        The limits, both allowed; ``maximum=None`` sets none.
+
+    Returns
+    -------
+    int
+        The value.
+
+    Raises
+    ------
+    InputError
+        It is no integer (a bool is none either) or lies outside the limits.
+    """
+    limits = f"an integer >= {minimum}" if maximum is None else f"an integer from {minimum} to {maximum}"
+    try:
+        if isinstance(value, (bool, np.bool_)):
+            raise TypeError
+        number = operator.index(value)
+    except TypeError:
+        raise InputError(f"{name}={value!r} is not usable. Give {limits}.") from None
+    if number < minimum or (maximum is not None and number > maximum):
+        raise InputError(f"{name}={value!r} is out of range. Give {limits}.")
+    return number
+
+
+def check_fraction(value: Any, name: str) -> float:
+    """Return ``value`` as a float strictly between 0 and 1, or raise InputError."""
+    if isinstance(value, (int, float, np.integer, np.floating)) and 0 < value < 1:
+        return float(value)
+    raise InputError(f"{name}={value!r} is not usable. Give a fraction between 0 and 1, such as 0.2.")
+
+
+def check_seed(seed: Any) -> int:
+    """Return ``seed`` as a non-negative int, or raise InputError."""
+    return check_int(seed, "seed", minimum=0)
+
+
+def check_classes(classes: Iterable[int], num_classes: int, *, where: str = "classes") -> tuple[int, ...]:
+    """Return class labels as a sorted tuple of distinct ints below ``num_classes``.
+
+    Raises
+    ------
+    InputError
+        It is no sequence of integers, is empty, repeats a label or names one that does not exist.
+    """
+    if isinstance(classes, (str, bytes)) or not isinstance(classes, Iterable):
+        raise InputError(f"{where}={classes!r} is not usable. Give a sequence of labels, such as (1, 5, 6).")
+    labels = tuple(check_int(label, f"{where} label", minimum=0, maximum=num_classes - 1) for label in classes)
+    if not labels:
+        raise InputError(f"{where}=() is empty. Give at least one label from 0 to {num_classes - 1}.")
+    if len(set(labels)) != len(labels):
+        raise InputError(f"{where}={labels} repeats a label. Name each label once.")
+    return tuple(sorted(labels))
+
+
+def check_arrays(
+    x: Any, y: Any, *, num_classes: int | None = None, where: str = "data", allow_single_class: bool = False
+) -> None:
+    """Refuse samples and labels on which nothing can be trained or measured.
+
+    Parameters
+    ----------
+    x
+        Samples, shape ``(n, ...)``, a real numeric dtype, all values finite.
+    y
+        Labels: integers of shape ``(n,)`` in ``0..num_classes-1``, or one-hot rows of shape ``(n, num_classes)``.
+    num_classes
+        How many classes the labels may name; None takes any label >= 0 (or the width of one-hot rows).
+    where
+        What the arrays are, for the error, e.g. ``"training data"``.
+    allow_single_class
+        Accept data of one class only. Right for an autoencoder or for a test set, wrong for training a classifier.
+
+    Raises
+    ------
+    DataError
+        With one line that names the value, what was allowed and the next step.
+    """
+    check_samples(x, where=where)
+    labels = check_labels(y, num_classes=num_classes, where=where)
+    if len(x) != len(labels):
+        raise DataError(f"{where}: {len(x)} samples but {len(labels)} labels. Give one label for each sample.")
+    if not allow_single_class and labels.min() == labels.max():
+        raise DataError(
+            f"{where}: every label is {labels[0]}. A classifier needs at least two classes; add samples of another."
+        )
+
+
+def check_samples(x: Any, *, where: str = "data") -> None:
+    """Refuse samples that are empty, not numeric, or not finite.
+
+    Parameters
+    ----------
+    x
+        An array of shape ``(n, ...)``.
+    where
+        What the array is, for the error.
+
+    Raises
+    ------
+    DataError
+        With one line that names the value, what was allowed and the next step.
+    """
+    dtype, shape = getattr(x, "dtype", None), getattr(x, "shape", None)
+    if dtype is None or shape is None:
+        raise DataError(f"{where}: x is a {type(x).__name__}, not an array. Convert it with numpy.asarray.")
+    x = np.asarray(x)
+    if x.dtype.kind not in "biuf":
+        raise DataError(f"{where}: x has dtype {x.dtype}. Give real numbers, such as uint8 or float32.")
+    if x.ndim < 2:
+        raise DataError(f"{where}: x has shape {x.shape}. Give (n, ...): one row or one image for each sample.")
+    if x.size == 0:
+        raise DataError(f"{where}: x is empty, shape {x.shape}. Give at least one sample.")
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        index = tuple(int(i) for i in np.argwhere(~np.isfinite(x))[0])
+        raise DataError(f"{where}: x[{', '.join(map(str, index))}] is {x[index]}. Remove or replace NaN and infinity.")
+
+
+def check_labels(y: Any, *, num_classes: int | None = None, where: str = "data") -> np.ndarray:
+    """Refuse labels that are no class numbers; return them as integers of shape ``(n,)``.
+
+    Parameters
+    ----------
+    y
+        Integers of shape ``(n,)``, or one-hot rows of shape ``(n, num_classes)``.
+    num_classes
+        How many classes the labels may name; None takes any label >= 0.
+    where
+        What the array is, for the error.
+
+    Returns
+    -------
+    numpy.ndarray
+        Integer labels, shape ``(n,)``; one-hot rows become the index of their one.
+
+    Raises
+    ------
+    DataError
+        With one line that names the value, what was allowed and the next step.
+    """
+    if getattr(y, "dtype", None) is None:
+        raise DataError(f"{where}: y is a {type(y).__name__}, not an array. Convert it with numpy.asarray.")
+    y = np.asarray(y)
+    if y.size == 0:
+        raise DataError(f"{where}: y is empty, shape {y.shape}. Give at least one label.")
+    if y.dtype.kind not in "biuf":
+        raise DataError(f"{where}: y has dtype {y.dtype}. Give integer labels 0, 1, 2, ...")
+    if y.ndim == 2:
+        return _from_one_hot(y, num_classes, where)
+    if y.ndim != 1:
+        raise DataError(f"{where}: y has shape {y.shape}. Give (n,) integer labels, or (n, classes) one-hot rows.")
+    if y.dtype.kind not in "iu":
+        raise DataError(f"{where}: y has dtype {y.dtype}. Labels are integers 0, 1, 2, ...; use y.astype(int).")
+    bad = y < 0 if num_classes is None else (y < 0) | (y >= num_classes)
+    if bad.any():
+        index = int(np.argmax(bad))
+        allowed = "0 or more" if num_classes is None else f"0 to {num_classes - 1}"
+        raise DataError(f"{where}: label {y[index]} at index {index} is out of range. Labels here are {allowed}.")
+    return y
+
+
+def _from_one_hot(y: np.ndarray, num_classes: int | None, where: str) -> np.ndarray:
+    if num_classes is not None and y.shape[1] != num_classes:
+        raise DataError(f"{where}: one-hot labels are {y.shape[1]} wide, but there are {num_classes} classes.")
+    good = ((y == 0) | (y == 1)).all(axis=1) & (y.sum(axis=1) == 1)
+    if not good.all():
+        index = int(np.argmin(good))
+        raise DataError(
+            f"{where}: row {index} of y is {y[index].tolist()!r:.60}, not one-hot. "
+            "Give a single 1 among 0s, or integers of shape (n,)."
+        )
+    return y.argmax(axis=1)

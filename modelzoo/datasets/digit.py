@@ -1,0 +1,187 @@
+"""Turning a person's photo or drawing of a digit into an image like MNIST's."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from modelzoo.datasets.images import MAX_PIXELS, read_image
+from modelzoo.errors import DataError
+
+_WORKING_SIDE = 280  # larger pictures are shrunk to this first: plenty for a 20-pixel digit, and fast
+_MIDDLE = 14.5  # the centre of pixel 14: in MNIST's own images the centres of mass lie from 14.0 to 15.0
+_MIN_CONTRAST = 0.08  # of the full range; below, paper grain and a stroke cannot be told apart
+
+
+def load_digit_image(path_or_array: str | os.PathLike[str] | np.ndarray) -> np.ndarray:
+    """Turn a photo or drawing of one digit into an MNIST-like image.
+
+    Dark ink on light paper and light on dark both work, under uneven lighting: a smooth surface is fitted to the
+    background and subtracted. The digit is cropped, scaled to fit 20 x 20 pixels with its aspect ratio kept, and laid
+    into 28 x 28 with its centre of mass in the middle, as MNIST's authors did (http://yann.lecun.com/exdb/mnist/).
+
+    Parameters
+    ----------
+    path_or_array
+        An image file, or an array of shape ``(height, width)``, ``(height, width, 1)``, or with 3 (RGB) or 4 (RGBA)
+        channels; integers 0-255 (uint16: 0-65535), or floats 0-1 or 0-255. At least 5 x 5 pixels, one digit, not
+        touching others; transparency counts as white paper.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 0-255 of shape ``(28, 28)``, white digit on black.
+
+    Raises
+    ------
+    DataError
+        The image cannot be read, has an odd shape or dtype, or shows no digit (too little contrast).
+    """
+    if isinstance(path_or_array, (str, os.PathLike)):
+        gray, label = read_image(path_or_array).astype(np.float32) / 255, str(path_or_array)
+    else:
+        gray, label = _gray_of(path_or_array), "image array"
+    if min(gray.shape) < 5:
+        raise DataError(f"{label}: {gray.shape[0]} x {gray.shape[1]} pixels are too few. Give at least 5 x 5.")
+    ink = _ink(_shrink(gray), label)
+    return _center(_crop_to_box(ink))
+
+
+def _gray_of(array: Any) -> np.ndarray:
+    """Return an array as float32 grey levels 0-1 of shape ``(height, width)``."""
+    array = np.asarray(array)
+    channels = array.shape[2] if array.ndim == 3 else 1
+    if array.ndim not in (2, 3) or channels not in (1, 3, 4) or array.size == 0 or array.size > 4 * MAX_PIXELS:
+        raise DataError(f"image array: shape {array.shape}. Give (height, width), or with 1, 3 or 4 channels.")
+    if array.dtype.kind not in "buif":
+        raise DataError(f"image array: dtype {array.dtype}. Give uint8 0-255, or floats 0-1.")
+    values = array.astype(np.float32)
+    if not np.isfinite(values).all():
+        raise DataError("image array: it holds NaN or infinity. Give finite pixels.")
+    top = 65535 if array.dtype == np.uint16 else 255
+    if array.dtype.kind == "b" or (array.dtype.kind == "f" and values.max() <= 1):
+        top = 1
+    if values.min() < 0 or values.max() > top:
+        raise DataError(f"image array: values from {values.min():g} to {values.max():g}. Give 0 to {top}.")
+    values = values.reshape(*array.shape[:2], channels) / top
+    if channels == 1:
+        return values[..., 0]
+    gray = values[..., :3] @ np.array([0.299, 0.587, 0.114], np.float32)  # the luma of ITU-R BT.601, as Pillow's
+    return gray if channels == 3 else gray * values[..., 3] + (1 - values[..., 3])
+
+
+def _resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    from PIL import Image
+
+    picture = Image.fromarray(image.astype(np.float32))
+    return np.asarray(picture.resize((width, height), Image.Resampling.BICUBIC))
+
+
+def _shrink(gray: np.ndarray) -> np.ndarray:
+    scale = _WORKING_SIDE / max(gray.shape)
+    if scale >= 1:
+        return gray
+    return _resize(gray, max(5, round(gray.shape[0] * scale)), max(5, round(gray.shape[1] * scale)))
+
+
+def _background(gray: np.ndarray) -> tuple[np.ndarray, float]:
+    """Fit a quadratic surface to what is not ink; return it and the spread of the background around it.
+
+    The border, where a digit rarely is, starts the fit; then every pixel that lies near the surface joins.
+    """
+    height, width = gray.shape
+    v, u = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
+    whole = np.stack([np.ones_like(u), u, v, u * v, u * u, v * v], axis=-1)
+    sparse = slice(None, None, max(1, height // 64)), slice(None, None, max(1, width // 64))  # enough for six numbers
+    gray, basis = gray[sparse], whole[sparse].reshape(-1, 6)
+    height, width = gray.shape
+    values = gray.reshape(-1).astype(np.float64)
+    edge = max(1, min(height, width) // 16)
+    inside = np.zeros(gray.shape, bool)
+    inside[edge:-edge, edge:-edge] = True
+    member = ~inside.reshape(-1)
+    member &= np.abs(values - np.median(values[member])) <= 0.35  # a stroke that runs off the border
+    solution, spread = np.array([np.median(values[member])]), 0.0
+    for terms in (1, 3, 6, 6, 6):  # a constant, a plane, then the quadratic: from few members no wild bends
+        solution = np.linalg.lstsq(basis[member, :terms], values[member], rcond=None)[0]
+        surface = basis[:, :terms] @ solution
+        residual = np.abs(values - surface)
+        spread = 1.4826 * float(np.median(residual[member]))
+        member = residual <= max(3 * spread, 0.02)
+        if member.sum() < 12:
+            break
+    return whole[..., : len(solution)] @ solution, spread
+
+
+def _ink(gray: np.ndarray, label: str) -> np.ndarray:
+    """Return how much ink is at each pixel, 0-1: background, noise and specks are 0."""
+    surface, spread = _background(gray)
+    difference = gray - surface
+    floor = max(4 * spread, 0.003)  # less than one grey level of 255 where the background is flat
+    above, below = np.where(difference > floor, difference, 0), np.where(-difference > floor, -difference, 0)
+    # Paper in the shade is darker and so is the contrast on it: ink on paper is measured as a share of the light there.
+    ink = above if above.sum() > below.sum() else below * np.median(surface) / np.maximum(surface, 0.1)
+    if not (ink > 0).any():
+        raise DataError(f"{label} shows no digit: it is blank. Write one digit, large and dark, on light paper.")
+    peak = float(np.percentile(ink[ink > 0.5 * ink.max()], 90))
+    if peak < max(_MIN_CONTRAST, 5 * spread):
+        raise DataError(
+            f"{label} shows no digit: contrast {peak:.2f} is too low. Write darker, or light the paper better."
+        )
+    if spread > 1e-3:  # a photo: grain and shadows remain; a drawing or an MNIST image keeps its faint edges
+        low = max(floor, 0.3 * peak)
+        ink = np.clip((ink - low) / (0.85 * peak - low), 0, 1)
+    else:
+        ink = np.clip(ink / peak, 0, 1)
+    return _without_specks(ink)
+
+
+def _without_specks(ink: np.ndarray) -> np.ndarray:
+    """Remove parts far smaller than the digit: dust, grain, and lines of the paper's edge."""
+    from scipy import ndimage
+
+    parts, count = ndimage.label(ink > 0, structure=np.ones((3, 3)))
+    mass = ndimage.sum_labels(ink, parts, np.arange(1, count + 1))
+    kept = np.concatenate([[False], mass >= 0.05 * mass.max()])
+    return np.where(kept[parts], ink, 0)
+
+
+def _crop_to_box(ink: np.ndarray) -> np.ndarray:
+    """Crop to the digit and scale its longer side to 20 pixels."""
+    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    crop = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    scale = 20 / max(crop.shape)
+    height, width = (max(1, round(side * scale)) for side in crop.shape)
+    if (height, width) == crop.shape:
+        return crop
+    small = np.clip(_resize(_thickened(crop, scale), height, width), 0, 1)
+    return np.clip(small / np.percentile(small[small > 0.5 * small.max()], 75), 0, 1)
+
+
+def _thickened(crop: np.ndarray, scale: float) -> np.ndarray:
+    """Widen strokes that would be thinner than two pixels in the box: a pen line would fade to grey."""
+    from scipy import ndimage
+
+    inked = np.pad(crop > 0.5, 1)
+    depth = ndimage.distance_transform_cdt(inked, metric="chessboard")
+    ridge = depth[(depth == ndimage.maximum_filter(depth, 3)) & inked]
+    thickness = 2 * float(np.median(ridge)) - 1 if ridge.size else 1.0
+    missing = round(2 / scale - thickness)
+    if missing < 1:
+        return crop
+    return ndimage.maximum_filter(crop, min(missing, round(1.5 / scale)) + 1)
+
+
+def _center(box: np.ndarray) -> np.ndarray:
+    """Lay the box into 28 x 28 so that the centre of mass is in the middle, as far as the digit stays inside."""
+    height, width = box.shape
+    total = box.sum()
+    row = float(box.sum(axis=1) @ (np.arange(height) + 0.5)) / total
+    column = float(box.sum(axis=0) @ (np.arange(width) + 0.5)) / total
+    top = min(max(round(_MIDDLE - row), 0), 28 - height)
+    left = min(max(round(_MIDDLE - column), 0), 28 - width)
+    image = np.zeros((28, 28), np.uint8)
+    image[top : top + height, left : left + width] = np.rint(box * 255)
+    return image

@@ -1,0 +1,257 @@
+"""The image sets of the lessons: MNIST (bundled), Fashion-MNIST and scikit-learn's digits."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Iterable
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+
+from modelzoo.datasets.base import Dataset
+from modelzoo.datasets.checks import check_fraction, check_seed
+from modelzoo.datasets.files import find_idx_files, read_idx, read_npz
+from modelzoo.datasets.labels import stratified_split
+from modelzoo.datasets.registry import register_dataset
+from modelzoo.errors import DataError
+
+MNIST_BUNDLE = "mnist.npz"
+#: SHA-256 of the bundled file; a rebuild with another zlib differs here and is accepted by MNIST_CHECKSUM.
+MNIST_BUNDLE_SHA256 = "99b6212d8b734503d7fa2e29ea6413bad62226998e56555f4a6b0b30072f1aec"
+#: ``Dataset.checksum`` of the canonical 70,000 images.
+MNIST_CHECKSUM = "cb01d50407223629cee59a44c37adb3798608e40a974cb48547019a6d0c8b441"
+
+_FASHION_NAMES = (
+    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+)
+_FASHION_URL = "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/"
+_FASHION_MIRROR = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
+_FASHION_SYSTEM_FOLDER = Path("/usr/share/datasets/fashion-mnist")  # Debian's package dataset-fashion-mnist
+# name -> (SHA-256 of the published .gz file, SHA-256 of its uncompressed content). The first was computed from files
+# whose MD5 equals the one in the authors' README. Debian compresses the same content anew, so a local folder is
+# checked by the second.
+_FASHION_FILES = {
+    "train-images-idx3-ubyte.gz": (
+        "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+        "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+    ),
+    "train-labels-idx1-ubyte.gz": (
+        "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+        "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+    ),
+    "t10k-images-idx3-ubyte.gz": (
+        "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+        "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+    ),
+    "t10k-labels-idx1-ubyte.gz": (
+        "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+        "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+    ),
+}
+
+
+def _choose(dataset: Dataset, classes: Iterable[int] | None) -> Dataset:
+    return dataset if classes is None else dataset.subset(classes)
+
+
+@lru_cache(maxsize=1)
+def _full_mnist() -> Dataset:
+    """Read, verify and keep the bundle: the arrays are read-only, so every caller may share them."""
+    try:
+        content = (resources.files("modelzoo.datasets") / MNIST_BUNDLE).read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"The bundled MNIST ({MNIST_BUNDLE}) is missing. Install modelzoo again, or run scripts/build_mnist.py."
+        ) from error
+    file = io.BytesIO(content)
+    file.name = f"The bundled MNIST ({MNIST_BUNDLE})"
+    arrays = read_npz(file)
+    try:
+        dataset = Dataset(
+            arrays["x_train"], arrays["y_train"], arrays["x_test"], arrays["y_test"],
+            name="mnist",
+            class_names=tuple("0123456789"),
+            source="MNIST by Yann LeCun and Corinna Cortes, http://yann.lecun.com/exdb/mnist/",
+            license="CC BY-SA 3.0",
+        )  # fmt: skip
+        altered = hashlib.sha256(content).hexdigest() != MNIST_BUNDLE_SHA256 and dataset.checksum != MNIST_CHECKSUM
+    except (KeyError, DataError):
+        altered = True
+    if altered:
+        raise DataError(
+            f"The bundled MNIST ({MNIST_BUNDLE}) was altered: its SHA-256 is not the pinned one. "
+            "Install modelzoo again, or run scripts/build_mnist.py."
+        )
+    return dataset
+
+
+@register_dataset
+def mnist(*, classes: Iterable[int] | None = None) -> Dataset:
+    """Handwritten digits: the canonical 60,000 training and 10,000 test images, bundled, nothing is downloaded.
+
+    By Yann LeCun and Corinna Cortes, licence CC BY-SA 3.0.
+
+    Parameters
+    ----------
+    classes
+        Digits to keep, e.g. ``(1, 5, 6)``; None keeps all. See :meth:`Dataset.subset`.
+
+    Returns
+    -------
+    Dataset
+        uint8 images 0-255 of shape ``(n, 28, 28)``, white on black; uint8 labels. Read-only.
+
+    Raises
+    ------
+    InputError
+        A class does not exist.
+    DataError
+        The bundle is missing or altered.
+    """
+    return _choose(_full_mnist(), classes)
+
+
+def _fashion_folder(folder: str | os.PathLike[str] | None, download: bool) -> Path:
+    if folder is not None:
+        return Path(folder).expanduser()
+    import pooch
+
+    cache = Path(pooch.os_cache("modelzoo")) / "fashion-mnist"
+    for place in (cache, _FASHION_SYSTEM_FOLDER):
+        if all((place / name).is_file() for name in _FASHION_FILES):
+            return place
+    if not download:
+        raise DataError(
+            "Fashion-MNIST is not on this machine. Pass download=True to fetch its 31 MB once, or folder=... with its "
+            f"four IDX files (Debian's package dataset-fashion-mnist puts them in {_FASHION_SYSTEM_FOLDER})."
+        )
+    for name, (sha256, _) in _FASHION_FILES.items():
+        _fetch(name, sha256, cache)
+    return cache
+
+
+def _fetch(name: str, sha256: str, cache: Path) -> None:
+    import pooch
+
+    reasons = []
+    for base in (_FASHION_URL, _FASHION_MIRROR):
+        try:
+            pooch.retrieve(base + name, known_hash=f"sha256:{sha256}", fname=name, path=cache)
+            return
+        except (OSError, ValueError) as error:  # no network (requests' errors are OSErrors), or a wrong hash
+            reasons.append(f"{base}: {' '.join(str(error).split()):.100}")
+    raise DataError(f"Cannot download {name}: {'; '.join(reasons)}. Check the network, or pass folder=...")
+
+
+@register_dataset
+def fashion_mnist(
+    *, classes: Iterable[int] | None = None, folder: str | os.PathLike[str] | None = None, download: bool = False
+) -> Dataset:
+    """Photos of clothes in MNIST's format: 60,000 training and 10,000 test images in ten classes.
+
+    By Zalando Research, MIT licence, https://github.com/zalandoresearch/fashion-mnist.
+
+    Parameters
+    ----------
+    classes
+        Labels to keep; None keeps all. See :meth:`Dataset.subset`.
+    folder
+        Folder of the four IDX files, plain or .gz; their content is checked against pinned SHA-256. None looks in
+        modelzoo's cache and where Debian's package dataset-fashion-mnist installs them.
+    download
+        Fetch the files (31 MB) into the cache where they are not found. Without it nothing is ever downloaded.
+
+    Returns
+    -------
+    Dataset
+        uint8 images 0-255 of shape ``(n, 28, 28)``, uint8 labels.
+
+    Raises
+    ------
+    InputError
+        A class does not exist.
+    DataError
+        The files are not there, cannot be downloaded, or are not the published ones.
+    """
+    arrays = []
+    paths = find_idx_files(_fashion_folder(folder, download))
+    for path, (_, sha256) in zip(paths, _FASHION_FILES.values(), strict=True):
+        array = read_idx(path)
+        header = bytes([0, 0, 8, array.ndim]) + b"".join(side.to_bytes(4, "big") for side in array.shape)
+        if array.dtype != np.uint8 or hashlib.sha256(header + array.tobytes()).hexdigest() != sha256:
+            raise DataError(
+                f"{path} is not Fashion-MNIST's file: its content has another SHA-256. "
+                "Fetch it again, or load the folder of another data set by its path."
+            )
+        arrays.append(array)
+    dataset = Dataset(
+        *arrays,
+        name="fashion_mnist",
+        class_names=_FASHION_NAMES,
+        source="https://github.com/zalandoresearch/fashion-mnist",
+        license="MIT",
+    )
+    return _choose(dataset, classes)
+
+
+@register_dataset
+def digits(*, classes: Iterable[int] | None = None, test_fraction: float = 0.2, seed: int = 0) -> Dataset:
+    """Scikit-learn's 1797 handwritten digits of 8 x 8 pixels, enlarged to MNIST's format.
+
+    From the UCI data set "Optical Recognition of Handwritten Digits" by E. Alpaydin and C. Kaynak, CC BY 4.0. The 8 x 8
+    pixels become 20 x 20 by bicubic interpolation, in the middle of 28 x 28, with 16 grey levels spread over 0-255.
+
+    Parameters
+    ----------
+    classes
+        Digits to keep; None keeps all. See :meth:`Dataset.subset`.
+    test_fraction
+        Share held out for testing, each digit in proportion.
+    seed
+        Seed of that split.
+
+    Returns
+    -------
+    Dataset
+        uint8 images 0-255 of shape ``(n, 28, 28)``, white on black; uint8 labels.
+
+    Raises
+    ------
+    InputError
+        An option is not usable.
+    DataError
+        The test fraction leaves a part without some class.
+    """
+    check_seed(seed)
+    check_fraction(test_fraction, "test_fraction")
+    x, y = _enlarged_digits()
+    train, test = stratified_split(y, float(test_fraction), seed, where="test_fraction")
+    dataset = Dataset(
+        x[train],
+        y[train],
+        x[test],
+        y[test],
+        name="digits",
+        class_names=tuple("0123456789"),
+        source="scikit-learn load_digits; UCI Optical Recognition of Handwritten Digits",
+        license="CC BY 4.0",
+    )
+    return _choose(dataset, classes)
+
+
+@lru_cache(maxsize=1)
+def _enlarged_digits() -> tuple[np.ndarray, np.ndarray]:
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    small = load_digits()
+    x = np.zeros((len(small.images), 28, 28), np.uint8)
+    for target, image in zip(x, small.images, strict=True):
+        large = Image.fromarray((image * (255 / 16)).astype(np.float32)).resize((20, 20), Image.Resampling.BICUBIC)
+        target[4:24, 4:24] = np.clip(np.rint(np.asarray(large)), 0, 255)
+    return x, small.target.astype(np.uint8)

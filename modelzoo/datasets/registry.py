@@ -1,0 +1,154 @@
+"""``load(name)`` and the decorators that register loaders; a new data set is one decorated function."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from modelzoo.datasets.base import Dataset
+from modelzoo.errors import DataError, InputError, unknown_name
+
+Loader = TypeVar("Loader", bound=Callable[..., Dataset])
+
+_NAMED: dict[str, Callable[..., Dataset]] = {}
+_BY_PATH: list[tuple[Callable[[Path], bool], str, Callable[..., Dataset]]] = []
+
+
+def register_dataset(loader: Loader) -> Loader:
+    """Register a loader under its function's name; its keyword-only parameters are the options.
+
+    Raises
+    ------
+    InputError
+        The name is taken by another function.
+    """
+    name = loader.__name__
+    known = _NAMED.get(name)
+    if known is not None and known.__module__ != loader.__module__:
+        raise InputError(f"Data set {name!r} is already registered by {known.__module__}. Choose another name.")
+    _NAMED[name] = loader
+    return loader
+
+
+def register_file_loader(accepts: Callable[[Path], bool], what: str) -> Callable[[Loader], Loader]:
+    """Register a loader for paths on which ``accepts`` is true; earlier registrations are asked first.
+
+    Parameters
+    ----------
+    accepts
+        Called with an existing path.
+    what
+        What it reads, in words, for the error on a path that no loader accepts.
+
+    Returns
+    -------
+    callable
+        The decorator.
+    """
+
+    def register(loader: Loader) -> Loader:
+        _BY_PATH.append((accepts, what, loader))
+        return loader
+
+    return register
+
+
+def list_datasets() -> list[str]:
+    """Return the names that :func:`load` knows, sorted."""
+    return sorted(_NAMED)
+
+
+def dataset_options(name: str) -> dict[str, Any]:
+    """Return the options of a named data set with their defaults.
+
+    Raises
+    ------
+    InputError
+        The name is unknown.
+    """
+    if name not in _NAMED:
+        raise unknown_name("data set", name, _NAMED)
+    return _options_of(_NAMED[name])
+
+
+def describe_dataset(name: str) -> str:
+    """Return one line on a named data set.
+
+    Raises
+    ------
+    InputError
+        The name is unknown.
+    """
+    if name not in _NAMED:
+        raise unknown_name("data set", name, _NAMED)
+    return (inspect.getdoc(_NAMED[name]) or "").partition("\n")[0]
+
+
+def _options_of(loader: Callable[..., Dataset]) -> dict[str, Any]:
+    parameters = inspect.signature(loader).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def _call(loader: Callable[..., Dataset], label: str, args: tuple[Any, ...], options: dict[str, Any]) -> Dataset:
+    allowed = _options_of(loader)
+    for option in options:
+        if option not in allowed:
+            error = unknown_name("option", option, allowed)
+            raise InputError(f"{label}: {error}")
+    return loader(*args, **options)
+
+
+def load(name: str | os.PathLike[str], /, **options: Any) -> Dataset:
+    """Load a data set by name, or from a file or folder.
+
+    Parameters
+    ----------
+    name
+        A name from :func:`list_datasets`, or the path of an .npz file, a .csv file, a folder with one folder of
+        images for each class, or a folder with the four IDX files of MNIST's layout. A registered name comes first:
+        write ``"./mnist"`` for a folder of that name.
+    **options
+        What this data set takes: :func:`dataset_options`, or the loader's own documentation
+        (:func:`load_npz`, :func:`load_csv`, :func:`load_folder`, :func:`load_idx_folder`).
+
+    Returns
+    -------
+    Dataset
+        Which unpacks as ``(x_train, y_train), (x_test, y_test)``.
+
+    Raises
+    ------
+    InputError
+        The name or an option is unknown, or an option's value is not usable.
+    DataError
+        The data are missing or not usable.
+
+    Examples
+    --------
+    >>> from modelzoo import datasets
+    >>> (x_train, y_train), (x_test, y_test) = datasets.load("xor")
+    >>> y_train.tolist()
+    [0, 1, 1, 0]
+    """
+    if isinstance(name, str) and name in _NAMED:
+        return _call(_NAMED[name], name, (), options)
+    if not isinstance(name, (str, os.PathLike)) or not os.fspath(name):
+        raise unknown_name("data set", name, _NAMED)
+    path = Path(os.fspath(name)).expanduser()
+    try:
+        exists = path.exists()
+    except (OSError, ValueError):  # a name too long for a path, or one with a NUL
+        exists = False
+    if exists:
+        for accepts, _, loader in _BY_PATH:
+            if accepts(path):
+                return _call(loader, str(path), (path,), options)
+        readable = "; ".join(what for _, what, _ in _BY_PATH)
+        raise DataError(f"{path} is not a data set this can read. It reads: {readable}.")
+    text = os.fspath(name)
+    if isinstance(name, os.PathLike) or os.sep in text or "/" in text or path.suffix:
+        raise DataError(f"No file or folder {text!r}. Give an existing path, or a name: {', '.join(list_datasets())}.")
+    raise unknown_name("data set", name, _NAMED)

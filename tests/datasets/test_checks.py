@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+
+from modelzoo.datasets import check_arrays
+from modelzoo.errors import DataError
+
+X, Y = np.ones((4, 2)), np.array([0, 1, 2, 1])
+
+
+def bad(array, index, value):
+    array = array.copy()
+    array[index] = value
+    return array
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "options", "message"),
+    [
+        (bad(X, (2, 1), np.nan), Y, {}, r"x\[2, 1\] is nan.*Remove"),
+        (bad(X, (0, 0), -np.inf), Y, {}, r"x\[0, 0\] is -inf"),
+        (X[:0], Y[:0], {}, "x is empty"),
+        (X, Y[:3], {}, "4 samples but 3 labels"),
+        (X, Y, {"num_classes": 2}, "label 2 at index 2 is out of range. Labels here are 0 to 1"),
+        (X, -Y, {}, "label -1 at index 1.*0 or more"),
+        (X, Y.astype(float), {}, "astype"),
+        (X, Y.astype(object), {}, "y has dtype object"),
+        (X.astype(object), Y, {}, "x has dtype object"),
+        (X.astype(str), Y, {}, "x has dtype <U"),
+        (X.astype(complex), Y, {}, "x has dtype complex"),
+        (X, Y * 0, {}, "every label is 0.*two classes"),
+        (X[:, 0], Y, {}, r"x has shape \(4,\)"),
+        (X.tolist(), Y, {}, "list, not an array"),
+        (X, Y.tolist(), {}, "list, not an array"),
+        (X, np.ones((4, 2)), {}, "row 0 of y.*not one-hot"),
+        (X, np.eye(4), {"num_classes": 3}, "4 wide, but there are 3 classes"),
+        (X, np.zeros((4, 1, 1), int), {}, r"y has shape \(4, 1, 1\)"),
+        (X, np.eye(4) * np.nan, {}, "not one-hot"),
+    ],
+)
+def test_refuses_with_one_line(x, y, options, message):
+    with pytest.raises(DataError, match=message) as caught:
+        check_arrays(x, y, where="here", **options)
+    assert str(caught.value).startswith("here: ")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("y", [Y, Y.astype(np.uint8), np.eye(3)[Y], np.eye(3, dtype=bool)[Y]])
+@pytest.mark.parametrize("x", [X, X.astype(np.uint8), X.astype(np.float16), np.ones((4, 28, 28, 1), np.float32)])
+def test_accepts(x, y):
+    check_arrays(x, y, num_classes=3)
+
+
+def test_accepts_one_class_when_asked():
+    check_arrays(X, Y * 0, allow_single_class=True)

@@ -1,0 +1,151 @@
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from modelzoo import datasets
+from modelzoo.datasets import load_digit_image
+from modelzoo.errors import DataError
+
+
+def rendered(digit, ink=0, paper=255):
+    image = Image.new("L", (200, 180), paper)
+    ImageDraw.Draw(image).text((70, 15), str(digit), fill=ink, font=ImageFont.load_default(size=110))
+    return np.asarray(image)
+
+
+def photo(image, *, paper=0.9, slope=0.45, ink=0.75, noise=0.02, seed=0):
+    """A white-on-black digit as dark ink on unevenly lit, grainy paper."""
+    large = np.asarray(Image.fromarray(image).resize((300, 300), Image.Resampling.BICUBIC), float) / 255
+    page = np.zeros((420, 560))
+    page[60:360, 140:440] = large
+    v, u = np.meshgrid(np.linspace(0, 1, 420), np.linspace(0, 1, 560), indexing="ij")
+    light = paper - slope * (0.7 * u + 0.3 * v * v)
+    page = light * (1 - ink * page) + np.random.default_rng(seed).normal(0, noise, page.shape)
+    return (np.clip(page, 0, 1) * 255).astype(np.uint8)
+
+
+def difference(a, b):
+    return np.abs(a.astype(int) - b.astype(int)).mean()
+
+
+def nearly(a, b):
+    """The difference at the best of nine positions: a hair's breadth can move the rounded centre of mass by a pixel."""
+    return min(difference(np.roll(a, (i, j), (0, 1)), b) for i in (-1, 0, 1) for j in (-1, 0, 1))
+
+
+@pytest.fixture(scope="module")
+def mnist():
+    return datasets.load("mnist")
+
+
+def test_mnist_digits_stay_as_they_are(mnist):
+    for image in mnist.x_test[:200]:
+        once = load_digit_image(image)
+        assert difference(once, image) < 2  # of 255, mean over pixels
+        assert difference(load_digit_image(once), once) < 1
+
+
+@pytest.mark.parametrize("digit", range(10))
+def test_rendered_digits(digit):
+    result = load_digit_image(rendered(digit))
+    assert result.shape == (28, 28)
+    assert result.dtype == np.uint8
+    assert result.max() == 255
+    rows, columns = np.flatnonzero(result.any(1)), np.flatnonzero(result.any(0))
+    assert max(np.ptp(rows), np.ptp(columns)) + 1 == 20
+    assert result[0].max() == result[-1].max() == 0
+    weights = result / result.sum()
+    for axis in (0, 1):  # centre of mass at the centre of pixel 14, as in MNIST
+        assert abs(weights.sum(1 - axis) @ np.arange(28) - 14) <= 0.51
+    inverted = load_digit_image(rendered(digit, ink=255, paper=0))
+    assert difference(result, inverted) < 1
+    faint = load_digit_image(rendered(digit, ink=150, paper=230))
+    assert difference(result, faint) < 3
+
+
+@pytest.mark.parametrize("digit", range(10))
+def test_gradient_lighting(digit):
+    clean = rendered(digit)
+    light = np.linspace(1, 0.5, clean.shape[1])[None] * np.linspace(1, 0.8, clean.shape[0])[:, None]
+    lit = (40 + clean * light * 0.8).astype(np.uint8)
+    # a stroke one pixel narrower among hundreds can round the width to 13 instead of 14: about 12 of 255
+    assert nearly(load_digit_image(lit), load_digit_image(clean)) < 14
+    assert nearly(load_digit_image(255 - lit), load_digit_image(clean)) < 14
+
+
+def test_a_plain_classifier_reads_photos_as_well_as_the_originals(mnist):
+    from sklearn.neighbors import KNeighborsClassifier
+
+    few = mnist.take(per_class=300)
+    model = KNeighborsClassifier(3).fit(few.x_train.reshape(3000, -1), few.y_train)
+    x, y = mnist.x_test[1000:1040], mnist.y_test[1000:1040]
+
+    def accuracy(images):
+        return (model.predict(np.asarray(images).reshape(40, -1)) == y).mean()
+
+    original = accuracy(x)
+    for options in ({}, {"paper": 0.5, "slope": 0.2, "noise": 0.015}, {"ink": 0.4, "noise": 0.01}):
+        assert accuracy([load_digit_image(photo(image, **options)) for image in x]) >= original - 0.08
+
+
+def test_thin_pen_strokes_do_not_fade():
+    image = Image.new("L", (1600, 1200), 250)
+    ImageDraw.Draw(image).line([(600, 200), (1000, 200), (700, 1000)], fill=20, width=7)
+    result = load_digit_image(np.asarray(image))
+    assert (result > 200).sum() >= 30
+
+
+def test_paths_and_array_forms(tmp_path):
+    gray = rendered(4)
+    expected = load_digit_image(gray)
+    Image.fromarray(gray).save(tmp_path / "four.png")
+    np.testing.assert_array_equal(load_digit_image(tmp_path / "four.png"), expected)
+    np.testing.assert_array_equal(load_digit_image(str(tmp_path / "four.png")), expected)
+    alpha = np.zeros((*gray.shape, 4), np.uint8)
+    alpha[..., 3] = 255 - gray  # black ink on nothing
+    for form in (
+        gray[..., None],
+        np.stack([gray] * 3, -1),
+        alpha,
+        gray / 255,
+        gray.astype(np.float32),
+        gray.astype(np.uint16) * 257,
+        gray.astype(int),
+    ):
+        assert difference(load_digit_image(form), expected) < 0.5
+    assert load_digit_image(gray < 128).max() == 255
+    Image.fromarray(alpha).save(tmp_path / "alpha.png")
+    assert difference(load_digit_image(tmp_path / "alpha.png"), expected) < 0.5
+
+
+def test_dust_is_ignored():
+    dusty = rendered(3).copy()
+    dusty[8:10, 8:10] = 0
+    assert difference(load_digit_image(dusty), load_digit_image(rendered(3))) < 1
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.full((50, 50), 255, np.uint8), "blank"),
+        (np.zeros((50, 50), np.uint8), "blank"),
+        (np.random.default_rng(0).integers(120, 135, (80, 80), np.uint8), "no digit"),
+        (np.zeros((3, 50), np.uint8), "at least 5 x 5"),
+        (np.zeros((0, 5), np.uint8), "shape"),
+        (np.zeros((5, 5, 2), np.uint8), "channels"),
+        (np.zeros(50, np.uint8), "shape"),
+        (np.full((9, 9), np.nan), "NaN"),
+        (np.full((9, 9), -1.0), "Give 0 to"),
+        (np.full((9, 9), 300), "Give 0 to 255"),
+        (np.array([["a"] * 9] * 9), "dtype"),
+    ],
+)
+def test_refuses(image, message):
+    with pytest.raises(DataError, match=message) as caught:
+        load_digit_image(image)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file():
+    with pytest.raises(DataError, match=r"No image file gone\.png"):
+        load_digit_image("gone.png")

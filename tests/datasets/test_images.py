@@ -1,0 +1,149 @@
+import contextlib
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from modelzoo import datasets
+from modelzoo.datasets import images
+from modelzoo.errors import DataError, InputError
+
+
+def draw(path, value, size=(20, 12), mode="L"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full(size, value, np.uint8)).convert(mode).save(path)
+    return path
+
+
+@pytest.fixture
+def classes(tmp_path):
+    for name, value in (("dog", 200), ("cat", 100)):
+        for i in range(5):
+            draw(tmp_path / "pets" / name / f"{i}.png", value + i)
+    draw(tmp_path / "pets" / ".hidden" / "a.png", 1)
+    (tmp_path / "pets" / "cat" / "notes.txt").write_text("not an image")
+    return tmp_path / "pets"
+
+
+def test_a_folder_for_each_class(classes):
+    dataset = datasets.load(str(classes), test_fraction=0.4, seed=1)
+    assert dataset.class_names == ("cat", "dog")
+    assert dataset.name == "pets"
+    assert dataset.x_train.shape == (6, 28, 28)
+    assert dataset.x_train.dtype == np.uint8
+    assert len(dataset.x_test) == 4
+    for x, y in dataset:
+        np.testing.assert_array_equal(x[:, 0, 0] // 100 - 1, y)  # cats are 100.., dogs 200..
+        assert np.ptp(x, axis=(1, 2)).max() == 0
+    values = sorted(int(x[0, 0]) for part, _ in dataset for x in part)
+    assert values == [100, 101, 102, 103, 104, 200, 201, 202, 203, 204]
+    assert dataset.checksum == datasets.load(classes, test_fraction=0.4, seed=1).checksum
+
+
+def test_size_and_colour(classes):
+    dataset = datasets.load(classes, size=(10, 14), grayscale=False)
+    assert dataset.input_shape == (10, 14, 3)
+    for size in ((28,), 28, "ab", (0, 5), (2.5, 3)):
+        with pytest.raises(InputError, match="size"):
+            datasets.load(classes, size=size)
+
+
+def test_train_and_test_folders(tmp_path):
+    for part, count in (("train", 3), ("test", 2)):
+        for label, name in enumerate("ab"):
+            for i in range(count):
+                draw(tmp_path / part / name / f"{i}.png", 100 * label + i)
+    dataset = datasets.load(tmp_path)
+    assert dataset.y_train.tolist() == [0, 0, 0, 1, 1, 1]
+    assert dataset.y_test.tolist() == [0, 0, 1, 1]
+    draw(tmp_path / "test" / "c" / "x.png", 9)
+    with pytest.raises(DataError, match="class 'c' is in one of"):
+        datasets.load(tmp_path)
+
+
+def test_refuses_folders(tmp_path, classes):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="no class folders"):
+        datasets.load(tmp_path / "empty")
+    draw(tmp_path / "one" / "cat" / "a.png", 1)
+    with pytest.raises(DataError, match="one class, 'cat'"):
+        datasets.load(tmp_path / "one")
+    (classes / "bird").mkdir()
+    with pytest.raises(DataError, match="bird holds no image"):
+        datasets.load(classes)
+
+
+def test_a_damaged_image_is_named(classes):
+    path = classes / "dog" / "2.png"
+    content = path.read_bytes()
+    for damaged in (content[:45], b"", b"hello"):
+        path.write_bytes(damaged)
+        with pytest.raises(DataError, match=r"Cannot read image .*dog/2\.png") as caught:
+            datasets.load(classes)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_truncated_jpeg_is_refused(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "a.jpg")
+    content = (tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "a.jpg").write_bytes(content[: len(content) // 2])
+    with pytest.raises(DataError, match=r"a\.jpg.*truncated"):
+        datasets.read_image(tmp_path / "a.jpg")
+
+
+def test_pixel_limits(tmp_path, classes, monkeypatch):
+    monkeypatch.setattr(images, "MAX_PIXELS", 200)
+    with pytest.raises(DataError, match="12 x 20 pixels; at most 200"):
+        datasets.load(classes)
+    monkeypatch.setattr(images, "MAX_PIXELS", 10**6)
+    monkeypatch.setattr(images, "MAX_BYTES", 5000)
+    with pytest.raises(DataError, match="smaller size"):
+        datasets.load(classes)
+
+
+def test_a_huge_declared_png_is_refused_fast(tmp_path):
+    Image.new("1", (20_000, 12_000)).save(tmp_path / "bomb.png")  # 240 million pixels in 30 kB
+    with pytest.raises(DataError, match=r"bomb\.png"):
+        datasets.read_image(tmp_path / "bomb.png")
+
+
+def test_modes(tmp_path):
+    def read(image, name="a.png"):
+        image.save(tmp_path / name)
+        return datasets.read_image(tmp_path / name)
+
+    gray = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    np.testing.assert_array_equal(read(Image.fromarray(gray)), gray)
+    np.testing.assert_array_equal(read(Image.fromarray(gray.astype(np.uint16) * 257)), gray)
+    np.testing.assert_array_equal(read(Image.fromarray(np.stack([gray] * 3, -1))), gray)
+    np.testing.assert_array_equal(read(Image.fromarray(gray > 99)), (gray > 99) * 255)
+    assert read(Image.new("RGBA", (8, 8), (0, 0, 0, 0))).min() == 255  # transparent is paper
+    assert read(Image.new("LA", (8, 8), (0, 255))).max() == 0
+    palette = Image.new("P", (8, 8), 0)
+    palette.putpalette([0, 0, 0, 255, 255, 255])
+    palette.save(tmp_path / "p.png", transparency=0)
+    assert datasets.read_image(tmp_path / "p.png").min() == 255
+    assert (read(Image.fromarray(gray.astype(np.float32)), "f.tiff") == gray).all()
+    turned = Image.fromarray(gray[:8])
+    exif = turned.getexif()
+    exif[0x0112] = 6  # the camera was held upright
+    turned.save(tmp_path / "e.png", exif=exif)
+    np.testing.assert_array_equal(datasets.read_image(tmp_path / "e.png"), np.rot90(gray[:8], -1))
+    with pytest.raises(DataError, match="No image file"):
+        datasets.read_image(tmp_path / "gone.png")
+
+
+@given(st.data())
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_damage_never_raises_anything_but_data_error(tmp_path, data):
+    path = tmp_path / f"fuzz.{data.draw(st.sampled_from(['png', 'jpg', 'bmp', 'gif', 'tiff']))}"
+    Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16)).save(path)
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, min(len(content) - 1, 200)))] = data.draw(st.integers(0, 255))
+    path.write_bytes(bytes(content))
+    with contextlib.suppress(DataError):
+        assert datasets.read_image(path, size=(28, 28)).shape == (28, 28)

@@ -1,0 +1,95 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from modelzoo import datasets
+from modelzoo.errors import DataError, InputError
+
+BUILT_IN = {"digits", "fashion_mnist", "four_class", "linear", "mnist", "quadratic", "toy_points", "xor"}
+
+
+def test_lists_names():
+    names = datasets.list_datasets()
+    assert names == sorted(names)
+    assert set(names) >= BUILT_IN
+
+
+@pytest.mark.parametrize("name", sorted(BUILT_IN))
+def test_describes(name):
+    line = datasets.describe_dataset(name)
+    assert line.endswith(".")
+    assert "\n" not in line
+    assert isinstance(datasets.dataset_options(name), dict)
+
+
+def test_unknown_name_suggests():
+    for function in (datasets.load, datasets.describe_dataset, datasets.dataset_options):
+        with pytest.raises(InputError, match=r"Unknown data set 'minst'. Did you mean 'mnist'"):
+            function("minst")
+
+
+def test_unknown_option_names_the_allowed_ones():
+    with pytest.raises(InputError, match=r"linear: Unknown option 'sed'. Did you mean 'seed'.*n, n_test, seed"):
+        datasets.load("linear", sed=1)
+    with pytest.raises(InputError, match=r"xor: Unknown option 'n'.*none"):
+        datasets.load("xor", n=4)
+
+
+@pytest.mark.parametrize("name", ["no/such/folder", "missing.npz", Path("gone"), "x" * 5000 + "/", "a\0b/c"])
+def test_missing_path(name):
+    with pytest.raises(DataError, match="No file or folder"):
+        datasets.load(name)
+
+
+@pytest.mark.parametrize("name", ["", None, 3, b"mnist"])
+def test_nonsense_name(name):
+    with pytest.raises(InputError, match="data set"):
+        datasets.load(name)
+
+
+def test_unreadable_kind_of_file(tmp_path):
+    (tmp_path / "notes.txt").write_text("hello")
+    with pytest.raises(DataError, match=r"notes.txt is not a data set.*\.npz file; .*\.csv file"):
+        datasets.load(tmp_path / "notes.txt")
+
+
+def test_a_registered_name_comes_before_a_folder_of_that_name(tmp_path, monkeypatch):
+    (tmp_path / "xor").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert datasets.load("xor").name == "xor"
+    with pytest.raises(DataError, match="no class folders"):
+        datasets.load("./xor")
+
+
+def test_a_new_data_set_is_one_decorated_function(monkeypatch):
+    from modelzoo.datasets import registry
+
+    monkeypatch.setattr(registry, "_NAMED", dict(registry._NAMED))
+
+    @datasets.register_dataset
+    def two_points(*, gap=1):
+        """Return two points."""
+        x, y = np.array([[0.0], [gap]]), np.array([0, 1])
+        return datasets.Dataset(x, y, x, y, name="two_points")
+
+    assert "two_points" in datasets.list_datasets()
+    assert datasets.load("two_points", gap=3).x_train.max() == 3
+
+    def mnist():
+        return datasets.load("xor")
+
+    with pytest.raises(InputError, match="already registered"):
+        datasets.register_dataset(mnist)
+
+
+def test_import_is_light():
+    code = (
+        "import sys, modelzoo.datasets as d; d.list_datasets(); d.load('four_class'); d.load('mnist');"
+        "print([m for m in ('tensorflow', 'keras', 'sklearn', 'scipy', 'PIL', 'pooch') if m in sys.modules])"
+    )
+    root = Path(datasets.__file__).parents[2]
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
+    assert out.stdout.strip() == "[]"
