@@ -1,0 +1,182 @@
+"""What the builders share: argument checks, seeded layers and the classifier's end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import lazy_loader
+import numpy as np
+
+from modelzoo.errors import InputError, unknown_name
+
+if TYPE_CHECKING:
+    import keras
+else:
+    keras = lazy_loader.load("keras")
+
+#: The lessons' initialisers, as Keras configurations, which need no Keras yet: N(0, 0.1), the same cut at two
+#: standard deviations, and 0.1.
+NORMAL = {"class_name": "RandomNormal", "config": {"stddev": 0.1}}
+TRUNCATED_NORMAL = {"class_name": "TruncatedNormal", "config": {"stddev": 0.1}}
+CONSTANT = {"class_name": "Constant", "config": {"value": 0.1}}
+
+#: Raw images come as (28, 28) arrays of 0–255.
+IMAGE_SHAPE = (28, 28)
+
+
+def check_count(name: str, value: Any, minimum: int = 1) -> int:
+    """Return ``value`` if it is an integer of at least ``minimum``.
+
+    Raises
+    ------
+    InputError
+        It is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < minimum:
+        raise InputError(f"{name} must be an integer of at least {minimum}; received {name}={value!r}.")
+    return int(value)
+
+
+def check_widths(name: str, value: Any, length: int) -> tuple[int, ...]:
+    """Return ``value`` as a tuple of ``length`` positive layer widths.
+
+    Raises
+    ------
+    InputError
+        It is not a sequence of that many positive integers.
+    """
+    if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != length:
+        raise InputError(f"{name} must be {length} layer widths; received {name}={value!r}.")
+    return tuple(check_count(f"{name}[{i}]", width) for i, width in enumerate(value))
+
+
+def check_dropout(name: str, value: Any) -> float:
+    """Return ``value`` if it is a fraction of units to drop, 0 ≤ value < 1.
+
+    Raises
+    ------
+    InputError
+        It is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+        raise InputError(f"{name} must be a fraction, at least 0 and below 1; received {name}={value!r}.")
+    return float(value)
+
+
+def check_flag(name: str, value: Any) -> bool:
+    """Return ``value`` if it is True or False.
+
+    Raises
+    ------
+    InputError
+        It is neither.
+    """
+    if not isinstance(value, bool):
+        raise InputError(f"{name} must be True or False; received {name}={value!r}.")
+    return value
+
+
+def check_image_shape(name: str, value: Any) -> tuple[int, int]:
+    """Return ``value`` as (height, width).
+
+    Raises
+    ------
+    InputError
+        It is not a pair of positive integers.
+    """
+    height, width = check_widths(name, value, 2)
+    return height, width
+
+
+class Layers:
+    """Makes layers whose initial weights and dropout masks all come from one seed.
+
+    Parameters
+    ----------
+    seed
+        Seed of the model; ``None`` draws one from the operating system.
+    kernel_initializer, bias_initializer
+        Keras initialisers (name, dictionary or instance) used for every layer.
+    """
+
+    def __init__(self, seed: int | None, kernel_initializer: Any, bias_initializer: Any = "zeros") -> None:
+        if seed is not None:
+            check_count("seed", seed, minimum=0)
+        self._seeds = np.random.SeedSequence(seed)
+        self._kernel_initializer = kernel_initializer
+        self._bias_initializer = bias_initializer
+
+    def dense(self, units: int, activation: Any = None, *, name: str, use_bias: bool = True) -> keras.layers.Layer:
+        """Return a dense layer."""
+        return keras.layers.Dense(
+            units,
+            activation=activation,
+            use_bias=use_bias,
+            kernel_initializer=self._seeded("kernel_initializer", self._kernel_initializer),
+            bias_initializer=self._seeded("bias_initializer", self._bias_initializer),
+            name=name,
+        )
+
+    def conv(self, filters: int, kernel_size: int, activation: Any, *, name: str) -> keras.layers.Layer:
+        """Return a convolution with SAME padding."""
+        return keras.layers.Conv2D(
+            filters,
+            kernel_size,
+            padding="same",
+            activation=activation,
+            kernel_initializer=self._seeded("kernel_initializer", self._kernel_initializer),
+            bias_initializer=self._seeded("bias_initializer", self._bias_initializer),
+            name=name,
+        )
+
+    def dropout(self, rate: float, *, name: str) -> keras.layers.Layer:
+        """Return a dropout layer."""
+        return keras.layers.Dropout(rate, seed=self._next_seed(), name=name)
+
+    def _next_seed(self) -> int:
+        return int(self._seeds.spawn(1)[0].generate_state(1)[0] >> 1)
+
+    def _seeded(self, name: str, initializer: Any) -> Any:
+        try:
+            found = keras.initializers.get(initializer)
+            config = found.get_config()
+        except (ValueError, TypeError, AttributeError) as error:
+            raise InputError(f"{name} must be a Keras initialiser; received {name}={initializer!r}.") from error
+        if "seed" in config:
+            config["seed"] = self._next_seed()
+        return type(found).from_config(config)
+
+
+def image_input(shape: tuple[int, int]) -> tuple[Any, Any]:
+    """Return the input of raw images (0–255) and the same scaled to 0–1."""
+    images = keras.Input(shape, name="images")
+    return images, keras.layers.Rescaling(1 / 255, name="rescaling")(images)
+
+
+def classifier(inputs: Any, logits: Any, activation: str | None, *, name: str) -> keras.Model:
+    """Close a classifier: its logits, then the activation that turns them into probabilities.
+
+    The activation is a layer of its own, so that training can take the logits and a new head is one layer.
+
+    Raises
+    ------
+    InputError
+        ``activation`` is neither ``None`` nor ``"softmax"`` nor ``"sigmoid"``.
+    """
+    if activation is None:
+        return model(inputs, logits, name)
+    if activation not in ("softmax", "sigmoid"):
+        raise unknown_name("classifier_activation", activation, ("softmax", "sigmoid", "None"))
+    if activation == "softmax" and logits.shape[-1] == 1:
+        raise InputError(
+            "classifier_activation='softmax' over one output is always 1. Use 'sigmoid', or at least two classes."
+        )
+    return model(inputs, keras.layers.Activation(activation, name="probabilities")(logits), name)
+
+
+def model(inputs: Any, outputs: Any, name: str) -> keras.Model:
+    """Return the functional model, refusing a name that is not one."""
+    if not isinstance(name, str) or not name:
+        raise InputError(f"name must be a non-empty string; received name={name!r}.")
+    return keras.Model(inputs, outputs, name=name)

@@ -1,0 +1,100 @@
+"""The autoencoder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import lazy_loader
+
+from modelzoo.models import _build
+from modelzoo.registry import register_model
+from modelzoo.spec import Recipe
+
+if TYPE_CHECKING:
+    import keras
+else:
+    keras = lazy_loader.load("keras")
+
+
+@register_model(
+    task="reconstruction",
+    dataset="mnist",
+    num_params=1_087_586,
+    network="784 → 500 → 300 → 2 → 300 → 500 → 784 (tanh, linear latent and output)",
+    source="Hinton and Salakhutdinov (2006); lesson on autoencoders",
+    recipes={
+        "lesson": Recipe(
+            steps=2500,
+            batch_size=50,
+            optimizer="adam",
+            learning_rate=1e-4,
+            loss="mean_squared_error",
+            reconstruct=True,
+            log_every=250,
+            log_train="all",
+            xla="update",
+            data_options={"classes": (1, 5, 6)},
+            source="Digits 1, 5 and 6; mean squared error; Adam 1e-4, batch 50, 2500 steps, losses every 250",
+        ),
+    },
+)
+def tanh_autoencoder(
+    latent_dim: int = 2,
+    *,
+    hidden_units: tuple[int, int] = (500, 300),
+    image_shape: tuple[int, int] = _build.IMAGE_SHAPE,
+    kernel_initializer: Any = _build.NORMAL,
+    seed: int | None = None,
+    name: str = "tanh_autoencoder",
+) -> keras.Model:
+    """Autoencoder with tanh layers around a small linear code.
+
+    The model has two further attributes, ``encoder`` (images → latent) and ``decoder`` (latent → images),
+    models that share its weights; they are also its two layers.
+
+    Parameters
+    ----------
+    latent_dim
+        Number of coordinates of the code.
+    hidden_units
+        Widths of the encoder's two layers; the decoder mirrors them.
+    image_shape
+        Height and width of the images.
+    kernel_initializer
+        Initialiser of the weights, N(0, 0.1) by default; biases start at 0.
+    seed
+        Seed of the initial weights.
+    name
+        Name of the model.
+
+    Returns
+    -------
+    keras.Model
+        Maps raw ``(batch, height, width)`` images of 0–255 to reconstructions of that shape, scaled to 0–1.
+
+    Raises
+    ------
+    InputError
+        An argument is not of the allowed kind.
+    """
+    latent_dim = _build.check_count("latent_dim", latent_dim)
+    outer, inner = _build.check_widths("hidden_units", hidden_units, 2)
+    height, width = _build.check_image_shape("image_shape", image_shape)
+    layers = _build.Layers(seed, kernel_initializer)
+
+    images, x = _build.image_input((height, width))
+    x = keras.layers.Flatten(name="flatten")(x)
+    x = layers.dense(outer, "tanh", name="encoder_1")(x)
+    x = layers.dense(inner, "tanh", name="encoder_2")(x)
+    encoder = keras.Model(images, layers.dense(latent_dim, name="latent")(x), name="encoder")
+
+    latent = keras.Input((latent_dim,), name="latent")
+    x = layers.dense(inner, "tanh", name="decoder_1")(latent)
+    x = layers.dense(outer, "tanh", name="decoder_2")(x)
+    x = layers.dense(height * width, name="pixels")(x)
+    decoder = keras.Model(latent, keras.layers.Reshape((height, width), name="reconstruction")(x), name="decoder")
+
+    images = keras.Input((height, width), name="images")
+    model = _build.model(images, decoder(encoder(images)), name)
+    model.encoder, model.decoder = encoder, decoder
+    return model

@@ -1,0 +1,107 @@
+"""The convolutional network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import lazy_loader
+
+from modelzoo.models import _build
+from modelzoo.registry import register_model
+from modelzoo.spec import Recipe
+
+if TYPE_CHECKING:
+    import keras
+else:
+    keras = lazy_loader.load("keras")
+
+
+@register_model(
+    task="classification",
+    dataset="mnist",
+    num_params=3_274_634,
+    network="28×28 → conv 5×5×32 → pool → conv 5×5×64 → pool → 1024 → dropout ½ → 10",
+    source="LeCun et al. (1998); TensorFlow's tutorial 'Deep MNIST for experts'; lesson on convolutional networks",
+    recipes={
+        "lesson": Recipe(
+            steps=1000,
+            batch_size=50,
+            optimizer="adam",
+            learning_rate=1e-4,
+            log_every=100,
+            validation_freq=10,
+            xla="update",
+            source="Adam 1e-4, batch 50, keep probability 0.5, 1000 steps; training accuracy every 100",
+        ),
+    },
+)
+def two_conv_cnn(
+    num_classes: int = 10,
+    *,
+    filters: tuple[int, int] = (32, 64),
+    kernel_size: int = 5,
+    hidden_units: int = 1024,
+    dropout: float = 0.5,
+    image_shape: tuple[int, int] = _build.IMAGE_SHAPE,
+    classifier_activation: str | None = "softmax",
+    kernel_initializer: Any = _build.TRUNCATED_NORMAL,
+    bias_initializer: Any = _build.CONSTANT,
+    seed: int | None = None,
+    name: str = "two_conv_cnn",
+) -> keras.Model:
+    """Two convolutions with 2×2 max-pools, a dense layer with dropout, and a softmax.
+
+    Parameters
+    ----------
+    num_classes
+        Number of classes, at least 2.
+    filters
+        Number of kernels of the two convolutions.
+    kernel_size
+        Height and width of the kernels; the padding is SAME.
+    hidden_units
+        Width of the dense layer.
+    dropout
+        Fraction of the dense layer's outputs dropped in training (1 − keep probability).
+    image_shape
+        Height and width of the images, at least 4 × 4.
+    classifier_activation
+        ``"softmax"``, ``"sigmoid"``, or ``None`` for logits.
+    kernel_initializer, bias_initializer
+        Initialisers; the lesson's are N(0, 0.1) cut at two standard deviations, and 0.1.
+    seed
+        Seed of the initial weights and the dropout masks.
+    name
+        Name of the model.
+
+    Returns
+    -------
+    keras.Model
+        Maps raw ``(batch, height, width)`` images of 0–255 to ``(batch, num_classes)`` probabilities.
+
+    Raises
+    ------
+    InputError
+        An argument is not of the allowed kind.
+    """
+    num_classes = _build.check_count("num_classes", num_classes, minimum=2)
+    filters_1, filters_2 = _build.check_widths("filters", filters, 2)
+    kernel_size = _build.check_count("kernel_size", kernel_size)
+    hidden_units = _build.check_count("hidden_units", hidden_units)
+    dropout = _build.check_dropout("dropout", dropout)
+    height, width = _build.check_image_shape("image_shape", image_shape)
+    for side in (height, width):  # two 2×2 pools
+        _build.check_count("image_shape", side, minimum=4)
+
+    layers = _build.Layers(seed, kernel_initializer, bias_initializer)
+    images, x = _build.image_input((height, width))
+    x = keras.layers.Reshape((height, width, 1), name="channel")(x)
+    x = layers.conv(filters_1, kernel_size, "relu", name="conv_1")(x)
+    x = keras.layers.MaxPooling2D(2, name="pool_1")(x)
+    x = layers.conv(filters_2, kernel_size, "relu", name="conv_2")(x)
+    x = keras.layers.MaxPooling2D(2, name="pool_2")(x)
+    x = keras.layers.Flatten(name="flatten")(x)
+    x = layers.dense(hidden_units, "relu", name="hidden")(x)
+    x = layers.dropout(dropout, name="dropout")(x)
+    logits = layers.dense(num_classes, name="logits")(x)
+    return _build.classifier(images, logits, classifier_activation, name=name)

@@ -1,0 +1,221 @@
+"""The registry: builders enter it through a decorator, and are found by name."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import functools
+import importlib
+import inspect
+import json
+import pkgutil
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from modelzoo.errors import InputError, unknown_name
+from modelzoo.spec import ModelSpec, Recipe, Task
+
+if TYPE_CHECKING:
+    import keras
+
+Builder = TypeVar("Builder", bound=Callable[..., Any])
+
+_REGISTRY: dict[str, ModelSpec] = {}
+
+
+@dataclasses.dataclass
+class Origin:
+    """What a live model knows about itself: how it was built, trained, and from what it was fine-tuned.
+
+    Attributes
+    ----------
+    name
+        Name of its builder.
+    options
+        Arguments of the builder that differ from the defaults, ready for JSON.
+    class_names
+        Names of the classes, in the order of the outputs.
+    training
+        What :func:`modelzoo.train` did last: recipe, seed, data set and final metrics.
+    parent
+        The artifact it was fine-tuned from: its name and the digest of its weights.
+    """
+
+    name: str
+    options: dict[str, Any]
+    class_names: tuple[str, ...] = ()
+    training: dict[str, Any] | None = None
+    parent: dict[str, Any] | None = None
+
+
+def register_model(
+    *,
+    task: Task,
+    dataset: str,
+    num_params: int,
+    network: str,
+    source: str,
+    recipes: Mapping[str, Recipe],
+) -> Callable[[Builder], Builder]:
+    """Declare a builder's facts and add it to the registry.
+
+    The decorated function returns a plain ``keras.Model`` that remembers its :class:`Origin`. All
+    arguments are as in :class:`modelzoo.spec.ModelSpec`.
+
+    Raises
+    ------
+    InputError
+        The name is taken, or there is no ``"lesson"`` recipe.
+    """
+
+    def decorate(builder: Builder) -> Builder:
+        name = builder.__name__
+        if name in _REGISTRY:
+            raise InputError(f"A model named {name!r} is registered already; choose another name.")
+        if "lesson" not in recipes:
+            raise InputError(f"{name} declares recipes {sorted(recipes)}; every model needs one named 'lesson'.")
+        signature = inspect.signature(builder)
+
+        @functools.wraps(builder)
+        def build(*args: Any, **kwargs: Any) -> Any:
+            try:
+                bound = signature.bind(*args, **kwargs)
+            except TypeError as error:
+                for option in kwargs:
+                    if option not in signature.parameters:
+                        raise unknown_name(f"option of {name}", option, signature.parameters) from None
+                raise InputError(f"{name}: {error}. Options: {', '.join(signature.parameters)}.") from None
+            model = builder(*args, **kwargs)
+            options = {
+                key: _jsonable(name, key, value)
+                for key, value in bound.arguments.items()
+                if key != "seed" and value != signature.parameters[key].default
+            }
+            model._modelzoo = Origin(name, options)
+            return model
+
+        _REGISTRY[name] = ModelSpec(
+            name=name,
+            builder=build,
+            family=builder.__module__.rpartition(".")[2],
+            task=task,
+            dataset=dataset,
+            num_params=num_params,
+            network=network,
+            source=source,
+            recipes=dict(recipes),
+        )
+        return build  # type: ignore[return-value]
+
+    return decorate
+
+
+def _jsonable(model: str, option: str, value: Any) -> Any:
+    if hasattr(value, "get_config"):  # a Keras initializer
+        return {"class_name": type(value).__name__, "config": value.get_config()}
+    try:
+        return json.loads(json.dumps(value))
+    except TypeError:
+        raise InputError(
+            f"{model}: {option}={value!r} cannot be written to a card. Use numbers, strings, sequences or a Keras name."
+        ) from None
+
+
+@functools.cache
+def _load_builtin_models() -> None:
+    package = importlib.import_module("modelzoo.models")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{package.__name__}.{module.name}")
+
+
+def list_models(
+    pattern: str = "*", *, task: str | None = None, dataset: str | None = None, family: str | None = None
+) -> list[str]:
+    """Return the sorted names of the registered models.
+
+    Parameters
+    ----------
+    pattern
+        Shell-style pattern of names, e.g. ``"*_mlp"``.
+    task, dataset, family
+        Keep only models with this task, data set or family.
+
+    Raises
+    ------
+    InputError
+        No registered model has that task, data set or family.
+    """
+    _load_builtin_models()
+    for kind, wanted in (("task", task), ("dataset", dataset), ("family", family)):
+        known = {getattr(spec, kind) for spec in _REGISTRY.values()}
+        if wanted is not None and wanted not in known:
+            raise unknown_name(kind, wanted, known)
+    return sorted(
+        spec.name
+        for spec in _REGISTRY.values()
+        if fnmatch.fnmatchcase(spec.name, pattern)
+        and task in (None, spec.task)
+        and dataset in (None, spec.dataset)
+        and family in (None, spec.family)
+    )
+
+
+def get_spec(name: str) -> ModelSpec:
+    """Return the declared facts of a model.
+
+    Raises
+    ------
+    InputError
+        No model has that name; the message has the closest match.
+    """
+    _load_builtin_models()
+    if name not in _REGISTRY:
+        raise unknown_name("model", name, _REGISTRY)
+    return _REGISTRY[name]
+
+
+def create_model(name: str, *, recipe: str | None = None, seed: int | None = None, **options: Any) -> keras.Model:
+    """Build a model with fresh weights.
+
+    Parameters
+    ----------
+    name
+        Name of the model, see :func:`list_models`.
+    recipe
+        Build it as this recipe wants it (some recipes have builder options of their own).
+    seed
+        Seed of the initial weights; ``None`` draws one.
+    **options
+        Arguments of the builder; they win over those of the recipe.
+
+    Returns
+    -------
+    keras.Model
+        A plain Keras model, not compiled.
+
+    Raises
+    ------
+    InputError
+        The name, the recipe or an option is not known, or an option's value is not allowed.
+    """
+    spec = get_spec(name)
+    if recipe is not None:
+        options = {**spec.recipe(recipe).model_options, **options}
+    return spec.builder(seed=seed, **options)
+
+
+def origin_of(model: keras.Model) -> Origin:
+    """Return what a zoo model knows about itself.
+
+    Raises
+    ------
+    InputError
+        The model was not made by a zoo builder.
+    """
+    origin = getattr(model, "_modelzoo", None)
+    if not isinstance(origin, Origin):
+        raise InputError(
+            f"The model {getattr(model, 'name', model)!r} was not made by a modelzoo builder. Build it with "
+            "modelzoo.create_model, or declare your own builder with modelzoo.register_model."
+        )
+    return origin

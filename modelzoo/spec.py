@@ -1,0 +1,220 @@
+"""The facts about a model and about how to train it, as plain dataclasses that import no TensorFlow."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from modelzoo.errors import InputError, unknown_name
+
+Task = Literal["classification", "reconstruction"]
+Xla = Literal["loop", "update", "off"]
+Precision = Literal["float32", "bfloat16"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How to train a network: every hyper-parameter, and nothing that depends on the machine.
+
+    Parameters
+    ----------
+    steps
+        Number of optimiser steps. Give this or ``epochs``.
+    epochs
+        Number of passes over the training set, turned into steps once its size is known.
+    batch_size
+        Samples a step; ``None`` is the full batch.
+    optimizer
+        Name of a Keras optimiser, e.g. ``"adam"``.
+    learning_rate
+        A number, or a Keras learning-rate schedule as ``{"class_name": …, "config": …}``.
+    optimizer_options
+        Further arguments of the optimiser, e.g. ``{"momentum": 0.9}``.
+    loss
+        Name of a Keras loss, or ``"sum_of_squares"`` (½ Σ (output − label)², summed over the batch).
+    reconstruct
+        The target is the input itself scaled to 0–1 (pixels / 255) instead of the labels.
+    log_every
+        Steps between two entries of the history, each of which is one compiled call.
+    log_train
+        ``"batches"``: the training loss and metrics are means over the batches since the last entry, as in
+        Keras' ``fit``; ``"all"``: they are computed over the whole training set, in inference mode.
+    validation_freq
+        Entries between two evaluations on the test data; the last entry always has one.
+    target_loss
+        Stop at the first entry whose training loss is not above this value.
+    precision
+        ``"bfloat16"`` computes in bfloat16 and keeps the weights in float32.
+    xla
+        What XLA compiles: the whole ``"loop"``, the optimiser's ``"update"`` only, or nothing (``"off"``).
+    model_options
+        Arguments of the builder that belong to this recipe.
+    data_options
+        Options of :func:`modelzoo.datasets.load` that belong to this recipe.
+    source
+        Where the hyper-parameters come from.
+    """
+
+    steps: int | None = None
+    epochs: float | None = None
+    batch_size: int | None = None
+    optimizer: str = "adam"
+    learning_rate: float | Mapping[str, Any] = 1e-3
+    optimizer_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    loss: str = "sparse_categorical_crossentropy"
+    reconstruct: bool = False
+    log_every: int = 100
+    log_train: Literal["batches", "all"] = "batches"
+    validation_freq: int = 1
+    target_loss: float | None = None
+    precision: Precision = "float32"
+    xla: Xla = "loop"
+    model_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    data_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.steps is None) == (self.epochs is None):
+            raise InputError(
+                f"A recipe needs either steps or epochs; received steps={self.steps!r}, epochs={self.epochs!r}."
+            )
+        for field in ("steps", "batch_size", "log_every", "validation_freq"):
+            value = getattr(self, field)
+            if value is not None and not (_is_int(value) and value > 0):
+                raise InputError(f"{field} must be a positive integer; received {field}={value!r}.")
+        if self.epochs is not None and not 0 < self.epochs < float("inf"):
+            raise InputError(f"epochs must be a positive number; received epochs={self.epochs!r}.")
+        rate = self.learning_rate
+        if not isinstance(rate, Mapping) and not (isinstance(rate, int | float) and 0 < rate < float("inf")):
+            raise InputError(f"learning_rate must be a positive number or a schedule; received {rate!r}.")
+        for field, allowed in (
+            ("precision", ("float32", "bfloat16")),
+            ("xla", ("loop", "update", "off")),
+            ("log_train", ("batches", "all")),
+        ):
+            if getattr(self, field) not in allowed:
+                raise unknown_name(field, getattr(self, field), allowed)
+
+    def replace(self, **changes: Any) -> Recipe:
+        """Return a copy with some fields changed; giving ``steps`` drops ``epochs`` and the other way round.
+
+        Raises
+        ------
+        InputError
+            A field does not exist or its value is not allowed.
+        """
+        names = {field.name for field in dataclasses.fields(self)}
+        for name in changes:
+            if name not in names:
+                raise unknown_name("recipe field", name, names)
+        if changes.get("steps") is not None:
+            changes.setdefault("epochs", None)
+        elif changes.get("epochs") is not None:
+            changes.setdefault("steps", None)
+        return dataclasses.replace(self, **changes)
+
+    def total_steps(self, num_samples: int) -> int:
+        """Return the number of steps on a training set of ``num_samples`` samples."""
+        if self.steps is not None:
+            return self.steps
+        assert self.epochs is not None
+        batch_size = min(self.batch_size or num_samples, num_samples)
+        return max(1, round(self.epochs * num_samples / batch_size))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields that differ from the defaults, ready for JSON."""
+        result: dict[str, Any] = {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            default = field.default_factory() if callable(field.default_factory) else field.default
+            if value != default:
+                result[field.name] = _plain(value)
+        return result
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Recipe:
+        """Rebuild a recipe from :meth:`to_dict`.
+
+        Raises
+        ------
+        InputError
+            A field does not exist or its value is not allowed.
+        """
+        names = {field.name for field in dataclasses.fields(cls)}
+        for name in fields:
+            if name not in names:
+                raise unknown_name("recipe field", name, names)
+        return cls(**fields)
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSpec:
+    """The facts declared beside a builder; tests execute each of them.
+
+    Parameters
+    ----------
+    name
+        Name of the builder.
+    builder
+        The builder function.
+    family
+        Module the builder lives in, e.g. ``"mlp"``.
+    task
+        ``"classification"`` or ``"reconstruction"``.
+    dataset
+        Name of the data set it is trained on.
+    num_params
+        Number of trainable parameters with default arguments.
+    network
+        The layer widths in one line, e.g. ``"784 → 500 → 300 → 10"``.
+    source
+        Where the architecture comes from.
+    recipes
+        Named recipes; every model has ``"lesson"``.
+    """
+
+    name: str
+    builder: Callable[..., Any]
+    family: str
+    task: Task
+    dataset: str
+    num_params: int
+    network: str
+    source: str
+    recipes: Mapping[str, Recipe]
+
+    def recipe(self, name: str) -> Recipe:
+        """Return the recipe of that name.
+
+        Raises
+        ------
+        InputError
+            There is none; the message lists those that exist.
+        """
+        if name not in self.recipes:
+            raise unknown_name(f"recipe of {self.name}", name, self.recipes)
+        return self.recipes[name]
+
+    @property
+    def summary(self) -> str:
+        """The first line of the builder's docstring."""
+        return (inspect.getdoc(self.builder) or "").partition("\n")[0]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The builder's arguments with their defaults."""
+        return {name: p.default for name, p in inspect.signature(self.builder).parameters.items()}
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value
