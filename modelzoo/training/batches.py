@@ -1,0 +1,104 @@
+"""Where the loop's batches come from: arrays held on the device, or a ``tf.data.Dataset``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import lazy_loader
+import numpy as np
+
+from modelzoo.errors import InputError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+else:
+    tf = lazy_loader.load("tensorflow")
+
+
+class ArrayBatches:
+    """Batches drawn from arrays by a stateless shuffle of (seed, step).
+
+    Sample ``i`` of the endless stream is sample ``i mod n`` of a permutation that depends only on the seed
+    and the epoch ``i div n``, so each epoch sees every sample once, and neither an interruption nor the
+    number of workers changes the order. Without a batch size every batch is the whole set, in order.
+
+    Parameters
+    ----------
+    x, y
+        Samples and labels; they stay on the device, in their own dtype.
+    batch_size
+        Samples a step, or ``None`` for the full batch.
+    seed
+        Seed of the order.
+    """
+
+    def __init__(self, x: np.ndarray, y: np.ndarray, batch_size: int | None, seed: int) -> None:
+        self.num_samples = len(x)
+        self.batch_size = None if batch_size is None or batch_size >= len(x) else batch_size
+        self._x, self._y = tf.constant(x), tf.constant(y)
+        self._seed = seed
+
+    @property
+    def arrays(self) -> tuple[Any, Any]:
+        """The samples and labels as tensors."""
+        return self._x, self._y
+
+    def plan(self, first_step: Any, num_steps: int) -> Any:
+        """Return what :meth:`batch` needs for ``num_steps`` steps: sample indices, (steps, batch_size)."""
+        if self.batch_size is None:
+            return tf.zeros((0,), tf.int32)
+        position = tf.cast(first_step, tf.int64) * self.batch_size
+        position += tf.range(num_steps * self.batch_size, dtype=tf.int64)
+        epoch = position // self.num_samples
+        # XLA has no kernel for this operation, therefore all indices of a call are drawn ahead of its loop.
+        indices = tf.raw_ops.RandomIndexShuffle(
+            index=position % self.num_samples,
+            seed=tf.stack([tf.fill(tf.shape(epoch), tf.constant(self._seed, tf.int64)), epoch, epoch * 0], axis=1),
+            max_index=tf.constant(self.num_samples - 1, tf.int64),
+            rounds=4,
+        )
+        return tf.reshape(tf.cast(indices, tf.int32), (num_steps, self.batch_size))
+
+    def batch(self, plan: Any, index: Any) -> tuple[Any, Any]:
+        """Return the samples and labels of one step of a plan."""
+        if self.batch_size is None:
+            return self._x, self._y
+        return tf.gather(self._x, plan[index]), tf.gather(self._y, plan[index])
+
+
+class StreamBatches:
+    """Batches taken as they come from a ``tf.data.Dataset`` of (samples, labels) batches.
+
+    Parameters
+    ----------
+    dataset
+        A batched data set; it is repeated as often as training needs.
+    first_step
+        Batches to skip when training resumes.
+
+    Raises
+    ------
+    InputError
+        The elements are not pairs of batches.
+    """
+
+    def __init__(self, dataset: tf.data.Dataset, first_step: int = 0) -> None:
+        spec = dataset.element_spec
+        if not (isinstance(spec, tuple) and len(spec) == 2 and all(s.shape.rank != 0 for s in spec)):
+            raise InputError(
+                f"A tf.data.Dataset must yield (samples, labels) batches; received elements {spec}. "
+                "Map it to pairs and call .batch(batch_size)."
+            )
+        length = int(dataset.cardinality())
+        self.num_batches = length if length > 0 else None
+        skip = first_step % length if length > 0 else first_step
+        self._iterator = iter(dataset.repeat().skip(skip).prefetch(tf.data.AUTOTUNE))
+
+    def plan(self, first_step: Any, num_steps: int) -> Any:
+        """Return an empty plan: the order is the data set's own."""
+        return tf.zeros((0,), tf.int32)
+
+    def batch(self, plan: Any, index: Any) -> tuple[Any, Any]:
+        """Return the next batch."""
+        x, y = next(self._iterator)
+        return x, y

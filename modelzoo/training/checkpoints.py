@@ -1,0 +1,125 @@
+"""Checkpoints: everything a run needs to go on bit for bit, in one file that is complete or absent."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from modelzoo.errors import ArtifactError, TargetExistsError
+from modelzoo.files import atomic_file
+
+logger = logging.getLogger(__name__)
+
+_FORMAT = 1
+_NAME = re.compile(r"step-(\d{9})\.npz")
+
+
+class Saved(NamedTuple):
+    """The content of a checkpoint: number of steps made, history so far, and the values of all variables."""
+
+    step: int
+    history: list[dict[str, float]]
+    values: list[np.ndarray]
+
+
+class Checkpoints:
+    """The checkpoints of one run in one directory; the last two are kept.
+
+    Parameters
+    ----------
+    directory
+        Where they are; created when the first is written.
+    identity
+        What makes the run the same run: model, recipe, seed and data. A checkpoint of another run is refused.
+    """
+
+    def __init__(self, directory: Path, identity: Mapping[str, Any]) -> None:
+        self.directory = directory
+        self._identity = json.loads(json.dumps(identity))
+
+    def refuse_existing(self) -> None:
+        """Raise if there are checkpoints already, so that a new run never mixes with an old one.
+
+        Raises
+        ------
+        TargetExistsError
+            There are.
+        """
+        if found := self._files():
+            raise TargetExistsError(
+                f"{self.directory} holds the checkpoint {found[-1].name}. Resume that run (resume=True, or --resume), "
+                "or choose another directory."
+            )
+
+    def save(self, step: int, history: Sequence[Mapping[str, float]], values: Sequence[np.ndarray]) -> None:
+        """Write a checkpoint after ``step`` steps and delete all but the last two.
+
+        Raises
+        ------
+        TargetError
+            The directory cannot be written; earlier checkpoints are untouched.
+        """
+        header = {"format": _FORMAT, "identity": self._identity, "step": step, "history": list(history)}
+        arrays = {f"v{i}": np.asarray(value) for i, value in enumerate(values)}
+        with (
+            atomic_file(self.directory / f"step-{step:09d}.npz") as temporary,
+            open(temporary, "wb") as file,
+        ):
+            np.savez(file, header=np.frombuffer(json.dumps(header).encode(), np.uint8), **arrays)  # type: ignore[arg-type]
+        for old in self._files()[:-2]:
+            old.unlink(missing_ok=True)
+
+    def latest(self) -> Saved | None:
+        """Return the newest readable checkpoint, or ``None`` if there is none.
+
+        Raises
+        ------
+        ArtifactError
+            All checkpoints are damaged, or the newest belongs to another run.
+        """
+        files = self._files()
+        for path in reversed(files):
+            try:
+                header, values = _read(path)
+            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+                logger.warning("Checkpoint %s is damaged (%s); trying the one before.", path, error)
+                continue
+            if header.get("format") != _FORMAT:
+                raise ArtifactError(f"{path} has format {header.get('format')!r}; this modelzoo reads {_FORMAT}.")
+            self._check_identity(path, header["identity"])
+            return Saved(header["step"], header["history"], values)
+        if files:
+            raise ArtifactError(f"Every checkpoint in {self.directory} is damaged. Train again in an empty directory.")
+        return None
+
+    def _files(self) -> list[Path]:
+        if not self.directory.is_dir():
+            return []
+        return sorted(path for path in self.directory.iterdir() if _NAME.fullmatch(path.name))
+
+    def _check_identity(self, path: Path, identity: Mapping[str, Any]) -> None:
+        for key, value in self._identity.items():
+            if identity.get(key) != value:
+                raise ArtifactError(
+                    f"{path} belongs to another run: its {key} is {_short(identity.get(key))}, this run's is "
+                    f"{_short(value)}. Resume with the same {key}, or choose another directory."
+                )
+
+
+def _read(path: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
+    with np.load(path, allow_pickle=False) as archive:
+        header = json.loads(archive["header"].tobytes())
+        return header, [archive[f"v{i}"] for i in range(len(archive.files) - 1)]
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 120 else f"{text[:117]}…"

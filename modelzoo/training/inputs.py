@@ -1,0 +1,171 @@
+"""What a user may hand to ``train`` and ``evaluate``, brought into one form and checked."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import lazy_loader
+import numpy as np
+
+from modelzoo.datasets import Dataset, check_arrays, check_samples
+from modelzoo.errors import DataError, InputError
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+else:
+    tf = lazy_loader.load("tensorflow")
+
+Pair = tuple[np.ndarray, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingData:
+    """Training data with optional test data, and what a card says of them.
+
+    Attributes
+    ----------
+    train
+        Samples and labels, or a ``tf.data.Dataset`` of batches.
+    test
+        The same for the test data, or ``None``.
+    facts
+        Name, checksum, sizes, source and licence, as far as known.
+    class_names
+        Names of the classes, empty when not known.
+    """
+
+    train: Pair | tf.data.Dataset
+    test: Pair | tf.data.Dataset | None
+    facts: Mapping[str, Any]
+    class_names: tuple[str, ...] = ()
+
+
+def training_data(data: Any, validation_data: Any, model: keras.Model, *, reconstruct: bool) -> TrainingData:
+    """Bring training data into one form and check it against the model.
+
+    Parameters
+    ----------
+    data
+        A :class:`modelzoo.datasets.Dataset`, ``((x_train, y_train), (x_test, y_test))``, ``(x, y)``, or a
+        ``tf.data.Dataset`` of (samples, labels) batches.
+    validation_data
+        Test data that replace those of ``data``: ``(x, y)`` or a ``tf.data.Dataset``.
+    model
+        The model that will see the data.
+    reconstruct
+        The target is the input, so that one class is enough.
+
+    Raises
+    ------
+    InputError
+        ``data`` is none of these.
+    DataError
+        Shapes, values or labels do not fit the model.
+    """
+    class_names: tuple[str, ...] = ()
+    facts: dict[str, Any] = {}
+    train: Any
+    test: Any = None
+    if isinstance(data, Dataset):
+        train, test = data.train, data.test
+        class_names = data.class_names
+        facts = {"name": data.name, "checksum": data.checksum, "source": data.source, "license": data.license}
+    elif isinstance(data, tf.data.Dataset):
+        train = data
+        facts = {"name": "tf.data"}
+    else:
+        train, test = _pairs(data)
+        facts = {"name": "arrays", "checksum": _checksum(train)}
+    if validation_data is not None:
+        test = validation_data if isinstance(validation_data, tf.data.Dataset) else _pair(validation_data)
+    train = _checked(train, model, "training data", single_class=reconstruct)
+    test = test if test is None else _checked(test, model, "test data", single_class=True)
+    for part, pair in (("num_train", train), ("num_test", test)):
+        if isinstance(pair, tuple):
+            facts[part] = len(pair[0])
+    return TrainingData(train, test, facts, class_names)
+
+
+def check_fits(x: Any, y: Any, model: keras.Model, where: str, *, single_class: bool = True) -> None:
+    """Refuse samples or labels that the model cannot take.
+
+    Parameters
+    ----------
+    x, y
+        Samples, and labels or ``None``.
+    model
+        The model.
+    where
+        What the arrays are, for the error.
+    single_class
+        Accept labels that are all the same.
+
+    Raises
+    ------
+    DataError
+        With one line that names the value, what was allowed and the next step.
+    """
+    wanted = tuple(model.input_shape[1:])
+    given = tuple(getattr(x, "shape", (0,)))[1:]
+    if y is None:
+        check_samples(x, where=where)
+    else:
+        outputs = int(np.prod(model.output_shape[1:]))
+        reconstructs = tuple(model.output_shape[1:]) == wanted and len(wanted) > 1
+        check_arrays(
+            x, y, num_classes=None if reconstructs else max(outputs, 2), where=where, allow_single_class=single_class
+        )
+    if given != wanted:
+        raise DataError(
+            f"{where}: samples have shape {given}, but {model.name!r} takes {wanted}. "
+            "Reshape the data, or build the model for this shape."
+        )
+
+
+def _checked(pair: Any, model: keras.Model, where: str, *, single_class: bool) -> Any:
+    if isinstance(pair, tuple):
+        x, y = pair
+        check_fits(x, y, model, where, single_class=single_class)
+        return pair
+    spec = pair.element_spec
+    samples = spec[0] if isinstance(spec, tuple) else spec
+    if samples.shape.rank is not None and tuple(samples.shape[1:]) != tuple(model.input_shape[1:]):
+        raise DataError(
+            f"{where}: batches have shape {tuple(samples.shape)}, but {model.name!r} takes {tuple(model.input_shape)}. "
+            "Map the tf.data.Dataset to that shape, and batch it."
+        )
+    return pair
+
+
+def _pairs(data: Any) -> tuple[Pair, Pair | None]:
+    try:
+        first, second = data
+    except (TypeError, ValueError):
+        raise InputError(
+            f"data of type {type(data).__name__} is not usable. Give a modelzoo Dataset, (x, y), "
+            "((x_train, y_train), (x_test, y_test)) or a tf.data.Dataset."
+        ) from None
+    if isinstance(first, tuple | list) and len(first) == 2:
+        return _pair(first), _pair(second)
+    return _pair(data), None
+
+
+def _pair(data: Any) -> Pair:
+    try:
+        x, y = data
+    except (TypeError, ValueError):
+        raise InputError(f"Expected a pair (samples, labels); received {type(data).__name__}.") from None
+    return np.asarray(x), np.asarray(y)
+
+
+def _checksum(pair: Pair) -> str:
+    digest = hashlib.sha256()
+    for array in pair:
+        digest.update(f"{array.shape} {array.dtype.str}".encode())
+        if array.dtype.kind != "O":  # refused later, with a better message
+            digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

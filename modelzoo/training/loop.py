@@ -1,0 +1,183 @@
+"""The compiled loop: many optimiser steps, and the evaluation after them, in one graph call."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import lazy_loader
+
+from modelzoo.spec import Recipe
+from modelzoo.training.batches import ArrayBatches, StreamBatches
+from modelzoo.training.objective import Objective
+from modelzoo.training.optimizer import updated
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+else:
+    keras = lazy_loader.load("keras")
+    tf = lazy_loader.load("tensorflow")
+
+#: Samples a forward pass of an evaluation takes at once; enough to fill the cores, small enough for memory.
+EVALUATION_BATCH = 500
+
+
+class CompiledLoop:
+    """Runs optimiser steps on values carried through one ``tf.while_loop``.
+
+    The variables of model and optimiser are read once before the loop and assigned once after it; in
+    between they are values, which XLA can keep in registers and TensorFlow need not lock.
+
+    Parameters
+    ----------
+    objective
+        The model with its loss and metrics.
+    optimizer
+        A Keras optimiser built on the model's trainable variables.
+    batches
+        Where batches come from.
+    recipe
+        Says what XLA compiles, how many steps a call makes at most, and what a call evaluates.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        optimizer: keras.optimizers.Optimizer,
+        batches: ArrayBatches | StreamBatches,
+        recipe: Recipe,
+    ) -> None:
+        self._objective = objective
+        self._optimizer = optimizer
+        self._batches = batches
+        self._chunk = recipe.log_every
+        model = objective.model
+        self._trainable = list(model.trainable_variables)
+        self._others = list(model.non_trainable_variables)
+        self._state = list(optimizer.variables)
+        # XLA cannot take batches from a stream, and a stream's end cannot be evaluated on.
+        self._arrays = Arrays(*batches.arrays) if isinstance(batches, ArrayBatches) else None
+        self._whole_loop = recipe.xla == "loop" and self._arrays is not None
+        self._evaluate_train = recipe.log_train == "all"
+        self._steps = tf.function(self._trace_steps, jit_compile=self._whole_loop, autograph=False)
+        update = functools.partial(updated, optimizer)
+        jit_update = recipe.xla != "off" and not self._whole_loop
+        self._update = tf.function(update, jit_compile=True, autograph=False) if jit_update else update
+        self._call = tf.function(self._trace_call, autograph=False)
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """All that a checkpoint must hold: weights, random state and optimiser state, in a fixed order."""
+        return [*self._trainable, *self._others, *self._state]
+
+    def run(self, first_step: int, num_steps: int, validation: Arrays | None) -> dict[str, float]:
+        """Make ``num_steps`` steps (at most ``recipe.log_every``) and return losses and metrics.
+
+        Parameters
+        ----------
+        first_step
+            Number of steps made before.
+        num_steps
+            Number of steps to make.
+        validation
+            Data to evaluate on after the steps, reported with the prefix ``val_``.
+        """
+        scores = self._call(tf.constant(first_step, tf.int64), tf.constant(num_steps), validation)
+        return {name: float(value) for name, value in scores.items()}
+
+    def _trace_call(self, first_step: Any, num_steps: Any, validation: Arrays | None) -> dict[str, Any]:
+        plan = self._batches.plan(first_step, self._chunk)
+        variables = self.variables
+        values = [tf.convert_to_tensor(variable.value) for variable in variables]
+        values, totals, weight = self._steps(values, plan, num_steps)
+        assignments = [v.value.assign(value) for v, value in zip(variables, values, strict=True)]
+        with tf.control_dependencies([assignment.op for assignment in assignments]):
+            if self._evaluate_train and self._arrays is not None:
+                scores = evaluate_arrays(self._objective, self._arrays, jit=self._whole_loop)
+            else:
+                scores = {name: total / weight for name, total in totals.items()}
+            if validation is not None:
+                tested = evaluate_arrays(self._objective, validation, jit=self._whole_loop)
+                scores |= {f"val_{name}": value for name, value in tested.items()}
+        return scores
+
+    def _trace_steps(self, values: Sequence[Any], plan: Any, num_steps: Any) -> tuple[list[Any], dict[str, Any], Any]:
+        n_train, n_other = len(self._trainable), len(self._others)
+
+        def body(index: Any, values: list[Any], totals: dict[str, Any], weight: Any) -> tuple[Any, ...]:
+            weights, others, state = values[:n_train], values[n_train : n_train + n_other], values[n_train + n_other :]
+            x, y = self._batches.batch(plan, index)
+            scores, gradients, others = self._gradients(weights, others, x, y)
+            weights, state = self._update(list(state), gradients, weights)[:2]
+            count = tf.cast(tf.shape(x)[0], tf.float32)
+            totals = {name: totals[name] + tf.reduce_sum(score) for name, score in scores.items()}
+            return index + 1, [*weights, *others, *state], totals, weight + count
+
+        start = tf.constant(0), list(values), {name: tf.constant(0.0) for name in self._objective.metric_names}
+        _, values, totals, weight = tf.while_loop(
+            lambda index, *_: index < num_steps, body, (*start, tf.constant(0.0)), parallel_iterations=1
+        )
+        if self._objective.per_sample_sum:
+            totals["loss"] *= weight / tf.cast(num_steps, tf.float32)
+        return list(values), totals, weight
+
+    def _gradients(self, weights: list[Any], others: list[Any], x: Any, y: Any) -> tuple[Any, Any, list[Any]]:
+        mapping = [*zip(self._trainable, weights, strict=True), *zip(self._others, others, strict=True)]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(weights)
+            with keras.StatelessScope(state_mapping=mapping, collect_losses=True) as scope:
+                scores = self._objective.forward(x, y, training=True)
+            reduce = tf.reduce_sum if self._objective.per_sample_sum else tf.reduce_mean
+            loss = reduce(scores["loss"]) + sum(tf.cast(extra, tf.float32) for extra in scope.losses)
+        gradients = tape.gradient(loss, weights)
+        return scores, gradients, [scope.get_current_value(variable) for variable in self._others]
+
+
+class Arrays(NamedTuple):
+    """All samples of an evaluation and their labels, as tensors."""
+
+    x: Any
+    y: Any
+
+
+def evaluate_arrays(objective: Objective, data: Arrays, *, jit: bool = False) -> dict[str, Any]:
+    """Return the loss and the metrics over all samples, in inference mode; to be called inside a graph.
+
+    Every sample counts once: the last batch may be smaller, and is not dropped.
+    """
+
+    def total(x: Any, y: Any) -> list[Any]:
+        scores = objective.forward(x, y, training=False)
+        return [tf.reduce_sum(scores[name]) for name in objective.metric_names]
+
+    def trace(x: Any, y: Any) -> list[Any]:
+        num_samples = x.shape[0]
+        batch = min(EVALUATION_BATCH, num_samples) if x.shape.rank > 2 else num_samples
+
+        def body(index: Any, totals: list[Any]) -> tuple[Any, list[Any]]:
+            start = index * batch
+            part = total(_rows(x, start, batch), _rows(y, start, batch))
+            return index + 1, [a + b for a, b in zip(totals, part, strict=True)]
+
+        full = num_samples // batch
+        zeros = [tf.constant(0.0) for _ in objective.metric_names]
+        _, totals = tf.while_loop(lambda i, _: i < full, body, (tf.constant(0), zeros), parallel_iterations=1)
+        if rest := num_samples % batch:
+            part = total(_rows(x, full * batch, rest), _rows(y, full * batch, rest))
+            totals = [a + b for a, b in zip(totals, part, strict=True)]
+        return totals
+
+    x, y = data
+    totals = tf.function(trace, jit_compile=jit, autograph=False)(x, y)
+    count = float(x.shape[0])
+    return {
+        name: value if name == "loss" and objective.per_sample_sum else value / count
+        for name, value in zip(objective.metric_names, totals, strict=True)
+    }
+
+
+def _rows(tensor: Any, start: Any, count: int) -> Any:
+    rank = tensor.shape.rank
+    return tf.slice(tensor, [start] + [0] * (rank - 1), [count, *tensor.shape[1:]])

@@ -1,0 +1,151 @@
+"""What training minimises and reports: losses and metrics per sample, taken on logits where there are logits."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import lazy_loader
+import numpy as np
+
+from modelzoo.errors import InputError
+from modelzoo.spec import Recipe
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+else:
+    keras = lazy_loader.load("keras")
+    tf = lazy_loader.load("tensorflow")
+
+
+class Objective:
+    """The loss and the metrics of one model under one recipe, sample by sample.
+
+    Cross-entropies are computed from the logits: where the model ends in a softmax or sigmoid layer, that
+    layer is left out, so that no probability underflows (Goodfellow et al. 2016, section 6.2.2).
+
+    Parameters
+    ----------
+    model
+        The model to train.
+    recipe
+        Names the loss and the precision.
+
+    Attributes
+    ----------
+    metric_names
+        Names of what :meth:`score` returns, ``"loss"`` first.
+
+    Raises
+    ------
+    InputError
+        The recipe's loss is not a Keras loss, or does not fit the model's output.
+    """
+
+    def __init__(self, model: keras.Model, recipe: Recipe) -> None:
+        self.model = model
+        self.reconstruct = recipe.reconstruct
+        self.per_sample_sum = recipe.loss == "sum_of_squares"
+        self._precision = recipe.precision
+        self._crossentropy = recipe.loss.endswith("crossentropy")
+        self._one_hot = recipe.loss == "categorical_crossentropy"
+        self._loss_name = recipe.loss
+        self._loss = _loss_function(recipe.loss)
+        self._head, self._from_logits = _without_probabilities(model) if self._crossentropy else (model, False)
+        self.num_outputs = int(np.prod(model.output_shape[1:]))
+        self.metric_names = ("loss",) if recipe.reconstruct else ("loss", "accuracy")
+        if self._crossentropy and (recipe.loss == "binary_crossentropy") != (self.num_outputs == 1):
+            raise InputError(
+                f"The loss {recipe.loss!r} does not fit {self.num_outputs} output(s). Use 'binary_crossentropy' for "
+                "one output, 'sparse_categorical_crossentropy' or 'categorical_crossentropy' for several."
+            )
+
+    def forward(self, x: Any, y: Any, *, training: bool) -> dict[str, Any]:
+        """Return the loss and the metrics of each sample of a batch, shape (batch,), in float32."""
+        with _precision(self.model, self._precision if training else "float32"):
+            outputs = tf.cast(self._head(x, training=training), tf.float32)
+        target = self._target(x, y)
+        scores = {"loss": self._per_sample_loss(target, outputs)}
+        if "accuracy" in self.metric_names:
+            scores["accuracy"] = self._correct(target, outputs)
+        return scores
+
+    def compile_for_keras(self, optimizer: keras.optimizers.Optimizer) -> None:
+        """Compile the model, so that callbacks, ``evaluate`` and ``fit`` find its optimiser, loss and metrics."""
+        loss = self._loss if self.per_sample_sum else self._loss_name
+        self.model.compile(optimizer=optimizer, loss=loss, metrics=[n for n in self.metric_names if n != "loss"])
+
+    def _target(self, x: Any, y: Any) -> Any:
+        if self.reconstruct:
+            return tf.cast(x, tf.float32) / 255.0
+        if self._one_hot and y.shape.rank == 1:
+            return tf.one_hot(tf.cast(y, tf.int32), self.num_outputs)
+        if self.num_outputs == 1:
+            return tf.reshape(tf.cast(y, tf.float32), (-1, 1))
+        return y
+
+    def _per_sample_loss(self, target: Any, outputs: Any) -> Any:
+        if self._crossentropy:
+            losses = self._loss(target, outputs, from_logits=self._from_logits)
+        else:
+            losses = self._loss(target, outputs)
+        if losses.shape.rank > 1:
+            losses = tf.reduce_mean(losses, axis=tuple(range(1, losses.shape.rank)))
+        return losses
+
+    def _correct(self, target: Any, outputs: Any) -> Any:
+        if self.num_outputs == 1:
+            threshold = 0.0 if self._from_logits else 0.5
+            return tf.cast(tf.equal(outputs > threshold, target > 0.5), tf.float32)[:, 0]
+        if target.shape.rank > 1:
+            target = tf.argmax(target, axis=-1)
+        return tf.cast(tf.equal(tf.argmax(outputs, axis=-1), tf.cast(target, tf.int64)), tf.float32)
+
+
+def sum_of_squares(target: Any, outputs: Any) -> Any:
+    """Return ½ Σ (output − target)² of each sample (Bishop 2006, equation 5.11)."""
+    return 0.5 * tf.reduce_sum(tf.square(outputs - tf.cast(target, outputs.dtype)), axis=-1)
+
+
+def _loss_function(name: str) -> Callable[..., Any]:
+    if name == "sum_of_squares":
+        return sum_of_squares
+    try:
+        return getattr(keras.losses, name)
+    except AttributeError:
+        raise InputError(
+            f"Unknown loss {name!r}. Use 'sum_of_squares' or the name of a Keras loss function, such as "
+            "'sparse_categorical_crossentropy' or 'mean_squared_error'."
+        ) from None
+
+
+def _without_probabilities(model: keras.Model) -> tuple[keras.Model, bool]:
+    """Return the model up to its logits, and whether that is what its output is."""
+    last = model.layers[-1]
+    activation = getattr(last, "activation", None)
+    ends_in = getattr(activation, "__name__", "")
+    if isinstance(last, keras.layers.Softmax) or (
+        isinstance(last, keras.layers.Activation) and ends_in in ("softmax", "sigmoid")
+    ):
+        return keras.Model(model.inputs, last.input), True
+    # A dense layer with its own softmax or sigmoid: Keras itself finds the logits behind it.
+    return model, ends_in not in ("softmax", "sigmoid")
+
+
+@contextlib.contextmanager
+def _precision(model: keras.Model, precision: str) -> Iterator[None]:
+    """Let every layer compute in ``precision`` while the block traces the model; weights stay float32."""
+    if precision == "float32":
+        yield
+        return
+    layers = [layer for layer in model._flatten_layers() if layer is not model]
+    before = [layer.dtype_policy for layer in layers]
+    try:
+        for layer in layers:
+            layer.dtype_policy = keras.DTypePolicy(f"mixed_{precision}")
+        yield
+    finally:
+        for layer, policy in zip(layers, before, strict=True):
+            layer.dtype_policy = policy

@@ -1,0 +1,299 @@
+"""``train``: from a model, data, a recipe and a seed to trained weights and a history."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import lazy_loader
+import numpy as np
+
+from modelzoo.errors import InputError, ModelZooError
+from modelzoo.registry import Origin, get_spec, origin_of
+from modelzoo.spec import Recipe
+from modelzoo.training.batches import ArrayBatches, StreamBatches
+from modelzoo.training.checkpoints import Checkpoints, Saved
+from modelzoo.training.inputs import TrainingData, training_data
+from modelzoo.training.loop import Arrays, CompiledLoop, evaluate_arrays
+from modelzoo.training.objective import Objective
+from modelzoo.training.optimizer import create_optimizer
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+else:
+    keras = lazy_loader.load("keras")
+    tf = lazy_loader.load("tensorflow")
+
+logger = logging.getLogger(__name__)
+
+
+class DivergedError(ModelZooError, ArithmeticError):
+    """The loss became NaN or infinite."""
+
+
+def train(
+    model: keras.Model,
+    data: Any,
+    recipe: Recipe | str = "lesson",
+    *,
+    seed: int = 0,
+    validation_data: Any = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    checkpoint_dir: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+) -> keras.callbacks.History:
+    """Train a model by a recipe; ``recipe.log_every`` steps are one compiled call.
+
+    Same model, data, recipe and seed on the same machine give the same weights bit for bit, also when the
+    run is killed and resumed. Between two calls Keras callbacks see an "epoch": its number is that of the log
+    entry, its logs hold ``step``, ``loss``, ``accuracy`` (for classifiers) and the same with the prefix ``val_``.
+
+    Parameters
+    ----------
+    model
+        A zoo model, or any Keras model with one input and one output. It is trained in place and compiled
+        with the recipe's optimiser, loss and metrics.
+    data
+        A :class:`modelzoo.datasets.Dataset`, ``((x_train, y_train), (x_test, y_test))``, ``(x, y)``, or a
+        ``tf.data.Dataset`` of (samples, labels) batches for data larger than memory.
+    recipe
+        A recipe, or the name of one of the model's.
+    seed
+        Seed of the sample order and of dropout; initial weights are the builder's (``create_model(seed=…)``).
+    validation_data
+        ``(x, y)`` or a ``tf.data.Dataset`` to evaluate on instead of the test part of ``data``.
+    callbacks
+        Keras callbacks. ``EarlyStopping``, ``ModelCheckpoint``, ``CSVLogger``, ``TensorBoard``,
+        ``ReduceLROnPlateau`` and ``LearningRateScheduler`` work as with ``fit``.
+    checkpoint_dir
+        Where to keep checkpoints, one at each log entry; the last two stay.
+    resume
+        Go on from the newest checkpoint in ``checkpoint_dir`` (from the start where there is none).
+
+    Returns
+    -------
+    keras.callbacks.History
+        ``history.history`` maps each name to its values, ``"step"`` to the steps they were taken at.
+
+    Raises
+    ------
+    InputError
+        An argument is not usable.
+    DataError
+        The data do not fit the model.
+    TargetExistsError
+        ``checkpoint_dir`` holds checkpoints and ``resume`` is false.
+    ArtifactError
+        The checkpoint to resume from is damaged or belongs to another run.
+    DivergedError
+        The loss became NaN or infinite; the last checkpoint is from before that.
+    """
+    recipe = _resolve(recipe, model)
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**31:
+        raise InputError(f"seed must be an integer from 0 to 2**31 - 1; received seed={seed!r}.")
+    if resume and checkpoint_dir is None:
+        raise InputError("resume=True needs checkpoint_dir, the directory that holds the checkpoints.")
+    given = training_data(data, validation_data, model, reconstruct=recipe.reconstruct)
+    total = _total_steps(recipe, given)
+    checkpoints = None
+    if checkpoint_dir is not None:
+        identity = {"model": _identity(model), "recipe": recipe.to_dict(), "steps": total, "seed": int(seed)}
+        checkpoints = Checkpoints(Path(checkpoint_dir), {**identity, "data": given.facts.get("checksum", "tf.data")})
+        if not resume:
+            checkpoints.refuse_existing()
+
+    objective = Objective(model, recipe)
+    optimizer = create_optimizer(recipe)
+    optimizer.build(model.trainable_variables)
+    objective.compile_for_keras(optimizer)
+    _seed_layers(model, int(seed))
+    saved = checkpoints.latest() if checkpoints is not None and resume else None
+    first_step = saved.step if saved else 0
+    batches = (
+        ArrayBatches(given.train[0], given.train[1], recipe.batch_size, int(seed))
+        if isinstance(given.train, tuple)
+        else StreamBatches(given.train, first_step)
+    )
+    loop = CompiledLoop(objective, optimizer, batches, recipe)
+    if saved:
+        _restore(loop, saved)
+        logger.info("Resuming %s at step %d of %d.", model.name, first_step, total)
+
+    began = time.perf_counter()
+    history = _run(loop, objective, recipe, given, total, saved, callbacks, checkpoints)
+    seconds = time.perf_counter() - began
+    _remember(model, recipe, int(seed), total, given, history, seconds)
+    return history
+
+
+def _run(
+    loop: CompiledLoop,
+    objective: Objective,
+    recipe: Recipe,
+    given: TrainingData,
+    total: int,
+    saved: Saved | None,
+    callbacks: Sequence[keras.callbacks.Callback],
+    checkpoints: Checkpoints | None,
+) -> keras.callbacks.History:
+    model = objective.model
+    history = keras.callbacks.History()
+    entries: list[dict[str, float]] = list(saved.history) if saved else []
+    step = saved.step if saved else 0
+    params = {"epochs": math.ceil(total / recipe.log_every), "steps": total, "first_step": step, "verbose": 0}
+    watching = keras.callbacks.CallbackList([*callbacks, history], model=model, **params)
+    test = Arrays(*map(tf.constant, given.test)) if isinstance(given.test, tuple) else None
+    model.stop_training = False
+    watching.on_train_begin()
+    for number, entry in enumerate(entries):
+        history.on_epoch_end(number, entry)
+    with _closing(callbacks):
+        while step < total and not model.stop_training:
+            number = len(entries)
+            num_steps = min(recipe.log_every - step % recipe.log_every, total - step)
+            last = step + num_steps >= total
+            validate = last or (number + 1) % recipe.validation_freq == 0
+            watching.on_epoch_begin(number)
+            logs = loop.run(step, num_steps, test if validate else None)
+            step += num_steps
+            if not math.isfinite(logs["loss"]):
+                raise DivergedError(
+                    f"The loss became {logs['loss']} between steps {step - num_steps} and {step}. Lower the learning "
+                    f"rate ({recipe.learning_rate!r} now) or check the data's scale."
+                    + (f" The last good checkpoint is in {checkpoints.directory}." if checkpoints else "")
+                )
+            if validate and test is None and given.test is not None:
+                logs |= {f"val_{name}": value for name, value in evaluate_stream(objective, given.test).items()}
+            entry = {"step": step, **logs}
+            entries.append(entry)
+            if recipe.target_loss is not None and logs["loss"] <= recipe.target_loss:
+                model.stop_training = True
+            watching.on_epoch_end(number, dict(entry))
+            if checkpoints is not None:
+                checkpoints.save(step, entries, [variable.numpy() for variable in loop.variables])
+    watching.on_train_end(dict(entries[-1]) if entries else None)
+    return history
+
+
+def evaluate_stream(objective: Objective, dataset: tf.data.Dataset) -> dict[str, float]:
+    """Return the loss and the metrics over all batches of a ``tf.data.Dataset``, in inference mode."""
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def part(x: Any, y: Any) -> dict[str, Any]:
+        return {name: tf.reduce_sum(value) for name, value in objective.forward(x, y, training=False).items()}
+
+    totals = dict.fromkeys(objective.metric_names, 0.0)
+    count = 0
+    for x, y in dataset:
+        for name, value in part(x, y).items():
+            totals[name] += float(value)
+        count += int(x.shape[0])
+    if count == 0:
+        raise InputError("The tf.data.Dataset to evaluate on is empty. Give at least one batch.")
+    return {
+        name: value if name == "loss" and objective.per_sample_sum else value / count for name, value in totals.items()
+    }
+
+
+def compute_metrics(model: keras.Model, data: Any, recipe: Recipe) -> dict[str, float]:
+    """Return loss and metrics of a model over all of ``(x, y)`` or a ``tf.data.Dataset``.
+
+    Parameters
+    ----------
+    model
+        The model.
+    data
+        The samples and labels.
+    recipe
+        Names the loss.
+    """
+    objective = Objective(model, recipe)
+    if not isinstance(data, tuple):
+        return evaluate_stream(objective, data)
+    graph = tf.function(lambda pair: evaluate_arrays(objective, pair), autograph=False)
+    return {name: float(value) for name, value in graph(Arrays(*map(tf.constant, data))).items()}
+
+
+def _resolve(recipe: Recipe | str, model: keras.Model) -> Recipe:
+    if isinstance(recipe, Recipe):
+        return recipe
+    if not isinstance(recipe, str):
+        raise InputError(f"recipe must be a Recipe or the name of one; received {recipe!r}.")
+    return get_spec(origin_of(model).name).recipe(recipe)
+
+
+def _total_steps(recipe: Recipe, given: TrainingData) -> int:
+    if isinstance(given.train, tuple):
+        return recipe.total_steps(len(given.train[0]))
+    if recipe.steps is not None:
+        return recipe.steps
+    batches = int(given.train.cardinality())
+    if batches <= 0:
+        raise InputError(
+            f"epochs={recipe.epochs} cannot be counted on a tf.data.Dataset of unknown length. Give steps instead."
+        )
+    assert recipe.epochs is not None
+    return max(1, round(recipe.epochs * batches))
+
+
+def _identity(model: keras.Model) -> Any:
+    origin = getattr(model, "_modelzoo", None)
+    if isinstance(origin, Origin):
+        return {"name": origin.name, **origin.options}
+    return {"name": model.name, "weights": [list(weight.shape) for weight in model.weights]}
+
+
+def _seed_layers(model: keras.Model, seed: int) -> None:
+    """Start every random layer from (seed, its number), whatever was drawn from it before."""
+    states = [v for v in model.non_trainable_variables if v.path.endswith("seed_generator_state")]
+    for number, state in enumerate(states):
+        state.assign([seed, number])
+
+
+def _restore(loop: CompiledLoop, saved: Saved) -> None:
+    for variable, value in zip(loop.variables, saved.values, strict=True):
+        variable.assign(value)
+
+
+def _remember(
+    model: keras.Model,
+    recipe: Recipe,
+    seed: int,
+    steps: int,
+    given: TrainingData,
+    history: keras.callbacks.History,
+    seconds: float,
+) -> None:
+    origin = getattr(model, "_modelzoo", None)
+    if not isinstance(origin, Origin):
+        return
+    names = [name for name, known in get_spec(origin.name).recipes.items() if known == recipe]
+    origin.class_names = given.class_names
+    origin.training = {
+        "recipe_name": names[0] if names else None,
+        "recipe": recipe.to_dict(),
+        "seed": seed,
+        "steps": int(history.history["step"][-1]) if history.history.get("step") else steps,
+        "dataset": dict(given.facts),
+        "metrics": {name: values[-1] for name, values in history.history.items() if name != "step"},
+        "seconds": round(seconds, 2),
+    }
+
+
+@contextlib.contextmanager
+def _closing(callbacks: Sequence[Any]) -> Iterator[None]:
+    """Let callbacks that hold the terminal give it back when training ends with an error or Ctrl-C."""
+    try:
+        yield
+    except BaseException:
+        for callback in callbacks:
+            if hasattr(callback, "close"):
+                callback.close()
+        raise
