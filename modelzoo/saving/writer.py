@@ -1,0 +1,185 @@
+"""``save``: a live zoo model becomes a SavedModel that plain TensorFlow can call and fine-tune."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import importlib.metadata
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import lazy_loader
+
+from modelzoo.errors import InputError
+from modelzoo.files import atomic_directory, atomic_file, check_target
+from modelzoo.registry import origin_of
+from modelzoo.saving.card import weights_digest, write_card
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+else:
+    keras = lazy_loader.load("keras")
+    tf = lazy_loader.load("tensorflow")
+
+logger = logging.getLogger(__name__)
+
+
+def save(model: keras.Model, path: str | os.PathLike[str], *, overwrite: bool = False) -> dict[str, Any]:
+    """Write a zoo model as a SavedModel with its card.
+
+    The artifact meets TensorFlow's *Reusable SavedModel* interface: ``obj = tf.saved_model.load(path)`` is
+    callable with ``training=True`` or ``False`` and has ``variables``, ``trainable_variables`` and
+    ``regularization_losses``, so a ``GradientTape`` fine-tunes it without modelzoo and without Keras. It has
+    ``serving_default`` with named input and output; an autoencoder also has ``encode`` and ``decode``.
+
+    Parameters
+    ----------
+    model
+        A model made by a zoo builder.
+    path
+        The directory to write; it is complete or absent, whatever happens meanwhile.
+    overwrite
+        Replace an existing directory.
+
+    Returns
+    -------
+    dict
+        The card.
+
+    Raises
+    ------
+    InputError
+        The model is not a zoo model.
+    TargetExistsError
+        ``path`` exists and ``overwrite`` is false.
+    TargetError
+        ``path`` cannot be written.
+    """
+    origin = origin_of(model)
+    path = check_target(path, overwrite=overwrite)
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{path} is a file; a SavedModel is a directory. Choose another path.")
+    facts = {
+        "model": {"name": origin.name, "options": origin.options},
+        "weights": [{"path": w.path, "shape": list(w.shape), "dtype": str(w.dtype)} for w in model.variables],
+        "weights_digest": weights_digest(model),
+        "class_names": list(origin.class_names),
+        "training": origin.training,
+        "parent": origin.parent,
+        "versions": {name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")}
+        | {"modelzoo": _own_version()},
+        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+    }
+    with atomic_directory(path, overwrite=overwrite) as temporary:
+        write_saved_model(model, temporary)
+        card = write_card(temporary, facts)
+    logger.info("Saved %s to %s.", origin.name, path)
+    return card
+
+
+def write_saved_model(model: keras.Model, directory: Path) -> None:
+    """Write the SavedModel files of a model with one input and one output, without a card."""
+    # A bare trackable, and the plain tf.Variables behind Keras' ones: everything is stored exactly once.
+    root = tf.train.Checkpoint()
+    root.variables = [variable.value for variable in model.variables]
+    root.trainable_variables = [variable.value for variable in model.trainable_variables]
+    root.regularization_losses = [_regularization(model, i) for i in range(len(model.losses))]
+    root.__call__ = _callable(model)
+    signatures = {"serving_default": _signature(model)}
+    for method, part in (("encode", "encoder"), ("decode", "decoder")):
+        if isinstance(getattr(model, part, None), keras.Model):
+            setattr(root, part, _callable(getattr(model, part)))
+            signatures[method] = _signature(getattr(model, part))
+    with _quiet():
+        tf.saved_model.save(root, str(directory), signatures=signatures)
+
+
+def _callable(model: keras.Model) -> Any:
+    """Return a tf.function of (inputs, training) traced for float32 and, for images, uint8."""
+
+    @tf.function(autograph=False)
+    def call(inputs: Any, training: bool = False) -> Any:
+        return model(inputs, training=training)
+
+    for spec in _input_specs(model):
+        for training in (False, True):
+            call.get_concrete_function(spec, training=training)
+    return call
+
+
+def _input_specs(model: keras.Model) -> list[Any]:
+    shape = model.input_shape
+    dtypes = [tf.float32, tf.uint8] if len(shape) > 2 else [tf.float32]
+    return [tf.TensorSpec(shape, dtype, name="inputs") for dtype in dtypes]
+
+
+def _signature(model: keras.Model) -> Any:
+    """Return a concrete function whose input and output carry the names of the model's own layers."""
+    input_name = model.inputs[0].name
+    output_name = _output_name(model)
+
+    def serve(**inputs: Any) -> dict[str, Any]:
+        return {output_name: model(inputs[input_name], training=False)}
+
+    spec = tf.TensorSpec(model.input_shape, tf.float32, name=input_name)
+    return tf.function(serve, autograph=False).get_concrete_function(**{input_name: spec})
+
+
+def _output_name(model: keras.Model) -> str:
+    last = model.layers[-1]
+    while isinstance(last, keras.Model):
+        last = last.layers[-1]
+    return last.name
+
+
+def _regularization(model: keras.Model, index: int) -> Any:
+    function = tf.function(lambda: model.losses[index], autograph=False)
+    function.get_concrete_function()
+    return function
+
+
+def _own_version() -> str:
+    try:
+        return importlib.metadata.version("modelzoo")
+    except importlib.metadata.PackageNotFoundError:  # a checkout that is not installed
+        return "unknown"
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence TensorFlow's note about assets; what we did is logged by ourselves."""
+    log = logging.getLogger("tensorflow")
+    before = log.level
+    log.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
+
+
+def save_keras(model: keras.Model, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Write a model as one ``.keras`` file, which ``keras.models.load_model`` reads without modelzoo.
+
+    Raises
+    ------
+    InputError
+        ``path`` does not end in ``.keras``.
+    TargetExistsError
+        ``path`` exists and ``overwrite`` is false.
+    TargetError
+        ``path`` cannot be written.
+    """
+    path = Path(path)
+    if path.suffix != ".keras":
+        raise InputError(f"{path} must end in .keras for this format.")
+    with atomic_file(path, overwrite=overwrite) as temporary:
+        named = temporary.with_suffix(".keras")  # Keras goes by the ending
+        try:
+            model.save(named)
+            os.replace(named, temporary)
+        finally:
+            named.unlink(missing_ok=True)
