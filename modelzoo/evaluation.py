@@ -1,0 +1,113 @@
+"""What a model gets right: metrics over a whole data set, and predictions for single samples."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Literal
+
+import lazy_loader
+import numpy as np
+
+from modelzoo import datasets
+from modelzoo.errors import InputError, unknown_name
+from modelzoo.registry import get_spec, origin_of
+from modelzoo.saving import load
+from modelzoo.spec import Recipe
+from modelzoo.training import check_fits, compute_metrics, training_data
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+else:
+    keras = lazy_loader.load("keras")
+    tf = lazy_loader.load("tensorflow")
+
+
+def recipe_of(model: keras.Model) -> Recipe:
+    """Return the recipe a zoo model was trained with, or its lesson recipe."""
+    origin = origin_of(model)
+    if origin.training:
+        return Recipe.from_dict(origin.training["recipe"])
+    return get_spec(origin.name).recipe("lesson")
+
+
+def own_data(model: keras.Model) -> datasets.Dataset:
+    """Return the data set a zoo model is declared for, with the options of its recipe."""
+    return datasets.load(get_spec(origin_of(model).name).dataset, **recipe_of(model).data_options)
+
+
+def evaluate(
+    model: keras.Model | str | os.PathLike[str],
+    data: Any = None,
+    *,
+    split: Literal["test", "train"] = "test",
+    recipe: Recipe | None = None,
+) -> dict[str, float]:
+    """Return the loss and the metrics of a model over a whole data set, in inference mode and float32.
+
+    Parameters
+    ----------
+    model
+        A model, the name of a pretrained one, or the directory of an artifact.
+    data
+        As for :func:`modelzoo.train`; the data set of the model's recipe by default.
+    split
+        Which part of the data.
+    recipe
+        Names the loss; that of the model's last training, or its lesson recipe, by default.
+
+    Returns
+    -------
+    dict
+        ``loss``, and ``accuracy`` for classifiers; every sample counts once.
+
+    Raises
+    ------
+    InputError
+        An argument is not usable, or ``data`` has no such part.
+    DataError
+        The data do not fit the model.
+    ArtifactError
+        The artifact is incomplete or altered.
+    """
+    if split not in ("test", "train"):
+        raise unknown_name("split", split, ("test", "train"))
+    if not isinstance(model, keras.Model):
+        model = load(model)
+    recipe = recipe or recipe_of(model)
+    given = training_data(own_data(model) if data is None else data, None, model, reconstruct=True)
+    part = given.test if split == "test" else given.train
+    if part is None:
+        raise InputError(
+            f"The data have no {split} part. Give ((x_train, y_train), (x_test, y_test)), or split='train'."
+        )
+    return compute_metrics(model, part, recipe)
+
+
+def predict(model: keras.Model, samples: Any) -> np.ndarray:
+    """Return a model's outputs for samples, through a compiled function that is kept with the model.
+
+    Parameters
+    ----------
+    model
+        Any Keras model with one input and one output.
+    samples
+        Array of shape ``(n, …)`` as the model takes them: raw 0–255 images, or points.
+
+    Returns
+    -------
+    numpy.ndarray
+        The outputs, shape ``(n, …)``.
+
+    Raises
+    ------
+    DataError
+        The samples do not fit the model.
+    """
+    samples = np.asarray(samples)
+    check_fits(samples, None, model, "samples")
+    function = getattr(model, "_modelzoo_predict", None)
+    if function is None:
+        function = tf.function(lambda x: model(x, training=False), reduce_retracing=True, autograph=False)
+        object.__setattr__(model, "_modelzoo_predict", function)
+    return function(tf.constant(samples, tf.float32)).numpy()
