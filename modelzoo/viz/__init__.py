@@ -1,0 +1,11 @@
+"""Figures: one function a figure, arrays or a history in, Matplotlib Axes out. None of them calls ``show``."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach(
+    __name__,
+    submod_attrs={
+        "images": ["plot_class_scores", "plot_image"],
+        "history": ["plot_history"],
+    },
+)
