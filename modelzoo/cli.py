@@ -1,0 +1,446 @@
+"""The ``modelzoo`` command. It talks; the library under it does the work."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from modelzoo.errors import InputError, ModelZooError
+from modelzoo.registry import get_spec, list_models
+from modelzoo.spec import Recipe
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="modelzoo")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def app(debug: bool) -> None:
+    r"""Train, export, fine-tune and use the classical neural networks.
+
+    \b
+    modelzoo list                                  what there is
+    modelzoo info two_conv_cnn                     facts and recipes of one network
+    modelzoo train two_conv_cnn -o my_cnn          train it by its lesson recipe and export a SavedModel
+    modelzoo evaluate my_cnn                       loss and accuracy on its test set
+    modelzoo predict digit.png --model my_cnn      what is this digit?
+    modelzoo finetune my_cnn --data photos/ -o new start from trained weights, on your own images
+    """
+
+
+def main() -> None:
+    """Run the command; bad input is one line and exit status 2."""
+    debug = "--debug" in sys.argv
+    try:
+        status = app(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted.", err=True)
+        status = 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    except (ModelZooError, OSError, MemoryError) as error:
+        if debug:
+            raise
+        click.echo(f"Error: {error or type(error).__name__}", err=True)
+        status = 2
+    sys.exit(status)
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+data_option = click.option(
+    "--data", help="Data set: a name (`modelzoo list --datasets`), a folder of class folders, an .npz or a .csv file."
+)
+seed_option = click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of everything.")
+output_option = click.option("-o", "--output", type=click.Path(path_type=Path), help="Directory of the SavedModel.")
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
+
+
+def recipe_options(command: Any) -> Any:
+    """Add the options that change a recipe, and those of every training run."""
+    for option in reversed(
+        [
+            click.option("--recipe", default="lesson", show_default=True, help="Name of one of the model's recipes."),
+            click.option("--steps", type=click.IntRange(1), help="Optimiser steps, instead of the recipe's."),
+            click.option("--epochs", type=click.FloatRange(0, min_open=True), help="Passes over the data instead."),
+            click.option("--batch-size", type=click.IntRange(1), help="Samples a step."),
+            click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="Step size."),
+            click.option("--log-every", type=click.IntRange(1), help="Steps between two log entries."),
+            click.option("--precision", type=click.Choice(["float32", "bfloat16"]), help="Arithmetic of training."),
+            click.option("--xla", type=click.Choice(["loop", "update", "off"]), help="What XLA compiles."),
+            click.option("--checkpoint-dir", type=click.Path(path_type=Path), help="Keep checkpoints here."),
+            click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in --checkpoint-dir."),
+            click.option("--quiet", is_flag=True, help="No progress bar."),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+@app.command("list")
+@click.argument("pattern", default="*")
+@click.option("--task", help="Only models with this task.")
+@click.option("--dataset", help="Only models trained on this data set.")
+@click.option("--family", help="Only models of this family.")
+@click.option("--pretrained", is_flag=True, help="Only models that come with trained weights.")
+@click.option("--datasets", "show_datasets", is_flag=True, help="List the data sets instead.")
+@as_json
+def list_command(
+    pattern: str,
+    task: str | None,
+    dataset: str | None,
+    family: str | None,
+    pretrained: bool,
+    show_datasets: bool,
+    as_json: bool,
+) -> None:
+    """List the models, all or those whose name fits PATTERN (e.g. '*_mlp')."""
+    if show_datasets:
+        _list_datasets(as_json)
+        return
+    from modelzoo.saving import list_pretrained
+
+    versions = list_pretrained()
+    specs = [get_spec(name) for name in list_models(pattern, task=task, dataset=dataset, family=family)]
+    rows = [
+        {
+            "name": spec.name,
+            "network": spec.network,
+            "task": spec.task,
+            "dataset": spec.dataset,
+            "num_params": spec.num_params,
+            "recipes": list(spec.recipes),
+            "pretrained": versions.get(spec.name, []),
+        }
+        for spec in specs
+        if not pretrained or spec.name in versions
+    ]
+    if as_json:
+        _print_json(rows)
+        return
+    if not rows:
+        raise InputError(f"No model fits {pattern!r} and the filters. See them all: modelzoo list.")
+    _print_table(
+        ["model", "network", "data", "parameters", "pretrained"],
+        [
+            [r["name"], r["network"], r["dataset"], f"{r['num_params']:,}", "yes" if r["pretrained"] else "no"]
+            for r in rows
+        ],
+        right=3,
+    )
+
+
+def _list_datasets(as_json: bool) -> None:
+    from modelzoo import datasets
+
+    rows = {name: datasets.describe_dataset(name) for name in datasets.list_datasets()}
+    if as_json:
+        _print_json(rows)
+    else:
+        _print_table(["data set", "what it is"], [list(row) for row in rows.items()])
+
+
+@app.command()
+@click.argument("name")
+@as_json
+def info(name: str, as_json: bool) -> None:
+    """Show the facts and recipes of a model, or the card of an artifact: NAME is a model or a directory."""
+    if name not in list_models() and Path(name).is_dir():
+        from modelzoo.saving import find, read_card
+
+        _print_json(read_card(find(name)))
+        return
+    spec = get_spec(name)
+    recipes = {key: recipe.to_dict() for key, recipe in spec.recipes.items()}
+    options = {key: value for key, value in spec.options.items() if key not in ("seed", "name")}
+    facts: dict[str, Any] = {
+        "name": spec.name,
+        "summary": spec.summary,
+        "network": spec.network,
+        "task": spec.task,
+        "dataset": spec.dataset,
+        "num_params": spec.num_params,
+        "source": spec.source,
+        "options": options,
+        "recipes": recipes,
+    }
+    if as_json:
+        _print_json(facts)
+        return
+    click.echo(f"{spec.name}: {spec.summary}\n")
+    for key in ("network", "task", "dataset", "source"):
+        click.echo(f"  {key:<11}{facts[key]}")
+    click.echo(f"  {'parameters':<11}{spec.num_params:,}\n\nBuilder options")
+    for key, value in options.items():
+        click.echo(f"  {key:<23}{_brief(value)}")
+    for key, fields in recipes.items():
+        click.echo(f"\nRecipe {key!r}: {fields.pop('source', '')}")
+        for field, value in fields.items():
+            click.echo(f"  {field:<23}{_brief(value)}")
+
+
+@app.command()
+@click.argument("name")
+@output_option
+@overwrite_option
+@data_option
+@seed_option
+@recipe_options
+@as_json
+def train(
+    name: str,
+    output: Path | None,
+    overwrite: bool,
+    data: str | None,
+    seed: int,
+    recipe: str,
+    checkpoint_dir: Path | None,
+    resume: bool,
+    quiet: bool,
+    as_json: bool,
+    **changes: Any,
+) -> None:
+    """Train the model NAME from random weights and export it as a SavedModel (default: build/NAME)."""
+    from modelzoo.files import check_target
+
+    spec = get_spec(name)
+    plan = _changed(spec.recipe(recipe), changes)
+    output = check_target(output or Path("build", name), overwrite=overwrite)
+    with quiet_tensorflow():
+        import modelzoo
+        from modelzoo import datasets
+    dataset = datasets.load(data) if data else datasets.load(spec.dataset, **plan.data_options)
+    options = dict(plan.model_options)
+    if "num_classes" in spec.options and dataset.num_classes != spec.options["num_classes"]:
+        options["num_classes"] = dataset.num_classes
+    if "image_shape" in spec.options and len(dataset.input_shape) == 2:
+        options["image_shape"] = dataset.input_shape
+    model = modelzoo.create_model(name, seed=seed, **options)
+    history = modelzoo.train(
+        model,
+        dataset,
+        plan,
+        seed=seed,
+        callbacks=_progress(quiet or as_json),
+        checkpoint_dir=checkpoint_dir,
+        resume=resume,
+    )
+    _finish(model, output, overwrite, history, as_json)
+
+
+@app.command()
+@click.argument("source")
+@click.option("--data", required=True, help="Data set: a name, a folder of class folders, an .npz or a .csv file.")
+@click.option("--freeze", multiple=True, help="'backbone' (all but the head) or a layer's name; repeat for several.")
+@output_option
+@overwrite_option
+@seed_option
+@recipe_options
+@as_json
+def finetune(
+    source: str,
+    data: str,
+    freeze: tuple[str, ...],
+    output: Path | None,
+    overwrite: bool,
+    seed: int,
+    recipe: str,
+    checkpoint_dir: Path | None,
+    resume: bool,
+    quiet: bool,
+    as_json: bool,
+    **changes: Any,
+) -> None:
+    """Train SOURCE, a pretrained model or an artifact's directory, further on other data, and export it."""
+    from modelzoo.files import check_target
+
+    output = check_target(output or Path("build", f"{Path(source).name}_finetuned"), overwrite=overwrite)
+    with quiet_tensorflow():
+        import modelzoo
+        from modelzoo import datasets
+        from modelzoo.registry import origin_of
+    parent = modelzoo.load(source)
+    plan = _changed(get_spec(origin_of(parent).name).recipe(recipe), changes)
+    model, history = modelzoo.finetune(
+        parent,
+        datasets.load(data),
+        freeze="backbone" if freeze == ("backbone",) else freeze or None,
+        recipe=plan,
+        seed=seed,
+        callbacks=_progress(quiet or as_json),
+        checkpoint_dir=checkpoint_dir,
+        resume=resume,
+    )
+    _finish(model, output, overwrite, history, as_json)
+
+
+@app.command()
+@click.argument("source")
+@data_option
+@click.option("--split", type=click.Choice(["test", "train"]), default="test", show_default=True)
+@as_json
+def evaluate(source: str, data: str | None, split: str, as_json: bool) -> None:
+    """Compute loss and accuracy of SOURCE, a pretrained model or an artifact's directory."""
+    with quiet_tensorflow():
+        import modelzoo
+        from modelzoo import datasets
+    metrics = modelzoo.evaluate(source, datasets.load(data) if data else None, split=split)
+    if as_json:
+        _print_json(metrics)
+    else:
+        click.echo("  ".join(f"{split} {name} {value:.4f}" for name, value in metrics.items()))
+
+
+@app.command()
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("-m", "--model", "source", default="two_conv_cnn", show_default=True, help="Model or directory.")
+@click.option("--as-is", is_flag=True, help="The images are in the model's own form: do not crop, centre or invert.")
+@as_json
+def predict(images: tuple[Path, ...], source: str, as_is: bool, as_json: bool) -> None:
+    """Classify image files: photos or drawings of one digit each."""
+    with quiet_tensorflow():
+        import modelzoo
+        from modelzoo import datasets
+        from modelzoo.registry import origin_of
+    import numpy as np
+
+    model = modelzoo.load(source)
+    shape = tuple(model.input_shape[1:])
+    if len(shape) != 2 or len(model.output_shape) != 2:
+        raise InputError(f"{source} does not classify images. Choose another --model, such as two_conv_cnn.")
+    if not as_is and shape != (28, 28):
+        raise InputError(f"{source} takes images of {shape}, not digits of 28×28. Scale them yourself and add --as-is.")
+    pixels = [datasets.read_image(path, size=shape) if as_is else datasets.load_digit_image(path) for path in images]
+    scores = modelzoo.predict(model, np.stack(pixels))
+    names = origin_of(model).class_names or tuple(map(str, range(scores.shape[1])))
+    rows = [dict(zip(names, map(float, row), strict=True)) for row in scores]
+    if as_json:
+        _print_json(
+            [
+                {"image": str(p), "class": max(r, key=r.__getitem__), "scores": r}
+                for p, r in zip(images, rows, strict=True)
+            ]
+        )
+        return
+    for path, row in zip(images, rows, strict=True):
+        click.echo(f"{path}: {max(row, key=row.__getitem__)}")
+        print_scores(row)
+
+
+@app.command()
+@click.argument("source")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Where to write.")
+@click.option("--format", "form", type=click.Choice(["saved_model", "keras"]), default="saved_model", show_default=True)
+@overwrite_option
+def export(source: str, output: Path, form: str, overwrite: bool) -> None:
+    """Write SOURCE, a pretrained model or an artifact's directory, in another place or format."""
+    with quiet_tensorflow():
+        import modelzoo
+    model = modelzoo.load(source)
+    if form == "saved_model":
+        modelzoo.save(model, output, overwrite=overwrite)
+    else:
+        from modelzoo.saving import save_keras
+
+        save_keras(model, output, overwrite=overwrite)
+    click.echo(f"Wrote {output}")
+
+
+@app.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@as_json
+def check(directory: Path, as_json: bool) -> None:
+    """Tell whether any SavedModel can be fine-tuned and served, point by point, and how to mend it.
+
+    The SavedModel is loaded and called as TensorFlow does, so check only what you would load. Exit status 1
+    means that a point does not hold.
+    """
+    with quiet_tensorflow():
+        import modelzoo
+    points = modelzoo.check(directory)
+    if as_json:
+        _print_json([vars(point) for point in points])
+    else:
+        for point in points:
+            click.echo(f"{'ok  ' if point.ok else 'FAIL'} {point.name:<22} {point.detail}")
+            if point.remedy:
+                click.echo(f"{'':<27} → {point.remedy}")
+    if not all(point.ok for point in points):
+        click.get_current_context().exit(1)
+
+
+def print_scores(scores: Mapping[str, float], width: int = 40) -> None:
+    """Print class scores as bars, one line a class."""
+    longest = max(map(len, scores))
+    best = max(scores, key=scores.__getitem__)
+    for name, score in scores.items():
+        bar = "█" * round(score * width) or "▏"
+        click.echo(f"  {name:>{longest}} {click.style(bar, bold=name == best)} {score:.1%}")
+
+
+def _changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    return recipe.replace(**{name: value for name, value in changes.items() if value is not None})
+
+
+def _progress(quiet: bool) -> list[Any]:
+    if quiet:
+        return []
+    from modelzoo.training import ProgressBar
+
+    return [ProgressBar(keep_lines=not sys.stderr.isatty())]
+
+
+def _finish(model: Any, output: Path, overwrite: bool, history: Any, as_json: bool) -> None:
+    import modelzoo
+
+    card = modelzoo.save(model, output, overwrite=overwrite)
+    if as_json:
+        _print_json({"path": str(output), "weights_digest": card["weights_digest"], "history": history.history})
+        return
+    scores = {name: values[-1] for name, values in history.history.items() if name != "step"}
+    click.echo("  ".join(f"{name.replace('val_', 'test ')} {value:.4f}" for name, value in scores.items()))
+    click.echo(f"Saved to {output} (weights {card['weights_digest'][:12]})")
+
+
+def _print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def _brief(value: Any) -> str:
+    if isinstance(value, Mapping) and "class_name" in value:
+        return f"{value['class_name']}({', '.join(f'{k}={v}' for k, v in value['config'].items())})"
+    return str(value)
+
+
+def _print_table(header: list[str], rows: list[list[str]], right: int = -1) -> None:
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    for line in [header, ["─" * width for width in widths], *rows]:
+        cells = [f"{c:>{w}}" if i == right else f"{c:<{w}}" for i, (c, w) in enumerate(zip(line, widths, strict=True))]
+        click.echo("  ".join(cells).rstrip())
+
+
+@contextlib.contextmanager
+def quiet_tensorflow() -> Iterator[None]:
+    """Import TensorFlow without the notes its C++ part writes to standard error, past Python's ``sys.stderr``."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, 2)
+        import tensorflow  # noqa: F401
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(null)
+    yield
+
+
+if __name__ == "__main__":
+    main()
