@@ -1,0 +1,95 @@
+"""Train any or all models over several seeds, print the table of results, and export the pretrained ones."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import click
+
+import modelzoo
+from modelzoo import datasets
+from modelzoo.errors import InputError
+from modelzoo.files import atomic_file
+from modelzoo.saving import saved_models_dir
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("names", nargs=-1)
+@click.option("--recipe", default="lesson", show_default=True, help="Recipe of each model; all: every one it has.")
+@click.option("--seeds", default="0-4", show_default=True, help="Seeds, e.g. 0-4 or 0,3.")
+@click.option("--export", is_flag=True, help="Write the first seed's model to saved_models/NAME/1.")
+@click.option("--results", type=click.Path(path_type=Path), default=Path("build/results.json"), show_default=True)
+@click.option("--again", is_flag=True, help="Train again what the results file holds already.")
+def main(names: tuple[str, ...], recipe: str, seeds: str, export: bool, results: Path, again: bool) -> None:
+    """Train NAMES (all models by default) and report mean and spread over seeds.
+
+    Each finished run is written to the results file at once; after an interruption only the missing runs are
+    trained. The seed of a run also draws the points of the 2-D sets with a formula (linear, quadratic).
+    """
+    done: dict[str, Any] = json.loads(results.read_text()) if results.exists() and not again else {}
+    chosen = parse_seeds(seeds)
+    for name in names or modelzoo.list_models():
+        spec = modelzoo.get_spec(name)
+        for recipe_name in list(spec.recipes) if recipe == "all" else [recipe]:
+            for seed in chosen:
+                key = f"{name}/{recipe_name}/{seed}"
+                wanted = export and seed == chosen[0] and recipe_name in ("lesson", recipe)
+                if key in done and not wanted:
+                    continue
+                done[key] = run(name, recipe_name, seed, export=wanted)
+                with atomic_file(results) as temporary:
+                    temporary.write_text(json.dumps(done, indent=1))
+            runs = [done[f"{name}/{recipe_name}/{seed}"] for seed in chosen]
+            click.echo(f"{name} ({recipe_name}), {len(runs)} seeds: {summary(runs)}")
+
+
+def run(name: str, recipe_name: str, seed: int, *, export: bool) -> dict[str, Any]:
+    """Train one model with one seed; return its final losses and metrics, time and weight digest."""
+    spec = modelzoo.get_spec(name)
+    recipe = spec.recipe(recipe_name)
+    options = dict(recipe.data_options)
+    if spec.dataset in ("linear", "quadratic"):
+        options["seed"] = seed
+    data = datasets.load(spec.dataset, **options)
+    model = modelzoo.create_model(name, recipe=recipe_name, seed=seed)
+    began = time.perf_counter()
+    modelzoo.train(model, data, recipe, seed=seed)
+    seconds = time.perf_counter() - began
+    scores = {
+        f"{split}_{metric}": value
+        for split in ("train", "test")
+        for metric, value in modelzoo.evaluate(model, data, split=split).items()
+    }
+    if export:
+        modelzoo.save(model, saved_models_dir() / name / "1", overwrite=True)
+    return {**scores, "seconds": seconds, "digest": modelzoo.weights_digest(model)}
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Turn "0-4" or "0,3" into a list of seeds."""
+    try:
+        parts = [part.split("-") for part in text.split(",")]
+        return [seed for part in parts for seed in range(int(part[0]), int(part[-1]) + 1)]
+    except ValueError:
+        raise InputError(f"--seeds {text!r} is not a list of seeds. Write 0-4 or 0,3.") from None
+
+
+def summary(runs: list[dict[str, Any]]) -> str:
+    """Mean ± standard deviation of each score."""
+    parts = []
+    for score in (key for key in runs[0] if key != "digest"):
+        values = [run[score] for run in runs]
+        spread = statistics.stdev(values) if len(values) > 1 else 0.0
+        parts.append(f"{score} {statistics.fmean(values):.4f} ± {spread:.4f}")
+    return ", ".join(parts)
+
+
+if __name__ == "__main__":
+    main()
