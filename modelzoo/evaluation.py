@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-import lazy_loader
 import numpy as np
 
 from modelzoo import datasets
 from modelzoo.errors import InputError, unknown_name
+from modelzoo.frameworks import keras, tf
 from modelzoo.registry import get_spec, origin_of
 from modelzoo.saving import load
 from modelzoo.spec import Recipe
 from modelzoo.training import check_fits, compute_metrics, training_data
-
-if TYPE_CHECKING:
-    import keras
-    import tensorflow as tf
-else:
-    keras = lazy_loader.load("keras")
-    tf = lazy_loader.load("tensorflow")
 
 
 def recipe_of(model: keras.Model) -> Recipe:

@@ -27,19 +27,23 @@ def _sha256(file) -> str:  # Python 3.10 has no hashlib.file_digest
 
 
 def check_target(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
-    """Return ``path`` as a Path, or raise if it exists and ``overwrite`` is false.
+    """Return ``path`` as a Path, or raise if it cannot be written; nothing is left behind.
 
-    Called before long work starts, so that an existing target costs nobody a training run.
+    Called before long work starts, so that a bad target costs nobody a training run.
 
     Raises
     ------
     TargetExistsError
         The target exists and ``overwrite`` is false.
+    TargetError
+        Nothing can be created in its nearest existing parent.
     """
     path = Path(path)
     if path.exists() and not overwrite:
-        raise TargetExistsError(f"{path} exists. Choose another path, or ask to overwrite it.")
-    return path
+        raise TargetExistsError(f"{path} exists. Choose another path, or overwrite it (overwrite=True, --overwrite).")
+    parent = next(parent for parent in path.absolute().parents if parent.exists())
+    with _explained(path), tempfile.TemporaryDirectory(dir=parent):
+        return path
 
 
 @contextlib.contextmanager

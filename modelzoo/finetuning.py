@@ -5,21 +5,15 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
-
-import lazy_loader
+from typing import Any
 
 from modelzoo.datasets import Dataset
 from modelzoo.errors import InputError, unknown_name
+from modelzoo.frameworks import keras
 from modelzoo.registry import Origin, create_model, get_spec, origin_of
 from modelzoo.saving import load, weights_digest
 from modelzoo.spec import Recipe
 from modelzoo.training import train
-
-if TYPE_CHECKING:
-    import keras
-else:
-    keras = lazy_loader.load("keras")
 
 logger = logging.getLogger(__name__)
 

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import lazy_loader
 import numpy as np
 
 from modelzoo.errors import InputError, unknown_name
-
-if TYPE_CHECKING:
-    import keras
-else:
-    keras = lazy_loader.load("keras")
+from modelzoo.frameworks import keras
 
 #: The lessons' initialisers, as Keras configurations, which need no Keras yet: N(0, 0.1), the same cut at two
 #: standard deviations, and 0.1.

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import lazy_loader
-
+from modelzoo.frameworks import keras
 from modelzoo.models import _build
 from modelzoo.registry import register_model
 from modelzoo.spec import Recipe
-
-if TYPE_CHECKING:
-    import keras
-else:
-    keras = lazy_loader.load("keras")
 
 
 @register_model(

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import lazy_loader
 import numpy as np
 
 from modelzoo.errors import unknown_name
+from modelzoo.frameworks import keras
 from modelzoo.models import _build
 from modelzoo.registry import register_model
 from modelzoo.spec import Recipe
-
-if TYPE_CHECKING:
-    import keras
-else:
-    keras = lazy_loader.load("keras")
 
 #: Where the lesson evaluates the XOR net. w1, w2: hidden to output; w3, w4 and w5, w6: inputs to the first
 #: and second hidden unit; b1: bias of the output, b2 and b3: of the hidden units.

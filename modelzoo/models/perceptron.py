@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import lazy_loader
 import numpy as np
 
 from modelzoo.errors import InputError
+from modelzoo.frameworks import keras
 from modelzoo.models import _build
 from modelzoo.registry import register_model
 from modelzoo.spec import Recipe
-
-if TYPE_CHECKING:
-    import keras
-else:
-    keras = lazy_loader.load("keras")
 
 _ANN_LESSON = "Lesson on artificial neural networks: one logistic unit, then one-hot labels, on 'linear' points"
 

@@ -6,17 +6,11 @@ import dataclasses
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import lazy_loader
+from typing import Any
 
 from modelzoo.errors import ArtifactError
+from modelzoo.frameworks import tf
 from modelzoo.saving.card import read_card
-
-if TYPE_CHECKING:
-    import tensorflow as tf
-else:
-    tf = lazy_loader.load("tensorflow")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,20 +7,14 @@ import importlib.util
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import lazy_loader
 import numpy as np
 
 from modelzoo.errors import ArtifactError, InputError, ModelZooError, unknown_name
+from modelzoo.frameworks import keras, tf
 from modelzoo.registry import create_model, list_models, origin_of
 from modelzoo.saving.card import read_card, weights_digest
-
-if TYPE_CHECKING:
-    import keras
-    import tensorflow as tf
-else:
-    tf = lazy_loader.load("tensorflow")
 
 _VERSION = re.compile(r"\d+")
 

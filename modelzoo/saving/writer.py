@@ -9,21 +9,13 @@ import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import lazy_loader
+from typing import Any
 
 from modelzoo.errors import InputError
 from modelzoo.files import atomic_directory, atomic_file, check_target
+from modelzoo.frameworks import keras, tf
 from modelzoo.registry import origin_of
 from modelzoo.saving.card import weights_digest, write_card
-
-if TYPE_CHECKING:
-    import keras
-    import tensorflow as tf
-else:
-    keras = lazy_loader.load("keras")
-    tf = lazy_loader.load("tensorflow")
 
 logger = logging.getLogger(__name__)
 

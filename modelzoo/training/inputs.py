@@ -5,19 +5,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import lazy_loader
 import numpy as np
 
 from modelzoo.datasets import Dataset, check_arrays, check_samples
 from modelzoo.errors import DataError, InputError
-
-if TYPE_CHECKING:
-    import keras
-    import tensorflow as tf
-else:
-    tf = lazy_loader.load("tensorflow")
+from modelzoo.frameworks import keras, tf
 
 Pair = tuple[np.ndarray, np.ndarray]
 
@@ -111,6 +105,11 @@ def check_fits(x: Any, y: Any, model: keras.Model, where: str, *, single_class: 
     """
     wanted = tuple(model.input_shape[1:])
     given = tuple(getattr(x, "shape", (0,)))[1:]
+    if len(given) and given != wanted:
+        raise DataError(
+            f"{where}: samples have shape {given}, but {model.name!r} takes {wanted}. "
+            "Reshape the data, or build the model for this shape."
+        )
     if y is None:
         check_samples(x, where=where)
     else:
@@ -118,11 +117,6 @@ def check_fits(x: Any, y: Any, model: keras.Model, where: str, *, single_class: 
         reconstructs = tuple(model.output_shape[1:]) == wanted and len(wanted) > 1
         check_arrays(
             x, y, num_classes=None if reconstructs else max(outputs, 2), where=where, allow_single_class=single_class
-        )
-    if given != wanted:
-        raise DataError(
-            f"{where}: samples have shape {given}, but {model.name!r} takes {wanted}. "
-            "Reshape the data, or build the model for this shape."
         )
 
 

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-import lazy_loader
-
+from modelzoo.frameworks import keras, tf
 from modelzoo.spec import Recipe
 from modelzoo.training.batches import ArrayBatches, StreamBatches
 from modelzoo.training.objective import Objective
 from modelzoo.training.optimizer import updated
-
-if TYPE_CHECKING:
-    import keras
-    import tensorflow as tf
-else:
-    keras = lazy_loader.load("keras")
-    tf = lazy_loader.load("tensorflow")
 
 #: Samples a forward pass of an evaluation takes at once; enough to fill the cores, small enough for memory.
 EVALUATION_BATCH = 500

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import lazy_loader
 import numpy as np
 
 from modelzoo.errors import InputError
+from modelzoo.frameworks import keras, tf
 from modelzoo.spec import Recipe
-
-if TYPE_CHECKING:
-    import keras
-    import tensorflow as tf
-else:
-    keras = lazy_loader.load("keras")
-    tf = lazy_loader.load("tensorflow")
 
 
 class Objective:

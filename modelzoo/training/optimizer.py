@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
-
-import lazy_loader
+from typing import Any
 
 from modelzoo.errors import InputError, unknown_name
+from modelzoo.frameworks import keras
 from modelzoo.spec import Recipe
-
-if TYPE_CHECKING:
-    import keras
-else:
-    keras = lazy_loader.load("keras")
 
 NAMES = {
     "adadelta": "Adadelta",

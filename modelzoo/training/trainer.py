@@ -9,12 +9,12 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import lazy_loader
 import numpy as np
 
 from modelzoo.errors import InputError, ModelZooError
+from modelzoo.frameworks import keras, tf
 from modelzoo.registry import Origin, get_spec, origin_of
 from modelzoo.spec import Recipe
 from modelzoo.training.batches import ArrayBatches, StreamBatches
@@ -23,13 +23,6 @@ from modelzoo.training.inputs import TrainingData, training_data
 from modelzoo.training.loop import Arrays, CompiledLoop, evaluate_arrays
 from modelzoo.training.objective import Objective
 from modelzoo.training.optimizer import create_optimizer
-
-if TYPE_CHECKING:
-    import keras
-    import tensorflow as tf
-else:
-    keras = lazy_loader.load("keras")
-    tf = lazy_loader.load("tensorflow")
 
 logger = logging.getLogger(__name__)
 
