@@ -1,0 +1,34 @@
+"""Every Python block of README runs, in order, in an empty directory."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+@pytest.mark.slow
+def test_python_blocks_run(tmp_path, monkeypatch):
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) == 3
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    for block in blocks:
+        exec(compile(block, str(README), "exec"), names)
+    assert (tmp_path / "my_digits" / "saved_model.pb").is_file()
+    assert names["history"].history["val_accuracy"][-1] > 0.5
+
+
+def test_commands_exist():
+    from modelzoo.cli import app
+
+    used = set(re.findall(r"^\$ modelzoo (\w+)", README.read_text(encoding="utf-8"), re.MULTILINE))
+    assert used
+    assert used <= set(app.commands)
+
+
+def test_make_targets_exist():
+    makefile = (README.parent / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"^\$ make (\w+)", README.read_text(encoding="utf-8"), re.MULTILINE):
+        assert f"\n{target}:" in makefile
