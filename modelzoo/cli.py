@@ -21,7 +21,7 @@ from modelzoo.spec import Recipe
 @click.version_option(package_name="modelzoo")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def app(debug: bool) -> None:
-    r"""Train, export, fine-tune and use the classical neural networks.
+    """Train, export, fine-tune and use the classical neural networks.
 
     \b
     modelzoo list                                  what there is
@@ -37,7 +37,7 @@ def main() -> None:
     """Run the command; bad input is one line and exit status 2."""
     debug = "--debug" in sys.argv
     try:
-        status = app(standalone_mode=False)
+        status = app(prog_name="modelzoo", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         status = error.exit_code
@@ -208,7 +208,15 @@ def train(
     as_json: bool,
     **changes: Any,
 ) -> None:
-    """Train the model NAME from random weights and export it as a SavedModel (default: build/NAME)."""
+    """Train the model NAME from random weights and export it as a SavedModel (default: build/NAME).
+
+    \b
+    modelzoo train two_conv_cnn                             the lesson's recipe on its own data
+    modelzoo train two_conv_cnn --precision bfloat16        the same, faster on many processors
+    modelzoo train relu_mlp --data letters/ -o letters_mlp  your images: a folder for each class
+    modelzoo train dense_500_300 --checkpoint-dir ck        keep checkpoints; after an interruption, the
+    modelzoo train dense_500_300 --checkpoint-dir ck --resume    same result as without
+    """
     from modelzoo.files import check_target
 
     spec = get_spec(name)
@@ -224,15 +232,16 @@ def train(
     if "image_shape" in spec.options and len(dataset.input_shape) == 2:
         options["image_shape"] = dataset.input_shape
     model = modelzoo.create_model(name, seed=seed, **options)
-    history = modelzoo.train(
-        model,
-        dataset,
-        plan,
-        seed=seed,
-        callbacks=_progress(quiet or as_json),
-        checkpoint_dir=checkpoint_dir,
-        resume=resume,
-    )
+    with _interruptible(checkpoint_dir):
+        history = modelzoo.train(
+            model,
+            dataset,
+            plan,
+            seed=seed,
+            callbacks=_progress(quiet or as_json),
+            checkpoint_dir=checkpoint_dir,
+            resume=resume,
+        )
     _finish(model, output, overwrite, history, as_json)
 
 
@@ -259,7 +268,14 @@ def finetune(
     as_json: bool,
     **changes: Any,
 ) -> None:
-    """Train SOURCE, a pretrained model or an artifact's directory, further on other data, and export it."""
+    """Train SOURCE, a pretrained model or an artifact's directory, further on other data, and export it.
+
+    Where the data have other classes, the head (the layer "logits") starts anew; all else keeps its weights.
+
+    \b
+    modelzoo finetune two_conv_cnn --data letters/ -o letters       all layers, by the lesson's recipe
+    modelzoo finetune two_conv_cnn --data few.npz --freeze backbone --steps 200 -o few   only the head
+    """
     from modelzoo.files import check_target
 
     output = check_target(output or Path("build", f"{Path(source).name}_finetuned"), overwrite=overwrite)
@@ -269,16 +285,18 @@ def finetune(
         from modelzoo.registry import origin_of
     parent = modelzoo.load(source)
     plan = _changed(get_spec(origin_of(parent).name).recipe(recipe), changes)
-    model, history = modelzoo.finetune(
-        parent,
-        datasets.load(data),
-        freeze="backbone" if freeze == ("backbone",) else freeze or None,
-        recipe=plan,
-        seed=seed,
-        callbacks=_progress(quiet or as_json),
-        checkpoint_dir=checkpoint_dir,
-        resume=resume,
-    )
+    dataset = datasets.load(data)
+    with _interruptible(checkpoint_dir):
+        model, history = modelzoo.finetune(
+            parent,
+            dataset,
+            freeze="backbone" if freeze == ("backbone",) else freeze or None,
+            recipe=plan,
+            seed=seed,
+            callbacks=_progress(quiet or as_json),
+            checkpoint_dir=checkpoint_dir,
+            resume=resume,
+        )
     _finish(model, output, overwrite, history, as_json)
 
 
@@ -305,7 +323,12 @@ def evaluate(source: str, data: str | None, split: str, as_json: bool) -> None:
 @click.option("--as-is", is_flag=True, help="The images are in the model's own form: do not crop, centre or invert.")
 @as_json
 def predict(images: tuple[Path, ...], source: str, as_is: bool, as_json: bool) -> None:
-    """Classify image files: photos or drawings of one digit each."""
+    """Classify image files: photos or drawings of one digit each, dark on light or light on dark.
+
+    \b
+    modelzoo predict photo.jpg                     scores of each class, as bars
+    modelzoo predict *.png -m my_cnn --json        for a script
+    """
     with quiet_tensorflow():
         import modelzoo
         from modelzoo import datasets
@@ -396,6 +419,18 @@ def _progress(quiet: bool) -> list[Any]:
     from modelzoo.training import ProgressBar
 
     return [ProgressBar(keep_lines=not sys.stderr.isatty())]
+
+
+@contextlib.contextmanager
+def _interruptible(checkpoint_dir: Path | None) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        if checkpoint_dir is not None:
+            click.echo(
+                f"The last checkpoint is in {checkpoint_dir}. Go on with the same command and --resume.", err=True
+            )
+        raise
 
 
 def _finish(model: Any, output: Path, overwrite: bool, history: Any, as_json: bool) -> None:
