@@ -440,7 +440,7 @@ def _finish(model: Any, output: Path, overwrite: bool, history: Any, as_json: bo
     if as_json:
         _print_json({"path": str(output), "weights_digest": card["weights_digest"], "history": history.history})
         return
-    scores = {name: values[-1] for name, values in history.history.items() if name != "step"}
+    scores = {name: values[-1] for name, values in history.history.items() if not name.endswith("step")}
     click.echo("  ".join(f"{name.replace('val_', 'test ')} {value:.4f}" for name, value in scores.items()))
     click.echo(f"Saved to {output} (weights {card['weights_digest'][:12]})")
 

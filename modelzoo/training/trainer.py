@@ -46,7 +46,8 @@ def train(
 
     Same model, data, recipe and seed on the same machine give the same weights bit for bit, also when the
     run is killed and resumed. Between two calls Keras callbacks see an "epoch": its number is that of the log
-    entry, its logs hold ``step``, ``loss``, ``accuracy`` (for classifiers) and the same with the prefix ``val_``.
+    entry, its logs hold ``step``, ``loss``, ``accuracy`` (for classifiers) and the same with the prefix ``val_``
+    where the test data were evaluated (``recipe.validation_freq``).
 
     Parameters
     ----------
@@ -165,6 +166,8 @@ def _run(
             if validate and test is None and given.test is not None:
                 logs |= {f"val_{name}": value for name, value in evaluate_stream(objective, given.test).items()}
             entry = {"step": step, **logs}
+            if validate and given.test is not None:
+                entry["val_step"] = step
             entries.append(entry)
             if recipe.target_loss is not None and logs["loss"] <= recipe.target_loss:
                 model.stop_training = True
@@ -275,7 +278,7 @@ def _remember(
         "seed": seed,
         "steps": int(history.history["step"][-1]) if history.history.get("step") else steps,
         "dataset": dict(given.facts),
-        "metrics": {name: values[-1] for name, values in history.history.items() if name != "step"},
+        "metrics": {name: values[-1] for name, values in history.history.items() if not name.endswith("step")},
         "seconds": round(seconds, 2),
     }
 

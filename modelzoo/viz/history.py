@@ -22,7 +22,7 @@ def plot_history(history: Any, metric: str = "loss", *, ax: Axes | None = None) 
     Parameters
     ----------
     history
-        What :func:`modelzoo.train` returned, or a mapping from names to values with ``"step"``.
+        What :func:`modelzoo.train` returned, or such a mapping; ``"step"`` and ``"val_step"`` hold the steps.
     metric
         Name without the prefix ``val_``, e.g. ``"loss"`` or ``"accuracy"``.
     ax
@@ -46,11 +46,8 @@ def plot_history(history: Any, metric: str = "loss", *, ax: Axes | None = None) 
     ax = plt.subplots(layout="constrained")[1] if ax is None else ax
     steps = list(values["step"])
     ax.plot(steps, values[metric], color=TRAIN_COLOR, label="training", marker="o", markersize=3)
-    tested = list(values.get(f"val_{metric}", []))
-    if tested:  # fewer than steps when the test data were not evaluated at every entry
-        every = max(1, len(steps) // len(tested))
-        at = [*steps[every - 1 : every * (len(tested) - 1) : every], steps[-1]][-len(tested) :]
-        ax.plot(at, tested, color=TEST_COLOR, label="test", marker="s", markersize=4)
+    if f"val_{metric}" in values:
+        ax.plot(values["val_step"], values[f"val_{metric}"], color=TEST_COLOR, label="test", marker="s", markersize=4)
     ax.set(xlabel="step", ylabel=metric)
     ax.grid(alpha=0.3)
     ax.legend(loc="upper right" if "loss" in metric else "lower right")
