@@ -65,12 +65,13 @@ def register_model(
     Raises
     ------
     InputError
-        The name is taken, or there is no ``"lesson"`` recipe.
+        The name is taken by a builder of another module, or there is no ``"lesson"`` recipe.
     """
 
     def decorate(builder: Builder) -> Builder:
         name = builder.__name__
-        if name in _REGISTRY:
+        known = _REGISTRY.get(name)
+        if known is not None and known.builder.__module__ != builder.__module__:
             raise InputError(f"A model named {name!r} is registered already; choose another name.")
         if "lesson" not in recipes:
             raise InputError(f"{name} declares recipes {sorted(recipes)}; every model needs one named 'lesson'.")

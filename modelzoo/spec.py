@@ -10,7 +10,7 @@ from typing import Any, Literal
 from modelzoo.errors import InputError, unknown_name
 
 Task = Literal["classification", "reconstruction"]
-Xla = Literal["loop", "update", "off"]
+Xla = Literal["auto", "loop", "update", "off"]
 Precision = Literal["float32", "bfloat16"]
 
 
@@ -48,7 +48,8 @@ class Recipe:
     precision
         ``"bfloat16"`` computes in bfloat16 and keeps the weights in float32.
     xla
-        What XLA compiles: the whole ``"loop"``, the optimiser's ``"update"`` only, or nothing (``"off"``).
+        What XLA compiles: the whole ``"loop"``, the optimiser's ``"update"`` only, or nothing (``"off"``);
+        ``"auto"`` is what is faster on a CPU, ``"update"`` for convolutional networks and ``"loop"`` for others.
     model_options
         Arguments of the builder that belong to this recipe.
     data_options
@@ -70,7 +71,7 @@ class Recipe:
     validation_freq: int = 1
     target_loss: float | None = None
     precision: Precision = "float32"
-    xla: Xla = "loop"
+    xla: Xla = "auto"
     model_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     data_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     source: str = ""
@@ -91,7 +92,7 @@ class Recipe:
             raise InputError(f"learning_rate must be a positive number or a schedule; received {rate!r}.")
         for field, allowed in (
             ("precision", ("float32", "bfloat16")),
-            ("xla", ("loop", "update", "off")),
+            ("xla", ("auto", "loop", "update", "off")),
             ("log_train", ("batches", "all")),
         ):
             if getattr(self, field) not in allowed:

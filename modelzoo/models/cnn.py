@@ -24,7 +24,6 @@ from modelzoo.spec import Recipe
             learning_rate=1e-4,
             log_every=100,
             validation_freq=10,
-            xla="update",
             source="Adam 1e-4, batch 50, keep probability 0.5, 1000 steps; training accuracy every 100",
         ),
     },

@@ -45,7 +45,7 @@ def training_data(data: Any, validation_data: Any, model: keras.Model, *, recons
     ----------
     data
         A :class:`modelzoo.datasets.Dataset`, ``((x_train, y_train), (x_test, y_test))``, ``(x, y)``, or a
-        ``tf.data.Dataset`` of (samples, labels) batches.
+        ``tf.data.Dataset`` of (samples, labels) batches; to reconstruct, samples alone will do.
     validation_data
         Test data that replace those of ``data``: ``(x, y)`` or a ``tf.data.Dataset``.
     model
@@ -72,6 +72,8 @@ def training_data(data: Any, validation_data: Any, model: keras.Model, *, recons
         train = data
         facts = {"name": "tf.data"}
     else:
+        if reconstruct and isinstance(data, np.ndarray):
+            data = (data, np.zeros(len(data), np.int64))
         train, test = _pairs(data)
         facts = {"name": "arrays", "checksum": _checksum(train)}
     if validation_data is not None:
@@ -124,7 +126,7 @@ def _checked(pair: Any, model: keras.Model, where: str, *, single_class: bool) -
     if isinstance(pair, tuple):
         x, y = pair
         check_fits(x, y, model, where, single_class=single_class)
-        return pair
+        return x, y if y.ndim == 1 else y.argmax(axis=1)
     spec = pair.element_spec
     samples = spec[0] if isinstance(spec, tuple) else spec
     if samples.shape.rank is not None and tuple(samples.shape[1:]) != tuple(model.input_shape[1:]):

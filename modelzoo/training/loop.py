@@ -51,11 +51,12 @@ class CompiledLoop:
         self._state = list(optimizer.variables)
         # XLA cannot take batches from a stream, and a stream's end cannot be evaluated on.
         self._arrays = Arrays(*batches.arrays) if isinstance(batches, ArrayBatches) else None
-        self._whole_loop = recipe.xla == "loop" and self._arrays is not None
+        xla = recipe.xla if recipe.xla != "auto" else _best_xla(model)
+        self._whole_loop = xla == "loop" and self._arrays is not None
         self._evaluate_train = recipe.log_train == "all"
         self._steps = tf.function(self._trace_steps, jit_compile=self._whole_loop, autograph=False)
         update = functools.partial(updated, optimizer)
-        jit_update = recipe.xla != "off" and not self._whole_loop
+        jit_update = xla != "off" and not self._whole_loop
         self._update = tf.function(update, jit_compile=True, autograph=False) if jit_update else update
         self._call = tf.function(self._trace_call, autograph=False)
 
@@ -125,6 +126,12 @@ class CompiledLoop:
             loss = reduce(scores["loss"]) + sum(tf.cast(extra, tf.float32) for extra in scope.losses)
         gradients = tape.gradient(loss, weights)
         return scores, gradients, [scope.get_current_value(variable) for variable in self._others]
+
+
+def _best_xla(model: keras.Model) -> str:
+    """XLA's convolutions on a CPU are several times slower than oneDNN's; small dense layers gain from it."""
+    convolutional = any("Conv" in type(layer).__name__ for layer in model._flatten_layers())
+    return "update" if convolutional else "loop"
 
 
 class Arrays(NamedTuple):

@@ -11,6 +11,7 @@ import numpy as np
 from modelzoo.errors import InputError
 from modelzoo.frameworks import keras, tf
 from modelzoo.spec import Recipe
+from modelzoo.training.kernels import faster_gradients
 
 
 class Objective:
@@ -43,7 +44,7 @@ class Objective:
         self.per_sample_sum = recipe.loss == "sum_of_squares"
         self._precision = recipe.precision
         self._crossentropy = recipe.loss.endswith("crossentropy")
-        self._one_hot = recipe.loss == "categorical_crossentropy"
+        self._sparse = recipe.loss.startswith("sparse_")
         self._loss_name = recipe.loss
         self._loss = _loss_function(recipe.loss)
         self._head, self._from_logits = _without_probabilities(model) if self._crossentropy else (model, False)
@@ -57,7 +58,7 @@ class Objective:
 
     def forward(self, x: Any, y: Any, *, training: bool) -> dict[str, Any]:
         """Return the loss and the metrics of each sample of a batch, shape (batch,), in float32."""
-        with _precision(self.model, self._precision if training else "float32"):
+        with _as_trained(self.model, self._precision) if training else contextlib.nullcontext():
             outputs = tf.cast(self._head(x, training=training), tf.float32)
         target = self._target(x, y)
         scores = {"loss": self._per_sample_loss(target, outputs)}
@@ -73,11 +74,12 @@ class Objective:
     def _target(self, x: Any, y: Any) -> Any:
         if self.reconstruct:
             return tf.cast(x, tf.float32) / 255.0
-        if self._one_hot and y.shape.rank == 1:
-            return tf.one_hot(tf.cast(y, tf.int32), self.num_outputs)
+        if y.shape.rank == 2 and y.shape[-1] != 1:  # one-hot rows
+            y = tf.argmax(y, axis=-1)
         if self.num_outputs == 1:
             return tf.reshape(tf.cast(y, tf.float32), (-1, 1))
-        return y
+        labels = tf.reshape(tf.cast(y, tf.int32), (-1,))
+        return labels if self._sparse else tf.one_hot(labels, self.num_outputs)
 
     def _per_sample_loss(self, target: Any, outputs: Any) -> Any:
         if self._crossentropy:
@@ -128,17 +130,16 @@ def _without_probabilities(model: keras.Model) -> tuple[keras.Model, bool]:
 
 
 @contextlib.contextmanager
-def _precision(model: keras.Model, precision: str) -> Iterator[None]:
-    """Let every layer compute in ``precision`` while the block traces the model; weights stay float32."""
-    if precision == "float32":
-        yield
-        return
+def _as_trained(model: keras.Model, precision: str) -> Iterator[None]:
+    """Let layers compute in ``precision``, with our gradients, while the block traces; weights stay float32."""
     layers = [layer for layer in model._flatten_layers() if layer is not model]
     before = [layer.dtype_policy for layer in layers]
     try:
-        for layer in layers:
-            layer.dtype_policy = keras.DTypePolicy(f"mixed_{precision}")
-        yield
+        if precision != "float32":
+            for layer in layers:
+                layer.dtype_policy = keras.DTypePolicy(f"mixed_{precision}")
+        with faster_gradients(model):
+            yield
     finally:
         for layer, policy in zip(layers, before, strict=True):
             layer.dtype_policy = policy

