@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -17,10 +16,11 @@ EVALUATION_BATCH = 500
 
 
 class CompiledLoop:
-    """Runs optimiser steps on values carried through one ``tf.while_loop``.
+    """Runs optimiser steps in one ``tf.while_loop``.
 
-    The variables of model and optimiser are read once before the loop and assigned once after it; in
-    between they are values, which XLA can keep in registers and TensorFlow need not lock.
+    A step is a pure function of the values of all variables. Where XLA compiles the whole loop, these values are
+    carried through it, and the variables read once before it and assigned once after it. Elsewhere each step reads
+    and assigns the variables, because XLA's update can then work in their memory, which is what it waits for.
 
     Parameters
     ----------
@@ -55,9 +55,7 @@ class CompiledLoop:
         self._whole_loop = xla == "loop" and self._arrays is not None
         self._evaluate_train = recipe.log_train == "all"
         self._steps = tf.function(self._trace_steps, jit_compile=self._whole_loop, autograph=False)
-        update = functools.partial(updated, optimizer)
-        jit_update = xla != "off" and not self._whole_loop
-        self._update = tf.function(update, jit_compile=True, autograph=False) if jit_update else update
+        self._update = tf.function(self._trace_update, jit_compile=xla != "off", autograph=False)
         self._call = tf.function(self._trace_call, autograph=False)
 
     @property
@@ -82,31 +80,33 @@ class CompiledLoop:
 
     def _trace_call(self, first_step: Any, num_steps: Any, validation: Arrays | None) -> dict[str, Any]:
         plan = self._batches.plan(first_step, self._chunk)
-        variables = self.variables
-        values = [tf.convert_to_tensor(variable.value) for variable in variables]
-        values, totals, weight = self._steps(values, plan, num_steps)
-        assignments = [v.value.assign(value) for v, value in zip(variables, values, strict=True)]
-        with tf.control_dependencies([assignment.op for assignment in assignments]):
-            if self._evaluate_train and self._arrays is not None:
-                scores = evaluate_arrays(self._objective, self._arrays, jit=self._whole_loop)
-            else:
-                scores = {name: total / weight for name, total in totals.items()}
-            if validation is not None:
-                tested = evaluate_arrays(self._objective, validation, jit=self._whole_loop)
-                scores |= {f"val_{name}": value for name, value in tested.items()}
+        values, totals, weight = self._steps(self._read() if self._whole_loop else [], plan, num_steps)
+        if self._whole_loop:
+            self._assign(values)
+        if self._evaluate_train and self._arrays is not None:
+            scores = evaluate_arrays(self._objective, self._arrays, jit=self._whole_loop)
+        else:
+            scores = {name: total / weight for name, total in totals.items()}
+        # The loss of a step is taken before its update, so it can be finite when the update has ruined the weights.
+        sound = tf.reduce_all([tf.reduce_all(tf.math.is_finite(variable.value)) for variable in self._trainable])
+        scores["loss"] = tf.where(sound, scores["loss"], float("nan"))
+        if validation is not None:
+            tested = evaluate_arrays(self._objective, validation, jit=self._whole_loop)
+            scores |= {f"val_{name}": value for name, value in tested.items()}
         return scores
 
     def _trace_steps(self, values: Sequence[Any], plan: Any, num_steps: Any) -> tuple[list[Any], dict[str, Any], Any]:
-        n_train, n_other = len(self._trainable), len(self._others)
-
         def body(index: Any, values: list[Any], totals: dict[str, Any], weight: Any) -> tuple[Any, ...]:
-            weights, others, state = values[:n_train], values[n_train : n_train + n_other], values[n_train + n_other :]
             x, y = self._batches.batch(plan, index)
-            scores, gradients, others = self._gradients(weights, others, x, y)
-            weights, state = self._update(list(state), gradients, weights)[:2]
+            now = list(values) or self._read()
+            scores, gradients, others = self._gradients(now, x, y)
+            if values:
+                values = self._updated(now, gradients, others)
+            else:
+                self._update(gradients, others)
             count = tf.cast(tf.shape(x)[0], tf.float32)
             totals = {name: totals[name] + tf.reduce_sum(score) for name, score in scores.items()}
-            return index + 1, [*weights, *others, *state], totals, weight + count
+            return index + 1, values, totals, weight + count
 
         start = tf.constant(0), list(values), {name: tf.constant(0.0) for name in self._objective.metric_names}
         _, values, totals, weight = tf.while_loop(
@@ -116,7 +116,10 @@ class CompiledLoop:
             totals["loss"] *= weight / tf.cast(num_steps, tf.float32)
         return list(values), totals, weight
 
-    def _gradients(self, weights: list[Any], others: list[Any], x: Any, y: Any) -> tuple[Any, Any, list[Any]]:
+    def _gradients(self, values: list[Any], x: Any, y: Any) -> tuple[Any, Any, dict[int, Any]]:
+        """Return the scores of a batch, the gradients, and the new values of other variables by their number."""
+        weights = values[: len(self._trainable)]
+        others = values[len(self._trainable) : len(self._trainable) + len(self._others)]
         mapping = [*zip(self._trainable, weights, strict=True), *zip(self._others, others, strict=True)]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(weights)
@@ -125,7 +128,32 @@ class CompiledLoop:
             reduce = tf.reduce_sum if self._objective.per_sample_sum else tf.reduce_mean
             loss = reduce(scores["loss"]) + sum(tf.cast(extra, tf.float32) for extra in scope.losses)
         gradients = tape.gradient(loss, weights)
-        return scores, gradients, [scope.get_current_value(variable) for variable in self._others]
+        after = {i: scope.get_current_value(variable) for i, variable in enumerate(self._others)}
+        return scores, gradients, {i: value for i, value in after.items() if value is not others[i]}
+
+    def _updated(self, values: list[Any], gradients: Any, others: dict[int, Any]) -> list[Any]:
+        n_train, n_other = len(self._trainable), len(self._others)
+        weights, state = updated(self._optimizer, values[n_train + n_other :], gradients, values[:n_train])
+        kept = values[n_train : n_train + n_other]
+        return [*weights, *(others.get(i, value) for i, value in enumerate(kept)), *state]
+
+    def _trace_update(self, gradients: Any, others: dict[int, Any]) -> None:
+        before = self._read()
+        self._assign(
+            [
+                None if new is old else new
+                for old, new in zip(before, self._updated(before, gradients, others), strict=True)
+            ]
+        )
+
+    def _read(self) -> list[Any]:
+        return [tf.convert_to_tensor(variable.value) for variable in self.variables]
+
+    def _assign(self, values: Sequence[Any]) -> None:
+        """Assign values to all variables but those whose value is ``None``."""
+        for variable, value in zip(self.variables, values, strict=True):
+            if value is not None:
+                variable.value.assign(value)
 
 
 def _best_xla(model: keras.Model) -> str:
