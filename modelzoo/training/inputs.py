@@ -145,7 +145,7 @@ def _pairs(data: Any) -> tuple[Pair, Pair | None]:
             f"data of type {type(data).__name__} is not usable. Give a modelzoo Dataset, (x, y), "
             "((x_train, y_train), (x_test, y_test)) or a tf.data.Dataset."
         ) from None
-    if isinstance(first, tuple | list) and len(first) == 2:
+    if isinstance(first, tuple | list) and len(first) == 2 and np.ndim(first[0]) > 1:  # not two samples in a list
         return _pair(first), _pair(second)
     return _pair(data), None
 
