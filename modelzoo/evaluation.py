@@ -15,6 +15,9 @@ from modelzoo.saving import load
 from modelzoo.spec import Recipe
 from modelzoo.training import check_fits, compute_metrics, training_data
 
+#: Samples a call of a model takes at once in :func:`predict`, so that memory stays bounded.
+PREDICTION_BATCH = 1000
+
 
 def recipe_of(model: keras.Model) -> Recipe:
     """Return the recipe a zoo model was trained with, or its lesson recipe."""
@@ -103,4 +106,5 @@ def predict(model: keras.Model, samples: Any) -> np.ndarray:
     if function is None:
         function = tf.function(lambda x: model(x, training=False), reduce_retracing=True, autograph=False)
         object.__setattr__(model, "_modelzoo_predict", function)
-    return function(tf.constant(samples, tf.float32)).numpy()
+    parts = [samples[i : i + PREDICTION_BATCH] for i in range(0, len(samples), PREDICTION_BATCH)]
+    return np.concatenate([function(tf.constant(part, tf.float32)).numpy() for part in parts])

@@ -118,15 +118,18 @@ def _swap(new: Path, path: Path) -> None:
     if not path.exists():
         os.rename(new, path)
         return
-    old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent)) / path.name
-    os.rename(path, old)
+    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
+    old = aside / path.name
     try:
+        os.rename(path, old)
         os.rename(new, path)
-    except OSError:
-        os.rename(old, path)
+    except BaseException:  # Ctrl-C too may come between the two
+        if old.exists() and not path.exists():
+            os.rename(old, path)
         raise
     finally:
-        shutil.rmtree(old.parent, ignore_errors=True)
+        if path.exists():
+            shutil.rmtree(aside, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:

@@ -74,6 +74,12 @@ def finetune(
     frozen = _layers_to_freeze(model, freeze)
     if isinstance(recipe, str):
         recipe = get_spec(origin.name).recipe(recipe)
+    origin_of(model).parent = {
+        "name": origin.name,
+        "weights_digest": weights_digest(parent),
+        "class_names": list(origin.class_names),
+        "frozen": [layer.name for layer in frozen],
+    }
     try:
         for layer in frozen:
             layer.trainable = False
@@ -81,12 +87,6 @@ def finetune(
     finally:
         for layer in frozen:
             layer.trainable = True
-    origin_of(model).parent = {
-        "name": origin.name,
-        "weights_digest": weights_digest(parent),
-        "class_names": list(origin.class_names),
-        "frozen": [layer.name for layer in frozen],
-    }
     return model, history
 
 

@@ -87,12 +87,9 @@ def register_model(
                         raise unknown_name(f"option of {name}", option, signature.parameters) from None
                 raise InputError(f"{name}: {error}. Options: {', '.join(signature.parameters)}.") from None
             model = builder(*args, **kwargs)
-            options = {
-                key: _jsonable(name, key, value)
-                for key, value in bound.arguments.items()
-                if key != "seed" and value != signature.parameters[key].default
-            }
-            model._modelzoo = Origin(name, options)
+            given = {key: _jsonable(name, key, value) for key, value in bound.arguments.items() if key != "seed"}
+            defaults = {key: _jsonable(name, key, signature.parameters[key].default) for key in given}
+            model._modelzoo = Origin(name, {key: value for key, value in given.items() if value != defaults[key]})
             return model
 
         _REGISTRY[name] = ModelSpec(
@@ -115,8 +112,8 @@ def _jsonable(model: str, option: str, value: Any) -> Any:
     if hasattr(value, "get_config"):  # a Keras initializer
         return {"class_name": type(value).__name__, "config": value.get_config()}
     try:
-        return json.loads(json.dumps(value))
-    except TypeError:
+        return json.loads(json.dumps(value, default=lambda array: array.tolist()))  # NumPy's numbers and arrays
+    except (TypeError, ValueError, AttributeError):
         raise InputError(
             f"{model}: {option}={value!r} cannot be written to a card. Use numbers, strings, sequences or a Keras name."
         ) from None
@@ -175,7 +172,7 @@ def get_spec(name: str) -> ModelSpec:
     return _REGISTRY[name]
 
 
-def create_model(name: str, *, recipe: str | None = None, seed: int | None = None, **options: Any) -> keras.Model:
+def create_model(name: str, /, *, recipe: str | None = None, seed: int | None = None, **options: Any) -> keras.Model:
     """Build a model with fresh weights.
 
     Parameters

@@ -83,12 +83,13 @@ class Recipe:
             )
         for field in ("steps", "batch_size", "log_every", "validation_freq"):
             value = getattr(self, field)
-            if value is not None and not (_is_int(value) and value > 0):
+            optional = value is None and field in ("steps", "batch_size")
+            if not optional and not (_is_int(value) and value > 0):
                 raise InputError(f"{field} must be a positive integer; received {field}={value!r}.")
-        if self.epochs is not None and not 0 < self.epochs < float("inf"):
+        if self.epochs is not None and not _is_positive(self.epochs):
             raise InputError(f"epochs must be a positive number; received epochs={self.epochs!r}.")
         rate = self.learning_rate
-        if not isinstance(rate, Mapping) and not (isinstance(rate, int | float) and 0 < rate < float("inf")):
+        if not isinstance(rate, Mapping) and not _is_positive(rate):
             raise InputError(f"learning_rate must be a positive number or a schedule; received {rate!r}.")
         for field, allowed in (
             ("precision", ("float32", "bfloat16")),
@@ -97,6 +98,8 @@ class Recipe:
         ):
             if getattr(self, field) not in allowed:
                 raise unknown_name(field, getattr(self, field), allowed)
+        for field in ("optimizer_options", "model_options", "data_options"):  # lists, as they come back from a card
+            object.__setattr__(self, field, _with_tuples(getattr(self, field)))
 
     def replace(self, **changes: Any) -> Recipe:
         """Return a copy with some fields changed; giving ``steps`` drops ``epochs`` and the other way round.
@@ -209,8 +212,18 @@ class ModelSpec:
         return {name: p.default for name, p in inspect.signature(self.builder).parameters.items()}
 
 
+def _is_positive(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
+
+
 def _is_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _with_tuples(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _with_tuples(item) for key, item in value.items()}
+    return tuple(map(_with_tuples, value)) if isinstance(value, tuple | list) else value
 
 
 def _plain(value: Any) -> Any:

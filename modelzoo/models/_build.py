@@ -172,6 +172,6 @@ def classifier(inputs: Any, logits: Any, activation: str | None, *, name: str) -
 
 def model(inputs: Any, outputs: Any, name: str) -> keras.Model:
     """Return the functional model, refusing a name that is not one."""
-    if not isinstance(name, str) or not name:
-        raise InputError(f"name must be a non-empty string; received name={name!r}.")
+    if not isinstance(name, str) or not name or "/" in name:
+        raise InputError(f"name must be a non-empty string without '/'; received name={name!r}.")
     return keras.Model(inputs, outputs, name=name)

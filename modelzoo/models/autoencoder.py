@@ -26,7 +26,6 @@ from modelzoo.spec import Recipe
             reconstruct=True,
             log_every=250,
             log_train="all",
-            xla="update",
             data_options={"classes": (1, 5, 6)},
             source="Digits 1, 5 and 6; mean squared error; Adam 1e-4, batch 50, 2500 steps, losses every 250",
         ),

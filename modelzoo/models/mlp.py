@@ -323,7 +323,6 @@ def relu_mlp(
             optimizer="rmsprop",
             learning_rate=1e-3,
             log_every=600,
-            xla="update",
             source="RMSprop 1e-3, batch 100, 10 epochs",
         ),
     },

@@ -115,6 +115,11 @@ def load(source: str | os.PathLike[str], *, version: int | None = None) -> keras
     card = read_card(directory)
     try:
         model = create_model(card["model"]["name"], **card["model"]["options"])
+        origin = origin_of(model)
+        origin.class_names = tuple(map(str, card["class_names"]))
+        origin.training = None if card["training"] is None else dict(card["training"])
+        origin.parent = None if card["parent"] is None else dict(card["parent"])
+        digest = card["weights_digest"]
         values = _read_weights(directory, card)
     except ArtifactError:
         raise
@@ -128,12 +133,8 @@ def load(source: str | os.PathLike[str], *, version: int | None = None) -> keras
         )
     for variable, value in zip(model.variables, values, strict=True):
         variable.assign(value)
-    if weights_digest(model) != card["weights_digest"]:
+    if weights_digest(model) != digest:
         raise ArtifactError(f"{directory}: the weights are not those the card was written for. Export again.")
-    origin = origin_of(model)
-    origin.class_names = tuple(card["class_names"])
-    origin.training = card["training"]
-    origin.parent = card["parent"]
     return model
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from modelzoo.errors import InputError
+from modelzoo.errors import InputError, TargetError
 from modelzoo.files import atomic_directory, atomic_file, check_target
 from modelzoo.frameworks import keras, tf
 from modelzoo.registry import origin_of
@@ -67,7 +67,10 @@ def save(model: keras.Model, path: str | os.PathLike[str], *, overwrite: bool = 
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
     with atomic_directory(path, overwrite=overwrite) as temporary:
-        write_saved_model(model, temporary)
+        try:
+            write_saved_model(model, temporary)
+        except tf.errors.OpError as error:  # TensorFlow's own file system says so when the disk is full
+            raise TargetError(f"Cannot write {path}: {str(error).splitlines()[0]}. Is the disk full?") from error
         card = write_card(temporary, facts)
     logger.info("Saved %s to %s.", origin.name, path)
     return card

@@ -74,7 +74,7 @@ class StreamBatches:
     Raises
     ------
     InputError
-        The elements are not pairs of batches.
+        The elements are not pairs of batches, or there are none.
     """
 
     def __init__(self, dataset: tf.data.Dataset, first_step: int = 0) -> None:
@@ -85,6 +85,8 @@ class StreamBatches:
                 "Map it to pairs and call .batch(batch_size)."
             )
         length = int(dataset.cardinality())
+        if length == 0 or (length < 0 and not any(True for _ in dataset.take(1))):
+            raise InputError("The tf.data.Dataset is empty. Give at least one batch.")
         self.num_batches = length if length > 0 else None
         skip = first_step % length if length > 0 else first_step
         self._iterator = iter(dataset.repeat().skip(skip).prefetch(tf.data.AUTOTUNE))

@@ -125,8 +125,9 @@ class CompiledLoop:
             tape.watch(weights)
             with keras.StatelessScope(state_mapping=mapping, collect_losses=True) as scope:
                 scores = self._objective.forward(x, y, training=True)
+                penalties = self._objective.weight_penalties()
             reduce = tf.reduce_sum if self._objective.per_sample_sum else tf.reduce_mean
-            loss = reduce(scores["loss"]) + sum(tf.cast(extra, tf.float32) for extra in scope.losses)
+            loss = reduce(scores["loss"]) + sum(tf.cast(extra, tf.float32) for extra in [*scope.losses, *penalties])
         gradients = tape.gradient(loss, weights)
         after = {i: scope.get_current_value(variable) for i, variable in enumerate(self._others)}
         return scores, gradients, {i: value for i, value in after.items() if value is not others[i]}

@@ -66,6 +66,11 @@ class Objective:
             scores["accuracy"] = self._correct(target, outputs)
         return scores
 
+    def weight_penalties(self) -> list[Any]:
+        """Return what the weights' regularisers add to the loss."""
+        weights = self.model.trainable_weights
+        return [weight.regularizer(weight) for weight in weights if weight.regularizer is not None]
+
     def compile_for_keras(self, optimizer: keras.optimizers.Optimizer) -> None:
         """Compile the model, so that callbacks, ``evaluate`` and ``fit`` find its optimiser, loss and metrics."""
         loss = self._loss if self.per_sample_sum else self._loss_name

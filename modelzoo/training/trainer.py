@@ -99,7 +99,7 @@ def train(
     total = _total_steps(recipe, given)
     checkpoints = None
     if checkpoint_dir is not None:
-        identity = {"model": _identity(model), "recipe": recipe.to_dict(), "steps": total, "seed": int(seed)}
+        identity = {**_identity(model), "recipe": recipe.to_dict(), "steps": total, "seed": int(seed)}
         checkpoints = Checkpoints(Path(checkpoint_dir), {**identity, "data": given.facts.get("checksum", "tf.data")})
         if not resume:
             checkpoints.refuse_existing()
@@ -240,11 +240,17 @@ def _total_steps(recipe: Recipe, given: TrainingData) -> int:
     return max(1, round(recipe.epochs * batches))
 
 
-def _identity(model: keras.Model) -> Any:
+def _identity(model: keras.Model) -> dict[str, Any]:
+    """Return what makes this model's runs the same run: architecture, what is trained, and the parent."""
+    identity: dict[str, Any] = {
+        "model": {"name": model.name, "weights": [[w.path, *w.shape] for w in model.weights]},
+        "trainable weights": [weight.path for weight in model.trainable_weights],
+    }
     origin = getattr(model, "_modelzoo", None)
     if isinstance(origin, Origin):
-        return {"name": origin.name, **origin.options}
-    return {"name": model.name, "weights": [list(weight.shape) for weight in model.weights]}
+        identity["model"] = {"name": origin.name, **origin.options}
+        identity["parent"] = origin.parent and origin.parent["weights_digest"]
+    return identity
 
 
 def _seed_layers(model: keras.Model, seed: int) -> None:
