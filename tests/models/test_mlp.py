@@ -1,0 +1,117 @@
+"""The XOR net's named weights, and the distributions of the lessons' initial weights."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+
+import modelzoo
+from modelzoo import datasets
+from modelzoo.errors import InputError
+from modelzoo.models import XOR_LESSON_WEIGHTS, xor_mlp, xor_weights
+
+
+def lesson_net(x1, x2, w1, w2, w3, w4, w5, w6, b1, b2, b3):
+    """The lesson's net, written out unit by unit."""
+
+    def s(z):
+        return 1 / (1 + math.exp(-z))
+
+    return s(w1 * s(w3 * x1 + w4 * x2 + b2) + w2 * s(w5 * x1 + w6 * x2 + b3) + b1)
+
+
+def test_the_lessons_values():
+    values = (0.1, 0.2, -0.2, 0.2, -0.3, -0.25, 0.1, -0.1, 0.2)
+    assert tuple(XOR_LESSON_WEIGHTS[k] for k in ("w1", "w2", "w3", "w4", "w5", "w6", "b1", "b2", "b3")) == values
+
+
+@pytest.mark.parametrize("changed", [{}, *({name: 1.7} for name in XOR_LESSON_WEIGHTS)], ids=str)
+def test_layout_of_the_named_weights(changed):
+    """Each name alone is moved: two names swapped by mistake would be seen."""
+    model = xor_mlp()
+    model.set_weights(xor_weights(**changed))
+    points = [(0, 0), (0, 1), (1, 0), (1, 1), (0.3, -2.0)]
+    expected = [lesson_net(*p, **{**XOR_LESSON_WEIGHTS, **changed}) for p in points]
+    np.testing.assert_allclose(model(np.array(points, "float32")).numpy()[:, 0], expected, atol=1e-6)
+
+
+def test_lesson_weights_are_where_the_recipe_starts():
+    model = modelzoo.create_model("xor_mlp", recipe="lesson", seed=4)
+    for found, expected in zip(model.get_weights(), xor_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_unknown_weight_name():
+    with pytest.raises(InputError, match="w7"):
+        xor_weights(w7=1.0)
+
+
+def test_error_is_half_the_sum_of_squares():
+    data = datasets.load("xor")
+    model = modelzoo.create_model("xor_mlp", recipe="lesson")
+    expected = 0.5 * sum(
+        (lesson_net(*x, **XOR_LESSON_WEIGHTS) - t) ** 2 for x, t in zip(data.x_train, data.y_train, strict=True)
+    )
+    assert modelzoo.evaluate(model, data)["loss"] == pytest.approx(expected, rel=1e-6)
+    recipe = modelzoo.get_spec("xor_mlp").recipe("lesson").replace(steps=1, log_every=1, log_train="batches")
+    history = modelzoo.train(model, data, recipe).history
+    assert history["loss"] == pytest.approx([expected], rel=1e-6)
+    assert history["val_loss"][0] < expected
+
+
+def test_the_lesson_recipe_learns_xor():
+    data = datasets.load("xor")
+    model = modelzoo.create_model("xor_mlp", recipe="lesson")
+    modelzoo.train(model, data)
+    np.testing.assert_array_equal((model(data.x_train).numpy()[:, 0] > 0.5).astype(int), [0, 1, 1, 0])
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [("relu_mlp", "hidden_1/kernel"), ("tanh_autoencoder", "encoder_1/kernel"), ("tanh_autoencoder", "pixels/kernel")],
+)
+def test_initial_weights_are_normal_with_deviation_a_tenth(name, path):
+    model = modelzoo.create_model(name, seed=0)
+    weights = next(w for w in model.weights if w.path.endswith(path)).numpy().ravel()
+    assert scipy.stats.kstest(weights, scipy.stats.norm(0, 0.1).cdf).pvalue > 1e-3
+    assert np.abs(weights).max() > 0.3, "cut off"
+
+
+@pytest.mark.parametrize("name", ["logistic_perceptron", "onehot_softmax", "sigmoid_mlp"])
+def test_small_nets_draw_their_weights_from_the_same_normal(name):
+    kernels = [
+        w.numpy().ravel()
+        for seed in range(60)
+        for w in modelzoo.create_model(name, seed=seed).weights
+        if w.path.endswith("kernel")
+    ]
+    assert scipy.stats.kstest(np.concatenate(kernels), scipy.stats.norm(0, 0.1).cdf).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("name", ["logistic_perceptron", "onehot_softmax", "sigmoid_mlp", "relu_mlp", "dense_500_300"])
+def test_biases_start_at_zero(name):
+    model = modelzoo.create_model(name, seed=0)
+    biases = [w.numpy() for w in model.weights if w.path.endswith("bias")]
+    assert biases
+    assert all((bias == 0).all() for bias in biases)
+
+
+def test_absorbed_bias_is_drawn_like_the_other_weights():
+    rows = [modelzoo.create_model("logistic_perceptron", use_bias=False, seed=s).get_weights()[0][2] for s in range(50)]
+    assert 0.05 < np.std(rows) < 0.2
+
+
+@pytest.mark.parametrize("name", ["dense_500_300", "tanh_mlp"])
+def test_glorot_uniform(name):
+    for kernel in modelzoo.create_model(name, seed=0).get_weights()[::2]:
+        limit = math.sqrt(6 / sum(kernel.shape))
+        assert np.abs(kernel).max() <= limit
+        assert scipy.stats.kstest(kernel.ravel(), scipy.stats.uniform(-limit, 2 * limit).cdf).pvalue > 1e-3
+
+
+def test_layers_draw_from_different_seeds():
+    a, b = (w.ravel()[:20] for w in modelzoo.create_model("dense_500_300", seed=0).get_weights()[:4:2])
+    assert abs(np.corrcoef(a, b)[0, 1]) < 0.9

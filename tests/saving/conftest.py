@@ -1,0 +1,59 @@
+"""Artifacts of small nets, written once and copied by whoever alters them."""
+
+from __future__ import annotations
+
+import shutil
+
+import keras
+import pytest
+import tensorflow as tf
+
+import modelzoo
+
+
+@pytest.fixture(scope="session")
+def net():
+    """Return a small trained net."""
+    model = modelzoo.create_model("tanh_mlp", seed=0)
+    modelzoo.train(model, modelzoo.datasets.load("four_class"))
+    return model
+
+
+@pytest.fixture(scope="session")
+def _written(net, tmp_path_factory):
+    path = tmp_path_factory.mktemp("artifact") / "1"
+    modelzoo.save(net, path)
+    return path
+
+
+@pytest.fixture
+def artifact(_written, tmp_path):
+    """Return a copy of the net's artifact that a test may damage."""
+    return shutil.copytree(_written, tmp_path / "tanh_mlp" / "1")
+
+
+@pytest.fixture(scope="session")
+def keras_export(tmp_path_factory):
+    """What Keras 3's own ``model.export`` writes."""
+    path = tmp_path_factory.mktemp("keras") / "export"
+    model = modelzoo.create_model("relu_mlp", hidden_units=8, seed=0)
+    keras.Model(model.inputs, model.outputs).export(path, verbose=False)
+    return path
+
+
+@pytest.fixture(scope="session")
+def module_export(tmp_path_factory):
+    """A tf.Module with a one-argument __call__ and nothing else of the interface."""
+
+    class Line(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = tf.Variable([[2.0], [3.0]])
+
+        @tf.function(input_signature=[tf.TensorSpec([None, 2])])
+        def __call__(self, x):
+            return x @ self.w
+
+    path = tmp_path_factory.mktemp("module") / "export"
+    tf.saved_model.save(Line(), str(path))
+    return path

@@ -1,0 +1,217 @@
+"""``load``: nothing altered gets in, and nothing in an artifact is run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import modelzoo
+from modelzoo.errors import ArtifactError, InputError
+from modelzoo.saving import CARD_PATH, find, read_card
+from modelzoo.saving.card import write_card
+
+FILES = [
+    "assets.extra/modelzoo.json",
+    "fingerprint.pb",
+    "saved_model.pb",
+    "variables/variables.data-00000-of-00001",
+    "variables/variables.index",
+]
+
+
+def test_these_are_all_the_files(artifact):
+    assert sorted(str(p.relative_to(artifact)) for p in artifact.rglob("*") if p.is_file()) == FILES
+
+
+def refused(artifact, name):
+    """Assert that load and read_card refuse the artifact in one line that names the file."""
+    for function in (modelzoo.load, read_card):
+        with pytest.raises(ArtifactError) as caught:
+            function(artifact)
+        assert name in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("position", [0.0, 0.5, 1.0])
+def test_one_flipped_byte_is_refused(name, position, artifact):
+    content = bytearray((artifact / name).read_bytes())
+    content[int(position * (len(content) - 1))] ^= 1
+    (artifact / name).write_bytes(content)
+    refused(artifact, name)
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("damage", ["truncated", "empty", "longer", "missing", "symlink"])
+def test_damaged_files_are_refused(name, damage, artifact, tmp_path):
+    path = artifact / name
+    content = path.read_bytes()
+    if damage == "truncated":
+        path.write_bytes(content[:-1])
+    elif damage == "empty":
+        path.write_bytes(b"")
+    elif damage == "longer":
+        path.write_bytes(content + b"\n")
+    elif damage == "missing":
+        path.unlink()
+    else:
+        shutil.copy(path, tmp_path / "twin")
+        path.unlink()
+        path.symlink_to(tmp_path / "twin")
+    refused(artifact, path.name)
+
+
+@pytest.mark.parametrize("name", ["extra.txt", "assets/vocabulary", "variables/variables.data-00001-of-00002"])
+def test_foreign_files_are_refused(name, artifact):
+    (artifact / name).parent.mkdir(exist_ok=True)
+    (artifact / name).write_text("x")
+    refused(artifact, name)
+
+
+def test_a_folder_that_is_a_symlink_is_refused(artifact, tmp_path):
+    shutil.move(artifact / "variables", tmp_path / "elsewhere")
+    (artifact / "variables").symlink_to(tmp_path / "elsewhere")
+    refused(artifact, "variables")
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda card: card["training"]["metrics"].update(val_accuracy=1.0),
+        lambda card: card["model"].update(name="sigmoid_mlp"),
+        lambda card: card.update(weights_digest="0" * 64),
+        lambda card: card.update(extra=1),
+        lambda card: card["files"].pop("fingerprint.pb"),
+        lambda card: card.pop("parent"),
+    ],
+)
+def test_an_edited_card_is_refused(edit, artifact):
+    card = json.loads((artifact / CARD_PATH).read_text())
+    edit(card)
+    (artifact / CARD_PATH).write_text(json.dumps(card, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    refused(artifact, CARD_PATH)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "{}", "{", "[" * 100_000, '"x"', "\x00"])
+def test_a_card_that_is_no_card_is_refused(text, artifact):
+    (artifact / CARD_PATH).write_text(text)
+    refused(artifact, CARD_PATH)
+
+
+def resigned(artifact, **changes):
+    """Give the card other facts and make it valid again, as somebody with bad intentions would."""
+    card = json.loads((artifact / CARD_PATH).read_text())
+    facts = {k: v for k, v in {**card, **changes}.items() if k not in ("format", "files", "card_digest")}
+    write_card(artifact, {k: v for k, v in facts.items() if v is not ...})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model": {"name": "lenet", "options": {}}},
+        {"model": {"name": "tanh_mlp", "options": {"num_classes": -1}}},
+        {"model": {"name": "tanh_mlp", "options": {"hiden_units": 3}}},
+        {"model": {"name": "tanh_mlp", "options": {"hidden_units": 11}}},
+        {"model": {"name": "tanh_mlp", "options": {"kernel_initializer": {"class_name": "Lambda", "config": {}}}}},
+        {"model": {"name": "tanh_mlp", "options": []}},
+        {"model": {"name": ["tanh_mlp"], "options": {}}},
+        {"model": ...},
+        {"weights_digest": "0" * 64},
+        {"weights_digest": ...},
+        {"weights": []},
+        {"weights": ...},
+        {"class_names": ...},
+        {"class_names": 3},
+        {"training": ...},
+        {"parent": ...},
+    ],
+    ids=str,
+)
+def test_a_valid_card_with_wrong_facts_is_one_clear_error(changes, artifact):
+    resigned(artifact, **changes)
+    with pytest.raises(ArtifactError) as caught:
+        modelzoo.load(artifact)
+    assert "\n" not in str(caught.value)
+
+
+def test_loading_never_runs_a_graph(net, artifact, tmp_path):
+    """The artifact's graph writes a file when called, and its card is valid: load must not call it."""
+    trap = tmp_path / "trap"
+    root = tf.train.Checkpoint()
+    root.variables = [variable.value for variable in net.variables]
+    root.trainable_variables = root.variables
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 2])])
+    def call(x):
+        tf.io.write_file(str(trap), "run")
+        return tf.identity(x)
+
+    root.__call__ = call
+    tf.saved_model.save(root, str(tmp_path / "evil"), signatures=call)
+    for name in FILES[1:]:
+        shutil.copy(tmp_path / "evil" / name, artifact / name)
+    resigned(artifact)
+    loaded = modelzoo.load(artifact)
+    x = np.ones((2, 2), "float32")
+    np.testing.assert_array_equal(loaded(x).numpy(), net(x).numpy())
+    assert not trap.exists()
+    tf.saved_model.load(str(artifact))(x)
+    assert trap.read_text() == "run", "the trap works"
+
+
+# --- finding
+
+
+def test_versions(artifact, net):
+    modelzoo.save(net, artifact.parent / "10")
+    assert find(artifact.parent) == artifact.parent / "10"
+    assert find(artifact.parent, version=1) == artifact
+    assert modelzoo.load(artifact.parent, version=1).name == "tanh_mlp"
+    with pytest.raises(InputError, match="1, 10"):
+        find(artifact.parent, version=2)
+    with pytest.raises(InputError, match="leave version out"):
+        find(artifact, version=1)
+
+
+def test_unknown_names_are_answered_with_a_suggestion():
+    with pytest.raises(InputError, match="tanh_mpl") as caught:
+        modelzoo.load("tanh_mpl")
+    assert "\n" not in str(caught.value)
+    if modelzoo.list_pretrained():
+        assert "Did you mean 'tanh_mlp'" in str(caught.value)
+
+
+@pytest.mark.parametrize("source", ["./nothing/here", "/nothing/here"])
+def test_missing_directories_say_so(source):
+    with pytest.raises(InputError, match="no directory"):
+        modelzoo.load(source)
+
+
+def test_a_directory_that_is_not_ours(tmp_path, keras_export):
+    with pytest.raises(ArtifactError, match="not written by modelzoo"):
+        modelzoo.load(tmp_path)
+    with pytest.raises(ArtifactError, match="not written by modelzoo"):
+        modelzoo.load(keras_export)
+    (tmp_path / "file").write_text("x")
+    with pytest.raises((ArtifactError, InputError)):
+        modelzoo.load(tmp_path / "file")
+
+
+def test_loaded_model_is_ready_to_train(artifact, net):
+    model = modelzoo.load(artifact)
+    before = modelzoo.weights_digest(model)
+    modelzoo.train(model, modelzoo.datasets.load("four_class"), modelzoo.Recipe(steps=5, log_every=5))
+    assert modelzoo.weights_digest(model) != before
+    assert modelzoo.weights_digest(net) == before
+
+
+def test_hash_in_the_card_is_of_the_card(artifact):
+    card = json.loads((artifact / CARD_PATH).read_text())
+    claimed = card.pop("card_digest")
+    text = json.dumps(card, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    assert hashlib.sha256(text.encode()).hexdigest() == claimed

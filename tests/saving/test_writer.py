@@ -1,0 +1,174 @@
+"""``save``: what is written, and that it is complete or absent."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import re
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import modelzoo
+from modelzoo.errors import InputError, ModelZooError, TargetError, TargetExistsError
+from modelzoo.saving import CARD_PATH
+
+
+def contents(directory):
+    return {str(p.relative_to(directory)): p.read_bytes() for p in sorted(directory.rglob("*")) if p.is_file()}
+
+
+def test_card_tells_the_whole_story(net, artifact):
+    card = json.loads((artifact / CARD_PATH).read_text())
+    data = modelzoo.datasets.load("four_class")
+    assert card["model"] == {"name": "tanh_mlp", "options": {}}
+    assert card["weights_digest"] == modelzoo.weights_digest(net)
+    assert card["class_names"] == list(data.class_names)
+    training = card["training"]
+    assert training["recipe_name"] == "lesson"
+    assert modelzoo.Recipe.from_dict(training["recipe"]) == modelzoo.get_spec("tanh_mlp").recipe("lesson")
+    assert (training["seed"], training["steps"]) == (0, 100)
+    assert training["dataset"]["name"] == "four_class"
+    assert training["dataset"]["checksum"] == data.checksum
+    assert training["metrics"]["val_accuracy"] == pytest.approx(modelzoo.evaluate(net, data)["accuracy"])
+    assert card["parent"] is None
+    assert card["versions"]["tensorflow"] == tf.__version__
+    assert card["versions"]["keras"] == keras.__version__
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", card["created"])
+
+
+def test_card_lists_every_file_with_its_hash(artifact):
+    card = json.loads((artifact / CARD_PATH).read_text())
+    files = contents(artifact)
+    files.pop(CARD_PATH)
+    assert card["files"] == {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+
+
+def test_weights_digest_is_of_paths_shapes_dtypes_and_bytes(net):
+    digest = hashlib.sha256()
+    for weight in net.weights:
+        value = weight.numpy()
+        digest.update(f"{weight.path} {value.shape} {value.dtype.str}\n".encode() + value.tobytes())
+    assert modelzoo.weights_digest(net) == digest.hexdigest()
+
+
+def test_builder_options_are_in_the_card_and_come_back(tmp_path):
+    options = {"filters": (2, 3), "hidden_units": 5, "dropout": 0.25, "image_shape": (8, 9), "num_classes": 3,
+               "classifier_activation": None, "kernel_initializer": keras.initializers.HeNormal(seed=4)}  # fmt: skip
+    model = modelzoo.create_model("two_conv_cnn", seed=0, **options)
+    modelzoo.save(model, tmp_path / "1")
+    loaded = modelzoo.load(tmp_path / "1")
+    x = np.random.default_rng(0).uniform(0, 255, (3, 8, 9)).astype("float32")
+    np.testing.assert_array_equal(loaded(x).numpy(), model(x).numpy())
+    assert loaded.get_layer("dropout").rate == 0.25
+    modelzoo.save(loaded, tmp_path / "2")
+
+
+def test_existing_target_is_refused_and_untouched(net, artifact):
+    before = contents(artifact)
+    with pytest.raises(TargetExistsError, match="overwrite"):
+        modelzoo.save(net, artifact)
+    assert contents(artifact) == before
+
+
+def test_overwrite_replaces_everything(net, artifact):
+    (artifact / "old file").write_text("x")
+    other = modelzoo.create_model("sigmoid_mlp", seed=0)
+    modelzoo.save(other, artifact, overwrite=True)
+    assert modelzoo.load(artifact).name == "sigmoid_mlp"
+    assert [p.name for p in artifact.parent.iterdir()] == ["1"]
+
+
+def test_a_target_that_is_a_file_stays(net, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for overwrite in (False, True):
+        with pytest.raises(ModelZooError):
+            modelzoo.save(net, tmp_path / "file", overwrite=overwrite)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def fail_with(error):
+    def save(obj, directory, **_):
+        with open(os.path.join(directory, "saved_model.pb"), "wb") as file:
+            file.write(b"half")
+        raise error
+
+    return save
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), TargetError),
+        (tf.errors.ResourceExhaustedError(None, None, "No space left on device"), TargetError),
+        (KeyboardInterrupt(), KeyboardInterrupt),
+    ],
+    ids=["OSError", "TensorFlow's error", "Ctrl-C"],
+)
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_failing_write_leaves_what_was_there(error, raised, exists, net, artifact, tmp_path, monkeypatch):
+    target = artifact if exists else tmp_path / "new" / "1"
+    before = contents(artifact)
+    monkeypatch.setattr(tf.saved_model, "save", fail_with(error))
+    with pytest.raises(raised) as caught:
+        modelzoo.save(net, target, overwrite=exists)
+    assert "\n" not in str(caught.value)
+    assert contents(artifact) == before
+    assert [p.name for p in artifact.parent.iterdir()] == ["1"]
+    assert exists or list((tmp_path / "new").iterdir()) == []
+
+
+def test_ctrl_c_at_the_very_swap_leaves_one_of_the_two(net, artifact, monkeypatch):
+    before = contents(artifact)
+    real = os.rename
+
+    def rename(source, target):
+        real(source, target)
+        if str(target).endswith(f"{os.sep}1") and ".old" in str(target):  # the old one was just moved aside
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "rename", rename)
+    with pytest.raises(KeyboardInterrupt):
+        modelzoo.save(net, artifact, overwrite=True)
+    assert artifact.is_dir(), "the earlier artifact is lost"
+    assert contents(artifact) == before
+
+
+def test_a_place_that_cannot_be_written_is_one_clear_error(net, tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(TargetError, match="Cannot write") as caught:
+        modelzoo.save(net, tmp_path / "file" / "below" / "1")
+    assert "\n" not in str(caught.value)
+
+
+def test_only_zoo_models_can_be_saved(tmp_path):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    with pytest.raises(InputError, match="register_model"):
+        modelzoo.save(model, tmp_path / "1")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_regularisation_losses_are_exported(tmp_path):
+    """With weights of its own a model's penalty is a function that plain TensorFlow calls and differentiates."""
+    model = modelzoo.create_model("tanh_mlp", seed=0)
+    model.get_layer("hidden").kernel_regularizer = keras.regularizers.L2(0.5)
+    model.get_layer("hidden").kernel.regularizer = keras.regularizers.L2(0.5)
+    expected = 0.5 * float((model.get_layer("hidden").kernel.numpy() ** 2).sum())
+    modelzoo.save(model, tmp_path / "1")
+    obj = tf.saved_model.load(str(tmp_path / "1"))
+    assert [float(f()) for f in obj.regularization_losses] == pytest.approx([expected])
+    obj.variables[0].assign_add(tf.ones_like(obj.variables[0]))
+    assert float(obj.regularization_losses[0]()) != pytest.approx(expected)
+
+
+def test_saving_has_no_effect_on_the_model(net, tmp_path):
+    before = modelzoo.weights_digest(net)
+    x = modelzoo.datasets.load("four_class").x_test
+    y = net(x).numpy()
+    modelzoo.save(net, tmp_path / "1")
+    assert modelzoo.weights_digest(net) == before
+    np.testing.assert_array_equal(net(x).numpy(), y)

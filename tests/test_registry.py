@@ -1,0 +1,114 @@
+"""Models are found by name, and a new one enters by one decorator."""
+
+from __future__ import annotations
+
+import keras
+import pytest
+
+import modelzoo
+from modelzoo import Recipe, create_model, get_spec, list_models, register_model, registry
+from modelzoo.errors import InputError
+
+TEN = [
+    "dense_500_300",
+    "logistic_perceptron",
+    "onehot_softmax",
+    "relu_mlp",
+    "sigmoid_mlp",
+    "tanh_autoencoder",
+    "tanh_mlp",
+    "threshold_perceptron",
+    "two_conv_cnn",
+    "xor_mlp",
+]
+
+
+@pytest.fixture
+def scratch_registry(monkeypatch):
+    """Let a test register models that are gone after it."""
+    list_models()
+    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
+
+
+def test_the_ten_of_the_lessons_are_there():
+    assert set(TEN) <= set(list_models())
+    assert list_models() == sorted(list_models())
+
+
+def test_filters():
+    assert list_models("*_perceptron") == ["logistic_perceptron", "threshold_perceptron"]
+    assert "tanh_autoencoder" in list_models(task="reconstruction")
+    assert {"two_conv_cnn", "relu_mlp", "dense_500_300", "tanh_autoencoder"} <= set(list_models(dataset="mnist"))
+    assert list_models(family="cnn", task="classification", dataset="mnist") == ["two_conv_cnn"]
+    assert list_models("nothing*") == []
+    for filters in ({"task": "clasification"}, {"dataset": "mnst"}, {"family": "cn"}):
+        with pytest.raises(InputError, match="Did you mean"):
+            list_models(**filters)
+
+
+def test_unknown_models_are_answered_with_the_closest():
+    for function in (get_spec, create_model):
+        with pytest.raises(InputError, match="Did you mean 'relu_mlp'"):
+            function("relu_mpl")
+    with pytest.raises(InputError, match="Unknown recipe of relu_mlp 'tunned'"):
+        create_model("relu_mlp", recipe="tunned")
+
+
+def test_create_model_with_a_recipe_and_options():
+    absorbed = create_model("logistic_perceptron", recipe="lesson_absorbed_bias", seed=0)
+    assert [tuple(w.shape) for w in absorbed.weights] == [(3, 1)]
+    own = create_model("logistic_perceptron", recipe="lesson_absorbed_bias", use_bias=True)
+    assert len(own.weights) == 2
+    assert create_model("relu_mlp", num_classes=3, hidden_units=5).output_shape == (None, 3)
+
+
+def test_positional_arguments_are_options_too():
+    model = get_spec("relu_mlp").builder(7)
+    assert registry.origin_of(model).options == {"num_classes": 7}
+
+
+def test_origin_holds_what_differs_from_the_defaults():
+    model = create_model("two_conv_cnn", filters=(2, 3), dropout=0.5, seed=3)
+    origin = registry.origin_of(model)
+    assert origin == registry.Origin("two_conv_cnn", {"filters": [2, 3]})
+    with pytest.raises(InputError, match="register_model"):
+        registry.origin_of(keras.Sequential([keras.Input((1,))]))
+
+
+def facts(**changes):
+    recipe = Recipe(steps=20, optimizer="sgd", learning_rate=0.1, log_every=20)
+    return {"task": "classification", "dataset": "linear", "num_params": 6, "network": "2 → 2", "source": "here",
+            "recipes": {"lesson": recipe}, **changes}  # fmt: skip
+
+
+def test_a_users_own_builder_gets_everything_by_one_decorator(scratch_registry, tmp_path):
+    @register_model(**facts())
+    def my_net(num_classes=2, *, seed=None, name="my_net"):
+        """One layer."""
+        x = keras.Input((2,), name="points")
+        logits = keras.layers.Dense(num_classes, name="logits", kernel_initializer=keras.initializers.Zeros())(x)
+        return keras.Model(x, keras.layers.Softmax(name="probabilities")(logits), name=name)
+
+    assert "my_net" in list_models()
+    assert get_spec("my_net").summary == "One layer."
+    model = create_model("my_net")
+    modelzoo.train(model, modelzoo.datasets.load("linear"))
+    modelzoo.save(model, tmp_path / "1")
+    assert modelzoo.weights_digest(modelzoo.load(tmp_path / "1")) == modelzoo.weights_digest(model)
+    tuned, _ = modelzoo.finetune(tmp_path / "1", modelzoo.datasets.load("four_class"), seed=1)
+    assert tuned.output_shape == (None, 4)
+
+
+def test_names_are_taken_once_and_lessons_are_needed(scratch_registry):
+    def relu_mlp(seed=None, name=""):
+        """Take a name that exists."""
+
+    with pytest.raises(InputError, match="registered already"):
+        register_model(**facts())(relu_mlp)
+
+    def lonely(seed=None, name=""):
+        """Have no lesson."""
+
+    with pytest.raises(InputError, match="'lesson'"):
+        register_model(**facts(recipes={"tuned": Recipe(steps=1)}))(lonely)
+    assert "lonely" not in list_models()

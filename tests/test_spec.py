@@ -1,0 +1,141 @@
+"""Recipes and specs: plain, frozen facts."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from modelzoo import Recipe, get_spec
+from modelzoo.errors import InputError
+
+
+def test_steps_or_epochs_and_not_both():
+    for fields in ({}, {"steps": 1, "epochs": 1}):
+        with pytest.raises(InputError, match="either steps or epochs"):
+            Recipe(**fields)
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ("steps", (0, -1, 1.5, "a", True)),
+        ("batch_size", (0, -1, 1.5, True)),
+        ("log_every", (0, -5, 2.5, None)),
+        ("validation_freq", (0, -5, 2.5, None)),
+        ("learning_rate", (0, -1, float("nan"), float("inf"), "fast", None, True)),
+        ("precision", ("float16", "", None)),
+        ("xla", ("on", True, None)),
+        ("log_train", ("every", None)),
+    ],
+)
+def test_bad_values_are_refused_and_named(field, values):
+    for value in values:
+        with pytest.raises(InputError, match=field) as caught:
+            Recipe(**{"steps": 10, field: value})
+        assert "\n" not in str(caught.value), value
+
+
+@pytest.mark.parametrize("epochs", [0, -1, float("nan"), float("inf"), "many"])
+def test_bad_epochs_are_refused(epochs):
+    with pytest.raises(InputError, match="epochs"):
+        Recipe(epochs=epochs)
+
+
+def test_replace_keeps_the_rest_and_steps_drop_epochs():
+    recipe = Recipe(epochs=10, batch_size=100, optimizer="rmsprop")
+    assert recipe.replace(steps=5) == Recipe(steps=5, batch_size=100, optimizer="rmsprop")
+    assert Recipe(steps=5).replace(epochs=2.0) == Recipe(epochs=2.0)
+    assert recipe.replace(batch_size=7).epochs == 10
+    assert recipe.epochs == 10
+    with pytest.raises(InputError, match="Did you mean 'batch_size'"):
+        recipe.replace(batchsize=3)
+    with pytest.raises(InputError):
+        recipe.replace(log_every=0)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "samples", "steps"),
+    [
+        (Recipe(steps=7), 1000, 7),
+        (Recipe(epochs=10, batch_size=100), 60_000, 6000),
+        (Recipe(epochs=1, batch_size=100), 250, 2),
+        (Recipe(epochs=3), 20, 3),
+        (Recipe(epochs=2, batch_size=64), 10, 2),
+        (Recipe(epochs=0.001, batch_size=10), 100, 1),
+    ],
+)
+def test_total_steps(recipe, samples, steps):
+    assert recipe.total_steps(samples) == steps
+
+
+def test_to_dict_holds_what_differs_and_survives_json():
+    recipe = Recipe(
+        steps=9,
+        optimizer="sgd",
+        learning_rate={"class_name": "CosineDecay", "config": {"initial_learning_rate": 0.1, "decay_steps": 5}},
+        optimizer_options={"momentum": 0.9},
+        data_options={"classes": (1, 5, 6)},
+    )
+    fields = recipe.to_dict()
+    assert set(fields) == {"steps", "optimizer", "learning_rate", "optimizer_options", "data_options"}
+    assert fields["data_options"] == {"classes": [1, 5, 6]}
+    back = Recipe.from_dict(json.loads(json.dumps(fields)))
+    assert back.to_dict() == fields
+    assert Recipe(steps=9).to_dict() == {"steps": 9}
+    with pytest.raises(InputError, match="recipe field"):
+        Recipe.from_dict({"stps": 3})
+
+
+def test_a_recipe_that_went_through_json_is_the_same_recipe():
+    recipe = get_spec("tanh_autoencoder").recipe("lesson")
+    assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+
+
+def test_recipes_and_specs_are_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Recipe(steps=1).steps = 2
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        get_spec("xor_mlp").num_params = 2
+
+
+def test_spec_tells_its_summary_options_and_recipes():
+    spec = get_spec("dense_500_300")
+    assert spec.summary == "784-500-300-10 multilayer perceptron: two ReLU layers and a softmax."
+    assert spec.options["hidden_units"] == (500, 300)
+    assert spec.options["classifier_activation"] == "softmax"
+    with pytest.raises(InputError, match="Did you mean 'lesson'"):
+        spec.recipe("leson")
+
+
+LESSONS = {
+    "threshold_perceptron": {"batch_size": 1, "target_loss": 0.0},
+    "logistic_perceptron": {"optimizer": "sgd", "learning_rate": 0.05, "steps": 15_000, "log_every": 250},
+    "onehot_softmax": {"optimizer": "sgd", "learning_rate": 0.05, "steps": 10_000, "batch_size": None},
+    "sigmoid_mlp": {"optimizer": "sgd", "learning_rate": 0.01, "steps": 40_000, "log_every": 250, "batch_size": None},
+    "tanh_mlp": {"learning_rate": 0.1, "optimizer_options": {"momentum": 0.9}, "steps": 100, "batch_size": None},
+    "relu_mlp": {"optimizer": "adam", "learning_rate": 1e-4, "batch_size": 50, "steps": 3000, "log_every": 250},
+    "dense_500_300": {"optimizer": "rmsprop", "learning_rate": 1e-3, "batch_size": 100, "epochs": 10},
+    "two_conv_cnn": {"optimizer": "adam", "learning_rate": 1e-4, "batch_size": 50, "steps": 1000, "log_every": 100},
+    "tanh_autoencoder": {
+        "optimizer": "adam",
+        "learning_rate": 1e-4,
+        "batch_size": 50,
+        "steps": 2500,
+        "log_every": 250,
+        "loss": "mean_squared_error",
+        "data_options": {"classes": (1, 5, 6)},
+    },
+}
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_lesson_hyper_parameters_are_kept_to_the_letter(name):
+    recipe = get_spec(name).recipe("lesson")
+    assert {field: getattr(recipe, field) for field in LESSONS[name]} == LESSONS[name]
+
+
+def test_absorbed_bias_lesson():
+    recipe = get_spec("logistic_perceptron").recipe("lesson_absorbed_bias")
+    assert (recipe.steps, recipe.learning_rate, recipe.model_options) == (10_000, 0.05, {"use_bias": False})

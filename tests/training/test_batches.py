@@ -1,0 +1,139 @@
+"""The order of the samples, and tf.data input."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import modelzoo
+from modelzoo import Recipe
+from modelzoo.errors import DataError, InputError
+from modelzoo.training.batches import ArrayBatches, StreamBatches
+
+
+def order(n, batch_size, seed, first, steps):
+    return ArrayBatches(np.zeros((n, 2), "float32"), np.zeros(n, int), batch_size, seed).plan(first, steps).numpy()
+
+
+@pytest.mark.parametrize(("n", "batch_size"), [(20, 1), (100, 25), (101, 25), (7, 3), (1000, 999)])
+def test_each_epoch_sees_every_sample_once(n, batch_size):
+    epochs = 3
+    steps = -(-n * epochs // batch_size)
+    stream = order(n, batch_size, 4, 0, steps).ravel()[: n * epochs].reshape(epochs, n)
+    for epoch in stream:
+        np.testing.assert_array_equal(np.sort(epoch), np.arange(n))
+    assert not np.array_equal(stream[0], stream[1])
+    assert not np.array_equal(stream[1], stream[2])
+
+
+def test_order_depends_only_on_seed_and_step():
+    whole = order(101, 8, 3, 0, 40)
+    np.testing.assert_array_equal(np.concatenate([order(101, 8, 3, s, 5) for s in range(0, 40, 5)]), whole)
+    np.testing.assert_array_equal(order(101, 8, 3, 17, 1)[0], whole[17])
+    assert not np.array_equal(order(101, 8, 4, 0, 40), whole)
+
+
+def test_order_is_shuffled_well():
+    """Positions of neighbours are uncorrelated, and where a sample stands is spread over the epoch."""
+    stream = np.stack([order(500, 500 - 1, seed, 0, 2).ravel()[:500] for seed in range(30)])
+    correlation = [np.corrcoef(row[:-1], row[1:])[0, 1] for row in stream]
+    assert abs(np.mean(correlation)) < 0.05
+    where = np.argmax(stream == 0, axis=1)
+    assert where.std() > 80  # 144 for uniform
+
+
+def test_late_steps_do_not_overflow():
+    late = order(60_000, 100, 0, 2**31, 3)
+    assert late.min() >= 0
+    assert late.max() < 60_000
+    assert len(set(late.ravel().tolist())) == 300
+
+
+@pytest.mark.parametrize("batch_size", [None, 50, 51])
+def test_full_batch_is_the_whole_set_in_order(batch_size):
+    x = np.arange(100.0).reshape(50, 2)
+    batches = ArrayBatches(x, np.arange(50), batch_size, 0)
+    found, labels = batches.batch(batches.plan(0, 2), 1)
+    np.testing.assert_array_equal(found, x)
+    np.testing.assert_array_equal(labels, np.arange(50))
+
+
+RECIPE = Recipe(steps=11, batch_size=16, optimizer="sgd", learning_rate=0.1, log_every=4, xla="off")
+
+
+def test_tf_data_input_equals_array_input_with_the_same_batches(points, tanh_mlp):
+    x, y = points.train
+    plan = ArrayBatches(x, y, 16, 2).plan(0, 11).numpy()
+    stream = tf.data.Dataset.from_tensor_slices((x[plan], y[plan]))
+    arrays, streamed = tanh_mlp(), tanh_mlp()
+    expected = modelzoo.train(arrays, points, RECIPE, seed=2).history
+    found = modelzoo.train(streamed, stream, RECIPE, seed=2, validation_data=points.test).history
+    for a, b in zip(streamed.get_weights(), arrays.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+    assert found.keys() == expected.keys()
+    for name in found:
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-4, err_msg=name)
+
+
+def test_tf_data_validation_counts_every_sample(points, tanh_mlp):
+    x, y = points.test
+    model = tanh_mlp()
+    stream = tf.data.Dataset.from_tensor_slices((x, y)).batch(40)
+    history = modelzoo.train(model, points, RECIPE, validation_data=stream).history
+    assert history["val_accuracy"][-1] == pytest.approx(np.mean(model(x).numpy().argmax(axis=1) == y))
+
+
+def test_tf_data_with_a_short_last_batch_repeats_and_counts_epochs(points, tanh_mlp):
+    x, y = points.train
+    stream = tf.data.Dataset.from_tensor_slices((x, y)).batch(100)
+    history = modelzoo.train(tanh_mlp(), stream, Recipe(epochs=2, log_every=3, optimizer="sgd")).history
+    assert history["step"] == [3, 6]
+    model = tanh_mlp()
+    frozen = modelzoo.train(model, stream, Recipe(epochs=1, log_every=3, optimizer="sgd", learning_rate=1e-12)).history
+    assert frozen["accuracy"] == pytest.approx([np.mean(model(x).numpy().argmax(axis=1) == y)])
+
+
+def test_tf_data_of_unknown_length_needs_steps(points, tanh_mlp):
+    stream = tf.data.Dataset.from_tensor_slices(points.train).filter(lambda x, y: y < 3).batch(20)
+    with pytest.raises(InputError, match="steps"):
+        modelzoo.train(tanh_mlp(), stream, Recipe(epochs=1))
+    assert modelzoo.train(tanh_mlp(), stream, Recipe(steps=30, log_every=15)).history["step"] == [15, 30]
+
+
+def test_tf_data_resumes_where_it_was(points, tanh_mlp, tmp_path, interrupt):
+    stream = tf.data.Dataset.from_tensor_slices(points.train).batch(16)
+    whole, resumed = tanh_mlp(), tanh_mlp()
+    recipe = RECIPE.replace(steps=30)
+    modelzoo.train(whole, stream, recipe)
+    with pytest.raises(KeyboardInterrupt):
+        modelzoo.train(resumed, stream, recipe, checkpoint_dir=tmp_path, callbacks=[interrupt(4)])
+    resumed = tanh_mlp(seed=9)
+    modelzoo.train(resumed, stream, recipe, checkpoint_dir=tmp_path, resume=True)
+    assert modelzoo.weights_digest(resumed) == modelzoo.weights_digest(whole)
+
+
+@pytest.mark.parametrize("kind", ["not batched", "no labels", "wrong shape"])
+def test_unusable_tf_data_is_refused(kind, points, tanh_mlp):
+    x, y = points.train
+    stream = {
+        "not batched": tf.data.Dataset.from_tensor_slices((x, y)),
+        "no labels": tf.data.Dataset.from_tensor_slices(x).batch(10),
+        "wrong shape": tf.data.Dataset.from_tensor_slices((np.zeros((20, 3), "float32"), y[:20])).batch(10),
+    }[kind]
+    with pytest.raises(InputError) as caught:
+        modelzoo.train(tanh_mlp(), stream, RECIPE)
+    assert isinstance(caught.value, DataError) or kind != "wrong shape"
+
+
+def test_an_empty_tf_data_is_refused(points, tanh_mlp):
+    empty = tf.data.Dataset.from_tensor_slices(points.train).batch(10).take(0)
+    with pytest.raises(InputError, match="empty"):
+        modelzoo.train(tanh_mlp(), empty, RECIPE)
+    with pytest.raises(InputError, match="empty"):
+        modelzoo.train(tanh_mlp(), points, RECIPE, validation_data=empty)
+
+
+def test_stream_batches_know_their_length(points):
+    stream = tf.data.Dataset.from_tensor_slices(points.train).batch(50)
+    assert StreamBatches(stream).num_batches == 5

@@ -1,0 +1,221 @@
+"""The history, and Keras' own callbacks as they work with ``fit``."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+
+import keras
+import numpy as np
+import pytest
+from rich.console import Console
+
+import modelzoo
+from modelzoo import Recipe
+from modelzoo.training import ProgressBar
+
+RECIPE = Recipe(steps=50, batch_size=16, optimizer="adam", learning_rate=0.01, log_every=8, xla="off")
+
+
+def train(model, points, recipe=RECIPE, **options):
+    return modelzoo.train(model, points, recipe, **options).history
+
+
+# --- the history
+
+
+def test_history_has_an_entry_for_each_chunk_and_the_rest(points, tanh_mlp):
+    history = train(tanh_mlp(), points)
+    assert history["step"] == [8, 16, 24, 32, 40, 48, 50]
+    assert history["val_step"] == history["step"]
+    assert set(history) == {"step", "loss", "accuracy", "val_step", "val_loss", "val_accuracy"}
+    assert {len(values) for values in history.values()} == {7}
+    assert all(isinstance(value, (int, float)) for values in history.values() for value in values)
+
+
+def test_without_test_data_there_is_no_validation(points, tanh_mlp):
+    assert set(train(tanh_mlp(), points.train)) == {"step", "loss", "accuracy"}
+
+
+def test_last_entry_is_what_numpy_computes_from_the_predictions(points, tanh_mlp):
+    model = tanh_mlp()
+    history = train(model, points, RECIPE.replace(log_train="all"))
+    for prefix, (x, y) in zip(("", "val_"), points, strict=True):
+        p = model(x).numpy().astype(float)
+        assert history[f"{prefix}loss"][-1] == pytest.approx(-np.log(p[np.arange(len(y)), y]).mean(), rel=1e-4)
+        assert history[f"{prefix}accuracy"][-1] == pytest.approx((p.argmax(axis=1) == y).mean())
+
+
+@pytest.mark.parametrize(("freq", "evaluations"), [(1, 7), (2, 4), (3, 3), (7, 1), (100, 1)])
+def test_validation_freq_and_the_last_entry_always_has_one(freq, evaluations, points, tanh_mlp):
+    history = train(tanh_mlp(), points, RECIPE.replace(validation_freq=freq))
+    assert len(history["val_loss"]) == evaluations
+    assert history["val_step"] == [s for i, s in enumerate(history["step"], 1) if i % freq == 0 or i == 7]
+    assert len(history["loss"]) == 7
+
+
+def test_log_train_and_validation_freq_change_no_weight(points, tanh_mlp):
+    digests = set()
+    for changes in ({}, {"log_train": "all"}, {"validation_freq": 3}):
+        model = tanh_mlp()
+        train(model, points, RECIPE.replace(**changes))
+        digests.add(modelzoo.weights_digest(model))
+    assert len(digests) == 1
+
+
+def test_target_loss_stops_at_the_first_entry_that_reaches_it(points, tanh_mlp):
+    recipe = RECIPE.replace(steps=800, log_train="all")
+    losses = train(tanh_mlp(), points, recipe)["loss"]
+    target = losses[20]
+    stopped = train(tanh_mlp(), points, recipe.replace(target_loss=target))
+    first = next(i for i, loss in enumerate(losses) if loss <= target)
+    assert stopped["loss"] == losses[: first + 1]
+    assert stopped["step"][-1] == 8 * (first + 1)
+
+
+@pytest.mark.parametrize("epochs", [0.1, 1, 2.5])
+def test_epochs_are_turned_into_steps(epochs, points, tanh_mlp):
+    history = train(tanh_mlp(), points, RECIPE.replace(epochs=epochs))
+    assert history["step"][-1] == max(1, round(epochs * 203 / 16))
+
+
+# --- Keras callbacks
+
+
+def test_early_stopping_restores_the_best_weights(points, tanh_mlp):
+    kept = []
+
+    class Keep(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            kept.append(self.model.get_weights())
+
+    model = tanh_mlp()
+    stopping = keras.callbacks.EarlyStopping("val_loss", patience=2, restore_best_weights=True)
+    recipe = RECIPE.replace(steps=4000, learning_rate=0.5)
+    history = train(model, points, recipe, callbacks=[Keep(), stopping])
+    assert history["step"][-1] < 4000
+    best = int(np.argmin(history["val_loss"]))
+    assert best == len(history["val_loss"]) - 3
+    for found, expected in zip(model.get_weights(), kept[best], strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert modelzoo.evaluate(model, points, recipe=recipe)["loss"] == pytest.approx(min(history["val_loss"]), rel=1e-5)
+
+
+def test_tensorboard_writes_the_scalars(points, tanh_mlp, tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.util.tensor_util import make_ndarray
+
+    history = train(tanh_mlp(), points, callbacks=[keras.callbacks.TensorBoard(tmp_path, write_graph=False)])
+    for part, prefix in (("train", ""), ("validation", "val_")):
+        events = EventAccumulator(str(tmp_path / part)).Reload()
+        for name in ("loss", "accuracy"):
+            values = [float(make_ndarray(e.tensor_proto)) for e in events.Tensors(f"epoch_{name}")]
+            np.testing.assert_allclose(values, history[prefix + name], rtol=1e-6)
+
+
+def test_model_checkpoint_keeps_the_best_as_a_keras_file(points, tanh_mlp, tmp_path):
+    model = tanh_mlp()
+    path = tmp_path / "best.keras"
+    keep = keras.callbacks.ModelCheckpoint(path, monitor="val_loss", save_best_only=True)
+    history = train(model, points, RECIPE.replace(steps=400, learning_rate=0.3), callbacks=[keep])
+    best = keras.models.load_model(path)
+    loss, _ = best.evaluate(*points.test, verbose=0)
+    assert loss == pytest.approx(min(history["val_loss"]), rel=1e-4)
+
+
+def test_model_checkpoint_of_the_last_entry_equals_the_model(points, tanh_mlp, tmp_path):
+    model = tanh_mlp()
+    train(model, points, callbacks=[keras.callbacks.ModelCheckpoint(tmp_path / "last.keras")])
+    for found, expected in zip(keras.models.load_model(tmp_path / "last.keras").weights, model.weights, strict=True):
+        np.testing.assert_array_equal(found.numpy(), expected.numpy())
+
+
+def test_csv_logger_writes_the_history(points, tanh_mlp, tmp_path):
+    history = train(tanh_mlp(), points, callbacks=[keras.callbacks.CSVLogger(tmp_path / "log.csv")])
+    with open(tmp_path / "log.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["epoch"]) for row in rows] == list(range(7))
+    for name, values in history.items():
+        np.testing.assert_allclose([float(row[name]) for row in rows], values)
+
+
+def test_learning_rate_scheduler_changes_the_steps_that_follow(points, tanh_mlp, weights_of):
+    """The rate falls to nothing from the third entry on: the weights stop moving."""
+    kept = []
+
+    class Keep(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            kept.append(self.model.get_weights())
+
+    schedule = keras.callbacks.LearningRateScheduler(lambda epoch, rate: 0.05 if epoch < 2 else 0.0)
+    history = train(tanh_mlp(), points, RECIPE.replace(optimizer="sgd"), callbacks=[schedule, Keep()])
+    assert not np.array_equal(kept[0][0], kept[1][0])
+    for weights in kept[2:]:
+        for a, b in zip(weights, kept[1], strict=True):
+            np.testing.assert_array_equal(a, b)
+    np.testing.assert_allclose(history["learning_rate"], [0.05] * 2 + [0.0] * 5)
+
+
+def test_reduce_lr_on_plateau(points, tanh_mlp):
+    reduce = keras.callbacks.ReduceLROnPlateau("loss", factor=0.1, patience=1, min_delta=1e9)
+    model = tanh_mlp()
+    train(model, points, callbacks=[reduce])
+    assert float(model.optimizer.learning_rate.numpy()) == pytest.approx(0.01 * 0.1**6)
+
+
+def test_callbacks_are_called_in_order_and_see_a_live_model(points, tanh_mlp):
+    seen = []
+
+    class Record(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            seen.append(("begin", self.params["steps"], self.params["epochs"]))
+
+        def on_epoch_begin(self, epoch, logs=None):
+            seen.append(("epoch begin", epoch))
+
+        def on_epoch_end(self, epoch, logs=None):
+            accuracy = (self.model(points.x_test).numpy().argmax(axis=1) == points.y_test).mean()
+            seen.append(("epoch end", epoch, logs["step"], logs["val_accuracy"] == pytest.approx(accuracy)))
+
+        def on_train_end(self, logs=None):
+            seen.append(("end",))
+
+    train(tanh_mlp(), points, RECIPE.replace(steps=12), callbacks=[Record()])
+    assert seen == [
+        ("begin", 12, 2),
+        ("epoch begin", 0),
+        ("epoch end", 0, 8, True),
+        ("epoch begin", 1),
+        ("epoch end", 1, 12, True),
+        ("end",),
+    ]
+
+
+# --- the progress bar
+
+
+@pytest.mark.parametrize("keep_lines", [False, True])
+def test_progress_bar_shows_steps_and_scores(keep_lines, points, tanh_mlp):
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=200)
+    history = train(tanh_mlp(), points, callbacks=[ProgressBar(console, keep_lines=keep_lines)])
+    text = screen.getvalue()
+    assert "50/50" in text
+    assert "tanh_mlp" in text
+    assert f"{history['loss'][-1]:.4f}" in text
+    if keep_lines:
+        assert all(re.search(rf"step +{int(step)} ", text) for step in history["step"])
+
+
+def test_progress_bar_starts_where_training_resumes_and_gives_the_terminal_back(points, tanh_mlp, tmp_path, interrupt):
+    screen = io.StringIO()
+    bar = ProgressBar(Console(file=screen, force_terminal=True, width=200))
+    with pytest.raises(KeyboardInterrupt):
+        train(tanh_mlp(), points, checkpoint_dir=tmp_path, callbacks=[bar, interrupt(3)])
+    assert screen.getvalue().endswith("\x1b[?25h"), "the cursor is visible again"
+    screen.truncate(0)
+    train(tanh_mlp(), points, checkpoint_dir=tmp_path, resume=True, callbacks=[bar])
+    assert "24/50" in screen.getvalue()
+    assert " 0/50" not in screen.getvalue()

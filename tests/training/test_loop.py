@@ -1,0 +1,288 @@
+"""The compiled loop against the same steps done eagerly by plain TensorFlow and Keras."""
+
+from __future__ import annotations
+
+import logging
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import modelzoo
+from modelzoo import Recipe
+from modelzoo.errors import InputError
+from modelzoo.training.batches import ArrayBatches
+
+OPTIMIZERS = {
+    "sgd": (keras.optimizers.SGD, {}),
+    "momentum": (keras.optimizers.SGD, {"momentum": 0.9}),
+    "adam": (keras.optimizers.Adam, {}),
+    "rmsprop": (keras.optimizers.RMSprop, {}),
+    "adamw": (keras.optimizers.AdamW, {"weight_decay": 0.02}),
+}
+STEPS = 23
+
+
+def recipe_for(case, **changes):
+    cls, options = OPTIMIZERS[case]
+    fields = {"steps": STEPS, "batch_size": 32, "learning_rate": 0.03, "log_every": 10, "xla": "off", **changes}
+    return Recipe(optimizer=cls.__name__.lower(), optimizer_options=options, **fields)
+
+
+def eager(model, x, y, case, recipe, seed):
+    """Train step by step without anything of the trainer but the indices of its batches; return the losses."""
+    cls, options = OPTIMIZERS[case]
+    optimizer = cls(recipe.learning_rate, **options)
+    plan = ArrayBatches(x, y, recipe.batch_size, seed).plan(0, recipe.steps).numpy()
+    losses = []
+    for step in range(recipe.steps):
+        rows = plan[step] if len(plan) else np.arange(len(x))
+        with tf.GradientTape() as tape:
+            probabilities = model(x[rows], training=True)
+            loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(y[rows], probabilities))
+        optimizer.apply_gradients(
+            zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables, strict=True)
+        )
+        losses.append(float(loss))
+    return losses
+
+
+@pytest.mark.parametrize("case", OPTIMIZERS)
+def test_every_way_of_compiling_gives_the_weights_of_an_eager_loop(case, points, tanh_mlp):
+    (x, y), _ = points
+    oracle = tanh_mlp()
+    recipe = recipe_for(case)
+    losses = eager(oracle, x, y, case, recipe, seed=11)
+    for xla in ("loop", "update", "off"):
+        model = tanh_mlp()
+        history = modelzoo.train(model, (x, y), recipe.replace(xla=xla), seed=11).history
+        for found, expected in zip(model.get_weights(), oracle.get_weights(), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-5, err_msg=xla)
+        means = [np.mean(losses[:10]), np.mean(losses[10:20]), np.mean(losses[20:])]
+        np.testing.assert_allclose(history["loss"], means, rtol=1e-4)
+        assert history["step"] == [10, 20, 23]
+
+
+def test_full_batch_equals_the_eager_loop(points, tanh_mlp):
+    (x, y), _ = points
+    oracle, model = tanh_mlp(), tanh_mlp()
+    recipe = recipe_for("momentum", batch_size=None)
+    eager(oracle, x, y, "momentum", recipe, seed=0)
+    modelzoo.train(model, (x, y), recipe)
+    for found, expected in zip(model.get_weights(), oracle.get_weights(), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-5)
+
+
+def test_a_cnn_on_digits_equals_the_eager_loop(digits):
+    (x, y), _ = digits
+    options = {"filters": (2, 3), "hidden_units": 8, "dropout": 0.0, "seed": 0}
+    oracle, model = (modelzoo.create_model("two_conv_cnn", **options) for _ in range(2))
+    recipe = Recipe(steps=6, batch_size=25, optimizer="sgd", learning_rate=0.05, log_every=4, xla="update")
+    optimizer = keras.optimizers.SGD(0.05)
+    for rows in ArrayBatches(x, y, 25, 5).plan(0, 6).numpy():
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(y[rows], oracle(x[rows], training=True)))
+        optimizer.apply_gradients(
+            zip(tape.gradient(loss, oracle.trainable_variables), oracle.trainable_variables, strict=True)
+        )
+    modelzoo.train(model, (x, y), recipe, seed=5)
+    for found, expected in zip(model.get_weights(), oracle.get_weights(), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
+
+
+def test_a_learning_rate_schedule_and_clipping_are_followed(points, tanh_mlp):
+    (x, y), _ = points
+    schedule = {"class_name": "ExponentialDecay", "config": {"initial_learning_rate": 0.5, "decay_steps": 5,
+                                                             "decay_rate": 0.5}}  # fmt: skip
+    recipe = Recipe(steps=12, batch_size=20, optimizer="sgd", learning_rate=schedule, log_every=12,
+                    optimizer_options={"clipnorm": 0.1})  # fmt: skip
+    oracle, model = tanh_mlp(), tanh_mlp()
+    optimizer = keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.5, 5, 0.5), clipnorm=0.1)
+    for rows in ArrayBatches(x, y, 20, 0).plan(0, 12).numpy():
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(y[rows], oracle(x[rows], training=True)))
+        optimizer.apply_gradients(
+            zip(tape.gradient(loss, oracle.trainable_variables), oracle.trainable_variables, strict=True)
+        )
+    modelzoo.train(model, (x, y), recipe)
+    for found, expected in zip(model.get_weights(), oracle.get_weights(), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-5)
+
+
+# --- models a user wrote
+
+
+def user_model(regularizer=None, seed=0):
+    keras.utils.set_random_seed(seed)
+    return keras.Sequential(
+        [
+            keras.Input((2,)),
+            keras.layers.Dense(6, activation="relu", kernel_regularizer=regularizer),
+            keras.layers.Dense(4, activation="softmax"),
+        ]
+    )
+
+
+@pytest.mark.parametrize("regularizer", [None, "l2"])
+def test_a_users_own_sequential_model_trains_and_its_regularisers_count(regularizer, points):
+    """Against Keras' own ``fit`` on the full batch, which knows nothing of this trainer."""
+    (x, y), _ = points
+    penalty = keras.regularizers.L2(0.3) if regularizer else None
+    model, oracle = user_model(penalty), user_model(penalty)
+    for a, b in zip(model.get_weights(), oracle.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    oracle.compile(optimizer=keras.optimizers.SGD(0.2), loss="sparse_categorical_crossentropy")
+    oracle.fit(x, y, batch_size=len(x), epochs=15, shuffle=False, verbose=0)
+    recipe = Recipe(steps=15, optimizer="sgd", learning_rate=0.2, log_every=5)
+    history = modelzoo.train(model, (x, y), recipe).history
+    for found, expected in zip(model.get_weights(), oracle.get_weights(), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    assert history["loss"][-1] < history["loss"][0]
+
+
+def test_batch_normalisation_statistics_are_updated(points):
+    (x, y), _ = points
+
+    def build():
+        keras.utils.set_random_seed(3)
+        layers = [keras.Input((2,)), keras.layers.Dense(5), keras.layers.BatchNormalization(momentum=0.5)]
+        return keras.Sequential([*layers, keras.layers.Dense(4, activation="softmax")])
+
+    model, oracle = build(), build()
+    oracle.compile(optimizer=keras.optimizers.SGD(0.1), loss="sparse_categorical_crossentropy")
+    oracle.fit(x, y, batch_size=len(x), epochs=4, shuffle=False, verbose=0)
+    modelzoo.train(model, (x, y), Recipe(steps=4, optimizer="sgd", learning_rate=0.1, log_every=4))
+    for found, expected in zip(model.get_weights(), oracle.get_weights(), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_frozen_layers_stay_bit_identical(points, tanh_mlp):
+    model = tanh_mlp()
+    before = model.get_weights()
+    model.get_layer("hidden").trainable = False
+    modelzoo.train(model, points, recipe_for("adam"))
+    after = model.get_weights()
+    np.testing.assert_array_equal(after[0], before[0])
+    np.testing.assert_array_equal(after[1], before[1])
+    assert not np.array_equal(after[2], before[2])
+    assert not np.array_equal(after[3], before[3])
+
+
+def test_the_trained_model_works_with_keras_fit_and_evaluate(points, tanh_mlp):
+    model = tanh_mlp()
+    history = modelzoo.train(model, points, recipe_for("adam", steps=60)).history
+    x, y = points.test
+    loss, accuracy = model.evaluate(x, y, verbose=0)
+    assert loss == pytest.approx(history["val_loss"][-1], rel=1e-4)
+    assert accuracy == pytest.approx(history["val_accuracy"][-1])
+    model.fit(*points.train, epochs=1, verbose=0)
+
+
+# --- the same weights again
+
+
+def test_training_is_deterministic_and_depends_on_the_seed(digits):
+    def digest(seed):
+        model = modelzoo.create_model("two_conv_cnn", filters=(2, 3), hidden_units=8, seed=1)
+        recipe = Recipe(steps=8, batch_size=32, log_every=4, xla="update")
+        modelzoo.train(model, digits, recipe, seed=seed)
+        return modelzoo.weights_digest(model)
+
+    assert digest(0) == digest(0) != digest(1)
+
+
+def test_the_length_of_a_chunk_changes_no_weight(points, tanh_mlp, weights_of):
+    results = []
+    for log_every in (1, 7, 100):
+        model = tanh_mlp()
+        modelzoo.train(model, points, recipe_for("adam", log_every=log_every))
+        results.append(weights_of(model))
+    for weights in results[1:]:
+        for found, expected in zip(weights, results[0], strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_dropout_is_seeded_and_differs_from_step_to_step(digits):
+    def history(seed):
+        model = modelzoo.create_model("relu_mlp", hidden_units=16, dropout=0.5, seed=0)
+        recipe = Recipe(steps=6, optimizer="sgd", learning_rate=1e-12, log_every=1)
+        return modelzoo.train(model, digits[0], recipe, seed=seed).history["loss"]
+
+    first = history(1)
+    assert len(set(first)) == 6, "full batch and no learning: only dropout can change the loss"
+    assert history(1) == first
+    assert history(2) != first
+
+
+def test_bfloat16_trains_like_float32_and_leaves_the_model_as_it_was(digits):
+    losses = {}
+    for precision in ("float32", "bfloat16"):
+        model = modelzoo.create_model("relu_mlp", seed=0)
+        policies = [layer.dtype_policy.name for layer in model.layers]
+        recipe = Recipe(steps=60, batch_size=50, log_every=60, log_train="all", precision=precision, xla="update")
+        losses[precision] = modelzoo.train(model, digits, recipe).history["val_loss"][-1]
+        assert {w.dtype for w in model.weights} == {"float32"}
+        assert [layer.dtype_policy.name for layer in model.layers] == policies
+        assert model(digits[0][0][:2]).dtype == tf.float32
+    assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.05)
+    assert losses["bfloat16"] != losses["float32"]
+
+
+def test_policies_are_restored_after_an_error(digits, interrupt):
+    model = modelzoo.create_model("relu_mlp", hidden_units=4, seed=0)
+    recipe = Recipe(steps=4, batch_size=50, log_every=1, precision="bfloat16", xla="off")
+    with pytest.raises(KeyboardInterrupt):
+        modelzoo.train(model, digits, recipe, callbacks=[interrupt(1)])
+    assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
+
+
+def test_many_runs_in_one_process_make_tensorflow_complain_of_nothing(points, tanh_mlp, caplog):
+    """Seeds 0 to 4 of two models in a loop is what everybody does."""
+    tf.get_logger().propagate = True
+    try:
+        with caplog.at_level(logging.WARNING):
+            for seed in range(6):
+                modelzoo.train(tanh_mlp(seed), points, recipe_for("sgd", steps=4, log_every=2, validation_freq=2))
+    finally:
+        tf.get_logger().propagate = False
+    assert [record.getMessage()[:100] for record in caplog.records] == []
+
+
+# --- arguments
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "a", True, 2**31])
+def test_bad_seeds_are_refused(seed, points, tanh_mlp):
+    with pytest.raises(InputError, match="seed"):
+        modelzoo.train(tanh_mlp(), points, seed=seed)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"optimizer": "adm"}, "Did you mean 'adam'"),
+        ({"optimizer_options": {"momentm": 1}}, "momentm"),
+        ({"learning_rate": {"class_name": "Nothing", "config": {}}}, "Nothing"),
+        ({"loss": "cross"}, "Unknown loss 'cross'"),
+        ({"loss": "binary_crossentropy"}, "does not fit 4 output"),
+    ],
+    ids=str,
+)
+def test_recipes_that_do_not_fit_are_refused_and_change_nothing(changes, message, points, tanh_mlp, weights_of):
+    model = tanh_mlp()
+    before = weights_of(model)
+    with pytest.raises(InputError, match=message) as caught:
+        modelzoo.train(model, points, Recipe(steps=3).replace(**changes))
+    assert "\n" not in str(caught.value)
+    for a, b in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_unknown_recipe_names_and_unnamed_models(points, tanh_mlp):
+    with pytest.raises(InputError, match="lesson"):
+        modelzoo.train(tanh_mlp(), points, "lessen")
+    with pytest.raises(InputError, match="register_model"):
+        modelzoo.train(user_model(), points, "lesson")
+    with pytest.raises(InputError, match="checkpoint_dir"):
+        modelzoo.train(tanh_mlp(), points, resume=True)
