@@ -1,0 +1,344 @@
+"""Measure the trainer beside Keras' ``fit`` and PyTorch, side by side in one run.
+
+Each peer of a case lives in a process of its own (``benchmark_worker.py``) and only one of them computes at a time:
+thread pools do not disturb each other, and a machine that changes its pace changes it for all peers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it also runs from a checkout not installed
+
+from modelzoo import get_spec
+from modelzoo.errors import ModelZooError
+from modelzoo.files import atomic_file
+
+WORKER = Path(__file__).with_name("benchmark_worker.py")
+PEERS = {"modelzoo": "modelzoo", "fit": "Keras fit", "torch": "PyTorch"}
+SETTLE = 0.2  # seconds between two runs, for idle threads of the last one to fall asleep
+NO_TORCH = (
+    "PyTorch is not installed, so its rows are left out. Install it with: pip install 'modelzoo[bench]' "
+    "(in a checkout `make bench` does)."
+)
+
+EPILOG = """\
+What is compared:
+
+\b
+  toy       sigmoid_mlp, 2-4-2 on 1000 points, full batch, SGD           steps/s
+  dense     dense_500_300 on MNIST, batch 100, RMSprop, float32          images/s
+  cnn       two_conv_cnn on MNIST, batch 50, Adam, float32               images/s
+  cnn-bf16  the same computed in bfloat16, weights in float32            images/s
+
+\b
+  modelzoo  modelzoo.train with the lesson recipe
+  fit       model.compile + model.fit with their defaults, as a user would write it (mixed_bfloat16 for cnn-bf16)
+  torch     PyTorch eager: the same network and batches, fused Adam, channels_last for the CNN, autocast for cnn-bf16
+
+All train on the same data with the same number of threads; compilation, loading and evaluation are not timed. In each
+round every peer runs once, another one first each time. A ratio is the rate of modelzoo divided by the peer's in the
+same round; its median is compared with the target. A peer whose loss does not go down is an error.
+
+Rates depend on what else the machine does: run it on an idle one, and look at the spread before the median.
+
+\b
+  make bench                                          all of it, some five minutes on 2 cores
+  make bench BENCH_ARGS="--case toy --rounds 9"       one case, more rounds
+  make bench BENCH_ARGS="--case cnn --batch-size 64"
+  make bench BENCH_ARGS="--quick"                     only shows that all peers work; the rates say little
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One network with its precision, data and targets.
+
+    Parameters
+    ----------
+    model
+        Name of the model; its lesson recipe is used.
+    samples
+        Training samples taken, the same for every peer; what ``fit`` calls an epoch.
+    quick_samples
+        The same for ``--quick``.
+    targets
+        What the ratio to a peer should be at least.
+    precision
+        ``"float32"`` or ``"bfloat16"``.
+    unit
+        ``"steps/s"`` or ``"images/s"``.
+    """
+
+    model: str
+    samples: int
+    quick_samples: int
+    targets: dict[str, float]
+    precision: str = "float32"
+    unit: str = "images/s"
+
+    def task(self, peer: str, batch_size: int | None, threads: int, quick: bool) -> dict[str, Any]:
+        """Return what the worker of a peer must know; ``batch_size`` is in place of the recipe's."""
+        samples = self.quick_samples if quick else self.samples
+        recipe_size = get_spec(self.model).recipe("lesson").batch_size
+        size = samples if recipe_size is None else min(batch_size or recipe_size, samples)
+        samples -= samples % size  # so that fit has no smaller last batch
+        task = {"peer": peer, "model": self.model, "precision": self.precision, "threads": threads}
+        return task | {"batch_size": size, "samples": samples}
+
+
+CASES = {
+    "toy": Case("sigmoid_mlp", 1000, 1000, {"fit": 200.0, "torch": 4.0}, unit="steps/s"),
+    "dense": Case("dense_500_300", 30_000, 3000, {"torch": 1.1}),
+    "cnn": Case("two_conv_cnn", 5000, 500, {"torch": 1.05}),
+    "cnn-bf16": Case("two_conv_cnn", 5000, 500, {"torch": 1.05}, precision="bfloat16"),
+}
+
+
+class PeerError(ModelZooError):
+    """A peer failed or did not learn."""
+
+
+class Peer:
+    """A worker process that waits to be told to train.
+
+    Parameters
+    ----------
+    task
+        See :meth:`Case.task`.
+    """
+
+    def __init__(self, task: dict[str, Any]) -> None:
+        self.name: str = task["peer"]
+        self.batch_size: int = task["batch_size"]
+        self.rates: list[float] = []  # steps/s
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed by close)
+        environment = {"TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow", **os.environ}
+        self._process = subprocess.Popen(
+            [sys.executable, str(WORKER), json.dumps(task)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env=environment,
+            text=True,
+        )
+        try:
+            self.first_loss = self.last_loss = float(self._answer()["ready"])
+        except BaseException:
+            self.close()
+            raise
+
+    def run(self, seconds: float) -> None:
+        """Train for at least this long and note the rate."""
+        assert self._process.stdin is not None
+        print(json.dumps({"seconds": seconds}), file=self._process.stdin, flush=True)
+        answer = self._answer()
+        self.rates.append(answer["steps"] / answer["seconds"])
+        self.last_loss = answer["loss"]
+
+    def check_learned(self) -> None:
+        """Raise PeerError if the loss is not lower than it was at first."""
+        if not self.last_loss < self.first_loss:
+            raise PeerError(
+                f"{PEERS[self.name]}: the loss went from {self.first_loss:.6g} to {self.last_loss:.6g}; it must go "
+                "down, or the peer does not train and its rate means nothing."
+            )
+
+    def close(self) -> None:
+        """End the process."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.close()
+            self._process.wait(timeout=5)
+        except (OSError, subprocess.TimeoutExpired):
+            self._process.kill()
+            self._process.wait()
+        self._errors.close()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            self._process.wait()
+            self._errors.seek(0)
+            last = "\n".join(self._errors.read().splitlines()[-12:])
+            raise PeerError(f"{PEERS[self.name]} ended with status {self._process.returncode}:\n{last}")
+        return json.loads(line)
+
+
+def measure(
+    case: Case, peer_names: Sequence[str], rounds: int, seconds: float, options: dict[str, Any], progress: Console
+) -> list[Peer]:
+    """Run all peers of a case round by round and return them with their rates."""
+    peers: list[Peer] = []
+    with progress.status("") as status:
+        try:
+            for name in peer_names:
+                status.update(f"{case.model} {case.precision}: starting and compiling {PEERS[name]}")
+                peers.append(Peer(case.task(name, **options)))
+            for number in range(rounds):
+                start = number % len(peers)
+                for peer in peers[start:] + peers[:start]:
+                    status.update(f"{case.model} {case.precision}: round {number + 1} of {rounds}, {PEERS[peer.name]}")
+                    time.sleep(SETTLE)
+                    peer.run(seconds)
+            for peer in peers:
+                peer.check_learned()
+        finally:
+            for peer in peers:
+                peer.close()
+    return peers
+
+
+def summary(values: Sequence[float]) -> dict[str, Any]:
+    """Return the median and the spread of some values, and the values themselves."""
+    return {"median": statistics.median(values), "min": min(values), "max": max(values), "rounds": list(values)}
+
+
+def evaluate(case: Case, peers: Sequence[Peer]) -> dict[str, Any]:
+    """Return rates, losses and ratios of a measured case, ready for JSON."""
+    batch = peers[0].batch_size
+    result: dict[str, Any] = {"model": case.model, "precision": case.precision, "batch_size": batch, "unit": case.unit}
+    samples_a_step = batch if case.unit == "images/s" else 1
+    result["peers"] = {
+        peer.name: {
+            "rate": summary([rate * samples_a_step for rate in peer.rates]),
+            "loss": {"first": peer.first_loss, "last": peer.last_loss},
+        }
+        for peer in peers
+    }
+    ours = next((peer for peer in peers if peer.name == "modelzoo"), None)
+    result["ratios"] = {}
+    for peer in peers:
+        if ours is not None and peer is not ours:
+            ratio = summary([mine / theirs for mine, theirs in zip(ours.rates, peer.rates, strict=True)])
+            target = case.targets.get(peer.name)
+            met = None if target is None else ratio["median"] >= target
+            result["ratios"][peer.name] = ratio | {"target": target, "met": met}
+    return result
+
+
+def table(name: str, result: dict[str, Any]) -> Table:
+    """Return the table of one case for the terminal."""
+    title = f"{name}: {result['model']}, batch {result['batch_size']}, {result['precision']}"
+    shown = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE)
+    shown.add_column("peer")
+    for column in (result["unit"], "min–max", "ratio", "min–max", "target"):
+        shown.add_column(column, justify="right")
+    for peer, measured in result["peers"].items():
+        rate, ratio = measured["rate"], result["ratios"].get(peer)
+        row = [PEERS[peer], *_with_spread(rate)]
+        if ratio:
+            median, spread = _with_spread(ratio)
+            row += [f"{median}×", spread]
+            if ratio["target"]:
+                verdict = "[green]met[/]" if ratio["met"] else "[red]missed[/]"
+                row.append(f"≥ {ratio['target']:g}× {verdict}")
+        shown.add_row(*row)
+    return shown
+
+
+def machine(threads: int) -> dict[str, Any]:
+    """Return what the rates depend on: processor, threads, versions, and how busy the machine is."""
+    names: list[str] = []
+    if (info := Path("/proc/cpuinfo")).exists():
+        lines = info.read_text(encoding="utf-8", errors="replace").splitlines()
+        names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    packages = ["modelzoo", "tensorflow", "keras", "numpy", "torch"]
+    return {
+        "processor": names[0] if names else platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": threads,
+        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        "system": platform.platform(terse=True),
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in packages}},
+    }
+
+
+def _with_spread(values: dict[str, Any]) -> tuple[str, str]:
+    digits = 0 if values["median"] >= 100 else 1 if values["median"] >= 20 else 2
+    median, low, high = (f"{values[key]:,.{digits}f}" for key in ("median", "min", "max"))
+    return median, f"{low}–{high}"
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _usable_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@click.command(epilog=EPILOG, context_settings={"max_content_width": 120})
+@click.option("cases", "--case", type=click.Choice(list(CASES)), multiple=True, help="Only this case; repeatable.")
+@click.option("peers", "--peer", type=click.Choice(list(PEERS)), multiple=True, help="Only this peer; repeatable.")
+@click.option("--rounds", type=click.IntRange(1), help="Runs of each peer.  [default: 5; 2 with --quick]")
+@click.option("--batch-size", type=click.IntRange(1), help="Images a step, instead of the recipe's; not for toy.")
+@click.option("--threads", type=click.IntRange(1), default=_usable_cores(), show_default=True, help="Of every peer.")
+@click.option("--quick", is_flag=True, help="Short runs on few images: shows that it works, measures little.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Also write all figures as JSON.")
+def main(
+    cases: tuple[str, ...],
+    peers: tuple[str, ...],
+    rounds: int | None,
+    batch_size: int | None,
+    threads: int,
+    quick: bool,
+    output: Path | None,
+) -> None:
+    """Measure modelzoo's trainer beside Keras' fit and PyTorch: steps or images a second, and the ratios."""
+    console, progress = Console(), Console(stderr=True)
+    chosen = [name for name in CASES if name in (cases or CASES)]
+    if batch_size and chosen == ["toy"]:
+        raise click.UsageError("--batch-size does not go with --case toy: its recipe takes the full batch.")
+    peer_names = [name for name in PEERS if name in (peers or PEERS)]
+    if "torch" in peer_names and importlib.util.find_spec("torch") is None:
+        progress.print(NO_TORCH, style="yellow", highlight=False, markup=False)
+        peer_names.remove("torch")
+    if not peer_names:
+        raise click.UsageError("There is no peer left to measure.")
+    rounds = rounds or (2 if quick else 5)
+    facts = machine(threads)
+    versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items() if version)
+    hardware = f"{facts['processor']}, {facts['cores']} cores, {threads} threads a peer, {rounds} rounds"
+    console.print(f"{hardware}\n{facts['system']}\n{versions}", highlight=False, soft_wrap=True)
+    if facts["load"] and facts["load"] > 0.5:
+        progress.print(f"Other programs are busy (load {facts['load']}): rates and ratios are noisy.", style="yellow")
+    options = {"batch_size": batch_size, "threads": threads, "quick": quick}
+    results: dict[str, Any] = {}
+    try:
+        for name in chosen:
+            measured = measure(CASES[name], peer_names, rounds, 0.2 if quick else 2.0, options, progress)
+            results[name] = evaluate(CASES[name], measured)
+            console.print(table(name, results[name]))
+        if output is not None:
+            report = {"machine": facts, "rounds": rounds, "quick": quick, "cases": results}
+            with atomic_file(output) as temporary:
+                temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    except ModelZooError as error:
+        raise click.ClickException(str(error)) from None
+
+
+if __name__ == "__main__":
+    main()
