@@ -4,7 +4,7 @@
 #   make demo PYTHON=python3.12                  the Python that .venv is made from
 
 PYTHON ?= python3
-PYTEST_ARGS ?=
+PYTEST_ARGS ?= -n 2
 BENCH_ARGS ?=
 DEMO_ARGS ?=
 
