@@ -13,8 +13,9 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "evaluation": ["evaluate", "predict"],
         "finetuning": ["finetune"],
         "registry": ["create_model", "get_spec", "list_models", "register_model"],
-        "saving": ["check", "list_pretrained", "load", "save", "weights_digest"],
+        "saving": ["check", "list_pretrained", "load", "save"],
         "spec": ["ModelSpec", "Recipe"],
         "training": ["train"],
+        "weights": ["weights_digest"],
     },
 )

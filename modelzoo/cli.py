@@ -47,10 +47,11 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
-    except (ModelZooError, OSError, MemoryError) as error:
-        if debug:
+    except Exception as error:
+        ours = isinstance(error, ModelZooError | OSError | MemoryError)
+        if debug or not (ours or type(error).__module__.startswith("tensorflow.")):
             raise
-        click.echo(f"Error: {error or type(error).__name__}", err=True)
+        click.echo(f"Error: {(str(error).splitlines() or [type(error).__name__])[0]}", err=True)
         status = 2
     sys.exit(status)
 
@@ -58,6 +59,12 @@ def main() -> None:
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 data_option = click.option(
     "--data", help="Data set: a name (`modelzoo list --datasets`), a folder of class folders, an .npz or a .csv file."
+)
+data_options = click.option(
+    "--data-option",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="An option of the data set, such as n=500, classes=[1,5,6], label=species or download=true; repeat for more.",
 )
 seed_option = click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of everything.")
 output_option = click.option("-o", "--output", type=click.Path(path_type=Path), help="Directory of the SavedModel.")
@@ -192,6 +199,7 @@ def info(name: str, as_json: bool) -> None:
 @output_option
 @overwrite_option
 @data_option
+@data_options
 @seed_option
 @recipe_options
 @as_json
@@ -200,6 +208,7 @@ def train(
     output: Path | None,
     overwrite: bool,
     data: str | None,
+    data_option: tuple[str, ...],
     seed: int,
     recipe: str,
     checkpoint_dir: Path | None,
@@ -217,20 +226,25 @@ def train(
     modelzoo train dense_500_300 --checkpoint-dir ck        keep checkpoints; after an interruption, the
     modelzoo train dense_500_300 --checkpoint-dir ck --resume    same result as without
     """
-    from modelzoo.files import check_target
+    from modelzoo.saving import check_save_target
 
     spec = get_spec(name)
     plan = _changed(spec.recipe(recipe), changes)
-    output = check_target(output or Path("build", name), overwrite=overwrite)
+    output = check_save_target(output or Path("build", name), overwrite=overwrite)
     with quiet_tensorflow():
         import modelzoo
         from modelzoo import datasets
-    dataset = datasets.load(data) if data else datasets.load(spec.dataset, **plan.data_options)
+    if data is None:
+        dataset = datasets.load(spec.dataset, **{**plan.data_options, **_key_values(data_option)})
+    else:
+        dataset = _load_data(data, spec.options.get("image_shape"), data_option)
     options = dict(plan.model_options)
-    if "num_classes" in spec.options and dataset.num_classes != spec.options["num_classes"]:
+    if "num_classes" in spec.options:
         options["num_classes"] = dataset.num_classes
     if "image_shape" in spec.options and len(dataset.input_shape) == 2:
         options["image_shape"] = dataset.input_shape
+    if "input_dim" in spec.options and len(dataset.input_shape) == 1:
+        options["input_dim"] = dataset.input_shape[0]
     model = modelzoo.create_model(name, seed=seed, **options)
     with _interruptible(checkpoint_dir):
         history = modelzoo.train(
@@ -248,6 +262,7 @@ def train(
 @app.command()
 @click.argument("source")
 @click.option("--data", required=True, help="Data set: a name, a folder of class folders, an .npz or a .csv file.")
+@data_options
 @click.option("--freeze", multiple=True, help="'backbone' (all but the head) or a layer's name; repeat for several.")
 @output_option
 @overwrite_option
@@ -257,6 +272,7 @@ def train(
 def finetune(
     source: str,
     data: str,
+    data_option: tuple[str, ...],
     freeze: tuple[str, ...],
     output: Path | None,
     overwrite: bool,
@@ -276,16 +292,15 @@ def finetune(
     modelzoo finetune two_conv_cnn --data letters/ -o letters       all layers, by the lesson's recipe
     modelzoo finetune two_conv_cnn --data few.npz --freeze backbone --steps 200 -o few   only the head
     """
-    from modelzoo.files import check_target
+    from modelzoo.saving import check_save_target
 
-    output = check_target(output or Path("build", f"{Path(source).name}_finetuned"), overwrite=overwrite)
+    output = check_save_target(output or Path("build", f"{Path(source).name}_finetuned"), overwrite=overwrite)
     with quiet_tensorflow():
         import modelzoo
-        from modelzoo import datasets
         from modelzoo.registry import origin_of
     parent = modelzoo.load(source)
     plan = _changed(get_spec(origin_of(parent).name).recipe(recipe), changes)
-    dataset = datasets.load(data)
+    dataset = _load_data(data, parent.input_shape[1:], data_option)
     with _interruptible(checkpoint_dir):
         model, history = modelzoo.finetune(
             parent,
@@ -303,14 +318,16 @@ def finetune(
 @app.command()
 @click.argument("source")
 @data_option
+@data_options
 @click.option("--split", type=click.Choice(["test", "train"]), default="test", show_default=True)
 @as_json
-def evaluate(source: str, data: str | None, split: str, as_json: bool) -> None:
+def evaluate(source: str, data: str | None, data_option: tuple[str, ...], split: str, as_json: bool) -> None:
     """Compute loss and accuracy of SOURCE, a pretrained model or an artifact's directory."""
     with quiet_tensorflow():
         import modelzoo
-        from modelzoo import datasets
-    metrics = modelzoo.evaluate(source, datasets.load(data) if data else None, split=split)
+    model = modelzoo.load(source)
+    dataset = None if data is None else _load_data(data, model.input_shape[1:], data_option)
+    metrics = modelzoo.evaluate(model, dataset, split=split)
     if as_json:
         _print_json(metrics)
     else:
@@ -343,6 +360,9 @@ def predict(images: tuple[Path, ...], source: str, as_is: bool, as_json: bool) -
         raise InputError(f"{source} takes images of {shape}, not digits of 28×28. Scale them yourself and add --as-is.")
     pixels = [datasets.read_image(path, size=shape) if as_is else datasets.load_digit_image(path) for path in images]
     scores = modelzoo.predict(model, np.stack(pixels))
+    if model.layers[-1].name == "logits":
+        scores = np.exp(scores - scores.max(axis=1, keepdims=True))
+        scores /= scores.sum(axis=1, keepdims=True)
     names = origin_of(model).class_names or tuple(map(str, range(scores.shape[1])))
     rows = [dict(zip(names, map(float, row), strict=True)) for row in scores]
     if as_json:
@@ -409,6 +429,34 @@ def print_scores(scores: Mapping[str, float], width: int = 40) -> None:
         click.echo(f"  {name:>{longest}} {click.style(bar, bold=name == best)} {score:.1%}")
 
 
+def _load_data(data: str, shape: Any, options: tuple[str, ...]) -> Any:
+    """Load a data set for a model of that input shape: the pixels of a csv become images, those of a folder fit."""
+    from modelzoo import datasets
+
+    given = _key_values(options)
+    path = Path(data)
+    if data not in datasets.list_datasets() and shape is not None and len(shape) == 2:
+        if path.suffix == ".csv":
+            given.setdefault("shape", tuple(shape))
+        elif path.is_dir() and any(child.is_dir() for child in path.iterdir()):
+            given.setdefault("size", tuple(shape))
+    return datasets.load(data, **given)
+
+
+def _key_values(options: tuple[str, ...]) -> dict[str, Any]:
+    """Turn KEY=VALUE into a dictionary; values are JSON where they can be, else text."""
+    result = {}
+    for option in options:
+        key, equals, value = option.partition("=")
+        if not equals or not key:
+            raise InputError(f"--data-option {option!r} is not KEY=VALUE, such as n=500.")
+        try:
+            result[key] = json.loads(value)
+        except ValueError:
+            result[key] = value
+    return result
+
+
 def _changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     return recipe.replace(**{name: value for name, value in changes.items() if value is not None})
 
@@ -426,7 +474,7 @@ def _interruptible(checkpoint_dir: Path | None) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        if checkpoint_dir is not None:
+        if checkpoint_dir is not None and any(checkpoint_dir.glob("step-*.npz")):
             click.echo(
                 f"The last checkpoint is in {checkpoint_dir}. Go on with the same command and --resume.", err=True
             )

@@ -9,7 +9,7 @@ import numpy as np
 
 from modelzoo import datasets
 from modelzoo.errors import InputError, unknown_name
-from modelzoo.frameworks import keras, tf
+from modelzoo.frameworks import graph_function, keras, tf
 from modelzoo.registry import get_spec, origin_of
 from modelzoo.saving import load
 from modelzoo.spec import Recipe
@@ -28,8 +28,22 @@ def recipe_of(model: keras.Model) -> Recipe:
 
 
 def own_data(model: keras.Model) -> datasets.Dataset:
-    """Return the data set a zoo model is declared for, with the options of its recipe."""
-    return datasets.load(get_spec(origin_of(model).name).dataset, **recipe_of(model).data_options)
+    """Return the data set a zoo model was trained on, or is declared for.
+
+    Raises
+    ------
+    InputError
+        It was trained on other data, which only the caller can give.
+    """
+    origin = origin_of(model)
+    data = datasets.load(get_spec(origin.name).dataset, **recipe_of(model).data_options)
+    trained_on = (origin.training or {}).get("dataset", {})
+    if trained_on.get("checksum", data.checksum) != data.checksum or trained_on.get("name") == "tf.data":
+        raise InputError(
+            f"{origin.name} was trained on {trained_on.get('name')!r}, which is not {data.name!r} as its recipe loads "
+            "it. Say what to evaluate on (data=…, or --data)."
+        )
+    return data
 
 
 def evaluate(
@@ -46,9 +60,9 @@ def evaluate(
     model
         A model, the name of a pretrained one, or the directory of an artifact.
     data
-        As for :func:`modelzoo.train`; the data set of the model's recipe by default.
+        As for :func:`modelzoo.train`; the data set it was trained on by default.
     split
-        Which part of the data.
+        Which part of the data, where they have two.
     recipe
         Names the loss; that of the model's last training, or its lesson recipe, by default.
 
@@ -60,7 +74,7 @@ def evaluate(
     Raises
     ------
     InputError
-        An argument is not usable, or ``data`` has no such part.
+        An argument is not usable, or the model was trained on data that only the caller can give.
     DataError
         The data do not fit the model.
     ArtifactError
@@ -71,13 +85,9 @@ def evaluate(
     if not isinstance(model, keras.Model):
         model = load(model)
     recipe = recipe or recipe_of(model)
-    given = training_data(own_data(model) if data is None else data, None, model, reconstruct=True)
-    part = given.test if split == "test" else given.train
-    if part is None:
-        raise InputError(
-            f"The data have no {split} part. Give ((x_train, y_train), (x_test, y_test)), or split='train'."
-        )
-    return compute_metrics(model, part, recipe)
+    data = own_data(model) if data is None else data
+    given = training_data(data, None, model, reconstruct=recipe.reconstruct, single_class=True)
+    return compute_metrics(model, given.train if split == "train" or given.test is None else given.test, recipe)
 
 
 def predict(model: keras.Model, samples: Any) -> np.ndarray:
@@ -104,7 +114,7 @@ def predict(model: keras.Model, samples: Any) -> np.ndarray:
     check_fits(samples, None, model, "samples")
     function = getattr(model, "_modelzoo_predict", None)
     if function is None:
-        function = tf.function(lambda x: model(x, training=False), reduce_retracing=True, autograph=False)
+        function = graph_function(lambda x: model(x, training=False), reduce_retracing=True)
         object.__setattr__(model, "_modelzoo_predict", function)
     parts = [samples[i : i + PREDICTION_BATCH] for i in range(0, len(samples), PREDICTION_BATCH)]
     return np.concatenate([function(tf.constant(part, tf.float32)).numpy() for part in parts])

@@ -11,9 +11,10 @@ from modelzoo.datasets import Dataset
 from modelzoo.errors import InputError, unknown_name
 from modelzoo.frameworks import keras
 from modelzoo.registry import Origin, create_model, get_spec, origin_of
-from modelzoo.saving import load, weights_digest
+from modelzoo.saving import load
 from modelzoo.spec import Recipe
 from modelzoo.training import train
+from modelzoo.weights import weights_digest
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +43,8 @@ def finetune(
     freeze
         ``None`` trains everything, ``"backbone"`` only the head, and a sequence of layer names freezes these.
     num_classes
-        Number of classes of the new task; taken from a ``Dataset``, otherwise the source's own. Where it
-        differs from the source's, the head starts anew.
+        Number of classes of the new task; taken from a ``Dataset``, otherwise the source's own. Where the number
+        or the names of the classes differ from the source's, the head starts anew.
     recipe
         A recipe, or the name of one of the source's.
     seed
@@ -70,7 +71,8 @@ def finetune(
     origin = origin_of(parent)
     if num_classes is None and isinstance(data, Dataset) and _classes_of(parent) is not None:
         num_classes = data.num_classes
-    model = _copy(parent, origin, num_classes, seed)
+    other_classes = isinstance(data, Dataset) and bool(origin.class_names) and data.class_names != origin.class_names
+    model = _copy(parent, origin, num_classes, seed, new_head=other_classes)
     frozen = _layers_to_freeze(model, freeze)
     if isinstance(recipe, str):
         recipe = get_spec(origin.name).recipe(recipe)
@@ -96,8 +98,8 @@ def _classes_of(model: keras.Model) -> int | None:
     return model.output_shape[-1] if "num_classes" in options else None
 
 
-def _copy(parent: keras.Model, origin: Origin, num_classes: int | None, seed: int) -> keras.Model:
-    """Return a model with the parent's weights, except for a head that has another number of classes."""
+def _copy(parent: keras.Model, origin: Origin, num_classes: int | None, seed: int, *, new_head: bool) -> keras.Model:
+    """Return a model with the parent's weights, except for a head that has other classes."""
     options = dict(origin.options)
     own = _classes_of(parent)
     if num_classes is not None:
@@ -112,9 +114,10 @@ def _copy(parent: keras.Model, origin: Origin, num_classes: int | None, seed: in
     kept = {weight.path: weight for weight in parent.weights}
     for weight in model.weights:
         twin = kept[weight.path]
-        if twin.shape == weight.shape:
+        is_head = weight.path.split("/")[-2] == HEAD
+        if twin.shape == weight.shape and not (is_head and new_head):
             weight.assign(twin.value)
-        elif weight.path.split("/")[-2] == HEAD:
+        elif is_head:
             logger.info("The head %s starts anew: %s becomes %s.", weight.path, tuple(twin.shape), tuple(weight.shape))
         else:
             raise InputError(f"{weight.path} has shape {tuple(weight.shape)}, the parent's has {tuple(twin.shape)}.")

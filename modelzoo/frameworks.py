@@ -8,7 +8,10 @@ These stand-ins keep ``sys.modules`` untouched.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+from modelzoo.errors import InputError
 
 if TYPE_CHECKING:
     import keras
@@ -20,9 +23,26 @@ else:
             self._name = name
 
         def __getattr__(self, attribute: str) -> Any:
-            return getattr(importlib.import_module(self._name), attribute)
+            module = importlib.import_module(self._name)
+            if self._name == "keras" and module.config.backend() != "tensorflow":
+                raise InputError(
+                    f"Keras runs on {module.config.backend()!r}, but modelzoo needs TensorFlow. Set the environment "
+                    "variable KERAS_BACKEND=tensorflow, or the backend in ~/.keras/keras.json."
+                )
+            return getattr(module, attribute)
 
     keras = _OnFirstUse("keras")
     tf = _OnFirstUse("tensorflow")
 
-__all__ = ["keras", "tf"]
+
+def graph_function(function: Callable[..., Any], *, jit: bool = False, **options: Any) -> Any:
+    """Return ``tf.function(function)`` without autograph, and without TensorFlow's advice on retracing.
+
+    Each model has functions of its own, traced once; TensorFlow counts those of five models as one traced five times.
+    """
+    graph = tf.function(function, jit_compile=jit or None, autograph=False, **options)
+    graph._omit_frequent_tracing_warning = True
+    return graph
+
+
+__all__ = ["graph_function", "keras", "tf"]

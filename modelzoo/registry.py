@@ -53,9 +53,9 @@ def register_model(
     task: Task,
     dataset: str,
     num_params: int,
-    network: str,
     source: str,
     recipes: Mapping[str, Recipe],
+    network: str = "",
 ) -> Callable[[Builder], Builder]:
     """Declare a builder's facts and add it to the registry.
 
@@ -88,8 +88,13 @@ def register_model(
                 raise InputError(f"{name}: {error}. Options: {', '.join(signature.parameters)}.") from None
             model = builder(*args, **kwargs)
             given = {key: _jsonable(name, key, value) for key, value in bound.arguments.items() if key != "seed"}
-            defaults = {key: _jsonable(name, key, signature.parameters[key].default) for key in given}
-            model._modelzoo = Origin(name, {key: value for key, value in given.items() if value != defaults[key]})
+            defaults = {
+                key: _jsonable(name, key, parameter.default)
+                for key, parameter in signature.parameters.items()
+                if parameter.default is not parameter.empty
+            }
+            options = {key: value for key, value in given.items() if key not in defaults or value != defaults[key]}
+            model._modelzoo = Origin(name, options)
             return model
 
         _REGISTRY[name] = ModelSpec(
@@ -199,7 +204,9 @@ def create_model(name: str, /, *, recipe: str | None = None, seed: int | None = 
     spec = get_spec(name)
     if recipe is not None:
         options = {**spec.recipe(recipe).model_options, **options}
-    return spec.builder(seed=seed, **options)
+    if "seed" in spec.options:
+        options["seed"] = seed
+    return spec.builder(**options)
 
 
 def origin_of(model: keras.Model) -> Origin:

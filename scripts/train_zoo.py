@@ -19,6 +19,9 @@ from modelzoo.errors import InputError
 from modelzoo.files import atomic_file
 from modelzoo.saving import saved_models_dir
 
+#: Data sets whose points the seed of a run draws too.
+SEEDED = ("toy_points", "linear", "quadratic")
+
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("names", nargs=-1)
@@ -31,9 +34,10 @@ def main(names: tuple[str, ...], recipe: str, seeds: str, export: bool, results:
     """Train NAMES (all models by default) and report mean and spread over seeds.
 
     Each finished run is written to the results file at once; after an interruption only the missing runs are
-    trained. The seed of a run also draws the points of the 2-D sets with a formula (linear, quadratic).
+    trained, and those whose recipe has changed since. The seed of a run also draws the points of toy_points, linear
+    and quadratic.
     """
-    done: dict[str, Any] = json.loads(results.read_text()) if results.exists() and not again else {}
+    done: dict[str, Any] = json.loads(results.read_text()) if results.exists() else {}
     chosen = parse_seeds(seeds)
     for name in names or modelzoo.list_models():
         spec = modelzoo.get_spec(name)
@@ -41,7 +45,8 @@ def main(names: tuple[str, ...], recipe: str, seeds: str, export: bool, results:
             for seed in chosen:
                 key = f"{name}/{recipe_name}/{seed}"
                 wanted = export and seed == chosen[0] and recipe_name in ("lesson", recipe)
-                if key in done and not wanted:
+                same = key in done and done[key]["recipe"] == spec.recipe(recipe_name).to_dict()
+                if same and not (wanted or again):
                     continue
                 done[key] = run(name, recipe_name, seed, export=wanted)
                 with atomic_file(results) as temporary:
@@ -55,7 +60,7 @@ def run(name: str, recipe_name: str, seed: int, *, export: bool) -> dict[str, An
     spec = modelzoo.get_spec(name)
     recipe = spec.recipe(recipe_name)
     options = dict(recipe.data_options)
-    if spec.dataset in ("linear", "quadratic"):
+    if spec.dataset in SEEDED:
         options["seed"] = seed
     data = datasets.load(spec.dataset, **options)
     model = modelzoo.create_model(name, recipe=recipe_name, seed=seed)
@@ -69,22 +74,25 @@ def run(name: str, recipe_name: str, seed: int, *, export: bool) -> dict[str, An
     }
     if export:
         modelzoo.save(model, saved_models_dir() / name / "1", overwrite=True)
-    return {**scores, "seconds": seconds, "digest": modelzoo.weights_digest(model)}
+    return {**scores, "seconds": seconds, "digest": modelzoo.weights_digest(model), "recipe": recipe.to_dict()}
 
 
 def parse_seeds(text: str) -> list[int]:
     """Turn "0-4" or "0,3" into a list of seeds."""
     try:
         parts = [part.split("-") for part in text.split(",")]
-        return [seed for part in parts for seed in range(int(part[0]), int(part[-1]) + 1)]
+        seeds = [seed for part in parts for seed in range(int(part[0]), int(part[-1]) + 1)]
     except ValueError:
-        raise InputError(f"--seeds {text!r} is not a list of seeds. Write 0-4 or 0,3.") from None
+        seeds = []
+    if not seeds:
+        raise InputError(f"--seeds {text!r} is not a list of seeds. Write 0-4 or 0,3.")
+    return seeds
 
 
 def summary(runs: list[dict[str, Any]]) -> str:
     """Mean ± standard deviation of each score."""
     parts = []
-    for score in (key for key in runs[0] if key != "digest"):
+    for score in (key for key in runs[0] if key not in ("digest", "recipe")):
         values = [run[score] for run in runs]
         spread = statistics.stdev(values) if len(values) > 1 else 0.0
         parts.append(f"{score} {statistics.fmean(values):.4f} ± {spread:.4f}")

@@ -96,10 +96,21 @@ def test_own_data_and_recipe_are_the_default():
 def test_bad_arguments(net, digits):
     with pytest.raises(InputError, match="split"):
         modelzoo.evaluate(net, digits, split="validation")
-    with pytest.raises(InputError, match="no test part"):
-        modelzoo.evaluate(net, digits[0])
     with pytest.raises(DataError, match="shape"):
         modelzoo.evaluate(net, (np.zeros((4, 28, 29)), np.arange(4)), split="train")
+
+
+def test_a_single_pair_is_evaluated_as_it_is(net, digits):
+    train, test = digits
+    assert modelzoo.evaluate(net, test) == modelzoo.evaluate(net, (train, test))
+    assert modelzoo.evaluate(net, train) == modelzoo.evaluate(net, (train, test), split="train")
+
+
+def test_data_it_was_not_trained_on_are_not_taken_silently(digits):
+    model = modelzoo.create_model("relu_mlp", seed=0)
+    modelzoo.train(model, digits, modelzoo.Recipe(steps=2, batch_size=10, log_every=2))
+    with pytest.raises(InputError, match="was trained on 'arrays', which is not 'mnist'"):
+        modelzoo.evaluate(model)
 
 
 # --- predict

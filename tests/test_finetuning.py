@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -173,3 +174,19 @@ def test_bad_arguments(parent, digits):
         finetune(parent, digits, num_classes=3, recipe=STILL)
     with pytest.raises(InputError, match="num_classes"):
         finetune(modelzoo.create_model("logistic_perceptron"), datasets.load("linear"), num_classes=5)
+
+
+def test_other_class_names_start_the_head_anew():
+    parent = modelzoo.create_model("relu_mlp", seed=0)
+    mnist = datasets.load("mnist").take(per_class=5)
+    recipe = modelzoo.Recipe(steps=1, batch_size=10, log_every=1, learning_rate=1e-12)
+    modelzoo.train(parent, mnist, recipe)
+    same, _ = modelzoo.finetune(parent, mnist, recipe=recipe)
+    renamed = dataclasses.replace(mnist, class_names=tuple("abcdefghij"))
+    other, _ = modelzoo.finetune(parent, renamed, recipe=recipe, seed=1)
+    before = parent.get_layer("logits").kernel.numpy()
+    np.testing.assert_allclose(same.get_layer("logits").kernel.numpy(), before, atol=1e-6)
+    assert np.abs(other.get_layer("logits").kernel.numpy() - before).max() > 0.01
+    np.testing.assert_allclose(
+        other.get_layer("hidden_1").kernel.numpy(), parent.get_layer("hidden_1").kernel.numpy(), atol=1e-6
+    )

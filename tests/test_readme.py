@@ -1,6 +1,7 @@
 """Every Python block of README runs, in order, in an empty directory."""
 
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,27 @@ def test_python_blocks_run(tmp_path, monkeypatch):
         exec(compile(block, str(README), "exec"), names)
     assert (tmp_path / "my_digits" / "saved_model.pb").is_file()
     assert names["history"].history["val_accuracy"][-1] > 0.5
+
+
+def test_contributing_shows_a_builder_that_works():
+    text = (README.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    block = re.search(r"^    @register_model.*?(?=^The registry)", text, re.DOTALL | re.MULTILINE)[0]
+    imports = (
+        "from modelzoo.frameworks import keras\nfrom modelzoo.models import _build\n"
+        "from modelzoo.registry import register_model\nfrom modelzoo.spec import Recipe\n"
+    )
+    import modelzoo
+    from modelzoo import registry
+
+    names = {"__name__": "modelzoo.models.mine"}
+    try:
+        exec(imports + textwrap.dedent(block), names)
+        model = modelzoo.create_model("my_network", seed=1, num_classes=3)
+        assert modelzoo.models.my_network is names["my_network"]
+        assert model.output_shape == (None, 3)
+        assert modelzoo.create_model("my_network").count_params() == modelzoo.get_spec("my_network").num_params
+    finally:
+        registry._REGISTRY.pop("my_network", None)
 
 
 def test_commands_exist():

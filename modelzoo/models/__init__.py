@@ -1,21 +1,15 @@
 """The builders: one function for each network, each returning a plain ``keras.Model``."""
 
-import lazy_loader as _lazy
+from typing import Any
 
-__getattr__, __dir__, __all__ = _lazy.attach(
-    __name__,
-    submod_attrs={
-        "perceptron": ["logistic_perceptron", "onehot_softmax", "threshold_perceptron"],
-        "mlp": [
-            "XOR_LESSON_WEIGHTS",
-            "dense_500_300",
-            "relu_mlp",
-            "sigmoid_mlp",
-            "tanh_mlp",
-            "xor_mlp",
-            "xor_weights",
-        ],
-        "cnn": ["two_conv_cnn"],
-        "autoencoder": ["tanh_autoencoder"],
-    },
-)
+from modelzoo.registry import get_spec, list_models
+
+
+def __getattr__(name: str) -> Any:
+    if not name.startswith("__") and name in list_models():
+        return get_spec(name).builder
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}. Builders: {', '.join(list_models())}.")
+
+
+def __dir__() -> list[str]:
+    return list_models()

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from modelzoo.errors import InputError, unknown_name
+from modelzoo.errors import InputError
 from modelzoo.frameworks import keras
 
 #: The lessons' initialisers, as Keras configurations, which need no Keras yet: N(0, 0.1), the same cut at two
@@ -157,15 +157,16 @@ def classifier(inputs: Any, logits: Any, activation: str | None, *, name: str) -
     Raises
     ------
     InputError
-        ``activation`` is neither ``None`` nor ``"softmax"`` nor ``"sigmoid"``.
+        ``activation`` is neither ``None`` nor what turns that many logits into probabilities: ``"sigmoid"`` for
+        one, ``"softmax"`` for several.
     """
     if activation is None:
         return model(inputs, logits, name)
-    if activation not in ("softmax", "sigmoid"):
-        raise unknown_name("classifier_activation", activation, ("softmax", "sigmoid", "None"))
-    if activation == "softmax" and logits.shape[-1] == 1:
+    right = "sigmoid" if logits.shape[-1] == 1 else "softmax"
+    if activation != right:
         raise InputError(
-            "classifier_activation='softmax' over one output is always 1. Use 'sigmoid', or at least two classes."
+            f"classifier_activation={activation!r} does not give probabilities of {logits.shape[-1]} output(s). "
+            f"Use {right!r}, or None for logits."
         )
     return model(inputs, keras.layers.Activation(activation, name="probabilities")(logits), name)
 

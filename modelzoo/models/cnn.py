@@ -59,7 +59,7 @@ def two_conv_cnn(
     image_shape
         Height and width of the images, at least 4 × 4.
     classifier_activation
-        ``"softmax"``, ``"sigmoid"``, or ``None`` for logits.
+        ``"softmax"``, or ``None`` for logits.
     kernel_initializer, bias_initializer
         Initialisers; the lesson's are N(0, 0.1) cut at two standard deviations, and 0.1.
     seed

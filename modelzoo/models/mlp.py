@@ -161,7 +161,7 @@ def sigmoid_mlp(
     hidden_units
         Width of the hidden layer.
     classifier_activation
-        ``"softmax"``, ``"sigmoid"``, or ``None`` for logits.
+        ``"softmax"``, or ``None`` for logits.
     kernel_initializer
         Initialiser of the weights, N(0, 0.1) by default; biases start at 0.
     seed
@@ -223,7 +223,7 @@ def tanh_mlp(
     hidden_units
         Width of the hidden layer.
     classifier_activation
-        ``"softmax"``, ``"sigmoid"``, or ``None`` for logits.
+        ``"softmax"``, or ``None`` for logits.
     kernel_initializer
         Initialiser of the weights, Glorot and Bengio's (2010) uniform one by default; biases start at 0.
     seed
@@ -288,7 +288,7 @@ def relu_mlp(
     image_shape
         Height and width of the images.
     classifier_activation
-        ``"softmax"``, ``"sigmoid"``, or ``None`` for logits.
+        ``"softmax"``, or ``None`` for logits.
     kernel_initializer
         Initialiser of the weights, N(0, 0.1) by default; biases start at 0.
     seed
@@ -351,7 +351,7 @@ def dense_500_300(
     image_shape
         Height and width of the images.
     classifier_activation
-        ``"softmax"``, ``"sigmoid"``, or ``None`` for logits.
+        ``"softmax"``, or ``None`` for logits.
     kernel_initializer
         Initialiser of the weights, Glorot and Bengio's (2010) uniform one by default; biases start at 0.
     seed

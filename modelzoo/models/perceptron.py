@@ -206,7 +206,7 @@ def onehot_softmax(
     input_dim
         Number of coordinates of a point.
     classifier_activation
-        ``"softmax"``, ``"sigmoid"``, or ``None`` for logits.
+        ``"softmax"``, or ``None`` for logits.
     kernel_initializer
         Initialiser of the weights, N(0, 0.1) by default.
     seed

@@ -5,9 +5,9 @@ import lazy_loader as _lazy
 __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     submod_attrs={
-        "card": ["CARD_PATH", "read_card", "weights_digest"],
+        "card": ["CARD_PATH", "read_card"],
         "conformance": ["Point", "check"],
         "reader": ["find", "list_pretrained", "load", "saved_models_dir"],
-        "writer": ["save", "save_keras", "write_saved_model"],
+        "writer": ["check_save_target", "save", "save_keras", "write_saved_model"],
     },
 )

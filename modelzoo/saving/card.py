@@ -7,32 +7,14 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from modelzoo.errors import ArtifactError
 from modelzoo.files import sha256_of
 
-if TYPE_CHECKING:
-    import keras
-
 #: Where the card is in a SavedModel directory; TensorFlow ignores this folder.
 CARD_PATH = "assets.extra/modelzoo.json"
 CARD_FORMAT = 1
-
-
-def weights_digest(model: keras.Model) -> str:
-    """Return the SHA-256 of a model's weights (path, shape, dtype and bytes of each), 64 hexadecimal digits.
-
-    The state of random generators is not part of it.
-    """
-    digest = hashlib.sha256()
-    for weight in model.weights:
-        value = np.ascontiguousarray(weight.numpy())
-        digest.update(f"{weight.path} {value.shape} {value.dtype.str}\n".encode())
-        digest.update(value.tobytes())
-    return digest.hexdigest()
 
 
 def write_card(directory: Path, facts: Mapping[str, Any]) -> dict[str, Any]:

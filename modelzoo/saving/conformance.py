@@ -110,24 +110,27 @@ def _callable(loaded: Any, inputs: list[Any]) -> str:
         )
     spec = _input_spec(loaded)
     if spec is None:
-        raise _Failed("no concrete function takes one tensor", "Trace __call__ for the input's TensorSpec.")
+        raise _Failed(
+            "no concrete function takes one tensor of known rank", "Trace __call__ for the input's TensorSpec."
+        )
     value = tf.ones([2 if side is None else side for side in spec.shape], spec.dtype)
     try:
-        output = loaded(value)
+        outputs = [list(output.shape) for output in tf.nest.flatten(loaded(value))]
     except Exception as error:  # any failure of the foreign graph is the answer
         raise _Failed(
             _first_line(error), "Trace __call__ for one input tensor, with training=False by default."
         ) from error
     inputs.append(value)
-    return f"obj({spec.dtype.name}{list(spec.shape)}) → {list(output.shape)}"
+    return f"obj({spec.dtype.name}{list(spec.shape)}) → {', '.join(map(str, outputs))}"
 
 
 def _input_spec(loaded: Any) -> Any:
+    specs = []
     for function in getattr(loaded.__call__, "concrete_functions", []):
-        for spec in tf.nest.flatten(function.structured_input_signature[0]):
-            if isinstance(spec, tf.TensorSpec) and spec.dtype.is_floating and spec.shape.rank is not None:
-                return spec
-    return None
+        tensors = [s for s in tf.nest.flatten(function.structured_input_signature) if isinstance(s, tf.TensorSpec)]
+        if len(tensors) == 1 and tensors[0].shape.rank is not None:
+            specs.append(tensors[0])
+    return max(specs, key=lambda spec: spec.dtype.is_floating, default=None)  # gradients need no floats, but like them
 
 
 def _training(loaded: Any, inputs: list[Any]) -> str:
@@ -174,7 +177,8 @@ def _fine_tunes(loaded: Any, inputs: list[Any]) -> str:
         raise _Failed("no trainable_variables", "Set obj.trainable_variables first.")
     try:
         with tf.GradientTape() as tape:
-            loss = tf.reduce_sum(tf.cast(loaded(inputs[0], training=True), tf.float32) ** 2)
+            outputs = tf.nest.flatten(loaded(inputs[0], training=True))
+            loss = sum(tf.reduce_sum(tf.cast(output, tf.float32) ** 2) for output in outputs)
         gradients = tape.gradient(loss, list(trainable))
     except Exception as error:  # any failure of the foreign graph is the answer
         raise _Failed(_first_line(error), "See 'training argument'.") from error

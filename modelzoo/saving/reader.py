@@ -14,7 +14,8 @@ import numpy as np
 from modelzoo.errors import ArtifactError, InputError, ModelZooError, unknown_name
 from modelzoo.frameworks import keras, tf
 from modelzoo.registry import create_model, list_models, origin_of
-from modelzoo.saving.card import read_card, weights_digest
+from modelzoo.saving.card import read_card
+from modelzoo.weights import weights_digest
 
 _VERSION = re.compile(r"\d+")
 

@@ -15,7 +15,8 @@ from modelzoo.errors import InputError, TargetError
 from modelzoo.files import atomic_directory, atomic_file, check_target
 from modelzoo.frameworks import keras, tf
 from modelzoo.registry import origin_of
-from modelzoo.saving.card import weights_digest, write_card
+from modelzoo.saving.card import write_card
+from modelzoo.weights import weights_digest
 
 logger = logging.getLogger(__name__)
 
@@ -52,15 +53,20 @@ def save(model: keras.Model, path: str | os.PathLike[str], *, overwrite: bool = 
         ``path`` cannot be written.
     """
     origin = origin_of(model)
-    path = check_target(path, overwrite=overwrite)
-    if path.exists() and not path.is_dir():
-        raise InputError(f"{path} is a file; a SavedModel is a directory. Choose another path.")
+    path = check_save_target(path, overwrite=overwrite)
+    digest = weights_digest(model)
+    training = origin.training
+    if training is not None and training.get("weights_digest") != digest:
+        logger.warning(
+            "The weights of %s changed since modelzoo.train; its card says nothing of training.", origin.name
+        )
+        training = None
     facts = {
         "model": {"name": origin.name, "options": origin.options},
         "weights": [{"path": w.path, "shape": list(w.shape), "dtype": str(w.dtype)} for w in model.variables],
-        "weights_digest": weights_digest(model),
+        "weights_digest": digest,
         "class_names": list(origin.class_names),
-        "training": origin.training,
+        "training": training,
         "parent": origin.parent,
         "versions": {name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")}
         | {"modelzoo": _own_version()},
@@ -74,6 +80,24 @@ def save(model: keras.Model, path: str | os.PathLike[str], *, overwrite: bool = 
         card = write_card(temporary, facts)
     logger.info("Saved %s to %s.", origin.name, path)
     return card
+
+
+def check_save_target(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
+    """Return the directory to save to, or raise if :func:`save` would refuse it; called before long work starts.
+
+    Raises
+    ------
+    TargetExistsError
+        It exists and ``overwrite`` is false.
+    InputError
+        It exists and is not a SavedModel, so that overwriting would delete something else.
+    TargetError
+        It cannot be written.
+    """
+    path = check_target(path, overwrite=overwrite)
+    if path.exists() and not (path / "saved_model.pb").is_file() and (path.is_file() or any(path.iterdir())):
+        raise InputError(f"{path} is not a SavedModel, and overwriting would delete it. Choose another path.")
+    return path
 
 
 def write_saved_model(model: keras.Model, directory: Path) -> None:

@@ -69,7 +69,8 @@ class StreamBatches:
     dataset
         A batched data set; it is repeated as often as training needs.
     first_step
-        Batches to skip when training resumes.
+        Batches to skip when training resumes. That gives the same weights only if the data set gives the same
+        batches each time it is read: seed its shuffles.
 
     Raises
     ------
@@ -87,9 +88,7 @@ class StreamBatches:
         length = int(dataset.cardinality())
         if length == 0 or (length < 0 and not any(True for _ in dataset.take(1))):
             raise InputError("The tf.data.Dataset is empty. Give at least one batch.")
-        self.num_batches = length if length > 0 else None
-        skip = first_step % length if length > 0 else first_step
-        self._iterator = iter(dataset.repeat().skip(skip).prefetch(tf.data.AUTOTUNE))
+        self._iterator = iter(dataset.repeat().skip(first_step).prefetch(tf.data.AUTOTUNE))
 
     def plan(self, first_step: Any, num_steps: int) -> Any:
         """Return an empty plan: the order is the data set's own."""

@@ -23,11 +23,12 @@ _NAME = re.compile(r"step-(\d{9})\.npz")
 
 
 class Saved(NamedTuple):
-    """The content of a checkpoint: number of steps made, history so far, and the values of all variables."""
+    """The content of a checkpoint: steps made, history so far, values of all variables, and whether it was the end."""
 
     step: int
     history: list[dict[str, float]]
     values: list[np.ndarray]
+    stopped: bool
 
 
 class Checkpoints:
@@ -59,23 +60,38 @@ class Checkpoints:
                 "or choose another directory."
             )
 
-    def save(self, step: int, history: Sequence[Mapping[str, float]], values: Sequence[np.ndarray]) -> None:
-        """Write a checkpoint after ``step`` steps and delete all but the last two.
+    def save(
+        self, step: int, history: Sequence[Mapping[str, float]], values: Sequence[np.ndarray], *, stopped: bool = False
+    ) -> None:
+        """Write a checkpoint after ``step`` steps and delete all but the last two, and what killed runs left.
+
+        ``stopped`` says that training ended here, before its last step.
 
         Raises
         ------
         TargetError
             The directory cannot be written; earlier checkpoints are untouched.
         """
-        header = {"format": _FORMAT, "identity": self._identity, "step": step, "history": list(history)}
+        header = {
+            "format": _FORMAT,
+            "identity": self._identity,
+            "step": step,
+            "history": list(history),
+            "stopped": stopped,
+        }
         arrays = {f"v{i}": np.asarray(value) for i, value in enumerate(values)}
         with (
             atomic_file(self.directory / f"step-{step:09d}.npz") as temporary,
             open(temporary, "wb") as file,
         ):
             np.savez(file, header=np.frombuffer(json.dumps(header).encode(), np.uint8), **arrays)  # type: ignore[arg-type]
-        for old in self._files()[:-2]:
+        for old in [*self._files()[:-2], *self.directory.glob(".step-*.tmp")]:
             old.unlink(missing_ok=True)
+
+    @property
+    def exist(self) -> bool:
+        """Whether any has been written."""
+        return bool(self._files())
 
     def latest(self) -> Saved | None:
         """Return the newest readable checkpoint, or ``None`` if there is none.
@@ -95,7 +111,7 @@ class Checkpoints:
             if header.get("format") != _FORMAT:
                 raise ArtifactError(f"{path} has format {header.get('format')!r}; this modelzoo reads {_FORMAT}.")
             self._check_identity(path, header["identity"])
-            return Saved(header["step"], header["history"], values)
+            return Saved(header["step"], header["history"], values, header["stopped"])
         if files:
             raise ArtifactError(f"Every checkpoint in {self.directory} is damaged. Train again in an empty directory.")
         return None

@@ -38,20 +38,24 @@ class TrainingData:
     class_names: tuple[str, ...] = ()
 
 
-def training_data(data: Any, validation_data: Any, model: keras.Model, *, reconstruct: bool) -> TrainingData:
+def training_data(
+    data: Any, validation_data: Any, model: keras.Model, *, reconstruct: bool, single_class: bool = False
+) -> TrainingData:
     """Bring training data into one form and check it against the model.
 
     Parameters
     ----------
     data
         A :class:`modelzoo.datasets.Dataset`, ``((x_train, y_train), (x_test, y_test))``, ``(x, y)``, or a
-        ``tf.data.Dataset`` of (samples, labels) batches; to reconstruct, samples alone will do.
+        ``tf.data.Dataset`` of (samples, labels) batches; to reconstruct, an array of samples will do.
     validation_data
         Test data that replace those of ``data``: ``(x, y)`` or a ``tf.data.Dataset``.
     model
         The model that will see the data.
     reconstruct
-        The target is the input, so that one class is enough.
+        The target is the input, so that one class is enough, and arrays need no labels.
+    single_class
+        One class is enough all the same.
 
     Raises
     ------
@@ -78,7 +82,7 @@ def training_data(data: Any, validation_data: Any, model: keras.Model, *, recons
         facts = {"name": "arrays", "checksum": _checksum(train)}
     if validation_data is not None:
         test = validation_data if isinstance(validation_data, tf.data.Dataset) else _pair(validation_data)
-    train = _checked(train, model, "training data", single_class=reconstruct)
+    train = _checked(train, model, "training data", single_class=reconstruct or single_class)
     test = test if test is None else _checked(test, model, "test data", single_class=True)
     for part, pair in (("num_train", train), ("num_test", test)):
         if isinstance(pair, tuple):

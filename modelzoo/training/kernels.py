@@ -11,7 +11,7 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from modelzoo.frameworks import keras, tf
+from modelzoo.frameworks import graph_function, keras, tf
 
 #: From this size on, TensorFlow's float32 product with a transposed kernel is slower than the one used here.
 LARGE_KERNEL = 1 << 20
@@ -85,7 +85,7 @@ def _max_pool_gradient(images: Any, pooled: Any, upstream: Any) -> Any:
         return tf.reshape(spread, (batch, height, width, channels))
 
     jit = images.shape[0] is not None  # XLA wants static shapes
-    return tf.function(gradient, jit_compile=jit, autograph=False)(images, pooled, upstream)
+    return graph_function(gradient, jit=jit)(images, pooled, upstream)
 
 
 def _matmul(x: Any, kernel: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from modelzoo.frameworks import keras, tf
+from modelzoo.frameworks import graph_function, keras, tf
 from modelzoo.spec import Recipe
 from modelzoo.training.batches import ArrayBatches, StreamBatches
 from modelzoo.training.objective import Objective
@@ -54,9 +54,9 @@ class CompiledLoop:
         xla = recipe.xla if recipe.xla != "auto" else _best_xla(model)
         self._whole_loop = xla == "loop" and self._arrays is not None
         self._evaluate_train = recipe.log_train == "all"
-        self._steps = tf.function(self._trace_steps, jit_compile=self._whole_loop, autograph=False)
-        self._update = tf.function(self._trace_update, jit_compile=xla != "off", autograph=False)
-        self._call = tf.function(self._trace_call, autograph=False)
+        self._steps = graph_function(self._trace_steps, jit=self._whole_loop)
+        self._update = graph_function(self._trace_update, jit=xla != "off")
+        self._call = graph_function(self._trace_call)
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -198,7 +198,7 @@ def evaluate_arrays(objective: Objective, data: Arrays, *, jit: bool = False) ->
         return totals
 
     x, y = data
-    totals = tf.function(trace, jit_compile=jit, autograph=False)(x, y)
+    totals = graph_function(trace, jit=jit)(x, y)
     count = float(x.shape[0])
     return {
         name: value if name == "loss" and objective.per_sample_sum else value / count

@@ -73,8 +73,14 @@ class Objective:
 
     def compile_for_keras(self, optimizer: keras.optimizers.Optimizer) -> None:
         """Compile the model, so that callbacks, ``evaluate`` and ``fit`` find its optimiser, loss and metrics."""
-        loss = self._loss if self.per_sample_sum else self._loss_name
-        self.model.compile(optimizer=optimizer, loss=loss, metrics=[n for n in self.metric_names if n != "loss"])
+        loss: Any = self._loss if self.per_sample_sum else self._loss_name
+        metrics: list[Any] = [name for name in self.metric_names if name != "loss"]
+        if self._crossentropy and self._from_logits and self._head is self.model:  # the model ends in logits
+            class_name = self._loss_name.title().replace("_", "")  # Keras' name of the loss as a class
+            loss = getattr(keras.losses, class_name)(from_logits=True)
+            if self.num_outputs == 1:
+                metrics = [keras.metrics.BinaryAccuracy("accuracy", threshold=0.0)]
+        self.model.compile(optimizer=optimizer, loss=loss, metrics=metrics)
 
     def _target(self, x: Any, y: Any) -> Any:
         if self.reconstruct:
@@ -126,9 +132,8 @@ def _without_probabilities(model: keras.Model) -> tuple[keras.Model, bool]:
     last = model.layers[-1]
     activation = getattr(last, "activation", None)
     ends_in = getattr(activation, "__name__", "")
-    if isinstance(last, keras.layers.Softmax) or (
-        isinstance(last, keras.layers.Activation) and ends_in in ("softmax", "sigmoid")
-    ):
+    fits = "sigmoid" if model.output_shape[-1] == 1 else "softmax"  # the activation behind which logits stand
+    if isinstance(last, keras.layers.Softmax) or (isinstance(last, keras.layers.Activation) and ends_in == fits):
         return keras.Model(model.inputs, last.input), True
     # A dense layer with its own softmax or sigmoid: Keras itself finds the logits behind it.
     return model, ends_in not in ("softmax", "sigmoid")

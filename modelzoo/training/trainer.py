@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from modelzoo.errors import InputError, ModelZooError
-from modelzoo.frameworks import keras, tf
+from modelzoo.errors import ArtifactError, InputError, ModelZooError
+from modelzoo.frameworks import graph_function, keras, tf
 from modelzoo.registry import Origin, get_spec, origin_of
 from modelzoo.spec import Recipe
 from modelzoo.training.batches import ArrayBatches, StreamBatches
@@ -23,6 +23,7 @@ from modelzoo.training.inputs import TrainingData, training_data
 from modelzoo.training.loop import Arrays, CompiledLoop, evaluate_arrays
 from modelzoo.training.objective import Objective
 from modelzoo.training.optimizer import create_optimizer
+from modelzoo.weights import weights_digest
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ def train(
     callbacks
         Keras callbacks. ``EarlyStopping``, ``ModelCheckpoint``, ``CSVLogger``, ``TensorBoard``,
         ``ReduceLROnPlateau`` and ``LearningRateScheduler`` work as with ``fit``; what they do after single batches
-        does not happen, because Python does not run between these.
+        does not happen, because Python does not run between these, and what they remember is not in a checkpoint.
     checkpoint_dir
         Where to keep checkpoints, one at each log entry; the last two stay.
     resume
@@ -100,7 +101,7 @@ def train(
     checkpoints = None
     if checkpoint_dir is not None:
         identity = {**_identity(model), "recipe": recipe.to_dict(), "steps": total, "seed": int(seed)}
-        checkpoints = Checkpoints(Path(checkpoint_dir), {**identity, "data": given.facts.get("checksum", "tf.data")})
+        checkpoints = Checkpoints(Path(checkpoint_dir), {**identity, "data": _data_identity(given)})
         if not resume:
             checkpoints.refuse_existing()
 
@@ -117,14 +118,15 @@ def train(
         else StreamBatches(given.train, first_step)
     )
     loop = CompiledLoop(objective, optimizer, batches, recipe)
+    start = weights_digest(model)
     if saved:
         _restore(loop, saved)
         logger.info("Resuming %s at step %d of %d.", model.name, first_step, total)
 
     began = time.perf_counter()
-    history = _run(loop, objective, recipe, given, total, saved, callbacks, checkpoints)
-    seconds = time.perf_counter() - began
-    _remember(model, recipe, int(seed), total, given, history, seconds)
+    history, digest = _run(loop, objective, recipe, given, total, saved, callbacks, checkpoints)
+    seconds = None if saved else round(time.perf_counter() - began, 2)
+    _remember(model, recipe, int(seed), given, history, start=start, end=digest, seconds=seconds)
     return history
 
 
@@ -137,7 +139,8 @@ def _run(
     saved: Saved | None,
     callbacks: Sequence[keras.callbacks.Callback],
     checkpoints: Checkpoints | None,
-) -> keras.callbacks.History:
+) -> tuple[keras.callbacks.History, str]:
+    """Train; return the history and the digest of the weights that its last entry was taken with."""
     model = objective.model
     history = keras.callbacks.History()
     entries: list[dict[str, float]] = list(saved.history) if saved else []
@@ -145,7 +148,8 @@ def _run(
     params = {"epochs": math.ceil(total / recipe.log_every), "steps": total, "first_step": step, "verbose": 0}
     watching = keras.callbacks.CallbackList([*callbacks, history], model=model, **params)
     test = Arrays(*map(tf.constant, given.test)) if isinstance(given.test, tuple) else None
-    model.stop_training = False
+    model.stop_training = bool(saved and saved.stopped)
+    digest = weights_digest(model)
     watching.on_train_begin()
     for number, entry in enumerate(entries):
         history.on_epoch_end(number, entry)
@@ -158,11 +162,16 @@ def _run(
             watching.on_epoch_begin(number)
             logs = loop.run(step, num_steps, test if validate else None)
             step += num_steps
+            digest = weights_digest(model)
             if not math.isfinite(logs["loss"]):
                 raise DivergedError(
                     f"The loss became {logs['loss']} between steps {step - num_steps} and {step}. Lower the learning "
                     f"rate ({recipe.learning_rate!r} now) or check the data's scale."
-                    + (f" The last good checkpoint is in {checkpoints.directory}." if checkpoints else "")
+                    + (
+                        f" The last good checkpoint is in {checkpoints.directory}."
+                        if checkpoints and checkpoints.exist
+                        else ""
+                    )
                 )
             if validate and test is None and given.test is not None:
                 logs |= {f"val_{name}": value for name, value in evaluate_stream(objective, given.test).items()}
@@ -174,18 +183,19 @@ def _run(
                 model.stop_training = True
             watching.on_epoch_end(number, dict(entry))
             if checkpoints is not None:
-                checkpoints.save(step, entries, [variable.numpy() for variable in loop.variables])
+                values = [variable.numpy() for variable in loop.variables]
+                checkpoints.save(step, entries, values, stopped=model.stop_training)
     watching.on_train_end(dict(entries[-1]) if entries else None)
-    return history
+    return history, digest
 
 
 def evaluate_stream(objective: Objective, dataset: tf.data.Dataset) -> dict[str, float]:
     """Return the loss and the metrics over all batches of a ``tf.data.Dataset``, in inference mode."""
 
-    @tf.function(reduce_retracing=True, autograph=False)
-    def part(x: Any, y: Any) -> dict[str, Any]:
+    def trace(x: Any, y: Any) -> dict[str, Any]:
         return {name: tf.reduce_sum(value) for name, value in objective.forward(x, y, training=False).items()}
 
+    part = graph_function(trace, reduce_retracing=True)
     totals = dict.fromkeys(objective.metric_names, 0.0)
     count = 0
     for x, y in dataset:
@@ -214,7 +224,7 @@ def compute_metrics(model: keras.Model, data: Any, recipe: Recipe) -> dict[str, 
     objective = Objective(model, recipe)
     if not isinstance(data, tuple):
         return evaluate_stream(objective, data)
-    graph = tf.function(lambda pair: evaluate_arrays(objective, pair), autograph=False)
+    graph = graph_function(lambda pair: evaluate_arrays(objective, pair))
     return {name: float(value) for name, value in graph(Arrays(*map(tf.constant, data))).items()}
 
 
@@ -223,7 +233,15 @@ def _resolve(recipe: Recipe | str, model: keras.Model) -> Recipe:
         return recipe
     if not isinstance(recipe, str):
         raise InputError(f"recipe must be a Recipe or the name of one; received {recipe!r}.")
-    return get_spec(origin_of(model).name).recipe(recipe)
+    origin = origin_of(model)
+    found = get_spec(origin.name).recipe(recipe)
+    for option, value in found.model_options.items():
+        if origin.options.get(option, get_spec(origin.name).options[option]) != value:
+            raise InputError(
+                f"The recipe {recipe!r} of {origin.name} is for a model built with {option}={value!r}. "
+                f"Build it with create_model({origin.name!r}, recipe={recipe!r})."
+            )
+    return found
 
 
 def _total_steps(recipe: Recipe, given: TrainingData) -> int:
@@ -253,14 +271,23 @@ def _identity(model: keras.Model) -> dict[str, Any]:
     return identity
 
 
+def _data_identity(given: TrainingData) -> str:
+    if isinstance(given.train, tuple):
+        return given.facts["checksum"]
+    return f"tf.data of {int(given.train.cardinality())} x {given.train.element_spec}"
+
+
 def _seed_layers(model: keras.Model, seed: int) -> None:
     """Start every random layer from (seed, its number), whatever was drawn from it before."""
     states = [v for v in model.non_trainable_variables if v.path.endswith("seed_generator_state")]
     for number, state in enumerate(states):
-        state.assign([seed, number])
+        # Independent words, because Keras counts the second one up: consecutive ones would share their masks.
+        state.assign(np.random.SeedSequence([seed, number]).generate_state(2))
 
 
 def _restore(loop: CompiledLoop, saved: Saved) -> None:
+    if [value.shape for value in saved.values] != [tuple(variable.shape) for variable in loop.variables]:
+        raise ArtifactError("The checkpoint holds other variables than this run has. Was it written by another Keras?")
     for variable, value in zip(loop.variables, saved.values, strict=True):
         variable.assign(value)
 
@@ -269,24 +296,32 @@ def _remember(
     model: keras.Model,
     recipe: Recipe,
     seed: int,
-    steps: int,
     given: TrainingData,
     history: keras.callbacks.History,
-    seconds: float,
+    *,
+    start: str,
+    end: str,
+    seconds: float | None,
 ) -> None:
     origin = getattr(model, "_modelzoo", None)
     if not isinstance(origin, Origin):
         return
+    if origin.training is not None:  # training went on from trained weights: recipe and seed alone do not give these
+        origin.parent = {"name": origin.name, "weights_digest": start, "class_names": list(origin.class_names)}
     names = [name for name, known in get_spec(origin.name).recipes.items() if known == recipe]
+    now = weights_digest(model)
+    values = history.history
     origin.class_names = given.class_names
     origin.training = {
         "recipe_name": names[0] if names else None,
         "recipe": recipe.to_dict(),
         "seed": seed,
-        "steps": int(history.history["step"][-1]) if history.history.get("step") else steps,
+        "steps": int(values["step"][-1]),
         "dataset": dict(given.facts),
-        "metrics": {name: values[-1] for name, values in history.history.items() if not name.endswith("step")},
-        "seconds": round(seconds, 2),
+        # A callback may have put earlier weights back, which the last entry does not describe.
+        "metrics": {n: v[-1] for n, v in values.items() if not n.endswith("step")} if now == end else None,
+        "seconds": seconds,
+        "weights_digest": now,
     }
 
 

@@ -11,7 +11,7 @@ import scipy.stats
 import modelzoo
 from modelzoo import datasets
 from modelzoo.errors import InputError
-from modelzoo.models import XOR_LESSON_WEIGHTS, xor_mlp, xor_weights
+from modelzoo.models.mlp import XOR_LESSON_WEIGHTS, xor_mlp, xor_weights
 
 
 def lesson_net(x1, x2, w1, w2, w3, w4, w5, w6, b1, b2, b3):

@@ -9,7 +9,7 @@ import tensorflow as tf
 import modelzoo
 from modelzoo import Recipe
 from modelzoo.errors import DataError, InputError
-from modelzoo.training.batches import ArrayBatches, StreamBatches
+from modelzoo.training.batches import ArrayBatches
 
 
 def order(n, batch_size, seed, first, steps):
@@ -132,8 +132,3 @@ def test_an_empty_tf_data_is_refused(points, tanh_mlp):
         modelzoo.train(tanh_mlp(), empty, RECIPE)
     with pytest.raises(InputError, match="empty"):
         modelzoo.train(tanh_mlp(), points, RECIPE, validation_data=empty)
-
-
-def test_stream_batches_know_their_length(points):
-    stream = tf.data.Dataset.from_tensor_slices(points.train).batch(50)
-    assert StreamBatches(stream).num_batches == 5

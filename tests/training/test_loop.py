@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 import modelzoo
-from modelzoo import Recipe
+from modelzoo import Recipe, datasets
 from modelzoo.errors import InputError
 from modelzoo.training.batches import ArrayBatches
 
@@ -286,3 +286,24 @@ def test_unknown_recipe_names_and_unnamed_models(points, tanh_mlp):
         modelzoo.train(user_model(), points, "lesson")
     with pytest.raises(InputError, match="checkpoint_dir"):
         modelzoo.train(tanh_mlp(), points, resume=True)
+
+
+def test_random_layers_do_not_share_their_masks():
+    """Keras counts the second word of a seed up, so seeds that follow each other would repeat masks a step later."""
+    model = modelzoo.create_model("dense_500_300", dropout=0.5, seed=0)
+    modelzoo.train(model, datasets.load("mnist").take(per_class=2), Recipe(steps=1, batch_size=5, log_every=1))
+    first, second = (v.numpy() for v in model.non_trainable_variables if v.path.endswith("seed_generator_state"))
+    assert first[0] != second[0]
+
+
+def test_a_named_recipe_wants_the_model_it_is_for():
+    with pytest.raises(InputError, match="lesson_weights=True"):
+        modelzoo.train(modelzoo.create_model("xor_mlp"), datasets.load("xor"), "lesson")
+
+
+def test_weights_changed_after_training_are_not_described_by_it(tmp_path):
+    model = modelzoo.create_model("xor_mlp", recipe="lesson")
+    modelzoo.train(model, datasets.load("xor"), "lesson")
+    assert modelzoo.save(model, tmp_path / "trained")["training"]["recipe_name"] == "lesson"
+    model.set_weights([2 * weight for weight in model.get_weights()])
+    assert modelzoo.save(model, tmp_path / "changed")["training"] is None
