@@ -29,8 +29,11 @@ SEEDED = ("toy_points", "linear", "quadratic")
 @click.option("--seeds", default="0-4", show_default=True, help="Seeds, e.g. 0-4 or 0,3.")
 @click.option("--export", is_flag=True, help="Write the first seed's model to saved_models/NAME/1.")
 @click.option("--results", type=click.Path(path_type=Path), default=Path("build/results.json"), show_default=True)
+@click.option("--markdown", is_flag=True, help="Print the table as README shows it.")
 @click.option("--again", is_flag=True, help="Train again what the results file holds already.")
-def main(names: tuple[str, ...], recipe: str, seeds: str, export: bool, results: Path, again: bool) -> None:
+def main(
+    names: tuple[str, ...], recipe: str, seeds: str, export: bool, results: Path, markdown: bool, again: bool
+) -> None:
     """Train NAMES (all models by default) and report mean and spread over seeds.
 
     Each finished run is written to the results file at once; after an interruption only the missing runs are
@@ -39,20 +42,23 @@ def main(names: tuple[str, ...], recipe: str, seeds: str, export: bool, results:
     """
     done: dict[str, Any] = json.loads(results.read_text()) if results.exists() else {}
     chosen = parse_seeds(seeds)
+    rows: list[tuple[str, str, list[dict[str, Any]]]] = []
     for name in names or modelzoo.list_models():
         spec = modelzoo.get_spec(name)
         for recipe_name in list(spec.recipes) if recipe == "all" else [recipe]:
             for seed in chosen:
                 key = f"{name}/{recipe_name}/{seed}"
                 wanted = export and seed == chosen[0] and recipe_name in ("lesson", recipe)
-                same = key in done and done[key]["recipe"] == spec.recipe(recipe_name).to_dict()
+                same = key in done and done[key].get("recipe") == spec.recipe(recipe_name).to_dict()
                 if same and not (wanted or again):
                     continue
                 done[key] = run(name, recipe_name, seed, export=wanted)
                 with atomic_file(results) as temporary:
                     temporary.write_text(json.dumps(done, indent=1))
-            runs = [done[f"{name}/{recipe_name}/{seed}"] for seed in chosen]
-            click.echo(f"{name} ({recipe_name}), {len(runs)} seeds: {summary(runs)}")
+            rows.append((name, recipe_name, [done[f"{name}/{recipe_name}/{seed}"] for seed in chosen]))
+            click.echo(f"{name} ({recipe_name}), {len(chosen)} seeds: {summary(rows[-1][2])}", err=markdown)
+    if markdown:
+        print_markdown(rows)
 
 
 def run(name: str, recipe_name: str, seed: int, *, export: bool) -> dict[str, Any]:
@@ -87,6 +93,18 @@ def parse_seeds(text: str) -> list[int]:
     if not seeds:
         raise InputError(f"--seeds {text!r} is not a list of seeds. Write 0-4 or 0,3.")
     return seeds
+
+
+def print_markdown(rows: list[tuple[str, str, list[dict[str, Any]]]]) -> None:
+    """Print mean ± standard deviation over the seeds, one line a model and recipe."""
+    click.echo("| model | recipe | train loss | test loss | test accuracy | seconds |\n|---|---|---|---|---|---|")
+    for name, recipe_name, runs in rows:
+        cells = [f"`{name}`", recipe_name]
+        for score, form in (("train_loss", ".4f"), ("test_loss", ".4f"), ("test_accuracy", ".2%"), ("seconds", ".1f")):
+            values = [run[score] for run in runs if score in run]
+            spread = statistics.stdev(values) if len(values) > 1 else 0.0
+            cells.append(f"{statistics.fmean(values):{form}} ± {spread:{form}}" if values else "–")
+        click.echo(f"| {' | '.join(cells)} |")
 
 
 def summary(runs: list[dict[str, Any]]) -> str:
