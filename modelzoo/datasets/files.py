@@ -247,7 +247,7 @@ def find_idx_files(folder: str | os.PathLike[str]) -> list[Path]:
     lambda path: path.is_dir() and any(map(_IDX_NAME.fullmatch, os.listdir(path))), "a folder of four IDX files"
 )
 def load_idx_folder(folder: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> Dataset:
-    """Load a folder of four IDX files in MNIST's layout, such as EMNIST's or KMNIST's.
+    """Load a folder of four IDX files in MNIST's layout and with MNIST's names, such as KMNIST's.
 
     Parameters
     ----------

@@ -158,7 +158,7 @@ class CompiledLoop:
 
 
 def _best_xla(model: keras.Model) -> str:
-    """XLA's convolutions on a CPU are several times slower than oneDNN's; small dense layers gain from it."""
+    """XLA's convolutions on a CPU are many times slower than oneDNN's; small dense layers gain from it."""
     convolutional = any("Conv" in type(layer).__name__ for layer in model._flatten_layers())
     return "update" if convolutional else "loop"
 
