@@ -15,6 +15,64 @@ Precision = Literal["float32", "bfloat16"]
 
 
 @dataclasses.dataclass(frozen=True)
+class Augmentation:
+    """Random distortion of training images: an affine map and an elastic field, drawn anew for each sample and step.
+
+    Every amount is the half-width of a uniform distribution around "no change"; 0 switches a part off.
+
+    Parameters
+    ----------
+    rotation
+        Radians.
+    scale
+        Fraction of the size, of height and width independently.
+    shear
+        Horizontal shift of a row, in pixels for each pixel of height.
+    shift
+        Pixels, vertically and horizontally.
+    elastic_strength, elastic_sigma
+        α and σ of Simard, Steinkraus and Platt (2003): a field of displacements, uniform on −1…1 pixel, smoothed by a
+        Gaussian of σ pixels and multiplied by α. The field here is Gaussian of the same covariance.
+    """
+
+    rotation: float = 0.0
+    scale: float = 0.0
+    shear: float = 0.0
+    shift: float = 0.0
+    elastic_strength: float = 0.0
+    elastic_sigma: float = 4.0
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value != 0 and not _is_positive(value):
+                raise InputError(f"{field.name} of an augmentation must be a number >= 0; received {value!r}.")
+        if self.scale >= 1:
+            raise InputError(f"scale of an augmentation must be below 1; received {self.scale!r}.")
+        if self.elastic_sigma == 0:
+            raise InputError("elastic_sigma of an augmentation must be above 0; received 0.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields, ready for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Augmentation:
+        """Rebuild an augmentation from :meth:`to_dict`.
+
+        Raises
+        ------
+        InputError
+            A field does not exist or its value is not allowed.
+        """
+        names = {field.name for field in dataclasses.fields(cls)}
+        for name in fields:
+            if name not in names:
+                raise unknown_name("augmentation field", name, names)
+        return cls(**fields)
+
+
+@dataclasses.dataclass(frozen=True)
 class Recipe:
     """How to train a network: every hyper-parameter, and nothing that depends on the machine.
 
@@ -29,20 +87,32 @@ class Recipe:
     optimizer
         Name of a Keras optimiser, e.g. ``"adam"``.
     learning_rate
-        A number, or a Keras learning-rate schedule as ``{"class_name": …, "config": …}``.
+        A number, or a Keras learning-rate schedule as ``{"class_name": …, "config": …}``. A ``decay_steps`` left out
+        of the configuration is the length of the run.
+    layer_learning_rates
+        Multipliers, above 0, of the learning rate of single layers by name; weight decay is not multiplied.
     optimizer_options
-        Further arguments of the optimiser, e.g. ``{"momentum": 0.9}``.
+        Further arguments of the optimiser, e.g. ``{"momentum": 0.9}``. With ``use_ema`` the averaged weights are what
+        is evaluated, shown to callbacks, and left in the model.
     loss
         Name of a Keras loss, or ``"sum_of_squares"`` (½ Σ (output − label)², summed over the batch).
     reconstruct
         The target is the input itself scaled to 0–1 (pixels / 255) instead of the labels.
+    label_smoothing
+        Share, from 0 to below 1, of the target's probability that is spread evenly over all classes (Szegedy et al.
+        2016); in training only, so that evaluations stay comparable.
+    augmentation
+        How training images are distorted.
+    validation_size
+        Samples of the training set to hold out: they are evaluated on instead of the test data, which training then
+        never sees. Which ones depends on the data alone, not on the seed.
     log_every
         Steps between two entries of the history, each of which is one compiled call.
     log_train
         ``"batches"``: the training loss and metrics are means over the batches since the last entry, as in
         Keras' ``fit``; ``"all"``: they are computed over the whole training set, in inference mode.
     validation_freq
-        Entries between two evaluations on the test data; the last entry always has one.
+        Entries between two evaluations on the test (or held-out) data; the last entry always has one.
     target_loss
         Stop at the first entry whose training loss is not above this value.
     precision
@@ -63,9 +133,13 @@ class Recipe:
     batch_size: int | None = None
     optimizer: str = "adam"
     learning_rate: float | Mapping[str, Any] = 1e-3
+    layer_learning_rates: Mapping[str, float] = dataclasses.field(default_factory=dict)
     optimizer_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     loss: str = "sparse_categorical_crossentropy"
     reconstruct: bool = False
+    label_smoothing: float = 0.0
+    augmentation: Augmentation | None = None
+    validation_size: int = 0
     log_every: int = 100
     log_train: Literal["batches", "all"] = "batches"
     validation_freq: int = 1
@@ -98,7 +172,21 @@ class Recipe:
         ):
             if getattr(self, field) not in allowed:
                 raise unknown_name(field, getattr(self, field), allowed)
-        for field in ("optimizer_options", "model_options", "data_options"):  # lists, as they come back from a card
+        if not _is_int(self.validation_size) or self.validation_size < 0:
+            raise InputError(f"validation_size must be an integer >= 0; received {self.validation_size!r}.")
+        if self.label_smoothing != 0 and not (_is_positive(self.label_smoothing) and self.label_smoothing < 1):
+            raise InputError(f"label_smoothing must be at least 0 and below 1; received {self.label_smoothing!r}.")
+        if not isinstance(self.augmentation, Augmentation | None):
+            raise InputError(f"augmentation must be a modelzoo.Augmentation; received {self.augmentation!r}.")
+        for name, factor in self.layer_learning_rates.items():
+            if not _is_positive(factor):
+                raise InputError(f"layer_learning_rates[{name!r}] must be a positive number; received {factor!r}.")
+        for field in (
+            "layer_learning_rates",
+            "optimizer_options",
+            "model_options",
+            "data_options",
+        ):  # lists, as they come back from a card
             object.__setattr__(self, field, _with_tuples(getattr(self, field)))
 
     def replace(self, **changes: Any) -> Recipe:
@@ -150,6 +238,8 @@ class Recipe:
         for name in fields:
             if name not in names:
                 raise unknown_name("recipe field", name, names)
+        if isinstance(fields.get("augmentation"), Mapping):
+            fields = {**fields, "augmentation": Augmentation.from_dict(fields["augmentation"])}
         return cls(**fields)
 
 
@@ -227,6 +317,8 @@ def _with_tuples(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Augmentation):
+        return value.to_dict()
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):

@@ -206,7 +206,7 @@ def test_recipe_is_constructible(name, recipe):
     assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))).to_dict() == recipe.to_dict()
     assert set(recipe.model_options) <= set(spec.options)
     assert set(recipe.data_options) <= set(datasets.dataset_options(spec.dataset))
-    assert isinstance(create_optimizer(recipe), keras.optimizers.Optimizer)
+    assert isinstance(create_optimizer(recipe, 100), keras.optimizers.Optimizer)
     model = modelzoo.create_model(name, recipe=next(k for k, v in spec.recipes.items() if v == recipe), seed=0)
     Objective(model, recipe)
     assert recipe.total_steps(1000) > 0

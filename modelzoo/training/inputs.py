@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from modelzoo.datasets import Dataset, check_arrays, check_samples
+from modelzoo.datasets import Dataset, check_arrays, check_samples, stratified_split
 from modelzoo.errors import DataError, InputError
 from modelzoo.frameworks import keras, tf
 
@@ -36,6 +36,27 @@ class TrainingData:
     test: Pair | tf.data.Dataset | None
     facts: Mapping[str, Any]
     class_names: tuple[str, ...] = ()
+
+    def hold_out(self, num_samples: int) -> TrainingData:
+        """Return these data with samples of the training set, the same in every run, in the place of the test data.
+
+        Raises
+        ------
+        InputError
+            The data are a ``tf.data.Dataset``, or hold too few samples.
+        DataError
+            The parts would not hold every class.
+        """
+        if not isinstance(self.train, tuple):
+            raise InputError(
+                f"validation_size={num_samples} cannot be held out of a tf.data.Dataset. Give validation_data, or a "
+                "recipe with validation_size=0."
+            )
+        x, y = self.train
+        kept, held = stratified_split(y, num_samples, seed=0, where="validation_size")
+        facts = {name: value for name, value in self.facts.items() if name != "num_test"}
+        facts |= {"num_train": len(kept), "num_validation": len(held)}
+        return dataclasses.replace(self, train=(x[kept], y[kept]), test=(x[held], y[held]), facts=facts)
 
 
 def training_data(
@@ -72,6 +93,7 @@ def training_data(
         train, test = data.train, data.test
         class_names = data.class_names
         facts = {"name": data.name, "checksum": data.checksum, "source": data.source, "license": data.license}
+        facts["options"] = dict(data.options)
     elif isinstance(data, tf.data.Dataset):
         train = data
         facts = {"name": "tf.data"}

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 from modelzoo.frameworks import graph_function, keras, tf
 from modelzoo.spec import Recipe
+from modelzoo.training.augmentation import augment
 from modelzoo.training.batches import ArrayBatches, StreamBatches
 from modelzoo.training.objective import Objective
-from modelzoo.training.optimizer import updated
+from modelzoo.training.optimizer import averages, layer_rates, updated
 
 #: Samples a forward pass of an evaluation takes at once; enough to fill the cores, small enough for memory.
 EVALUATION_BATCH = 500
@@ -22,6 +23,9 @@ class CompiledLoop:
     carried through it, and the variables read once before it and assigned once after it. Elsewhere each step reads
     and assigns the variables, because XLA's update can then work in their memory, which is what it waits for.
 
+    Where the optimiser averages the weights, the model holds the averages between two calls, and the optimiser's slots
+    the weights that training goes on from; they change places before and after a call's steps.
+
     Parameters
     ----------
     objective
@@ -31,7 +35,10 @@ class CompiledLoop:
     batches
         Where batches come from.
     recipe
-        Says what XLA compiles, how many steps a call makes at most, and what a call evaluates.
+        Says what XLA compiles, how many steps a call makes at most, how images are distorted, and what a call
+        evaluates.
+    seed
+        Seed of the distortions.
     """
 
     def __init__(
@@ -40,15 +47,22 @@ class CompiledLoop:
         optimizer: keras.optimizers.Optimizer,
         batches: ArrayBatches | StreamBatches,
         recipe: Recipe,
+        seed: int,
     ) -> None:
         self._objective = objective
         self._optimizer = optimizer
         self._batches = batches
         self._chunk = recipe.log_every
+        self._augmentation = recipe.augmentation
+        self._seed = seed
         model = objective.model
         self._trainable = list(model.trainable_variables)
         self._others = list(model.non_trainable_variables)
         self._state = list(optimizer.variables)
+        self._rates = layer_rates(model, recipe.layer_learning_rates)
+        self._averages = averages(optimizer)
+        for average, variable in zip(self._averages, self._trainable, strict=False):
+            average.assign(variable.value)
         # XLA cannot take batches from a stream, and a stream's end cannot be evaluated on.
         self._arrays = Arrays(*batches.arrays) if isinstance(batches, ArrayBatches) else None
         xla = recipe.xla if recipe.xla != "auto" else _best_xla(model)
@@ -56,6 +70,7 @@ class CompiledLoop:
         self._evaluate_train = recipe.log_train == "all"
         self._steps = graph_function(self._trace_steps, jit=self._whole_loop)
         self._update = graph_function(self._trace_update, jit=xla != "off")
+        self._augment = graph_function(self._trace_augment, jit=xla != "off")
         self._call = graph_function(self._trace_call)
 
     @property
@@ -80,9 +95,11 @@ class CompiledLoop:
 
     def _trace_call(self, first_step: Any, num_steps: Any, validation: Arrays | None) -> dict[str, Any]:
         plan = self._batches.plan(first_step, self._chunk)
-        values, totals, weight = self._steps(self._read() if self._whole_loop else [], plan, num_steps)
+        self._swap_averages()
+        values, totals, weight = self._steps(self._read() if self._whole_loop else [], plan, first_step, num_steps)
         if self._whole_loop:
             self._assign(values)
+        self._swap_averages()
         if self._evaluate_train and self._arrays is not None:
             scores = evaluate_arrays(self._objective, self._arrays, jit=self._whole_loop)
         else:
@@ -95,9 +112,13 @@ class CompiledLoop:
             scores |= {f"val_{name}": value for name, value in tested.items()}
         return scores
 
-    def _trace_steps(self, values: Sequence[Any], plan: Any, num_steps: Any) -> tuple[list[Any], dict[str, Any], Any]:
+    def _trace_steps(
+        self, values: Sequence[Any], plan: Any, first_step: Any, num_steps: Any
+    ) -> tuple[list[Any], dict[str, Any], Any]:
         def body(index: Any, values: list[Any], totals: dict[str, Any], weight: Any) -> tuple[Any, ...]:
             x, y = self._batches.batch(plan, index)
+            if self._augmentation is not None:
+                x = self._augment(x, first_step + tf.cast(index, tf.int64))
             now = list(values) or self._read()
             scores, gradients, others = self._gradients(now, x, y)
             if values:
@@ -115,6 +136,10 @@ class CompiledLoop:
         if self._objective.per_sample_sum:
             totals["loss"] *= weight / tf.cast(num_steps, tf.float32)
         return list(values), totals, weight
+
+    def _trace_augment(self, images: Any, step: Any) -> Any:
+        assert self._augmentation is not None
+        return augment(images, self._augmentation, seed=self._seed, step=step)
 
     def _gradients(self, values: list[Any], x: Any, y: Any) -> tuple[Any, Any, dict[int, Any]]:
         """Return the scores of a batch, the gradients, and the new values of other variables by their number."""
@@ -134,7 +159,7 @@ class CompiledLoop:
 
     def _updated(self, values: list[Any], gradients: Any, others: dict[int, Any]) -> list[Any]:
         n_train, n_other = len(self._trainable), len(self._others)
-        weights, state = updated(self._optimizer, values[n_train + n_other :], gradients, values[:n_train])
+        weights, state = updated(self._optimizer, values[n_train + n_other :], gradients, values[:n_train], self._rates)
         kept = values[n_train : n_train + n_other]
         return [*weights, *(others.get(i, value) for i, value in enumerate(kept)), *state]
 
@@ -146,6 +171,12 @@ class CompiledLoop:
                 for old, new in zip(before, self._updated(before, gradients, others), strict=True)
             ]
         )
+
+    def _swap_averages(self) -> None:
+        for average, variable in zip(self._averages, self._trainable, strict=False):
+            kept = tf.identity(variable.value)
+            variable.value.assign(average.value)
+            average.value.assign(kept)
 
     def _read(self) -> list[Any]:
         return [tf.convert_to_tensor(variable.value) for variable in self.variables]

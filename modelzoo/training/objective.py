@@ -46,6 +46,7 @@ class Objective:
         self._crossentropy = recipe.loss.endswith("crossentropy")
         self._sparse = recipe.loss.startswith("sparse_")
         self._loss_name = recipe.loss
+        self._smoothing = recipe.label_smoothing
         self._loss = _loss_function(recipe.loss)
         self._head, self._from_logits = _without_probabilities(model) if self._crossentropy else (model, False)
         self.num_outputs = int(np.prod(model.output_shape[1:]))
@@ -55,6 +56,11 @@ class Objective:
                 f"The loss {recipe.loss!r} does not fit {self.num_outputs} output(s). Use 'binary_crossentropy' for "
                 "one output, 'sparse_categorical_crossentropy' or 'categorical_crossentropy' for several."
             )
+        if self._smoothing and (not self._crossentropy or self.num_outputs == 1):
+            raise InputError(
+                f"label_smoothing={self._smoothing} needs a categorical cross-entropy of several outputs; the loss is "
+                f"{recipe.loss!r} of {self.num_outputs}. Leave it 0."
+            )
 
     def forward(self, x: Any, y: Any, *, training: bool) -> dict[str, Any]:
         """Return the loss and the metrics of each sample of a batch, shape (batch,), in float32."""
@@ -62,6 +68,9 @@ class Objective:
             outputs = tf.cast(self._head(x, training=training), tf.float32)
         target = self._target(x, y)
         scores = {"loss": self._per_sample_loss(target, outputs)}
+        if self._smoothing and training:
+            scores["loss"] *= 1 - self._smoothing
+            scores["loss"] += self._smoothing * self._uniform_loss(outputs)
         if "accuracy" in self.metric_names:
             scores["accuracy"] = self._correct(target, outputs)
         return scores
@@ -100,6 +109,11 @@ class Objective:
         if losses.shape.rank > 1:
             losses = tf.reduce_mean(losses, axis=tuple(range(1, losses.shape.rank)))
         return losses
+
+    def _uniform_loss(self, outputs: Any) -> Any:
+        """Return the cross-entropy with the uniform distribution."""
+        log_probabilities = tf.nn.log_softmax(outputs) if self._from_logits else tf.math.log(outputs + 1e-7)
+        return -tf.reduce_mean(log_probabilities, axis=-1)
 
     def _correct(self, target: Any, outputs: Any) -> Any:
         if self.num_outputs == 1:

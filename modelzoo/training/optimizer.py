@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -26,8 +27,15 @@ NAMES = {
 }
 
 
-def create_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
+def create_optimizer(recipe: Recipe, total_steps: int) -> keras.optimizers.Optimizer:
     """Return the recipe's Keras optimiser, not yet built.
+
+    Parameters
+    ----------
+    recipe
+        Names the optimiser, its learning rate and its options.
+    total_steps
+        Length of the run, over which a schedule without ``decay_steps`` decays.
 
     Raises
     ------
@@ -39,7 +47,7 @@ def create_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
     rate: Any = recipe.learning_rate
     try:
         if isinstance(rate, Mapping):
-            rate = keras.optimizers.schedules.deserialize(dict(rate))
+            rate = keras.optimizers.schedules.deserialize(_over(rate, total_steps))
         return getattr(keras.optimizers, NAMES[recipe.optimizer])(rate, **recipe.optimizer_options)
     except (TypeError, ValueError) as error:
         raise InputError(
@@ -48,8 +56,42 @@ def create_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
         ) from error
 
 
+def _over(schedule: Mapping[str, Any], total_steps: int) -> dict[str, Any]:
+    """Return a schedule's configuration with the ``decay_steps`` it needs and does not have."""
+    cls = getattr(keras.optimizers.schedules, str(schedule.get("class_name")), None)
+    config = dict(schedule.get("config", {}))
+    if cls is not None and "decay_steps" in inspect.signature(cls).parameters:
+        config.setdefault("decay_steps", max(1, total_steps - config.get("warmup_steps", 0)))
+    return {**schedule, "config": config}
+
+
+def layer_rates(model: keras.Model, factors: Mapping[str, float]) -> list[float]:
+    """Return the multiplier of the learning rate of each trainable variable, by the layer it belongs to.
+
+    Raises
+    ------
+    InputError
+        No layer with trainable weights has such a name.
+    """
+    layers = {layer.name: layer for layer in model._flatten_layers() if layer.trainable_weights and layer is not model}
+    for name in factors:
+        if name not in layers:
+            raise unknown_name("layer with weights to train", name, layers)
+    by_variable = {id(w): factors[name] for name in factors for w in layers[name].trainable_weights}
+    return [by_variable.get(id(variable), 1.0) for variable in model.trainable_variables]
+
+
+def averages(optimizer: keras.optimizers.Optimizer) -> list[keras.Variable]:
+    """Return the variables in which the optimiser averages the weights, in their order; none without ``use_ema``."""
+    return list(optimizer._model_variables_moving_average) if optimizer.use_ema else []
+
+
 def updated(
-    optimizer: keras.optimizers.Optimizer, state: Sequence[Any], gradients: Sequence[Any], weights: Sequence[Any]
+    optimizer: keras.optimizers.Optimizer,
+    state: Sequence[Any],
+    gradients: Sequence[Any],
+    weights: Sequence[Any],
+    rates: Sequence[float] = (),
 ) -> tuple[list[Any], list[Any]]:
     """Return new weights and optimiser state, given their values; nothing is assigned.
 
@@ -61,14 +103,16 @@ def updated(
         Values of ``optimizer.variables``.
     gradients, weights
         Gradients and values of the trainable variables the optimiser was built with.
+    rates
+        Multiplier of the learning rate of each; all 1 by default.
     """
-    with _backend_agnostic(optimizer):
+    with _backend_agnostic(optimizer, rates):
         new_weights, new_state = optimizer.stateless_apply(list(state), list(gradients), list(weights))
     return list(new_weights), list(new_state)
 
 
 @contextlib.contextmanager
-def _backend_agnostic(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
+def _backend_agnostic(optimizer: keras.optimizers.Optimizer, rates: Sequence[float]) -> Iterator[None]:
     """Give the optimiser the methods of Keras' backend-independent base class while the block traces it.
 
     On TensorFlow Keras overrides them with versions that assign to ``tf.Variable``s through
@@ -85,6 +129,11 @@ def _backend_agnostic(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
     # Variables are known by the key they had when the optimiser was built, which needs a tf.Variable.
     keys = {id(variable): optimizer._var_key(variable) for variable in optimizer._trainable_variables}
     methods["_var_key"] = lambda self, variable: keys[id(variable)]
+    if any(rate != 1 for rate in rates):
+        rate_of = dict(zip(map(id, optimizer._trainable_variables), rates, strict=True))
+        methods["update_step"] = lambda self, gradient, variable, learning_rate: cls.update_step(
+            self, gradient, variable, learning_rate * rate_of[id(variable)]
+        )
     optimizer.__class__ = type(cls.__name__, (cls,), methods)
     try:
         yield

@@ -15,6 +15,7 @@ import numpy as np
 
 from modelzoo.errors import ArtifactError, InputError, ModelZooError
 from modelzoo.frameworks import graph_function, keras, tf
+from modelzoo.machine import describe_machine
 from modelzoo.registry import Origin, get_spec, origin_of
 from modelzoo.spec import Recipe
 from modelzoo.training.batches import ArrayBatches, StreamBatches
@@ -63,7 +64,8 @@ def train(
     seed
         Seed of the sample order and of dropout; initial weights are the builder's (``create_model(seed=…)``).
     validation_data
-        ``(x, y)`` or a ``tf.data.Dataset`` to evaluate on instead of the test part of ``data``.
+        ``(x, y)`` or a ``tf.data.Dataset`` to evaluate on instead of the test part of ``data`` (and of what the
+        recipe holds out).
     callbacks
         Keras callbacks. ``EarlyStopping``, ``ModelCheckpoint``, ``CSVLogger``, ``TensorBoard``,
         ``ReduceLROnPlateau`` and ``LearningRateScheduler`` work as with ``fit``; what they do after single batches
@@ -97,6 +99,9 @@ def train(
     if resume and checkpoint_dir is None:
         raise InputError("resume=True needs checkpoint_dir, the directory that holds the checkpoints.")
     given = training_data(data, validation_data, model, reconstruct=recipe.reconstruct)
+    if recipe.validation_size and validation_data is None:
+        given = given.hold_out(recipe.validation_size)
+    _check_augmentation(recipe, model)
     total = _total_steps(recipe, given)
     checkpoints = None
     if checkpoint_dir is not None:
@@ -106,7 +111,7 @@ def train(
             checkpoints.refuse_existing()
 
     objective = Objective(model, recipe)
-    optimizer = create_optimizer(recipe)
+    optimizer = create_optimizer(recipe, total)
     optimizer.build(model.trainable_variables)
     objective.compile_for_keras(optimizer)
     _seed_layers(model, int(seed))
@@ -117,7 +122,7 @@ def train(
         if isinstance(given.train, tuple)
         else StreamBatches(given.train, first_step)
     )
-    loop = CompiledLoop(objective, optimizer, batches, recipe)
+    loop = CompiledLoop(objective, optimizer, batches, recipe, int(seed))
     start = weights_digest(model)
     if saved:
         _restore(loop, saved)
@@ -312,6 +317,7 @@ def _remember(
     now = weights_digest(model)
     values = history.history
     origin.class_names = given.class_names
+    origin.results = None
     origin.training = {
         "recipe_name": names[0] if names else None,
         "recipe": recipe.to_dict(),
@@ -321,8 +327,23 @@ def _remember(
         # A callback may have put earlier weights back, which the last entry does not describe.
         "metrics": {n: v[-1] for n, v in values.items() if not n.endswith("step")} if now == end else None,
         "seconds": seconds,
+        "machine": describe_machine(),
+        "history": {name: [_short(value) for value in series] for name, series in values.items()},
         "weights_digest": now,
     }
+
+
+def _short(value: float) -> float:
+    """Return a value as a card's learning curve shows it."""
+    return value if isinstance(value, int) else float(f"{value:.6g}")
+
+
+def _check_augmentation(recipe: Recipe, model: keras.Model) -> None:
+    if recipe.augmentation is not None and len(model.input_shape) != 3:
+        raise InputError(
+            f"{model.name!r} takes samples of shape {model.input_shape[1:]}, and augmentation distorts images of "
+            "(height, width). Leave the recipe's augmentation out."
+        )
 
 
 @contextlib.contextmanager

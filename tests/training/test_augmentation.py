@@ -1,0 +1,170 @@
+"""Distortions against SciPy's interpolation and Gaussian filter, and inside the compiled loop."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import scipy.ndimage
+import tensorflow as tf
+
+import modelzoo
+from modelzoo import Augmentation, Recipe
+from modelzoo.errors import InputError
+from modelzoo.training.augmentation import _interpolate, augment, basis_fields, smoothing_factor
+
+EVERYTHING = Augmentation(rotation=0.2, scale=0.12, shear=0.15, shift=1.5, elastic_strength=30)
+
+
+@pytest.fixture
+def images():
+    rng = np.random.default_rng(0)
+    smooth = scipy.ndimage.gaussian_filter(rng.uniform(0, 255, (6, 12, 17)), (0, 1, 1))
+    return smooth.astype(np.float32)
+
+
+def distorted(images, augmentation, step=0, seed=0, jit=True):
+    graph = tf.function(
+        lambda x, s: augment(x, augmentation, seed=seed, step=s), jit_compile=jit, autograph=False
+    )  # fmt: skip
+    return graph(tf.constant(images), tf.constant(step, tf.int64)).numpy()
+
+
+def test_interpolation_is_scipys(images):
+    rng = np.random.default_rng(1)
+    rows = rng.uniform(-3, 15, (6, 40)).astype(np.float32)
+    columns = rng.uniform(-3, 20, (6, 40)).astype(np.float32)
+    found = _interpolate(tf.constant(images), tf.constant(rows), tf.constant(columns)).numpy()
+    for image, r, c, values in zip(images, rows, columns, found, strict=True):
+        framed = np.pad(image, 1)  # SciPy's own border does not interpolate towards the zeros outside
+        expected = scipy.ndimage.map_coordinates(framed, [r + 1, c + 1], order=1, mode="constant")
+        np.testing.assert_allclose(values, expected, atol=2e-2)
+
+
+def test_no_distortion_is_the_image_itself(images):
+    np.testing.assert_allclose(distorted(images, Augmentation()), images, atol=1e-2)
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (9, 30)])
+def test_uint8_images_of_any_shape_stay_between_0_and_255(shape):
+    images = np.random.default_rng(0).integers(0, 256, (5, *shape)).astype(np.uint8)
+    found = distorted(images, EVERYTHING)
+    assert found.shape == images.shape
+    assert found.dtype == np.float32
+    assert found.min() >= 0
+    assert found.max() <= 255.01
+    assert not np.allclose(found, images, atol=1)
+
+
+def test_a_shift_moves_the_centre_of_mass_by_its_number_of_pixels():
+    images = np.zeros((400, 28, 28), np.float32)
+    images[:, 12:16, 12:16] = 255
+    found = distorted(images, Augmentation(shift=2.0))
+    centres = np.array([scipy.ndimage.center_of_mass(image) for image in found])
+    moved = centres - 13.5
+    assert np.abs(moved).max() <= 2.001
+    assert np.abs(moved).max() > 1.9
+    np.testing.assert_allclose(moved.std(axis=0), 2 / 3**0.5, rtol=0.1)  # a uniform distribution's
+    np.testing.assert_allclose(moved.mean(axis=0), 0, atol=0.2)
+
+
+def test_a_rotation_turns_a_bar_by_at_most_its_angle():
+    images = np.zeros((300, 29, 29), np.float32)
+    images[:, 14, 4:25] = 255
+    found = distorted(images, Augmentation(rotation=0.3))
+    angles = []
+    for image in found:
+        y, x = np.mgrid[:29, :29] - 14
+        cov = [np.sum(image * a * b) for a, b in ((x, x), (x, y), (y, y))]
+        angles.append(0.5 * np.arctan2(2 * cov[1], cov[0] - cov[2]))
+    assert 0.28 < np.max(np.abs(angles)) <= 0.302
+    np.testing.assert_allclose(np.std(angles), 0.3 / 3**0.5, rtol=0.1)
+
+
+def test_scale_keeps_the_area_within_its_bounds():
+    images = np.zeros((300, 28, 28), np.float32)
+    images[:, 8:20, 8:20] = 255
+    areas = distorted(images, Augmentation(scale=0.2)).sum(axis=(1, 2)) / images[0].sum()
+    assert 0.63 < areas.min() < 0.8
+    assert 1.2 < areas.max() < 1.45
+
+
+def test_the_elastic_field_has_the_covariance_of_simards():
+    sigma, strength, size = 3.0, 20.0, 16
+    fields = basis_fields(size, size, Augmentation(elastic_strength=strength, elastic_sigma=sigma))[3:]
+    found = (fields**2).sum(axis=0).reshape(size, size)  # variance at each pixel
+    noise = np.random.default_rng(0).uniform(-1, 1, (3000, size, size))
+    drawn = scipy.ndimage.gaussian_filter(noise, (0, sigma, sigma), mode="constant", truncate=6) * strength
+    inner = np.s_[6:10, 6:10]  # SciPy smooths an image of the same size, ours a larger one, which differs at the edge
+    np.testing.assert_allclose(found[inner], drawn.var(axis=0)[inner], rtol=0.12)
+
+
+def test_the_low_rank_factor_loses_a_thousandth_at_most():
+    factor = smoothing_factor(28, 4.0)
+    distance = np.subtract.outer(np.arange(28), np.arange(28))
+    expected = np.exp(-(distance**2) / (4 * 4.0**2)) / (2 * np.sqrt(np.pi) * 4.0)  # a Gaussian with itself
+    assert factor.shape[1] < 10
+    np.testing.assert_allclose(factor @ factor.T, expected, atol=2e-3 * expected.max() * 10)
+    np.testing.assert_allclose(np.trace(factor @ factor.T), np.trace(expected), rtol=2e-3)
+
+
+def test_each_sample_step_and_seed_has_its_own_distortion(images):
+    same = np.repeat(images[:1], 3, axis=0)
+    first = distorted(same, EVERYTHING)
+    np.testing.assert_array_equal(first, distorted(same, EVERYTHING))
+    assert not np.allclose(first[0], first[1])
+    assert not np.allclose(first, distorted(same, EVERYTHING, step=1))
+    assert not np.allclose(first, distorted(same, EVERYTHING, seed=1))
+
+
+@pytest.mark.parametrize("xla", ["loop", "update"])
+def test_training_with_augmentation_resumes_to_the_same_weights(digits, tmp_path, xla):
+    (x, y), _ = digits
+    recipe = Recipe(steps=12, batch_size=16, log_every=4, augmentation=EVERYTHING, xla=xla)
+
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 1:
+                raise KeyboardInterrupt
+
+    def model():
+        return modelzoo.create_model("relu_mlp", seed=0)
+
+    whole, parts, plain = model(), model(), model()
+    modelzoo.train(whole, (x, y), recipe)
+    with pytest.raises(KeyboardInterrupt):
+        modelzoo.train(model(), (x, y), recipe, checkpoint_dir=tmp_path / "ck", callbacks=[Stop()])
+    modelzoo.train(parts, (x, y), recipe, checkpoint_dir=tmp_path / "ck", resume=True)
+    modelzoo.train(plain, (x, y), recipe.replace(augmentation=None))
+    assert modelzoo.weights_digest(whole) == modelzoo.weights_digest(parts)
+    assert modelzoo.weights_digest(whole) != modelzoo.weights_digest(plain)
+
+
+def test_the_loop_trains_on_the_distorted_images(digits):
+    (x, y), _ = digits
+    recipe = Recipe(steps=3, batch_size=None, optimizer="sgd", learning_rate=0.01, augmentation=EVERYTHING, log_every=3)
+    model, oracle = (modelzoo.create_model("relu_mlp", seed=0) for _ in range(2))
+    modelzoo.train(model, (x, y), recipe, seed=7)
+    optimizer = keras.optimizers.SGD(0.01)
+    for step in range(3):
+        with tf.GradientTape() as tape:
+            probabilities = oracle(distorted(x, EVERYTHING, step=step, seed=7), training=True)
+            loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(y, probabilities))
+        gradients = tape.gradient(loss, oracle.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, oracle.trainable_variables, strict=True))
+    for found, expected in zip(model.get_weights(), oracle.get_weights(), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
+
+
+def test_points_cannot_be_distorted(points):
+    model = modelzoo.create_model("tanh_mlp", seed=0)
+    with pytest.raises(InputError, match="augmentation distorts images"):
+        modelzoo.train(model, points, Recipe(steps=2, augmentation=EVERYTHING))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("rotation", -1.0), ("scale", 1.0), ("shift", float("nan")), ("elastic_sigma", 0)]
+)
+def test_bad_amounts_are_refused(field, value):
+    with pytest.raises(InputError, match=field):
+        Augmentation(**{field: value})

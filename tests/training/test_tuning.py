@@ -1,0 +1,217 @@
+"""What tuned recipes use: averaged weights, smoothed labels, layer-wise rates, held-out samples, schedules."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import modelzoo
+from modelzoo import Recipe, datasets
+from modelzoo.errors import InputError
+from modelzoo.training.batches import ArrayBatches
+from modelzoo.training.objective import Objective
+
+PLAIN = Recipe(steps=12, batch_size=20, optimizer="sgd", learning_rate=0.1, log_every=4)
+
+
+def eager(model, x, y, steps, apply, seed=0, batch_size=20):
+    """Call ``apply(step, gradients)`` for each of the trainer's batches, in plain TensorFlow."""
+    for step, rows in enumerate(ArrayBatches(x, y, batch_size, seed).plan(0, steps).numpy()):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(y[rows], model(x[rows], training=True)))
+        apply(step, tape.gradient(loss, model.trainable_variables))
+
+
+def assert_same_weights(found, expected, **tolerance):
+    for a, b in zip(found.get_weights(), expected.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, **({"rtol": 2e-4, "atol": 2e-5} | tolerance))
+
+
+# --- averaged weights
+
+
+@pytest.mark.parametrize("xla", ["loop", "update", "off"])
+def test_the_model_is_left_with_the_averaged_weights(points, tanh_mlp, xla):
+    (x, y), _ = points
+    oracle, model = tanh_mlp(), tanh_mlp()
+    averages = [w.numpy() for w in oracle.trainable_variables]
+
+    def apply(step, gradients):
+        for i, (variable, gradient) in enumerate(zip(oracle.trainable_variables, gradients, strict=True)):
+            variable.assign(variable - 0.1 * gradient)
+            share = 0.8 if step else 0.0  # Keras takes the first weights as they are
+            averages[i] = share * averages[i] + (1 - share) * variable.numpy()
+
+    eager(oracle, x, y, 12, apply)
+    modelzoo.train(model, (x, y), PLAIN.replace(optimizer_options={"use_ema": True, "ema_momentum": 0.8}, xla=xla))
+    for found, expected, raw in zip(model.get_weights(), averages, oracle.get_weights(), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-5)
+        assert not np.allclose(found, raw, rtol=1e-3)
+
+
+def test_callbacks_and_validation_see_the_averaged_weights_and_an_interruption_changes_nothing(
+    points, tanh_mlp, interrupt, tmp_path
+):
+    train, test = points
+    recipe = PLAIN.replace(optimizer="adam", optimizer_options={"use_ema": True, "ema_momentum": 0.9})
+    seen = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            loss = keras.losses.sparse_categorical_crossentropy(test[1], self.model(test[0], training=False))
+            seen.append((logs["val_loss"], float(tf.reduce_mean(loss))))
+
+    whole, parts = tanh_mlp(), tanh_mlp()
+    modelzoo.train(whole, (train, test), recipe, callbacks=[Watch()])
+    np.testing.assert_allclose(*zip(*seen, strict=True), rtol=1e-4)
+    with pytest.raises(KeyboardInterrupt):
+        modelzoo.train(tanh_mlp(), (train, test), recipe, checkpoint_dir=tmp_path / "ck", callbacks=[interrupt(1)])
+    modelzoo.train(parts, (train, test), recipe, checkpoint_dir=tmp_path / "ck", resume=True)
+    assert modelzoo.weights_digest(whole) == modelzoo.weights_digest(parts)
+
+
+# --- smoothed labels
+
+
+def test_label_smoothing_is_keras_own_in_training_and_absent_in_evaluation(points, tanh_mlp):
+    (x, y), _ = points
+    model = tanh_mlp()
+    objective = Objective(model, PLAIN.replace(label_smoothing=0.2))
+    smoothed = keras.losses.categorical_crossentropy(keras.ops.one_hot(y, 4), model(x), label_smoothing=0.2)
+    plain = keras.losses.sparse_categorical_crossentropy(y, model(x))
+    for training, expected in ((True, smoothed), (False, plain)):
+        found = objective.forward(tf.constant(x), tf.constant(y), training=training)["loss"]
+        np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_label_smoothing_of_logits_and_of_one_output(points):
+    (x, y), _ = points
+    options = {"seed": 0, "classifier_activation": None}
+    logits, probabilities = modelzoo.create_model("tanh_mlp", **options), modelzoo.create_model("tanh_mlp", seed=0)
+    recipe = PLAIN.replace(label_smoothing=0.1)
+    found, expected = (
+        Objective(m, recipe).forward(tf.constant(x), tf.constant(y), training=True)["loss"]
+        for m in (logits, probabilities)
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    with pytest.raises(InputError, match="label_smoothing"):
+        Objective(modelzoo.create_model("logistic_perceptron"), recipe.replace(loss="binary_crossentropy"))
+
+
+# --- layer-wise learning rates
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_each_layer_has_its_own_learning_rate(points, tanh_mlp, optimizer):
+    (x, y), _ = points
+    oracle, model = tanh_mlp(), tanh_mlp()
+    fast, slow = ({"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam}[optimizer](r) for r in (0.1, 0.01))
+    hidden, head = oracle.trainable_variables[:2], oracle.trainable_variables[2:]
+
+    def apply(step, gradients):
+        slow.apply_gradients(zip(gradients[:2], hidden, strict=True))
+        fast.apply_gradients(zip(gradients[2:], head, strict=True))
+
+    eager(oracle, x, y, 12, apply)
+    modelzoo.train(model, (x, y), PLAIN.replace(optimizer=optimizer, layer_learning_rates={"hidden": 0.1}))
+    assert_same_weights(model, oracle)
+
+
+def test_an_unknown_layer_is_refused(points, tanh_mlp):
+    with pytest.raises(InputError, match=r"hiden.*hidden"):
+        modelzoo.train(tanh_mlp(), points, PLAIN.replace(layer_learning_rates={"hiden": 0.1}))
+
+
+# --- held-out samples
+
+
+def test_training_never_sees_the_test_data_when_samples_are_held_out(digits):
+    train, test = digits
+    recipe = PLAIN.replace(validation_size=40)
+    noise = np.random.default_rng(0).integers(0, 255, test[0].shape).astype(np.uint8), np.roll(test[1], 1)
+    models = [modelzoo.create_model("relu_mlp", seed=0) for _ in range(2)]
+    histories = [modelzoo.train(m, (train, t), recipe).history for m, t in zip(models, (test, noise), strict=True)]
+    assert histories[0] == histories[1]
+    assert modelzoo.weights_digest(models[0]) == modelzoo.weights_digest(models[1])
+
+
+def test_the_validation_results_are_those_of_the_held_out_samples(digits):
+    (x, y), test = digits
+    model = modelzoo.create_model("relu_mlp", seed=0)
+    history = modelzoo.train(model, ((x, y), test), PLAIN.replace(validation_size=40), seed=3).history
+    kept, held = datasets.stratified_split(y, 40, seed=0)
+    metrics = modelzoo.evaluate(model, (x[held], y[held]))
+    np.testing.assert_allclose(history["val_loss"][-1], metrics["loss"], rtol=1e-5)
+    assert history["val_accuracy"][-1] == pytest.approx(metrics["accuracy"])
+    same = modelzoo.create_model("relu_mlp", seed=0)
+    modelzoo.train(same, (x[kept], y[kept]), PLAIN, seed=3)
+    assert modelzoo.weights_digest(same) == modelzoo.weights_digest(model)
+    facts = model._modelzoo.training["dataset"]
+    assert (facts["num_train"], facts["num_validation"]) == (160, 40)
+    assert "num_test" not in facts
+
+
+def test_a_persons_own_validation_data_come_first(digits):
+    train, test = digits
+    model = modelzoo.create_model("relu_mlp", seed=0)
+    history = modelzoo.train(model, train, PLAIN.replace(validation_size=40), validation_data=test).history
+    np.testing.assert_allclose(history["val_loss"][-1], modelzoo.evaluate(model, test)["loss"], rtol=1e-5)
+    assert model._modelzoo.training["dataset"]["num_train"] == len(train[0])
+
+
+def test_a_stream_cannot_be_split(digits):
+    stream = tf.data.Dataset.from_tensor_slices(digits[0]).batch(20)
+    with pytest.raises(InputError, match=r"validation_size=40.*validation_data"):
+        modelzoo.train(modelzoo.create_model("relu_mlp"), stream, PLAIN.replace(validation_size=40))
+
+
+# --- schedules
+
+
+def test_a_schedule_without_decay_steps_lasts_as_long_as_the_run(points, tanh_mlp):
+    (x, y), _ = points
+    short, explicit = (
+        PLAIN.replace(learning_rate={"class_name": "CosineDecay", "config": {"initial_learning_rate": 0.5, **config}})
+        for config in ({}, {"decay_steps": 12})
+    )
+    models = [tanh_mlp(), tanh_mlp()]
+    for model, recipe in zip(models, (short, explicit), strict=True):
+        modelzoo.train(model, (x, y), recipe)
+    assert modelzoo.weights_digest(models[0]) == modelzoo.weights_digest(models[1])
+
+
+# --- what a card keeps
+
+
+def test_the_learning_curve_goes_into_the_card(points, tanh_mlp, tmp_path):
+    model = tanh_mlp()
+    history = modelzoo.train(model, points, PLAIN).history
+    kept = modelzoo.save(model, tmp_path / "1")["training"]["history"]
+    assert kept["step"] == history["step"] == [4, 8, 12]
+    np.testing.assert_allclose(kept["val_loss"], history["val_loss"], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"label_smoothing": 1.0}, "label_smoothing"),
+        ({"label_smoothing": -0.1}, "label_smoothing"),
+        ({"validation_size": -1}, "validation_size"),
+        ({"validation_size": 0.5}, "validation_size"),
+        ({"augmentation": 3}, "augmentation"),
+        ({"augmentation": {"rotation": 0.1}}, "modelzoo.Augmentation"),
+        ({"layer_learning_rates": {"hidden": 0}}, "hidden"),
+    ],
+)
+def test_bad_fields_are_refused(fields, message):
+    with pytest.raises(InputError, match=message):
+        PLAIN.replace(**fields)
+
+
+def test_a_recipe_with_augmentation_survives_a_card():
+    recipe = PLAIN.replace(augmentation=modelzoo.Augmentation(rotation=0.1), layer_learning_rates={"a": 0.5})
+    assert Recipe.from_dict(recipe.to_dict()) == recipe
+    with pytest.raises(InputError, match=r"rotate.*rotation"):
+        Recipe.from_dict({"steps": 1, "augmentation": {"rotate": 0.1}})
