@@ -7,14 +7,18 @@ import lazy_loader as _lazy
 
 __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
-    submodules=["datasets", "models", "reference", "saving", "training", "viz"],
+    submodules=["datasets", "measuring", "models", "reference", "saving", "training", "viz"],
     submod_attrs={
+        "agreement": ["verify"],
+        "creation": ["create_model"],
         "errors": ["ModelZooError"],
         "evaluation": ["evaluate", "predict"],
         "finetuning": ["finetune"],
-        "registry": ["create_model", "get_spec", "list_models", "register_model"],
+        "measuring": ["measure"],
+        "reproduction": ["reproduce"],
+        "registry": ["get_spec", "list_models", "register_model"],
         "saving": ["check", "list_pretrained", "load", "save"],
-        "spec": ["ModelSpec", "Recipe"],
+        "spec": ["Augmentation", "ModelSpec", "Recipe"],
         "training": ["train"],
         "weights": ["weights_digest"],
     },

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from modelzoo.errors import InputError, ModelZooError
+from modelzoo.files import check_target
 from modelzoo.registry import get_spec, list_models
 from modelzoo.spec import Recipe
 
@@ -27,7 +28,8 @@ def app(debug: bool) -> None:
     modelzoo list                                  what there is
     modelzoo info two_conv_cnn                     facts and recipes of one network
     modelzoo train two_conv_cnn -o my_cnn          train it by its lesson recipe and export a SavedModel
-    modelzoo evaluate my_cnn                       loss and accuracy on its test set
+    modelzoo evaluate my_cnn                       loss and accuracy on its test set, beside its card
+    modelzoo reproduce tanh_mlp                    train it again by its card and compare
     modelzoo predict digit.png --model my_cnn      what is this digit?
     modelzoo finetune my_cnn --data photos/ -o new start from trained weights, on your own images
     """
@@ -56,6 +58,9 @@ def main() -> None:
     sys.exit(status)
 
 
+#: Samples that int8 arithmetic takes its ranges from.
+CALIBRATION_SAMPLES = 500
+
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 data_option = click.option(
     "--data", help="Data set: a name (`modelzoo list --datasets`), a folder of class folders, an .npz or a .csv file."
@@ -75,7 +80,6 @@ def recipe_options(command: Any) -> Any:
     """Add the options that change a recipe, and those of every training run."""
     for option in reversed(
         [
-            click.option("--recipe", default="lesson", show_default=True, help="Name of one of the model's recipes."),
             click.option("--steps", type=click.IntRange(1), help="Optimiser steps, instead of the recipe's."),
             click.option("--epochs", type=click.FloatRange(0, min_open=True), help="Passes over the data instead."),
             click.option("--batch-size", type=click.IntRange(1), help="Samples a step."),
@@ -201,6 +205,7 @@ def info(name: str, as_json: bool) -> None:
 @data_option
 @data_options
 @seed_option
+@click.option("--recipe", default="lesson", show_default=True, help="Name of one of the model's recipes.")
 @recipe_options
 @as_json
 def train(
@@ -256,7 +261,7 @@ def train(
             checkpoint_dir=checkpoint_dir,
             resume=resume,
         )
-    _finish(model, output, overwrite, history, as_json)
+    _finish(model, output, overwrite, dataset, history, as_json)
 
 
 @app.command()
@@ -264,9 +269,22 @@ def train(
 @click.option("--data", required=True, help="Data set: a name, a folder of class folders, an .npz or a .csv file.")
 @data_options
 @click.option("--freeze", multiple=True, help="'backbone' (all but the head) or a layer's name; repeat for several.")
+@click.option(
+    "--layer-learning-rate",
+    multiple=True,
+    metavar="LAYER=FACTOR",
+    help="Multiply the learning rate of one layer, e.g. hidden=0.1; repeat for several.",
+)
+@click.option("--backbone-learning-rate", type=float, metavar="FACTOR", help="The same for all layers but the head.")
 @output_option
 @overwrite_option
 @seed_option
+@click.option(
+    "--recipe",
+    default="finetuning",
+    show_default=True,
+    help="'finetuning' (Adam, 1000 steps; points: 'lesson') or one of the model's recipes, such as 'lesson'.",
+)
 @recipe_options
 @as_json
 def finetune(
@@ -274,6 +292,8 @@ def finetune(
     data: str,
     data_option: tuple[str, ...],
     freeze: tuple[str, ...],
+    layer_learning_rate: tuple[str, ...],
+    backbone_learning_rate: float | None,
     output: Path | None,
     overwrite: bool,
     seed: int,
@@ -289,30 +309,38 @@ def finetune(
     Where the data have other classes, the head (the layer "logits") starts anew; all else keeps its weights.
 
     \b
-    modelzoo finetune two_conv_cnn --data letters/ -o letters       all layers, by the lesson's recipe
-    modelzoo finetune two_conv_cnn --data few.npz --freeze backbone --steps 200 -o few   only the head
+    modelzoo finetune two_conv_cnn --data letters/ -o letters                     train all layers
+    modelzoo finetune two_conv_cnn --data few.npz --freeze backbone -o few        only the head
+    modelzoo finetune two_conv_cnn --data few.npz --backbone-learning-rate 0.1    all, the head fastest
+    modelzoo finetune letters --data more.csv --freeze conv_1 --epochs 5          go on from your own artifact
     """
     from modelzoo.saving import check_save_target
 
     output = check_save_target(output or Path("build", f"{Path(source).name}_finetuned"), overwrite=overwrite)
     with quiet_tensorflow():
         import modelzoo
-        from modelzoo.registry import origin_of
+        from modelzoo.finetuning import plan_finetuning
     parent = modelzoo.load(source)
-    plan = _changed(get_spec(origin_of(parent).name).recipe(recipe), changes)
+    plan, frozen = plan_finetuning(  # before the data are read: a wrong name should not wait for these
+        parent,
+        recipe=recipe,
+        freeze="backbone" if freeze == ("backbone",) else freeze,
+        layer_learning_rates=_factors(layer_learning_rate),
+        backbone_learning_rate=backbone_learning_rate,
+    )
     dataset = _load_data(data, parent.input_shape[1:], data_option)
     with _interruptible(checkpoint_dir):
         model, history = modelzoo.finetune(
             parent,
             dataset,
-            freeze="backbone" if freeze == ("backbone",) else freeze or None,
-            recipe=plan,
+            freeze=frozen,
+            recipe=_changed(plan, changes),
             seed=seed,
             callbacks=_progress(quiet or as_json),
             checkpoint_dir=checkpoint_dir,
             resume=resume,
         )
-    _finish(model, output, overwrite, history, as_json)
+    _finish(model, output, overwrite, dataset, history, as_json)
 
 
 @app.command()
@@ -320,18 +348,116 @@ def finetune(
 @data_option
 @data_options
 @click.option("--split", type=click.Choice(["test", "train"]), default="test", show_default=True)
+@click.option("--all", "thorough", is_flag=True, help="Compare the errors on corrupted images too; slower.")
 @as_json
-def evaluate(source: str, data: str | None, data_option: tuple[str, ...], split: str, as_json: bool) -> None:
-    """Compute loss and accuracy of SOURCE, a pretrained model or an artifact's directory."""
+def evaluate(
+    source: str, data: str | None, data_option: tuple[str, ...], split: str, thorough: bool, as_json: bool
+) -> None:
+    """Compute loss and accuracy of SOURCE, a pretrained model or an artifact's directory.
+
+    On the artifact's own test data the numbers in its card are measured again and compared; exit status 1 means that
+    one does not agree.
+
+    \b
+    modelzoo evaluate two_conv_cnn                 its own test data, beside its card
+    modelzoo evaluate two_conv_cnn --all           with the errors on shifted, turned, noisy and blurred images
+    modelzoo evaluate my_cnn --data letters/       other data: loss and accuracy
+    """
+    if thorough and (data is not None or split != "test"):
+        raise InputError("--all compares with the card on the artifact's own test data. Leave --data and --split out.")
     with quiet_tensorflow():
         import modelzoo
     model = modelzoo.load(source)
     dataset = None if data is None else _load_data(data, model.input_shape[1:], data_option)
-    metrics = modelzoo.evaluate(model, dataset, split=split)
+    metrics: dict[str, Any] = modelzoo.evaluate(model, dataset, split=split)
+    agreements = []
+    if data is None and split == "test":
+        agreements = modelzoo.verify(model, corruptions=thorough)
+    agrees = all(agreement.ok for agreement in agreements)
     if as_json:
+        if agreements:
+            metrics = {**metrics, "agreements": [agreement.to_dict() for agreement in agreements], "agrees": agrees}
         _print_json(metrics)
     else:
         click.echo("  ".join(f"{split} {name} {value:.4f}" for name, value in metrics.items()))
+        if agreements:
+            click.echo()
+            _print_table(_AGREEMENT, [_agreement_row(agreement) for agreement in agreements])
+    if not agrees:
+        click.get_current_context().exit(1)
+
+
+@app.command()
+@click.argument("source")
+@click.option("--seeds", help="Seeds to train with, such as 0-4 or 0,3; the artifact's own by default.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+@as_json
+def reproduce(source: str, seeds: str | None, quiet: bool, as_json: bool) -> None:
+    """Train SOURCE, a pretrained model or an artifact's directory, again by its card and compare.
+
+    On the kind of machine and with the versions in the card, the weights must come out bit for bit. Anywhere else the
+    metrics must lie within their spread over seeds. Exit status 1 means that something does not agree.
+
+    \b
+    modelzoo reproduce tanh_mlp                    a second or two
+    modelzoo reproduce relu_mlp --seeds 0-4        every seed of its card
+    """
+    chosen = None if seeds is None else _seeds(seeds)
+    with quiet_tensorflow():
+        import modelzoo
+
+    def callbacks(seed: int) -> list[Any]:
+        if quiet or as_json:
+            return []
+        click.echo(f"seed {seed}", err=True)
+        return [modelzoo.training.ProgressBar()] if sys.stderr.isatty() else []
+
+    found = modelzoo.reproduce(source, chosen, callbacks=callbacks)
+    if as_json:
+        _print_json(found.to_dict())
+    else:
+        rows = []
+        for run in found.runs:
+            compared = {agreement.name: agreement for agreement in run.agreements}
+            for name, value in run.metrics.items():
+                cells = _agreement_row(compared[name]) if name in compared else [name, f"{value:.6g}", "–"] + [""] * 4
+                rows.append([str(run.seed), *cells])
+        _print_table(["seed", *_AGREEMENT], rows)
+        click.echo(f"\n{_weights_line(found)}")
+    if not found.ok:
+        click.get_current_context().exit(1)
+
+
+_AGREEMENT = ["metric", "here", "card", "difference", "allowed", "", "why so much"]
+
+
+def _agreement_row(agreement: Any) -> list[str]:
+    a = agreement
+    numbers = [f"{a.value:.6g}", f"{a.recorded:.6g}", f"{a.difference:+.1e}", f"{a.tolerance:.1e}"]
+    return [a.name, *numbers, "agrees" if a.ok else "DIFFERS", a.reason]
+
+
+def _weights_line(found: Any) -> str:
+    """Say whether the weights came out as in the artifact, and whether they had to."""
+    if found.same_weights is None:
+        return f"Weights: not compared, because the artifact has seed {found.seed}."
+    if found.same_weights:
+        return f"Weights: the artifact's, bit for bit ({found.weights_digest[:12]})."
+    if not found.machine_differences:
+        return "Weights: they DIFFER from the artifact's, on the same kind of machine with the same versions."
+    changes = ", ".join(f"{key} {there} there, {here} here" for key, (there, here) in found.machine_differences.items())
+    return f"Weights: not bit for bit the artifact's, as may be on another machine ({changes})."
+
+
+def _seeds(text: str) -> list[int]:
+    """Turn "0-4" or "0,3" into a list of seeds."""
+    try:
+        ends = [[int(end) for end in part.split("-")] for part in text.split(",")]
+    except ValueError:
+        ends = []
+    if not ends or any(len(part) > 2 or not 0 <= part[-1] - part[0] < 1000 for part in ends):
+        raise InputError(f"--seeds {text!r} is not a list of seeds. Write 0-4 or 0,3.")
+    return [seed for part in ends for seed in range(part[0], part[-1] + 1)]
 
 
 @app.command()
@@ -381,19 +507,66 @@ def predict(images: tuple[Path, ...], source: str, as_is: bool, as_json: bool) -
 @app.command()
 @click.argument("source")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Where to write.")
-@click.option("--format", "form", type=click.Choice(["saved_model", "keras"]), default="saved_model", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["saved_model", "keras", "onnx", "litert"]),
+    default="saved_model",
+    show_default=True,
+    help="A directory for saved_model; else a file that ends in .keras, .onnx or .tflite.",
+)
+@click.option(
+    "--quantize", type=click.Choice(["int8", "float16"]), help="LiteRT alone: smaller weights, or 8-bit arithmetic."
+)
+@click.option("--data", help="Training samples for int8: a data set's name, a folder, an .npz or a .csv file.")
+@data_options
 @overwrite_option
-def export(source: str, output: Path, form: str, overwrite: bool) -> None:
-    """Write SOURCE, a pretrained model or an artifact's directory, in another place or format."""
+def export(
+    source: str,
+    output: Path,
+    form: str,
+    quantize: str | None,
+    data: str | None,
+    data_option: tuple[str, ...],
+    overwrite: bool,
+) -> None:
+    """Write SOURCE, a pretrained model or an artifact's directory, in another place or format.
+
+    Each format takes raw samples, 0–255 pixels or points, and names its input and output alike. 8-bit arithmetic
+    takes the ranges of the activations from training samples: those of the model's own data set, or of --data.
+
+    \b
+    modelzoo export two_conv_cnn -o models/cnn/1                        for TensorFlow Serving, or to fine-tune
+    modelzoo export two_conv_cnn --format keras -o cnn.keras            for keras.models.load_model
+    modelzoo export two_conv_cnn --format onnx -o cnn.onnx              for ONNX Runtime
+    modelzoo export two_conv_cnn --format litert -o cnn.tflite          for phones and boards
+    modelzoo export two_conv_cnn --format litert --quantize int8 -o cnn8.tflite   a quarter of the size
+    """
+    if quantize is not None and form != "litert":
+        raise InputError(f"--quantize {quantize} goes with --format litert, not {form}.")
+    if quantize != "int8" and (data is not None or data_option):
+        raise InputError("--data and --data-option give samples to --quantize int8 alone; leave them out.")
+    check_target(output, overwrite=overwrite)
     with quiet_tensorflow():
         import modelzoo
+        from modelzoo.evaluation import own_data
+        from modelzoo.saving import save_keras, save_litert, save_onnx
     model = modelzoo.load(source)
     if form == "saved_model":
         modelzoo.save(model, output, overwrite=overwrite)
-    else:
-        from modelzoo.saving import save_keras
-
+    elif form == "keras":
         save_keras(model, output, overwrite=overwrite)
+    elif form == "onnx":
+        with quiet_stderr():
+            save_onnx(model, output, overwrite=overwrite)
+    else:
+        calibration = None
+        if quantize == "int8":
+            # All classes are in an even choice, also where the samples are sorted by class.
+            samples = (_load_data(data, model.input_shape[1:], data_option) if data else own_data(model)).x_train
+            calibration = samples[:: -(-len(samples) // CALIBRATION_SAMPLES)]
+        with quiet_stderr():
+            save_litert(model, output, quantize=quantize, calibration=calibration, overwrite=overwrite)
     click.echo(f"Wrote {output}")
 
 
@@ -457,6 +630,18 @@ def _key_values(options: tuple[str, ...]) -> dict[str, Any]:
     return result
 
 
+def _factors(options: tuple[str, ...]) -> dict[str, float]:
+    """Turn LAYER=FACTOR into a dictionary."""
+    result = {}
+    for option in options:
+        layer, _, factor = option.partition("=")
+        try:
+            result[layer] = float(factor)
+        except ValueError:
+            raise InputError(f"--layer-learning-rate {option!r} is not LAYER=FACTOR, such as hidden=0.1.") from None
+    return result
+
+
 def _changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     return recipe.replace(**{name: value for name, value in changes.items() if value is not None})
 
@@ -481,10 +666,11 @@ def _interruptible(checkpoint_dir: Path | None) -> Iterator[None]:
         raise
 
 
-def _finish(model: Any, output: Path, overwrite: bool, history: Any, as_json: bool) -> None:
+def _finish(model: Any, output: Path, overwrite: bool, dataset: Any, history: Any, as_json: bool) -> None:
     import modelzoo
+    from modelzoo.saving import GOLDEN_COUNT
 
-    card = modelzoo.save(model, output, overwrite=overwrite)
+    card = modelzoo.save(model, output, overwrite=overwrite, golden=dataset.x_test[:GOLDEN_COUNT])
     if as_json:
         _print_json({"path": str(output), "weights_digest": card["weights_digest"], "history": history.history})
         return
@@ -514,15 +700,22 @@ def _print_table(header: list[str], rows: list[list[str]], right: int = -1) -> N
 def quiet_tensorflow() -> Iterator[None]:
     """Import TensorFlow without the notes its C++ part writes to standard error, past Python's ``sys.stderr``."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with quiet_stderr():
+        import tensorflow  # noqa: F401
+    yield
+
+
+@contextlib.contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Drop what is written to standard error meanwhile, also by C++; errors are raised all the same."""
     kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(null, 2)
-        import tensorflow  # noqa: F401
+        yield
     finally:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(null)
-    yield
 
 
 if __name__ == "__main__":

@@ -30,18 +30,23 @@ def recipe_of(model: keras.Model) -> Recipe:
 def own_data(model: keras.Model) -> datasets.Dataset:
     """Return the data set a zoo model was trained on, or is declared for.
 
+    It is loaded by the name and the options in the model's card and compared with the checksum there.
+
     Raises
     ------
     InputError
         It was trained on other data, which only the caller can give.
     """
     origin = origin_of(model)
-    data = datasets.load(get_spec(origin.name).dataset, **recipe_of(model).data_options)
+    name, options = get_spec(origin.name).dataset, recipe_of(model).data_options
     trained_on = (origin.training or {}).get("dataset", {})
+    if "options" in trained_on and trained_on["name"] in datasets.list_datasets():
+        name, options = trained_on["name"], trained_on["options"]
+    data = datasets.load(name, **options)
     if trained_on.get("checksum", data.checksum) != data.checksum or trained_on.get("name") == "tf.data":
         raise InputError(
-            f"{origin.name} was trained on {trained_on.get('name')!r}, which is not {data.name!r} as its recipe loads "
-            "it. Say what to evaluate on (data=…, or --data)."
+            f"{origin.name} was trained on {trained_on.get('name')!r}, which is not {data.name!r} as its card says to "
+            "load it. Say what to evaluate on (data=…, or --data)."
         )
     return data
 

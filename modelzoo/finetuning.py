@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from modelzoo.creation import HEAD, inherit
 from modelzoo.datasets import Dataset
 from modelzoo.errors import InputError, unknown_name
 from modelzoo.frameworks import keras
-from modelzoo.registry import Origin, create_model, get_spec, origin_of
+from modelzoo.registry import build_model, get_spec, origin_of
 from modelzoo.saving import load
 from modelzoo.spec import Recipe
 from modelzoo.training import train
-from modelzoo.weights import weights_digest
 
-logger = logging.getLogger(__name__)
-
-#: Name of the layer that a change of classes replaces.
-HEAD = "logits"
+#: Name of the recipe that fine-tuning takes by default.
+RECIPE = "finetuning"
 
 
 def finetune(
@@ -28,7 +25,9 @@ def finetune(
     *,
     freeze: str | Sequence[str] | None = None,
     num_classes: int | None = None,
-    recipe: Recipe | str = "lesson",
+    recipe: Recipe | str = RECIPE,
+    layer_learning_rates: Mapping[str, float] | None = None,
+    backbone_learning_rate: float | None = None,
     seed: int = 0,
     **options: Any,
 ) -> tuple[keras.Model, keras.callbacks.History]:
@@ -39,14 +38,19 @@ def finetune(
     source
         Name of a pretrained model, directory of an artifact, or a live zoo model (which stays as it is).
     data
-        As for :func:`modelzoo.train`.
+        As for :func:`modelzoo.train`: a ``Dataset``, arrays, or a ``tf.data.Dataset`` of batches.
     freeze
         ``None`` trains everything, ``"backbone"`` only the head, and a sequence of layer names freezes these.
     num_classes
         Number of classes of the new task; taken from a ``Dataset``, otherwise the source's own. Where the number
         or the names of the classes differ from the source's, the head starts anew.
     recipe
-        A recipe, or the name of one of the source's.
+        A recipe, or the name of one of the source's; ``"finetuning"`` is :func:`finetuning_recipe`.
+    layer_learning_rates
+        Multipliers, above 0, of the learning rate of single layers by name; they win over those of the recipe.
+    backbone_learning_rate
+        Multiplier, above 0, of the learning rate of all layers but the head that are neither frozen nor named in
+        ``layer_learning_rates``.
     seed
         Seed of the new head, the sample order and dropout.
     **options
@@ -69,27 +73,129 @@ def finetune(
     """
     parent = source if isinstance(source, keras.Model) else load(source)
     origin = origin_of(parent)
+    recipe, frozen = plan_finetuning(
+        parent,
+        recipe=recipe,
+        freeze=freeze,
+        layer_learning_rates=layer_learning_rates,
+        backbone_learning_rate=backbone_learning_rate,
+    )
     if num_classes is None and isinstance(data, Dataset) and _classes_of(parent) is not None:
         num_classes = data.num_classes
     other_classes = isinstance(data, Dataset) and bool(origin.class_names) and data.class_names != origin.class_names
-    model = _copy(parent, origin, num_classes, seed, new_head=other_classes)
-    frozen = _layers_to_freeze(model, freeze)
-    if isinstance(recipe, str):
-        recipe = get_spec(origin.name).recipe(recipe)
-    origin_of(model).parent = {
-        "name": origin.name,
-        "weights_digest": weights_digest(parent),
-        "class_names": list(origin.class_names),
-        "frozen": [layer.name for layer in frozen],
-    }
+    model = inherit(parent, num_classes=num_classes, new_head=other_classes, seed=seed)
+    child = origin_of(model)
+    class_names = child.class_names
+    child.parent = {**(child.parent or {}), "frozen": frozen}
+    if origin.parent is not None:
+        child.parent["parent"] = origin.parent
+    layers = _trained_layers(model)
     try:
-        for layer in frozen:
-            layer.trainable = False
+        for name in frozen:
+            layers[name].trainable = False
         history = train(model, data, recipe, seed=seed, **options)
     finally:
-        for layer in frozen:
-            layer.trainable = True
+        for name in frozen:
+            layers[name].trainable = True
+    if not child.class_names:  # arrays name no classes; a head that was kept still has its own
+        child.class_names = class_names
     return model, history
+
+
+def finetuning_recipe(model: keras.Model | str) -> Recipe:
+    """Return the recipe that fine-tuning takes by default, derived from the model's lesson recipe.
+
+    The loss, its target and the precision are the lesson's. A model of images gets Adam whose learning rate falls from
+    3e-4 to 0 along a cosine, in 1000 steps of 64 samples, because the lessons' hyper-parameters are made for a whole
+    data set and random initial weights. ``python scripts/finetune_tasks.py --select`` compares the candidates on
+    validation splits of small training sets. A model of points keeps its lesson's optimiser and length, which take
+    seconds. A recipe named ``"finetuning"`` that the model declares itself comes first.
+
+    Parameters
+    ----------
+    model
+        A zoo model, or the name of a builder.
+
+    Raises
+    ------
+    InputError
+        The name is not known, or the model was not made by a zoo builder.
+    """
+    spec = get_spec(model if isinstance(model, str) else origin_of(model).name)
+    if RECIPE in spec.recipes:
+        return spec.recipe(RECIPE)
+    lesson = spec.recipe("lesson").replace(model_options={}, data_options={})
+    shape = (build_model(model) if isinstance(model, str) else model).input_shape
+    if len(shape) == 2:
+        return lesson.replace(source=f"Fine-tuning by the lesson's recipe: {lesson.source}")
+    return lesson.replace(
+        steps=1000,
+        batch_size=64,
+        optimizer="adam",
+        learning_rate={"class_name": "CosineDecay", "config": {"initial_learning_rate": 3e-4}},
+        optimizer_options={},
+        log_every=100,
+        log_train="batches",
+        validation_freq=10,
+        source="Our own: Adam, 3e-4 falling along a cosine, batch 64, 1000 steps; the loss is the lesson's",
+    )
+
+
+def plan_finetuning(
+    model: keras.Model,
+    *,
+    recipe: Recipe | str = RECIPE,
+    freeze: str | Sequence[str] | None = None,
+    layer_learning_rates: Mapping[str, float] | None = None,
+    backbone_learning_rate: float | None = None,
+) -> tuple[Recipe, list[str]]:
+    """Resolve the arguments of :func:`finetune` against a model, before any data are read.
+
+    Parameters
+    ----------
+    model
+        The model to start from.
+    recipe, freeze, layer_learning_rates, backbone_learning_rate
+        As for :func:`finetune`.
+
+    Returns
+    -------
+    recipe, frozen
+        The recipe with its layer-wise learning rates, and the names of the layers to freeze.
+
+    Raises
+    ------
+    InputError
+        A recipe or layer does not exist, a multiplier is not positive or belongs to a frozen layer, or nothing is
+        left to train.
+    """
+    if isinstance(recipe, str):
+        name = origin_of(model).name
+        known = get_spec(name).recipes
+        if recipe not in {*known, RECIPE}:
+            raise unknown_name(f"recipe of {name}", recipe, {*known, RECIPE})
+        recipe = finetuning_recipe(model) if recipe == RECIPE else known[recipe]
+    if not isinstance(recipe, Recipe):
+        raise InputError(f"recipe must be a Recipe or the name of one; received {recipe!r}.")
+    layers = list(_trained_layers(model))
+    frozen = _frozen_names(model, layers, freeze)
+    rates = {name: rate for name, rate in recipe.layer_learning_rates.items() if name not in frozen}
+    if backbone_learning_rate is not None:
+        _check_backbone(model, layers)
+        backbone = [name for name in layers if name != HEAD and name not in frozen]
+        if not backbone:
+            raise InputError(
+                f"backbone_learning_rate={backbone_learning_rate!r} applies to no layer: only the head is trained. "
+                "Leave it out, or freeze less."
+            )
+        rates |= dict.fromkeys(backbone, backbone_learning_rate)
+    for name, rate in (layer_learning_rates or {}).items():
+        if name not in layers:
+            raise unknown_name("layer with weights to train", name, layers)
+        if name in frozen:
+            raise InputError(f"The layer {name!r} has a learning rate ({rate!r}) and is frozen. Leave one out.")
+        rates[name] = rate
+    return recipe.replace(layer_learning_rates=rates), frozen
 
 
 def _classes_of(model: keras.Model) -> int | None:
@@ -98,46 +204,26 @@ def _classes_of(model: keras.Model) -> int | None:
     return model.output_shape[-1] if "num_classes" in options else None
 
 
-def _copy(parent: keras.Model, origin: Origin, num_classes: int | None, seed: int, *, new_head: bool) -> keras.Model:
-    """Return a model with the parent's weights, except for a head that has other classes."""
-    options = dict(origin.options)
-    own = _classes_of(parent)
-    if num_classes is not None:
-        if own is None:
-            if num_classes != 2:
-                raise InputError(
-                    f"{origin.name} has no num_classes to change; received num_classes={num_classes!r}. Leave it out."
-                )
-        else:
-            options["num_classes"] = num_classes
-    model = create_model(origin.name, seed=seed, **options)
-    kept = {weight.path: weight for weight in parent.weights}
-    for weight in model.weights:
-        twin = kept[weight.path]
-        is_head = weight.path.split("/")[-2] == HEAD
-        if twin.shape == weight.shape and not (is_head and new_head):
-            weight.assign(twin.value)
-        elif is_head:
-            logger.info("The head %s starts anew: %s becomes %s.", weight.path, tuple(twin.shape), tuple(weight.shape))
-        else:
-            raise InputError(f"{weight.path} has shape {tuple(weight.shape)}, the parent's has {tuple(twin.shape)}.")
-    return model
+def _trained_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
+    """Return the layers that hold weights themselves, by name."""
+    return {layer.name: layer for layer in model._flatten_layers() if layer.weights and not hasattr(layer, "layers")}
 
 
-def _layers_to_freeze(model: keras.Model, freeze: str | Sequence[str] | None) -> list[keras.layers.Layer]:
+def _check_backbone(model: keras.Model, layers: Sequence[str]) -> None:
+    if HEAD not in layers:
+        raise InputError(f"{model.name!r} has no head apart from a backbone. Name layers instead: {list(layers)}.")
+
+
+def _frozen_names(model: keras.Model, layers: Sequence[str], freeze: str | Sequence[str] | None) -> list[str]:
     if freeze is None:
         return []
-    layers = {layer.name: layer for layer in model._flatten_layers() if layer.weights and not hasattr(layer, "layers")}
     if freeze == "backbone":
-        if HEAD not in layers:
-            raise InputError(
-                f"{model.name!r} has no head apart from a backbone. Freeze layers by name: {list(layers)}."
-            )
-        return [layer for name, layer in layers.items() if name != HEAD]
-    names = [freeze] if isinstance(freeze, str) else list(freeze)
+        _check_backbone(model, layers)
+        return [name for name in layers if name != HEAD]
+    names = list(dict.fromkeys([freeze] if isinstance(freeze, str) else freeze))
     for name in names:
         if name not in layers:
             raise unknown_name("layer to freeze", name, [*layers, "backbone"])
-    if len(set(names)) == len(layers):
+    if len(names) == len(layers):
         raise InputError(f"freeze={names} leaves nothing to train. Leave out at least one of {list(layers)}.")
-    return [layers[name] for name in dict.fromkeys(names)]
+    return names

@@ -17,6 +17,7 @@ from modelzoo.spec import ModelSpec, Recipe, Task
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
 Builder = TypeVar("Builder", bound=Callable[..., Any])
 
@@ -39,6 +40,12 @@ class Origin:
         What :func:`modelzoo.train` did last: recipe, seed, data set and final metrics.
     parent
         The artifact it was fine-tuned from: its name and the digest of its weights.
+    seed
+        Seed of the initial weights; ``None`` where they were drawn without one.
+    results
+        What a card says of its accuracy over several seeds, with the digest of the weights it is about.
+    golden
+        Samples for the golden vectors of the next artifact: those of the artifact it was loaded from.
     """
 
     name: str
@@ -46,6 +53,9 @@ class Origin:
     class_names: tuple[str, ...] = ()
     training: dict[str, Any] | None = None
     parent: dict[str, Any] | None = None
+    seed: int | None = None
+    results: dict[str, Any] | None = None
+    golden: np.ndarray | None = dataclasses.field(default=None, compare=False, repr=False)
 
 
 def register_model(
@@ -94,7 +104,8 @@ def register_model(
                 if parameter.default is not parameter.empty
             }
             options = {key: value for key, value in given.items() if key not in defaults or value != defaults[key]}
-            model._modelzoo = Origin(name, options)
+            seed = bound.arguments.get("seed", defaults.get("seed"))
+            model._modelzoo = Origin(name, options, seed=_jsonable(name, "seed", seed))
             return model
 
         _REGISTRY[name] = ModelSpec(
@@ -177,8 +188,8 @@ def get_spec(name: str) -> ModelSpec:
     return _REGISTRY[name]
 
 
-def create_model(name: str, /, *, recipe: str | None = None, seed: int | None = None, **options: Any) -> keras.Model:
-    """Build a model with fresh weights.
+def build_model(name: str, /, *, recipe: str | None = None, seed: int | None = None, **options: Any) -> keras.Model:
+    """Build a model with fresh weights; :func:`modelzoo.create_model` also gives pretrained ones.
 
     Parameters
     ----------

@@ -134,6 +134,65 @@ def test_train_evaluate_check_info_export(modelzoo, tmp_path):
     assert json.loads(modelzoo("info", "net")[1]) == card
 
 
+@pytest.fixture(scope="module")
+def doubtful(tmp_path_factory):
+    """Return a short artifact, and a copy whose card holds an accuracy that it does not reach."""
+    import modelzoo as zoo
+
+    root = tmp_path_factory.mktemp("doubtful")
+    model = zoo.create_model("tanh_mlp", seed=1)
+    zoo.train(model, zoo.datasets.load("four_class"), zoo.Recipe(steps=30, log_every=30, xla="off"), seed=1)
+    zoo.save(model, root / "good")
+    zoo.save(model, root / "bad", results={"metrics": {"test_accuracy": {"value": 0.99, "per_seed": [0.99, 0.991]}}})
+    return root
+
+
+def test_evaluate_compares_with_the_card(modelzoo, doubtful):
+    status, out, err = modelzoo("evaluate", doubtful / "good")
+    assert status == 0, err
+    assert out.count("agrees") == 2
+    told = json.loads(modelzoo("evaluate", doubtful / "good", "--json")[1])
+    assert told["agrees"]
+    assert [agreement["name"] for agreement in told["agreements"]] == ["test_loss", "test_accuracy"]
+    assert told["accuracy"] == pytest.approx(told["agreements"][1]["recorded"])
+    status, out, _ = modelzoo("evaluate", doubtful / "bad")
+    assert status == 1
+    assert "DIFFERS" in out
+    told = json.loads(modelzoo("evaluate", doubtful / "bad", "--data", "four_class", "--json")[1])
+    assert set(told) == {"loss", "accuracy"}
+    status, _, err = modelzoo("evaluate", doubtful / "good", "--all", "--data", "four_class")
+    assert status == 2
+    assert "--all" in error_line(err)
+
+
+def test_reproduce_says_whether_it_is_the_same(modelzoo, doubtful):
+    status, out, err = modelzoo("reproduce", doubtful / "good")
+    assert status == 0, err
+    assert "bit for bit" in out
+    assert "seed 1" in err
+    status, out, err = modelzoo("reproduce", doubtful / "bad", "--quiet")
+    assert status == 1
+    assert not err
+    assert "DIFFERS" in out
+    told = json.loads(modelzoo("reproduce", doubtful / "good", "--seeds", "0,2-3", "--json")[1])
+    assert [run["seed"] for run in told["runs"]] == [0, 2, 3]
+    assert told["same_weights"] is None
+
+
+@pytest.mark.parametrize("seeds", ["", "a", "3-1", "-1", "1-2-3", "0-99999999999", "1,,2"])
+def test_seeds_that_are_none_are_one_line(modelzoo, doubtful, seeds):
+    status, _, err = modelzoo("reproduce", doubtful / "good", f"--seeds={seeds}")
+    assert status == 2
+    assert "seeds" in error_line(err)
+
+
+def test_train_stores_test_samples_as_golden_inputs(trained):
+    from modelzoo.saving import read_golden
+
+    inputs, outputs = read_golden(trained)
+    assert len(inputs) == len(outputs) == 16
+
+
 def test_info_of_a_model(modelzoo):
     status, out, _ = modelzoo("info", "xor_mlp")
     assert status == 0

@@ -9,6 +9,7 @@ from sklearn.metrics import accuracy_score, log_loss, mean_squared_error
 import modelzoo
 from modelzoo import Recipe, datasets
 from modelzoo.errors import DataError, InputError
+from modelzoo.evaluation import own_data
 
 
 @pytest.fixture(scope="module")
@@ -152,3 +153,24 @@ def test_a_model_that_predicted_can_be_saved_and_trained(digits, tmp_path):
     modelzoo.save(model, tmp_path / "1")
     modelzoo.train(model, digits, Recipe(steps=2, batch_size=20, log_every=2))
     np.testing.assert_allclose(modelzoo.predict(model, digits[1][0][:2]), model(digits[1][0][:2]).numpy(), atol=1e-6)
+
+
+# --- the data set of a model
+
+
+def test_own_data_are_those_of_the_card(tmp_path):
+    """Points drawn with a seed of their own, and a data set the builder does not declare, are loaded again."""
+    points = datasets.load("linear", n=80, n_test=90, seed=7)
+    model = modelzoo.create_model("logistic_perceptron", seed=0)
+    modelzoo.train(model, points, Recipe(steps=2, loss="binary_crossentropy", log_every=2, xla="off"))
+    modelzoo.save(model, tmp_path / "1")
+    assert own_data(modelzoo.load(tmp_path / "1")).checksum == points.checksum
+    assert modelzoo.evaluate(tmp_path / "1") == modelzoo.evaluate(model, points)
+
+    model = modelzoo.create_model("tanh_mlp", num_classes=2, seed=0)
+    curve = datasets.load("quadratic", n=70)
+    modelzoo.train(model, curve, Recipe(steps=2, log_every=2, xla="off"))
+    assert own_data(model).checksum == curve.checksum
+    modelzoo.train(model, curve.take(per_class=5), Recipe(steps=2, log_every=2, xla="off"))
+    with pytest.raises(InputError, match="was trained on 'quadratic', which is not"):
+        own_data(model)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import modelzoo
-from modelzoo import Recipe, datasets, finetune
+from modelzoo import Recipe, cli, datasets, finetune
 from modelzoo.errors import ArtifactError, DataError, InputError
+from modelzoo.finetuning import finetuning_recipe, plan_finetuning
 from modelzoo.registry import origin_of
 from modelzoo.saving import CARD_PATH
 
@@ -190,3 +193,226 @@ def test_other_class_names_start_the_head_anew():
     np.testing.assert_allclose(
         other.get_layer("hidden_1").kernel.numpy(), parent.get_layer("hidden_1").kernel.numpy(), atol=1e-6
     )
+
+
+def changes(parent, model):
+    """Return how far each weight moved."""
+    old, new = by_path(parent), by_path(model)
+    return {path: new[path] - old[path] for path in old}
+
+
+PLAIN = Recipe(steps=1, batch_size=20, optimizer="sgd", learning_rate=0.1, log_every=1, xla="off")
+
+
+def test_layer_learning_rates_scale_the_step_of_single_layers(parent, digits):
+    plain = changes(parent, finetune(parent, digits, recipe=PLAIN)[0])
+    model, _ = finetune(parent, digits, recipe=PLAIN, layer_learning_rates={"hidden_1": 0.1, "logits": 3})
+    factors = {"hidden_1": 0.1, "hidden_2": 1.0, "logits": 3.0}
+    for path, change in changes(parent, model).items():
+        expected = factors[path.split("/")[0]] * plain[path]
+        assert np.abs(expected).max() > 1e-4, path
+        np.testing.assert_allclose(change, expected, atol=2e-7, err_msg=path)
+    assert origin_of(model).training["recipe"]["layer_learning_rates"] == {"hidden_1": 0.1, "logits": 3}
+
+
+def test_backbone_learning_rate_is_for_all_but_the_head(parent, digits):
+    plain = changes(parent, finetune(parent, digits, recipe=PLAIN)[0])
+    options = {"backbone_learning_rate": 0.25, "layer_learning_rates": {"hidden_2": 0.5}}
+    model, _ = finetune(parent, digits, recipe=PLAIN, **options)
+    factors = {"hidden_1": 0.25, "hidden_2": 0.5, "logits": 1.0}
+    for path, change in changes(parent, model).items():
+        np.testing.assert_allclose(change, factors[path.split("/")[0]] * plain[path], atol=2e-7, err_msg=path)
+
+
+def test_learning_rates_beside_frozen_layers(parent, digits):
+    model, _ = finetune(parent, digits, recipe=PLAIN, freeze=["hidden_1"], backbone_learning_rate=0.5)
+    assert origin_of(model).training["recipe"]["layer_learning_rates"] == {"hidden_2": 0.5}
+    moved = {path for path, change in changes(parent, model).items() if np.any(change)}
+    assert moved == {"hidden_2/kernel", "hidden_2/bias", "logits/kernel", "logits/bias"}
+
+
+def test_a_recipe_keeps_its_own_learning_rates_where_nothing_else_is_said(parent):
+    recipe = PLAIN.replace(layer_learning_rates={"hidden_1": 0.1, "hidden_2": 0.2})
+    plan, frozen = plan_finetuning(parent, recipe=recipe, freeze="hidden_2", layer_learning_rates={"logits": 2})
+    assert plan == recipe.replace(layer_learning_rates={"hidden_1": 0.1, "logits": 2})
+    assert frozen == ["hidden_2"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"layer_learning_rates": {"hiden_1": 0.1}}, "Did you mean 'hidden_1'"),
+        ({"layer_learning_rates": {"hidden_1": 0}}, r"layer_learning_rates\['hidden_1'\] must be a positive"),
+        ({"layer_learning_rates": {"hidden_1": float("nan")}}, "must be a positive"),
+        ({"backbone_learning_rate": -1}, "must be a positive"),
+        ({"backbone_learning_rate": 0.1, "freeze": "backbone"}, "applies to no layer"),
+        ({"layer_learning_rates": {"hidden_1": 0.1}, "freeze": ["hidden_1"]}, "is frozen"),
+        ({"freeze": ["logit"]}, "Did you mean 'logits'"),
+        ({"recipe": "lessons"}, "Did you mean 'lesson'"),
+        ({"recipe": {"steps": 1}}, "recipe must be a Recipe"),
+    ],
+)
+def test_names_are_checked_before_the_data(options, message, parent):
+    with pytest.raises(InputError, match=message):
+        finetune(parent, "these data would be refused", **options)
+
+
+def test_an_autoencoder_has_no_backbone_to_slow_down(digits):
+    model = modelzoo.create_model("tanh_autoencoder", hidden_units=(9, 7), seed=0)
+    with pytest.raises(InputError, match="no head"):
+        finetune(model, digits, backbone_learning_rate=0.1)
+    recipe = PLAIN.replace(loss="mean_squared_error", reconstruct=True)
+    tuned, _ = finetune(model, digits, recipe=recipe, layer_learning_rates={"encoder_1": 1e-9})
+    moved = {path.split("/")[-2]: np.abs(change).max() for path, change in changes(model, tuned).items()}
+    assert moved["encoder_1"] < 1e-6 < moved["encoder_2"]
+
+
+@pytest.mark.parametrize("name", ["relu_mlp", "dense_500_300", "two_conv_cnn", "tanh_autoencoder"])
+def test_the_default_recipe_of_an_image_model_is_adam_with_the_lessons_loss(name):
+    recipe = finetuning_recipe(name)
+    lesson = modelzoo.get_spec(name).recipe("lesson")
+    assert (recipe.loss, recipe.reconstruct) == (lesson.loss, lesson.reconstruct)
+    assert (recipe.optimizer, recipe.batch_size, recipe.epochs) == ("adam", 64, None)
+    assert recipe.learning_rate["class_name"] == "CosineDecay"
+    assert not recipe.model_options
+    assert not recipe.data_options
+    assert recipe.augmentation is None
+
+
+@pytest.mark.parametrize("name", ["xor_mlp", "sigmoid_mlp", "threshold_perceptron"])
+def test_the_default_recipe_of_a_model_of_points_is_its_lessons(name):
+    lesson = modelzoo.get_spec(name).recipe("lesson")
+    recipe = finetuning_recipe(name)
+    assert recipe == lesson.replace(model_options={}, data_options={}, source=recipe.source)
+    assert lesson.source in recipe.source
+
+
+@pytest.mark.parametrize("name", ["xor_mlp", "threshold_perceptron", "tanh_autoencoder"])
+def test_the_default_recipe_trains_what_is_no_image_classifier(name):
+    data = datasets.load(modelzoo.get_spec(name).dataset)
+    data = data.take(per_class=3) if len(data.input_shape) == 2 else data
+    options = {"hidden_units": (9, 7)} if name == "tanh_autoencoder" else {}
+    parent = modelzoo.create_model(name, seed=0, **options)
+    recipe = finetuning_recipe(parent).replace(steps=2, log_every=1, target_loss=None, xla="off")
+    model, history = finetune(parent, data, recipe=recipe)
+    assert np.isfinite(history.history["loss"]).all()
+    assert modelzoo.weights_digest(model) != modelzoo.weights_digest(parent)
+    assert origin_of(model).training["recipe"]["source"] == recipe.source
+
+
+def test_a_declared_finetuning_recipe_comes_first(monkeypatch, parent, digits):
+    from modelzoo import registry
+
+    spec = modelzoo.get_spec("dense_500_300")
+    own = dataclasses.replace(spec, recipes={**spec.recipes, "finetuning": PLAIN})
+    monkeypatch.setitem(registry._REGISTRY, "dense_500_300", own)
+    assert finetuning_recipe(parent) == finetuning_recipe("dense_500_300") == PLAIN
+    model, _ = finetune(parent, digits)
+    assert origin_of(model).training["recipe_name"] == "finetuning"
+
+
+def test_a_chain_of_fine_tunes_is_in_the_card(parent, three_digits, tmp_path):
+    first, _ = finetune(parent, three_digits, recipe=MOVE, freeze="backbone")
+    modelzoo.save(first, tmp_path / "first")
+    second, _ = finetune(tmp_path / "first", datasets.load("digits"), recipe=MOVE)
+    modelzoo.save(second, tmp_path / "second")
+    third, _ = finetune(tmp_path / "second", datasets.load("digits"), recipe=STILL)
+    card = modelzoo.save(third, tmp_path / "third")
+    chain = [card["parent"], card["parent"]["parent"], card["parent"]["parent"]["parent"]]
+    assert [link["weights_digest"] for link in chain] == [modelzoo.weights_digest(m) for m in (second, first, parent)]
+    assert [link["frozen"] for link in chain] == [[], [], ["hidden_1", "hidden_2"]]
+    assert [len(link["class_names"]) for link in chain] == [10, 3, 10]
+    assert "parent" not in chain[2]
+    assert origin_of(modelzoo.load(tmp_path / "third")).parent == card["parent"]
+
+
+def test_arrays_on_the_same_head_keep_the_class_names(parent, three_digits):
+    names = origin_of(parent).class_names
+    assert names == tuple("0123456789")
+    assert origin_of(finetune(parent, three_digits.train, recipe=STILL)[0]).class_names == names
+    assert origin_of(finetune(parent, three_digits.train, num_classes=3, recipe=STILL)[0]).class_names == ()
+
+
+@pytest.fixture(scope="module")
+def stored(three_digits, tmp_path_factory):
+    """Return the same three classes as a folder of images, an npz and a csv."""
+    root = tmp_path_factory.mktemp("stored")
+    names = ("1", "5", "6")
+    for split, (images, labels) in (("train", three_digits.train), ("test", (a[:90] for a in three_digits.test))):
+        for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+            folder = root / "images" / split / names[label]
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(folder / f"{number:03}.png")
+    x, y = three_digits.train
+    np.savez(root / "digits.npz", x=x, y=np.array(names)[y])
+    rows = [",".join([names[label], *map(str, image.ravel())]) for image, label in zip(x, y, strict=True)]
+    header = ",".join(["label", *(f"pixel{i}" for i in range(x[0].size))])
+    (root / "digits.csv").write_text("\n".join([header, *rows]) + "\n")
+    return {"folder": root / "images", "npz": root / "digits.npz", "csv": root / "digits.csv"}
+
+
+@pytest.mark.parametrize("form", ["folder", "npz", "csv"])
+def test_files_through_the_library_and_the_command(form, stored, parent, tmp_path, monkeypatch):
+    options = {"shape": (28, 28), "label": "label"} if form == "csv" else {}
+    data = datasets.load(stored[form], **options)
+    assert data.class_names == ("1", "5", "6")
+    modelzoo.save(parent, tmp_path / "parent")
+    rates = {"hidden_1": 0.1, "hidden_2": 0.5}
+    recipe = finetuning_recipe(parent).replace(steps=40, learning_rate=0.02)
+    model, history = finetune(tmp_path / "parent", data, recipe=recipe, layer_learning_rates=rates, seed=4)
+    assert history.history["val_accuracy"][-1] > 0.6  # chance is a third
+
+    arguments = ["finetune", "parent", "--data", stored[form], "-o", "child", "--quiet", "--seed", 4]
+    arguments += ["--data-option", "label=label"] if form == "csv" else []
+    arguments += ["--steps", 40, "--learning-rate", 0.02]
+    arguments += ["--backbone-learning-rate", 0.5, "--layer-learning-rate", "hidden_1=0.1"]
+    monkeypatch.chdir(tmp_path)
+    assert command(monkeypatch, *arguments) == 0
+    card = json.loads((tmp_path / "child" / CARD_PATH).read_text())
+    assert card["weights_digest"] == modelzoo.weights_digest(model)
+    assert card["parent"]["weights_digest"] == modelzoo.weights_digest(parent)
+    assert card["class_names"] == ["1", "5", "6"]
+    assert card["training"]["recipe"]["layer_learning_rates"] == rates
+
+
+def test_a_tf_dataset_with_other_classes(parent, three_digits):
+    import tensorflow as tf
+
+    x, y = three_digits.train
+    stream = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x), seed=1).batch(16)
+    test = tf.data.Dataset.from_tensor_slices(three_digits.test).take(200).batch(100)
+    recipe = finetuning_recipe(parent).replace(steps=40, learning_rate=0.02)
+    model, history = finetune(parent, stream, num_classes=3, recipe=recipe, validation_data=test, freeze=["hidden_1"])
+    assert model.output_shape == (None, 3)
+    assert history.history["val_accuracy"][-1] > 0.6
+    np.testing.assert_array_equal(by_path(model)["hidden_1/kernel"], by_path(parent)["hidden_1/kernel"])
+    assert origin_of(model).parent["weights_digest"] == modelzoo.weights_digest(parent)
+
+
+def command(monkeypatch, *arguments):
+    """Run the command line in this process and return its exit status."""
+    monkeypatch.setattr(sys, "argv", ["modelzoo", *map(str, arguments)])
+    with pytest.raises(SystemExit) as leaving:
+        cli.main()
+    return leaving.value.code or 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--layer-learning-rate", "hiden_1=0.1"], "Did you mean 'hidden_1'"),
+        (["--layer-learning-rate", "hidden_1"], "is not LAYER=FACTOR"),
+        (["--layer-learning-rate", "hidden_1=-2"], "positive"),
+        (["--backbone-learning-rate", "0"], "positive"),
+        (["--freeze", "backbones"], "Did you mean 'backbone'"),
+        (["--recipe", "lessons"], "Did you mean 'lesson'"),
+    ],
+)
+def test_the_command_refuses_a_wrong_name_before_the_data(arguments, message, parent, tmp_path, monkeypatch, capsys):
+    modelzoo.save(parent, tmp_path / "parent")
+    monkeypatch.chdir(tmp_path)
+    assert command(monkeypatch, "finetune", "parent", "--data", "no_such_data", "-o", "child", *arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.strip().splitlines()) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["parent"]

@@ -6,6 +6,7 @@ Importing this package imports neither TensorFlow nor scikit-learn, Pillow or Po
 from modelzoo.datasets.base import Dataset
 from modelzoo.datasets.batches import Batches
 from modelzoo.datasets.checks import check_arrays, check_labels, check_samples
+from modelzoo.datasets.corruptions import CORRUPTIONS
 from modelzoo.datasets.digit import load_digit_image
 from modelzoo.datasets.files import find_idx_files, load_idx_folder, load_npz, read_idx, read_npz
 from modelzoo.datasets.images import load_folder, read_image
@@ -23,6 +24,7 @@ from modelzoo.datasets.synthetic import bayes_accuracy, bayes_predict
 from modelzoo.datasets.tables import load_csv
 
 __all__ = [
+    "CORRUPTIONS",
     "MNIST_CHECKSUM",
     "Batches",
     "Dataset",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -38,6 +39,9 @@ class Dataset:
         Where the data come from.
     license
         Under which terms.
+    options
+        What :func:`load` was called with, ready for JSON: with ``name`` it loads the same data again. What is derived
+        from them (:meth:`subset`, :meth:`take`, ...) keeps the options, and differs in its checksum.
 
     Raises
     ------
@@ -54,6 +58,7 @@ class Dataset:
     class_names: tuple[str, ...] = ()
     source: str = ""
     license: str = ""
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for field in ("x_train", "y_train", "x_test", "y_test"):

@@ -12,7 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -185,7 +185,7 @@ def load_npz(
     path = Path(path)
     arrays = read_npz(path, max_bytes=max_bytes)
     names: Sequence[str] = as_text(arrays["class_names"].ravel()).tolist() if "class_names" in arrays else ()
-    facts = {"name": path.stem, "source": path.name, "license": "unknown"}
+    facts: dict[str, Any] = {"name": path.stem, "source": path.name, "license": "unknown"}
     if {"x_train", "y_train", "x_test", "y_test"} <= arrays.keys():
         y_train, y_test = arrays["y_train"], arrays["y_test"]
         if not names:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
+import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +16,8 @@ from modelzoo.errors import DataError, InputError, unknown_name
 Loader = TypeVar("Loader", bound=Callable[..., Dataset])
 
 _NAMED: dict[str, Callable[..., Dataset]] = {}
+#: Options that say where the data are and how they may be got, not which samples are wanted.
+_WHERE = ("folder", "download", "max_bytes")
 _BY_PATH: list[tuple[Callable[[Path], bool], str, Callable[..., Dataset]]] = []
 
 
@@ -98,7 +102,26 @@ def _call(loader: Callable[..., Dataset], label: str, args: tuple[Any, ...], opt
         if option not in allowed:
             error = unknown_name("option", option, allowed)
             raise InputError(f"{label}: {error}")
-    return loader(*args, **options)
+    options = {key: tuple(value) if isinstance(value, Iterator) else value for key, value in options.items()}
+    dataset = loader(*args, **options)
+    chosen = _plain({key: value for key, value in options.items() if key not in _WHERE})
+    if not chosen:
+        return dataset
+    dataset = copy.copy(dataset)  # loaders may share one Dataset between callers
+    object.__setattr__(dataset, "options", chosen)
+    return dataset
+
+
+def _plain(options: dict[str, Any]) -> dict[str, Any]:
+    """Return options as JSON holds them; none where JSON cannot."""
+
+    def plain(value: Any) -> Any:
+        return value.tolist() if hasattr(value, "tolist") else list(value)  # NumPy's numbers and arrays; sets
+
+    try:
+        return json.loads(json.dumps(options, default=plain))
+    except (TypeError, ValueError):
+        return {}
 
 
 def load(name: str | os.PathLike[str], /, **options: Any) -> Dataset:

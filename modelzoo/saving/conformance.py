@@ -8,9 +8,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from modelzoo.errors import ArtifactError
 from modelzoo.frameworks import tf
 from modelzoo.saving.card import read_card
+from modelzoo.saving.golden import read_golden
+
+#: Largest difference from the golden outputs, for outputs up to 1; of larger ones, this share.
+GOLDEN_TOLERANCE = 1e-5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,6 +90,7 @@ def _check(path: Path) -> Iterator[Point]:
         ("fine-tunes", lambda: _fine_tunes(loaded, inputs)),
         ("weights stored once", lambda: _stored_once(path, loaded)),
         ("modelzoo card", lambda: _card(path)),
+        ("golden vectors", lambda: _golden(path, loaded)),
     ]
     for name, question in questions:
         try:
@@ -206,6 +213,23 @@ def _card(path: Path) -> str:
     except ArtifactError as error:
         raise _Failed(str(error), "Write it with modelzoo.save.") from error
     return f"{card['model']['name']}, all {len(card['files'])} files as written"
+
+
+def _golden(path: Path, loaded: Any) -> str:
+    try:
+        inputs, expected = read_golden(path)
+    except ArtifactError as error:
+        raise _Failed(str(error), "Write it with modelzoo.save, which stores golden inputs and outputs.") from error
+    try:
+        found = loaded(tf.constant(inputs)).numpy()
+        difference = float(np.abs(found - expected).max())
+    except Exception as error:  # any failure of the foreign graph is the answer
+        raise _Failed(f"the golden inputs: {_first_line(error)}", "Write it again with modelzoo.save.") from error
+    allowed = GOLDEN_TOLERANCE * max(1.0, float(np.abs(expected).max()))
+    detail = f"{len(inputs)} outputs within {difference:.1e} of those Keras gave"
+    if not difference <= allowed:
+        raise _Failed(f"{detail}; allowed {allowed:.1e}", "Write it again with modelzoo.save.")
+    return detail
 
 
 def _need(inputs: list[Any], what: str) -> None:

@@ -13,8 +13,9 @@ import numpy as np
 
 from modelzoo.errors import ArtifactError, InputError, ModelZooError, unknown_name
 from modelzoo.frameworks import keras, tf
-from modelzoo.registry import create_model, list_models, origin_of
+from modelzoo.registry import build_model, list_models, origin_of
 from modelzoo.saving.card import read_card
+from modelzoo.saving.golden import GOLDEN_PATH, read_golden
 from modelzoo.weights import weights_digest
 
 _VERSION = re.compile(r"\d+")
@@ -115,11 +116,19 @@ def load(source: str | os.PathLike[str], *, version: int | None = None) -> keras
     directory = find(source, version=version)
     card = read_card(directory)
     try:
-        model = create_model(card["model"]["name"], **card["model"]["options"])
+        model = build_model(card["model"]["name"], **card["model"]["options"])
         origin = origin_of(model)
         origin.class_names = tuple(map(str, card["class_names"]))
         origin.training = None if card["training"] is None else dict(card["training"])
         origin.parent = None if card["parent"] is None else dict(card["parent"])
+        # Cards written before these entries existed: `modelzoo train` used one seed for weights and training.
+        origin.seed = card["model"].get("seed", (origin.training or {}).get("seed"))
+        if origin.training is not None:
+            origin.training.setdefault("machine", None)
+        results = card.get("results")
+        origin.results = None if results is None else dict(results)
+        if GOLDEN_PATH in card["files"]:
+            origin.golden, _ = read_golden(directory)
         digest = card["weights_digest"]
         values = _read_weights(directory, card)
     except ArtifactError:

@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import importlib.metadata
+import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from modelzoo.errors import InputError, TargetError
 from modelzoo.files import atomic_directory, atomic_file, check_target
 from modelzoo.frameworks import keras, tf
-from modelzoo.registry import origin_of
+from modelzoo.machine import describe_machine
+from modelzoo.registry import Origin, origin_of
 from modelzoo.saving.card import write_card
+from modelzoo.saving.golden import golden_inputs, write_golden
 from modelzoo.weights import weights_digest
 
 logger = logging.getLogger(__name__)
 
 
-def save(model: keras.Model, path: str | os.PathLike[str], *, overwrite: bool = False) -> dict[str, Any]:
+def save(
+    model: keras.Model,
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    results: Mapping[str, Any] | None = None,
+    golden: np.ndarray | None = None,
+) -> dict[str, Any]:
     """Write a zoo model as a SavedModel with its card.
 
     The artifact meets TensorFlow's *Reusable SavedModel* interface: ``obj = tf.saved_model.load(path)`` is
@@ -37,6 +48,13 @@ def save(model: keras.Model, path: str | os.PathLike[str], *, overwrite: bool = 
         The directory to write; it is complete or absent, whatever happens meanwhile.
     overwrite
         Replace an existing directory.
+    results
+        What the card says under ``"results"``: a mapping ready for JSON. Without it, that of the artifact the model
+        was loaded from, as long as the weights are the same.
+    golden
+        Samples, raw 0–255 images or points of shape ``(n, …)``, whose outputs are stored beside the card for
+        comparisons; real ones are best, some test samples for instance. Without them, those of the artifact the
+        model was loaded from, or samples made up from a fixed seed.
 
     Returns
     -------
@@ -46,30 +64,35 @@ def save(model: keras.Model, path: str | os.PathLike[str], *, overwrite: bool = 
     Raises
     ------
     InputError
-        The model is not a zoo model.
+        The model is not a zoo model, or ``results`` are not ready for JSON.
+    DataError
+        The golden samples do not fit the model.
     TargetExistsError
         ``path`` exists and ``overwrite`` is false.
     TargetError
         ``path`` cannot be written.
     """
     origin = origin_of(model)
-    path = check_save_target(path, overwrite=overwrite)
+    samples = golden_inputs(model, origin.golden if golden is None else golden)
     digest = weights_digest(model)
+    results = _kept_results(origin, digest) if results is None else {**_plain(results), "weights_digest": digest}
+    path = check_save_target(path, overwrite=overwrite)
     training = origin.training
     if training is not None and training.get("weights_digest") != digest:
         logger.warning(
             "The weights of %s changed since modelzoo.train; its card says nothing of training.", origin.name
         )
         training = None
+    machine = describe_machine()
     facts = {
-        "model": {"name": origin.name, "options": origin.options},
+        "model": {"name": origin.name, "options": origin.options, "seed": origin.seed},
         "weights": [{"path": w.path, "shape": list(w.shape), "dtype": str(w.dtype)} for w in model.variables],
         "weights_digest": digest,
         "class_names": list(origin.class_names),
         "training": training,
+        "results": results,
         "parent": origin.parent,
-        "versions": {name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")}
-        | {"modelzoo": _own_version()},
+        "versions": {name: machine[name] for name in ("tensorflow", "keras", "numpy", "modelzoo")},
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
     with atomic_directory(path, overwrite=overwrite) as temporary:
@@ -77,9 +100,28 @@ def save(model: keras.Model, path: str | os.PathLike[str], *, overwrite: bool = 
             write_saved_model(model, temporary)
         except tf.errors.OpError as error:  # TensorFlow's own file system says so when the disk is full
             raise TargetError(f"Cannot write {path}: {str(error).splitlines()[0]}. Is the disk full?") from error
+        write_golden(temporary, model, samples)
         card = write_card(temporary, facts)
     logger.info("Saved %s to %s.", origin.name, path)
     return card
+
+
+def _kept_results(origin: Origin, digest: str) -> dict[str, Any] | None:
+    if origin.results is None or origin.results.get("weights_digest") == digest:
+        return origin.results
+    logger.warning("The weights of %s changed since its results were measured; the card leaves them out.", origin.name)
+    return None
+
+
+def _plain(results: Mapping[str, Any]) -> dict[str, Any]:
+    """Return results as JSON gives them back, which a card must be able to hold."""
+    try:
+        plain = json.loads(json.dumps(results, allow_nan=False, default=lambda value: value.tolist()))
+    except (TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise InputError(f"results cannot be written to a card: {error}. Give numbers, text and lists.") from None
+    if not isinstance(plain, dict):
+        raise InputError(f"results must be a mapping; received {type(results).__name__}.")
+    return plain
 
 
 def check_save_target(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
@@ -159,13 +201,6 @@ def _regularization(model: keras.Model, index: int) -> Any:
     function = tf.function(lambda: model.losses[index], autograph=False)
     function.get_concrete_function()
     return function
-
-
-def _own_version() -> str:
-    try:
-        return importlib.metadata.version("modelzoo")
-    except importlib.metadata.PackageNotFoundError:  # a checkout that is not installed
-        return "unknown"
 
 
 @contextlib.contextmanager

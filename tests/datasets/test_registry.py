@@ -93,3 +93,45 @@ def test_import_is_light():
     root = Path(datasets.__file__).parents[2]
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
     assert out.stdout.strip() == "[]"
+
+
+# --- the options in the Dataset
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "recorded"),
+    [
+        ("xor", {}, {}),
+        ("linear", {"n": 50, "seed": np.int64(3)}, {"n": 50, "seed": 3}),
+        ("mnist", {"classes": (5, 1)}, {"classes": [5, 1]}),
+        ("mnist", {"classes": np.array([1, 5])}, {"classes": [1, 5]}),
+        ("mnist", {"classes": iter([1, 5])}, {"classes": [1, 5]}),
+        ("mnist", {"classes": {1, 5}}, {"classes": [1, 5]}),
+    ],
+    ids=["xor", "linear", "tuple", "array", "iterator", "set"],
+)
+def test_a_data_set_knows_what_it_was_loaded_with(name, options, recorded):
+    data = datasets.load(name, **options)
+    assert data.options == recorded
+    assert data.num_classes == 2 or name == "mnist"
+    assert datasets.load(name, **data.options).checksum == data.checksum
+
+
+def test_options_are_not_shared_between_callers():
+    whole = datasets.load("mnist")
+    some = datasets.load("mnist", classes=range(10))
+    assert some.options == {"classes": list(range(10))}
+    assert whole.options == datasets.load("mnist").options == {}
+
+
+def test_where_the_data_are_is_not_which_data_they_are(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.arange(20.0).reshape(10, 2), y=np.arange(10) % 2)
+    data = datasets.load(tmp_path / "a.npz", max_bytes=10_000, seed=2)
+    assert data.options == {"seed": 2}
+
+
+def test_what_is_derived_keeps_the_options_and_has_another_checksum():
+    data = datasets.load("linear", n=50, seed=3)
+    small = data.take(per_class=5)
+    assert small.options == data.options
+    assert small.checksum != data.checksum

@@ -19,6 +19,7 @@ POINTS = [
     "fine-tunes",
     "weights stored once",
     "modelzoo card",
+    "golden vectors",
 ]
 
 

@@ -25,7 +25,7 @@ def contents(directory):
 def test_card_tells_the_whole_story(net, artifact):
     card = json.loads((artifact / CARD_PATH).read_text())
     data = modelzoo.datasets.load("four_class")
-    assert card["model"] == {"name": "tanh_mlp", "options": {}}
+    assert card["model"] == {"name": "tanh_mlp", "options": {}, "seed": 0}
     assert card["weights_digest"] == modelzoo.weights_digest(net)
     assert card["class_names"] == list(data.class_names)
     training = card["training"]

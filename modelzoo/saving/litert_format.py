@@ -1,0 +1,152 @@
+"""``save_litert``: a live zoo model becomes one LiteRT (TensorFlow Lite) file, quantised if asked."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from modelzoo.datasets import check_samples
+from modelzoo.errors import DataError, InputError, unknown_name
+from modelzoo.files import atomic_file, check_target
+from modelzoo.frameworks import graph_function, keras, tf
+from modelzoo.saving.facts import export_facts, serving_names
+from modelzoo.saving.writer import write_saved_model
+
+logger = logging.getLogger(__name__)
+
+Quantization = Literal["float16", "int8"]
+
+#: Name of the facts in the file: ``unzip -p model.tflite modelzoo.json`` prints them.
+FACTS_NAME = "modelzoo.json"
+
+
+def save_litert(
+    model: keras.Model,
+    path: str | os.PathLike[str],
+    *,
+    quantize: Quantization | None = None,
+    calibration: Any = None,
+    overwrite: bool = False,
+) -> None:
+    """Write a zoo model as one LiteRT file, with its preprocessing inside.
+
+    The file takes and gives float32 whatever its arithmetic, under the names of the SavedModel's signature
+    ``serving_default``; an autoencoder also has ``encode`` and ``decode``. The batch is dynamic. The card's facts are
+    in the file as LiteRT keeps the files that belong to a model: in a zip archive at its end.
+
+    Parameters
+    ----------
+    model
+        A model made by a zoo builder.
+    path
+        The file to write, which ends in ``.tflite``; it is complete or absent, whatever happens meanwhile.
+    quantize
+        ``"float16"`` stores the weights in half precision and computes in float32. ``"int8"`` computes in 8-bit
+        integers throughout, with a scale for each output channel of the weights.
+    calibration
+        For ``"int8"``: samples, raw 0–255 images or points of shape ``(n, …)``, from which the ranges of the
+        activations are taken. Some hundred training samples will do.
+    overwrite
+        Replace an existing file.
+
+    Raises
+    ------
+    InputError
+        The model is not a zoo model or cannot be converted, ``path`` has another ending, ``quantize`` is not known,
+        or ``calibration`` is missing or given in vain.
+    DataError
+        The calibration samples are empty, not finite, or of another shape than the model takes.
+    TargetExistsError
+        ``path`` exists and ``overwrite`` is false.
+    TargetError
+        ``path`` cannot be written.
+    """
+    path = Path(path)
+    if path.suffix != ".tflite":
+        raise InputError(f"{path} must end in .tflite for this format.")
+    if quantize is not None and quantize not in get_args(Quantization):
+        raise unknown_name("quantization", quantize, get_args(Quantization))
+    facts = export_facts(model)
+    samples = _calibration(model, quantize, calibration)
+    check_target(path, overwrite=overwrite)
+    content = _convert(model, quantize, samples)
+    with atomic_file(path, overwrite=overwrite) as temporary:
+        temporary.write_bytes(_with_facts(content, facts | {"quantize": quantize or "none"}))
+    logger.info("Saved %s to %s.", facts["name"], path)
+
+
+def _calibration(model: keras.Model, quantize: str | None, calibration: Any) -> np.ndarray | None:
+    if quantize != "int8":
+        if calibration is not None:
+            raise InputError(f"calibration samples serve quantize='int8' alone; received quantize={quantize!r}.")
+        return None
+    if calibration is None:
+        raise InputError(
+            "quantize='int8' needs calibration samples, some hundred training samples as the model takes them, such "
+            "as calibration=data.x_train[:500]."
+        )
+    samples = np.asarray(calibration)
+    check_samples(samples, where="calibration")
+    if samples.shape[1:] != tuple(model.input_shape[1:]):
+        raise DataError(
+            f"calibration: samples have shape {samples.shape[1:]}, but {model.name!r} takes "
+            f"{tuple(model.input_shape[1:])}. Give samples as the model takes them."
+        )
+    return samples.astype(np.float32)
+
+
+def _convert(model: keras.Model, quantize: str | None, samples: np.ndarray | None) -> bytes:
+    signatures = {"serving_default": model}
+    for key, part in (("encode", "encoder"), ("decode", "decoder")):
+        if isinstance(getattr(model, part, None), keras.Model):
+            signatures[key] = getattr(model, part)
+    with tempfile.TemporaryDirectory() as directory, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # calibration runs on tf.lite.Interpreter, which warns that it will move
+        write_saved_model(model, Path(directory))
+        converter = tf.lite.TFLiteConverter.from_saved_model(directory, signature_keys=list(signatures))
+        if quantize is not None:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if quantize == "float16":
+            converter.target_spec.supported_types = [tf.float16]
+        if samples is not None:
+            converter.representative_dataset = lambda: _representative(signatures, samples)
+            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        try:
+            return converter.convert()
+        except Exception as error:  # the converter raises many kinds for operations it does not know
+            first = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+            remedy = "Leave quantize out, or export" if quantize else "Export"
+            raise InputError(
+                f"{model.name} cannot be converted to LiteRT: {first}. {remedy} it as a SavedModel instead."
+            ) from error
+
+
+def _representative(signatures: dict[str, keras.Model], samples: np.ndarray) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each sample for each signature; what a decoder takes is what the encoder gives."""
+    for key, part in signatures.items():
+        values = samples
+        if key == "decode":
+            values = graph_function(signatures["encode"])(tf.constant(samples)).numpy()
+        name, _ = serving_names(part)
+        for value in values:
+            yield key, {name: value[np.newaxis]}
+
+
+def _with_facts(content: bytes, facts: dict[str, str]) -> bytes:
+    """Append the facts as a zip archive, which readers of the model pass over; the same facts give the same bytes."""
+    buffer = io.BytesIO(content)
+    with zipfile.ZipFile(buffer, "a") as archive:
+        member = zipfile.ZipInfo(FACTS_NAME, date_time=(1980, 1, 1, 0, 0, 0))  # not the time of writing
+        member.create_system = 3  # not the system's own number
+        archive.writestr(member, json.dumps(facts, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    return buffer.getvalue()

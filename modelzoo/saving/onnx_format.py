@@ -1,0 +1,160 @@
+"""``save_onnx``: a live zoo model becomes one ONNX file."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modelzoo.errors import InputError
+from modelzoo.files import atomic_file, check_target
+from modelzoo.frameworks import graph_function, keras, tf
+from modelzoo.saving.facts import describe_input, export_facts, serving_names
+
+logger = logging.getLogger(__name__)
+
+#: Operator set of the files; ONNX Runtime reads it since 1.14.
+OPSET = 18
+
+
+def save_onnx(model: keras.Model, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Write a zoo model as one ONNX file, with its preprocessing inside.
+
+    Input and output have the names of the SavedModel's signature, ``images`` or ``points`` and ``probabilities``,
+    ``logits`` or ``reconstruction`` for instance, and a dynamic dimension ``batch``. The metadata carry the facts of
+    the card: name, network, class names, digest of the weights, recipe, data set and its licence. Initialisers have
+    the names of the weights. The same weights give the same bytes, with the same versions of the packages.
+
+    Parameters
+    ----------
+    model
+        A model made by a zoo builder.
+    path
+        The file to write, which ends in ``.onnx``; it is complete or absent, whatever happens meanwhile.
+    overwrite
+        Replace an existing file.
+
+    Raises
+    ------
+    InputError
+        The model is not a zoo model or cannot be converted, ``path`` has another ending, or the packages of the
+        extra ``onnx`` are missing.
+    TargetExistsError
+        ``path`` exists and ``overwrite`` is false.
+    TargetError
+        ``path`` cannot be written.
+    """
+    path = Path(path)
+    if path.suffix != ".onnx":
+        raise InputError(f"{path} must end in .onnx for this format.")
+    try:
+        import onnx
+        import tf2onnx
+    except ImportError as error:
+        raise InputError(
+            f"Writing ONNX needs the package {error.name}, which is not installed. Run: pip install 'modelzoo[onnx]'."
+        ) from None
+    facts = export_facts(model)
+    check_target(path, overwrite=overwrite)
+    input_name, output_name = serving_names(model)
+    function = graph_function(lambda x: {output_name: model(x, training=False)})
+    spec = tf.TensorSpec(model.input_shape, tf.float32, name=input_name)
+    try:
+        proto, _ = tf2onnx.convert.from_function(function, [spec], opset=OPSET)
+        _describe(proto, model, facts)
+        _settle_reshapes(proto)
+        _rename(proto, model)
+        onnx.checker.check_model(proto, full_check=True)  # the converter passes on what it does not know
+    except Exception as error:  # of many kinds
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise InputError(
+            f"{facts['name']} cannot be converted to ONNX: {first}. Export it as a SavedModel instead."
+        ) from error
+    with atomic_file(path, overwrite=overwrite) as temporary:
+        temporary.write_bytes(proto.SerializeToString(deterministic=True))
+    logger.info("Saved %s to %s.", facts["name"], path)
+
+
+def _describe(proto: Any, model: keras.Model, facts: dict[str, str]) -> None:
+    """Say in the file what it holds; the converter's own words have counters in them."""
+    from onnx import helper
+
+    (given,), (returned,) = proto.graph.input, proto.graph.output
+    for value in (given, returned):
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    given.doc_string = describe_input(model)
+    proto.graph.name, proto.graph.doc_string = facts["name"], ""
+    proto.producer_name, proto.producer_version = "modelzoo", facts["modelzoo"]
+    network = f" {facts['network']}." if "network" in facts else ""
+    proto.doc_string = (
+        f"{facts['name']} ({facts['source']}).{network} Input {given.name!r}: {given.doc_string}. "
+        f"Output {returned.name!r}. The preprocessing is inside."
+    )
+    helper.set_model_props(proto, facts)
+    domains = {node.domain for node in proto.graph.node}
+    used = [opset for opset in proto.opset_import if opset.domain in domains]
+    del proto.opset_import[:]
+    proto.opset_import.extend(used)
+
+
+def _settle_reshapes(proto: Any) -> None:
+    """Give each Reshape a constant shape, with −1 for the batch, in place of operations that compute it."""
+    from onnx import numpy_helper, shape_inference
+
+    graph = proto.graph
+    inferred = shape_inference.infer_shapes(proto, data_prop=True).graph
+    shapes = {value.name: value.type.tensor_type.shape.dim for value in [*inferred.value_info, *inferred.output]}
+    constants = {tensor.name for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Reshape" and node.input[1] not in constants and node.output[0] in shapes:
+            sides = [side.dim_value if side.HasField("dim_value") else -1 for side in shapes[node.output[0]]]
+            if sides.count(-1) == 1:
+                name = f"{node.output[0]}/shape"
+                graph.initializer.append(numpy_helper.from_array(np.array(sides, np.int64), name))
+                node.input[1] = name
+    outputs = {value.name for value in graph.output}
+    while True:
+        used = outputs.union(*(node.input for node in graph.node))
+        dead = [node for node in graph.node if used.isdisjoint(node.output)]
+        if not dead:
+            break
+        for node in dead:
+            graph.node.remove(node)
+    for tensor in [tensor for tensor in graph.initializer if tensor.name not in used]:
+        graph.initializer.remove(tensor)
+
+
+def _rename(proto: Any, model: keras.Model) -> None:
+    """Name initialisers after the weights they hold, and all else by order: the converter's names hold counters."""
+    from onnx import numpy_helper
+
+    graph = proto.graph
+    names = {value.name: value.name for value in [*graph.input, *graph.output]}
+    # Nodes are in order of use, which makes that of the constants the same in every run.
+    order = {name: i for i, name in enumerate(dict.fromkeys(name for node in graph.node for name in node.input))}
+    constants = sorted(graph.initializer, key=lambda tensor: order[tensor.name])
+    arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in constants}
+    for weight in model.weights:
+        value = weight.numpy()
+        stored = value.transpose(3, 2, 0, 1) if value.ndim == 4 else value  # convolution kernels are OIHW in ONNX
+        for name, array in arrays.items():
+            if name not in names and array.shape == stored.shape and np.array_equal(array, stored):
+                names[name] = weight.path
+                break
+    for i, name in enumerate(name for name in arrays if name not in names):
+        names[name] = f"constant_{i}"
+    for i, node in enumerate(graph.node):
+        node.name, node.doc_string = f"{node.op_type}_{i}", ""
+        for k, name in enumerate(node.output):
+            names.setdefault(name, f"{node.name}:{k}")
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names[name] for name in node.output]
+    for tensor in constants:
+        tensor.name = names[tensor.name]
+    del graph.initializer[:]
+    graph.initializer.extend(constants)
+    del graph.value_info[:]

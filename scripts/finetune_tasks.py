@@ -1,0 +1,295 @@
+"""What fine-tuning gains over random initial weights on three tasks, and how its default recipe was chosen."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import click
+
+import modelzoo
+from modelzoo import Recipe, datasets
+from modelzoo.errors import DataError, InputError, ModelZooError
+from modelzoo.files import atomic_file
+from modelzoo.finetuning import finetuning_recipe
+
+ROOT = Path(__file__).resolve().parent.parent
+GUIDE = ROOT / "docs" / "guide" / "finetuning.md"
+
+#: How a run starts: random weights; the pretrained ones, all but the head frozen; the pretrained ones.
+STARTS = {"scratch": "from scratch", "head": "head only", "all": "all layers"}
+
+#: Samples of the training set that recipes are compared on.
+NUM_VALIDATION = 5000
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """Data that depend on a seed, the networks that learn them, and what differs from the default recipe.
+
+    Attributes
+    ----------
+    title
+        What the table says.
+    load
+        From a seed to the data; the seed chooses the training images.
+    models
+        Names of the pretrained networks.
+    changes
+        Fields of the recipe that differ from the default.
+    """
+
+    title: str
+    load: Callable[[int], datasets.Dataset]
+    models: tuple[str, ...] = ("dense_500_300",)
+    changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@functools.lru_cache(maxsize=1)
+def clothes() -> datasets.Dataset:
+    """Return Fashion-MNIST, or scikit-learn's digits where it is not installed."""
+    try:
+        return datasets.load("fashion_mnist")
+    except DataError:
+        return datasets.load("digits")
+
+
+@functools.lru_cache
+def other_digits(classes: tuple[int, ...] | None = None) -> datasets.Dataset:
+    """Return scikit-learn's digits, most of them for testing, because the tasks train on a few."""
+    return datasets.load("digits", classes=classes, test_fraction=0.8)
+
+
+def tasks() -> dict[str, Task]:
+    """Return the tasks by name."""
+    target = clothes()
+    fashion = target.name == "fashion_mnist"
+    title = "Fashion-MNIST" if fashion else "scikit-learn digits"
+    many = 200 if fashion else 100
+    both = ("dense_500_300", "two_conv_cnn")
+    return {
+        "all": Task(f"{title}, all images", lambda seed: target, changes={"epochs": 2}),
+        "many": Task(f"{title}, {many} a class", lambda seed: target.take(per_class=many, seed=seed)),
+        "few": Task(f"{title}, 20 a class", lambda seed: target.take(per_class=20, seed=seed)),
+        "scanner": Task(
+            "scikit-learn digits, 5 a class",
+            lambda seed: other_digits().take(per_class=5, seed=seed),
+            models=both,
+            changes={"steps": 200},
+        ),
+        "three": Task(
+            "the digits 3, 5, 8 alone, 3 a class",
+            lambda seed: other_digits((3, 5, 8)).take(per_class=3, seed=seed),
+            models=both,
+            changes={"steps": 200},
+        ),
+    }
+
+
+def candidates() -> dict[str, Recipe]:
+    """Return the recipes that the default one was chosen from."""
+    default = finetuning_recipe("dense_500_300")
+    found = {}
+    for rate, steps in itertools.product((3e-4, 1e-3, 3e-3), (300, 1000)):
+        schedule = {"class_name": "CosineDecay", "config": {"initial_learning_rate": rate}}
+        found[f"Adam {rate:g}, {steps} steps"] = default.replace(learning_rate=schedule, steps=steps, log_every=steps)
+    return found
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("names", nargs=-1)
+@click.option("--seeds", default="0-4", show_default=True, help="Seeds, e.g. 0-4 or 0,3.")
+@click.option(
+    "--select", is_flag=True, help="Compare the candidates for the default recipe instead, on validation data."
+)
+@click.option("--steps", type=click.IntRange(1), help="Optimiser steps of every run, for a quick look.")
+@click.option(
+    "--results", type=click.Path(path_type=Path), default=Path("build/finetune_tasks.json"), show_default=True
+)
+@click.option("--markdown", is_flag=True, help="Print the table as the guide shows it.")
+@click.option("--write", is_flag=True, help="Write the table between its markers in the guide.")
+@click.option("--guide", type=click.Path(path_type=Path), default=GUIDE, help="The guide to write to.")
+def main(
+    names: tuple[str, ...],
+    seeds: str,
+    select: bool,
+    steps: int | None,
+    results: Path,
+    markdown: bool,
+    write: bool,
+    guide: Path,
+) -> None:
+    """Fine-tune on the tasks NAMES (all by default) and compare with the same training from random weights.
+
+    Each finished run is written to the results file at once; after an interruption, or a change of a recipe or of the
+    pretrained weights, only the missing runs are done.
+    """
+    try:
+        chosen = parse_seeds(seeds)
+        if select and (names or steps):
+            raise InputError("--select compares fixed candidates on fixed data. Leave the tasks and --steps out.")
+        if write and (names or steps):
+            raise InputError("--write is for the whole table. Leave the tasks and --steps out.")
+        marker = "finetune_selection" if select else "finetune_tasks"
+        if write:  # a guide that cannot be written should not cost minutes of training first
+            text = guide.read_text(encoding="utf-8")
+            between(text, marker, "", where=guide)
+        store = Store(results)
+        table = selection_table(store, chosen) if select else task_table(store, names, chosen, steps)
+        if markdown or not write:
+            click.echo(table)
+        if write:
+            with atomic_file(guide) as temporary:
+                temporary.write_text(between(text, marker, table, where=guide), encoding="utf-8")
+            click.echo(f"Wrote the table to {guide}", err=True)
+    except (ModelZooError, OSError) as error:
+        click.echo(f"finetune_tasks: {error}", err=True)
+        sys.exit(2)
+
+
+class Store:
+    """Finished runs in a JSON file, each with what it depends on."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self.runs: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        except ValueError:
+            raise InputError(f"{path} is no JSON. Remove it, or name another file with --results.") from None
+
+    def get(self, key: str, facts: Mapping[str, Any], run: Callable[[], float]) -> float:
+        """Return the accuracy of a run, doing it if there is none with these facts."""
+        facts = json.loads(json.dumps(facts))
+        known = self.runs.get(key)
+        if known is None or known["facts"] != facts:
+            began = time.perf_counter()
+            accuracy = run()
+            known = {"accuracy": accuracy, "seconds": round(time.perf_counter() - began, 1), "facts": facts}
+            self.runs[key] = known
+            with atomic_file(self.path) as temporary:
+                temporary.write_text(json.dumps(self.runs, indent=1), encoding="utf-8")
+            click.echo(f"{key}: {known['accuracy']:.4f} in {known['seconds']} s", err=True)
+        return known["accuracy"]
+
+
+def run(model: str, data: datasets.Dataset, recipe: Recipe, start: str, seed: int) -> float:
+    """Train once, and return the accuracy on the second part of the data."""
+    if start == "scratch":
+        fresh = modelzoo.create_model(model, num_classes=data.num_classes, seed=seed)
+        history = modelzoo.train(fresh, data, recipe, seed=seed)
+    else:
+        freeze = "backbone" if start == "head" else None
+        _, history = modelzoo.finetune(model, data, freeze=freeze, recipe=recipe, seed=seed)
+    return float(history.history["val_accuracy"][-1])
+
+
+@functools.cache
+def parent_digest(model: str) -> str:
+    """Return the digest of the pretrained weights, which decide what fine-tuning gives."""
+    return modelzoo.weights_digest(modelzoo.load(model))
+
+
+def task_table(store: Store, names: Sequence[str], seeds: Sequence[int], steps: int | None) -> str:
+    """Return the table of tasks; the gain is paired, seed by seed."""
+    known = tasks()
+    for name in names:
+        if name not in known:
+            raise InputError(f"Unknown task {name!r}. Available: {', '.join(known)}.")
+    header = ["data", "training images", "network", *STARTS.values(), "gain"]
+    rows = []
+    for name, task in known.items():
+        if names and name not in names:
+            continue
+        for model in task.models:
+            recipe = finetuning_recipe(model).replace(**task.changes)
+            recipe = recipe if steps is None else recipe.replace(steps=steps)
+            scores: dict[str, list[float]] = {start: [] for start in STARTS}
+            for seed in seeds:
+                data = task.load(seed)
+                for start, accuracies in scores.items():
+                    facts = {"recipe": recipe.replace(source="").to_dict(), "data": data.checksum}
+                    if start != "scratch":
+                        facts["parent"] = parent_digest(model)
+                    key = f"{name}/{model}/{start}/{seed}"
+                    accuracies.append(store.get(key, facts, functools.partial(run, model, data, recipe, start, seed)))
+            gains = [after - before for after, before in zip(scores["all"], scores["scratch"], strict=True)]
+            size = f"{len(data.x_train):,}"
+            rows.append([task.title, size, f"`{model}`", *map(spread, scores.values()), spread(gains, sign="+")])
+    return markdown_table(header, rows, left=1)
+
+
+def selection_table(store: Store, seeds: Sequence[int]) -> str:
+    """Return the table of candidate recipes, compared on samples held out of the training sets."""
+    held_out = clothes().split_validation(min(NUM_VALIDATION, len(clothes().x_train) // 2))
+    digits = other_digits().split_validation(0.8)
+    columns = {
+        "200 a class": lambda seed: held_out.take(per_class=200, seed=seed),
+        "20 a class": lambda seed: held_out.take(per_class=20, seed=seed),
+        "digits, 5 a class": lambda seed: digits.take(per_class=5, seed=seed),
+    }
+    rows = []
+    for label, recipe in candidates().items():
+        row, means = [label], []
+        for column, load in columns.items():
+            accuracies = []
+            for seed in seeds:
+                data = load(seed)
+                facts = {
+                    "recipe": recipe.replace(source="").to_dict(),
+                    "data": data.checksum,
+                    "parent": parent_digest("dense_500_300"),
+                }
+                work = functools.partial(run, "dense_500_300", data, recipe, "all", seed)
+                accuracies.append(store.get(f"select/{label}/{column}/{seed}", facts, work))
+            row.append(spread(accuracies))
+            means.append(statistics.fmean(accuracies))
+        rows.append([*row, f"{100 * statistics.fmean(means):.2f}"])
+    return markdown_table(["recipe", *columns, "mean"], rows, left=1)
+
+
+def spread(values: Sequence[float], sign: str = "") -> str:
+    """Return mean ± standard deviation in percent, or the mean alone of one value."""
+    mean = f"{100 * statistics.fmean(values):{sign}.2f}"
+    return mean if len(values) == 1 else f"{mean} ± {100 * statistics.stdev(values):.2f}"
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int) -> str:
+    """Return a Markdown table whose columns from ``left`` on are aligned to the right."""
+    rule = ["---"] * left + ["---:"] * (len(header) - left)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [header, rule, *rows])
+
+
+def between(text: str, marker: str, table: str, *, where: Path) -> str:
+    """Return a text with what stands between the two comments of a marker replaced."""
+    begin, end = f"<!-- {marker}: begin -->", f"<!-- {marker}: end -->"
+    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+        raise InputError(f"{where} must hold {begin} and {end} once each, in this order. Add them.")
+    head, _, rest = text.partition(begin)
+    return f"{head}{begin}\n{table}\n{end}{rest.partition(end)[2]}"
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Turn "0-4" or "0,3" into a list of seeds."""
+    try:
+        parts = [part.split("-") for part in text.split(",")]
+        seeds = [seed for part in parts for seed in range(int(part[0]), int(part[-1]) + 1)]
+    except ValueError:
+        seeds = []
+    if not seeds:
+        raise InputError(f"--seeds {text!r} is not a list of seeds. Write 0-4 or 0,3.")
+    return seeds
+
+
+if __name__ == "__main__":
+    main()

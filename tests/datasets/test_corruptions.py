@@ -1,0 +1,157 @@
+"""The corruption suite against slow and independent forms of the same operations."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy import signal
+
+from modelzoo import datasets
+from modelzoo.datasets.corruptions import CORRUPTIONS, add_noise, blur, rotate, shift
+from modelzoo.errors import DataError, InputError
+
+
+@pytest.fixture(scope="module")
+def images():
+    return datasets.load("mnist").x_test[:200]
+
+
+def test_the_suite_has_three_severities_of_four_kinds():
+    kinds = [name.partition("_")[0] for name in CORRUPTIONS]
+    assert {kind: kinds.count(kind) for kind in kinds} == {"shift": 3, "rotation": 3, "noise": 3, "blur": 3}
+    assert datasets.CORRUPTIONS is CORRUPTIONS
+    with pytest.raises(TypeError):
+        CORRUPTIONS["mine"] = blur
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_each_is_a_pure_function(name, images):
+    before = images.copy()
+    first = CORRUPTIONS[name](images)
+    again = CORRUPTIONS[name](images)
+    np.testing.assert_array_equal(images, before)
+    np.testing.assert_array_equal(first, again)
+    assert (first.shape, first.dtype) == (images.shape, np.uint8)
+    assert not np.shares_memory(first, images)
+    # Neither the number of images nor their type matters.
+    np.testing.assert_array_equal(CORRUPTIONS[name](images[:33]), first[:33])
+    np.testing.assert_array_equal(CORRUPTIONS[name](images.astype(float)), first)
+    changed = (first != images).any(axis=(1, 2))
+    assert changed.all()
+
+
+@pytest.mark.parametrize("kind", ["shift", "rotation", "noise", "blur"])
+def test_later_severities_distort_more(kind, images):
+    distances = [
+        np.abs(corrupt(images).astype(float) - images).mean()
+        for name, corrupt in CORRUPTIONS.items()
+        if name.startswith(kind)
+    ]
+    assert distances == sorted(distances)
+    assert distances[0] < 0.9 * distances[-1]
+
+
+@pytest.mark.parametrize("pixels", [0, 1, 4, 30])
+def test_shift_moves_whole_images_in_eight_directions(pixels, rng):
+    images = rng.integers(1, 256, (400, 9, 7), np.uint8)
+    found = shift(images, pixels)
+    steps = [(a, b) for a in (-pixels, 0, pixels) for b in (-pixels, 0, pixels) if (a, b) != (0, 0) or not pixels]
+    used = set()
+    for before, after in zip(images, found, strict=True):
+        matches = []
+        for down, right in steps:
+            moved = np.zeros_like(before)
+            for y in range(9):
+                for x in range(7):
+                    if 0 <= y + down < 9 and 0 <= x + right < 7:
+                        moved[y + down, x + right] = before[y, x]
+            if np.array_equal(moved, after):
+                matches.append((down, right))
+        assert matches
+        used.add(matches[0])
+    assert len(used) == (8 if pixels in (1, 4) else 1)
+
+
+def test_rotation_is_pillows(images):
+    images = np.pad(images, ((0, 0), (6, 6), (6, 6)))  # at a border that is not black, Pillow's rule is another
+    chosen = []
+    for before, after in zip(images, rotate(images, 20), strict=True):
+        picture = Image.fromarray(before.astype(np.float32))
+        turned = [np.asarray(picture.rotate(a, Image.Resampling.BILINEAR)) for a in (20, -20)]
+        errors = [np.abs(t - after).max() for t in turned]
+        assert min(errors) < 1
+        chosen.append(int(np.argmin(errors)))
+    assert 0.35 < np.mean(chosen) < 0.65
+
+
+@pytest.mark.parametrize("corrupt", [lambda x: rotate(x, 25), lambda x: blur(x, 1.5), lambda x: shift(x, 3)])
+def test_around_an_image_is_black(corrupt, rng):
+    images = rng.integers(0, 256, (30, 12, 12), np.uint8)
+    framed = corrupt(np.pad(images, ((0, 0), (9, 9), (9, 9))))[:, 9:-9, 9:-9]
+    np.testing.assert_array_equal(corrupt(images), framed)
+
+
+def test_a_quarter_turn_is_exact(rng):
+    images = rng.integers(0, 256, (50, 8, 8), np.uint8)
+    for before, after in zip(images, rotate(images, 90), strict=True):
+        assert any(np.array_equal(np.rot90(before, k), after) for k in (1, 3))
+
+
+def test_noise_has_its_standard_deviation(images):
+    gray = np.full((100, 28, 28), 128, np.uint8)
+    noise = add_noise(gray, 20).astype(float) - 128
+    n = noise.size
+    assert noise.mean() == pytest.approx(0, abs=5 * 20 / n**0.5)
+    assert noise.std() == pytest.approx(np.sqrt(20**2 + 1 / 12), rel=5 / (2 * n) ** 0.5)
+    assert abs(np.corrcoef(noise[0].ravel(), noise[1].ravel())[0, 1]) < 0.15
+    assert not np.array_equal(add_noise(images, 20, seed=1), add_noise(images, 20, seed=2))
+    assert add_noise(np.zeros((5, 28, 28), np.uint8), 50).min() == 0
+
+
+def test_blur_is_a_convolution_with_a_gaussian(images):
+    offsets = np.arange(-40, 41)
+    bell = np.exp(-0.5 * (offsets / 1.5) ** 2)
+    kernel = np.outer(bell, bell) / bell.sum() ** 2
+    found = blur(images[:20], 1.5)
+    for before, after in zip(images[:20], found, strict=True):
+        expected = signal.convolve2d(before.astype(float), kernel, mode="same")
+        assert np.abs(expected - after).max() < 0.6
+
+
+@pytest.mark.parametrize("corrupt", [lambda x: shift(x, 0), lambda x: rotate(x, 0), lambda x: add_noise(x, 0)])
+def test_nothing_leaves_images_as_they_are(corrupt, images):
+    np.testing.assert_array_equal(corrupt(images), images)
+    np.testing.assert_array_equal(blur(images, 0), images)
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (np.zeros((28, 28)), r"shape \(28, 28\)"),
+        (np.zeros((2, 28, 28, 1)), r"shape \(2, 28, 28, 1\)"),
+        (np.zeros((0, 28, 28)), "empty"),
+        (np.full((1, 28, 28), np.nan), "nan"),
+        (np.full((1, 28, 28), 256), "256"),
+        (np.full((1, 28, 28), -1), "-1"),
+        (np.full((1, 28, 28), "a"), "dtype"),
+    ],
+)
+def test_bad_images_are_refused(bad, message):
+    for corrupt in CORRUPTIONS.values():
+        with pytest.raises(DataError, match=message):
+            corrupt(bad)
+
+
+def test_bad_amounts_are_refused(images):
+    for corrupt, bad in [(shift, 1.5), (shift, -1), (rotate, "30"), (rotate, np.inf), (add_noise, -3), (blur, True)]:
+        with pytest.raises(InputError, match=rf"{bad!r} is not usable"):
+            corrupt(images, bad)
+    with pytest.raises(InputError, match="seed"):
+        shift(images, 1, seed=-1)
+
+
+def test_importing_the_suite_imports_no_scipy():
+    code = "import sys, modelzoo.datasets.corruptions; sys.exit('scipy' in sys.modules or 'tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

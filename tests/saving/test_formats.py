@@ -1,0 +1,409 @@
+"""ONNX and LiteRT files answer what Keras answers, in their own runtimes, and say what they are."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+from click.testing import CliRunner
+from onnx import numpy_helper
+
+import modelzoo
+from modelzoo import datasets
+from modelzoo.cli import app
+from modelzoo.errors import DataError, InputError, ModelZooError, TargetError, TargetExistsError
+from modelzoo.evaluation import own_data
+from modelzoo.registry import origin_of
+from modelzoo.saving import save_litert, save_onnx
+
+NAMES = modelzoo.list_models()
+GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "exporting.md"
+#: Narrow layers convert as wide ones do, and sooner.
+NARROW = {"hidden_units": 12, "filters": 4}
+#: Float32 in another order of summation.
+CLOSE = 1e-5
+
+every_model = pytest.mark.parametrize("name", NAMES)
+
+
+@functools.cache
+def net(name: str) -> keras.Model:
+    """Return a narrow model whose weights and biases are all different from each other."""
+    spec = modelzoo.get_spec(name)
+    options = {
+        option: (NARROW[option],) * len(default) if isinstance(default, tuple) else NARROW[option]
+        for option, default in spec.options.items()
+        if option in NARROW
+    }
+    model = modelzoo.create_model(name, seed=3, **options)
+    rng = np.random.default_rng(4)
+    for weight in model.trainable_weights:
+        weight.assign(weight.numpy() + 0.05 * rng.standard_normal(weight.shape))
+    origin_of(model).class_names = ("kurz", "länger")
+    return model
+
+
+@functools.cache
+def training_samples(name: str) -> np.ndarray:
+    spec = modelzoo.get_spec(name)
+    x = datasets.load(spec.dataset, **spec.recipe("lesson").data_options).x_train
+    return x[:: -(-len(x) // 100)]
+
+
+@functools.cache
+def answers(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return samples and what the live model gives for them."""
+    x = training_samples(name)[:20].astype("float32")
+    return x, net(name)(x, training=False).numpy()
+
+
+def names_of(name: str) -> tuple[str, str]:
+    """Return the names the SavedModel's signature must have, spelt out rather than derived."""
+    given = "images" if len(net(name).input_shape) == 3 else "points"
+    returned = {"tanh_autoencoder": "reconstruction", "threshold_perceptron": "decision"}
+    return given, returned.get(name, "probabilities")
+
+
+@pytest.fixture(scope="session")
+def onnx_files(tmp_path_factory):
+    root = tmp_path_factory.mktemp("onnx")
+
+    @functools.cache
+    def file(name: str) -> Path:
+        save_onnx(net(name), root / f"{name}.onnx")
+        return root / f"{name}.onnx"
+
+    return file
+
+
+@pytest.fixture(scope="session")
+def litert_files(tmp_path_factory):
+    root = tmp_path_factory.mktemp("litert")
+
+    @functools.cache
+    def written(name: str, quantize: str | None) -> Path:
+        path = root / f"{name}-{quantize}.tflite"
+        calibration = training_samples(name) if quantize == "int8" else None
+        save_litert(net(name), path, quantize=quantize, calibration=calibration)
+        return path
+
+    return lambda name, quantize=None: written(name, quantize)
+
+
+def run_litert(path: Path, name: str, x: np.ndarray) -> np.ndarray:
+    given, returned = names_of(name)
+    return Interpreter(model_path=str(path)).get_signature_runner("serving_default")(**{given: x})[returned]
+
+
+def first_graph(name: str) -> keras.Model:
+    """Return what the tensors are of that an interpreter lists: of several signatures, the alphabetically first."""
+    return getattr(net(name), "decoder", net(name))
+
+
+# --- ONNX
+
+
+@every_model
+def test_onnx_runtime_gives_what_keras_gives_for_any_batch(name, onnx_files):
+    x, expected = answers(name)
+    given, returned = names_of(name)
+    session = onnxruntime.InferenceSession(onnx_files(name), providers=["CPUExecutionProvider"])
+    assert [(i.name, i.type, i.shape[0]) for i in session.get_inputs()] == [(given, "tensor(float)", "batch")]
+    assert [(o.name, o.shape[0]) for o in session.get_outputs()] == [(returned, "batch")]
+    for count in (1, 7, len(x)):
+        (outputs,) = session.run(None, {given: x[:count]})
+        np.testing.assert_allclose(outputs, expected[:count], rtol=0, atol=CLOSE)
+
+
+@every_model
+def test_onnx_file_is_clean(name, onnx_files):
+    proto = onnx.load(onnx_files(name))
+    onnx.checker.check_model(proto, full_check=True)
+    assert [opset.domain for opset in proto.opset_import] == [""]
+    assert {"Shape", "Gather", "Slice", "Concat"}.isdisjoint(node.op_type for node in proto.graph.node)
+    stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
+    for weight in net(name).trainable_weights:
+        if weight.path in stored or "seed" not in weight.path:
+            value = weight.numpy()
+            np.testing.assert_array_equal(
+                stored[weight.path], value.transpose(3, 2, 0, 1) if value.ndim == 4 else value
+            )
+    used = {name for node in proto.graph.node for name in node.input}
+    assert set(stored) <= used
+
+
+@every_model
+def test_onnx_file_says_what_it_is(name, onnx_files):
+    proto = onnx.load(onnx_files(name))
+    facts = {prop.key: prop.value for prop in proto.metadata_props}
+    assert facts["name"] == name == proto.graph.name
+    assert json.loads(facts["class_names"]) == ["kurz", "länger"]
+    assert facts["weights_digest"] == modelzoo.weights_digest(net(name))
+    assert facts["source"] == modelzoo.get_spec(name).source
+    declared = net(name).count_params() == modelzoo.get_spec(name).num_params
+    assert ("network" in facts) == declared
+    assert not {"recipe", "dataset", "seed"} & set(facts)  # it was not trained
+    assert proto.producer_name == "modelzoo"
+    assert name in proto.doc_string
+    assert ("0–255" in proto.graph.input[0].doc_string) == (names_of(name)[0] == "images")
+
+
+@every_model
+def test_same_weights_same_onnx_bytes(name, onnx_files, tmp_path):
+    save_onnx(net(name), tmp_path / "again.onnx")
+    assert (tmp_path / "again.onnx").read_bytes() == onnx_files(name).read_bytes()
+
+
+def test_facts_of_training_go_with_the_weights_that_were_trained(tmp_path):
+    model = modelzoo.create_model("tanh_mlp", seed=0)
+    recipe = modelzoo.get_spec("tanh_mlp").recipe("lesson").replace(steps=5, log_every=5)
+    modelzoo.train(model, datasets.load("four_class"), recipe, seed=2)
+    save_onnx(model, tmp_path / "trained.onnx")
+    save_litert(model, tmp_path / "trained.tflite")
+    facts = {prop.key: prop.value for prop in onnx.load(tmp_path / "trained.onnx").metadata_props}
+    assert facts["dataset"] == "four_class"
+    assert facts["dataset_license"] == datasets.load("four_class").license
+    assert facts["seed"] == "2"
+    assert json.loads(facts["recipe"])["steps"] == 5
+    with zipfile.ZipFile(tmp_path / "trained.tflite") as archive:
+        assert json.loads(archive.read("modelzoo.json")) == {**facts, "quantize": "none"}
+
+    model.trainable_weights[0].assign_add(model.trainable_weights[0])
+    save_onnx(model, tmp_path / "changed.onnx")
+    changed = {prop.key: prop.value for prop in onnx.load(tmp_path / "changed.onnx").metadata_props}
+    assert set(facts) - set(changed) >= {"recipe", "dataset", "dataset_license", "seed"}
+    assert changed["weights_digest"] != facts["weights_digest"]
+
+
+def test_logits_are_named_so(tmp_path):
+    model = modelzoo.create_model("sigmoid_mlp", classifier_activation=None, seed=0)
+    save_onnx(model, tmp_path / "net.onnx")
+    save_litert(model, tmp_path / "net.tflite")
+    x = np.array([[1.0, -2.0], [0.5, 3.0]], np.float32)
+    (logits,) = onnxruntime.InferenceSession(tmp_path / "net.onnx").run(["logits"], {"points": x})
+    np.testing.assert_allclose(logits, model(x).numpy(), atol=CLOSE)
+    runner = Interpreter(model_path=str(tmp_path / "net.tflite")).get_signature_runner("serving_default")
+    np.testing.assert_allclose(runner(points=x)["logits"], model(x).numpy(), atol=CLOSE)
+
+
+# --- LiteRT
+
+
+@every_model
+def test_litert_gives_what_keras_gives_for_any_batch(name, litert_files):
+    x, expected = answers(name)
+    given, returned = names_of(name)
+    signature = Interpreter(model_path=str(litert_files(name))).get_signature_list()["serving_default"]
+    assert signature == {"inputs": [given], "outputs": [returned]}
+    for count in (1, 7, len(x)):
+        outputs = run_litert(litert_files(name), name, x[:count])
+        np.testing.assert_allclose(outputs, expected[:count], rtol=0, atol=CLOSE)
+
+
+@every_model
+def test_float16_weights_are_stored_so_and_give_nearly_the_same(name, litert_files):
+    x, expected = answers(name)
+    path = litert_files(name, "float16")
+    outputs = run_litert(path, name, x)
+    assert outputs.dtype == np.float32
+    np.testing.assert_allclose(outputs, expected, rtol=0, atol=5e-3)
+    dtypes = [tensor["dtype"] for tensor in Interpreter(model_path=str(path)).get_tensor_details()]
+    assert dtypes.count(np.float16) >= len(first_graph(name).trainable_weights)
+
+
+@every_model
+def test_int8_computes_in_integers_and_agrees(name, litert_files):
+    x, expected = answers(name)
+    path = litert_files(name, "int8")
+    outputs = run_litert(path, name, x)
+    assert outputs.dtype == np.float32
+    if name == "threshold_perceptron":  # 0 or 1: a point near the line may change sides
+        assert np.abs(outputs - expected).mean() <= 0.1
+    else:
+        assert np.abs(outputs - expected).mean() < 0.02
+        assert np.abs(outputs - expected).max() < 0.15
+    interpreter = Interpreter(model_path=str(path))
+    tensors = interpreter.get_tensor_details()
+    ends = {detail["index"] for detail in interpreter.get_input_details() + interpreter.get_output_details()}
+    assert {tensor["index"] for tensor in tensors if tensor["dtype"] == np.float32 and tensor["name"]} <= ends
+    scales = [len(t["quantization_parameters"]["scales"]) for t in tensors if t["dtype"] == np.int8]
+    kernels = [w for w in first_graph(name).trainable_weights if len(w.shape) > 1 and w.shape[-1] > 1]
+    assert sum(count > 1 for count in scales) >= len(kernels)  # one scale for each output channel
+
+
+def test_autoencoder_has_its_two_halves(litert_files):
+    model, (x, _) = net("tanh_autoencoder"), answers("tanh_autoencoder")
+    latent = model.encoder(x).numpy()
+    for quantize, tolerance in ((None, CLOSE), ("float16", 5e-3), ("int8", 0.15)):
+        interpreter = Interpreter(model_path=str(litert_files("tanh_autoencoder", quantize)))
+        assert set(interpreter.get_signature_list()) == {"serving_default", "encode", "decode"}
+        np.testing.assert_allclose(
+            interpreter.get_signature_runner("encode")(images=x)["latent"], latent, rtol=0, atol=tolerance
+        )
+        np.testing.assert_allclose(
+            interpreter.get_signature_runner("decode")(latent=latent)["reconstruction"],
+            model.decoder(latent).numpy(),
+            rtol=0,
+            atol=tolerance,
+        )
+
+
+def test_same_weights_same_litert_bytes(litert_files, tmp_path):
+    name = "xor_mlp"
+    save_litert(net(name), tmp_path / "a.tflite", quantize="int8", calibration=training_samples(name))
+    assert (tmp_path / "a.tflite").read_bytes() == litert_files(name, "int8").read_bytes()
+
+
+def test_int8_depends_on_the_calibration(litert_files, tmp_path):
+    name = "xor_mlp"
+    save_litert(net(name), tmp_path / "a.tflite", quantize="int8", calibration=10 * training_samples(name))
+    assert (tmp_path / "a.tflite").read_bytes() != litert_files(name, "int8").read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name",
+    [n for n in modelzoo.list_pretrained() if modelzoo.get_spec(n).dataset == "mnist" and "encoder" not in n],
+)
+def test_int8_keeps_the_test_error_of_pretrained_classifiers(name, tmp_path):
+    model = modelzoo.load(name)
+    data = own_data(model)
+    calibration = data.x_train[:: len(data.x_train) // 500]
+    save_litert(model, tmp_path / "net.tflite", quantize="int8", calibration=calibration)
+    x = data.x_test.astype("float32")
+    runner = Interpreter(model_path=str(tmp_path / "net.tflite"), num_threads=2).get_signature_runner()
+    guesses = [runner(images=x[i : i + 1000])["probabilities"].argmax(axis=1) for i in range(0, len(x), 1000)]
+    wrong = np.count_nonzero(np.concatenate(guesses) != data.y_test)
+    wrong_in_keras = np.count_nonzero(modelzoo.predict(model, x).argmax(axis=1) != data.y_test)
+    assert abs(wrong - wrong_in_keras) <= 0.0005 * len(x)
+
+
+# --- errors leave nothing behind
+
+
+def bad_calls():
+    points = np.zeros((4, 2), np.float32)
+    nan = np.full((4, 2), np.nan, np.float32)
+    int8 = {"quantize": "int8"}
+    return {
+        "onnx ending": (save_onnx, "net.txt", {}, InputError, r"net\.txt must end in \.onnx"),
+        "litert ending": (save_litert, "net.lite", {}, InputError, r"net\.lite must end in \.tflite"),
+        "quantize": (save_litert, "net.tflite", {"quantize": "int4"}, InputError, "'int4'.*Did you mean 'int8'"),
+        "no calibration": (save_litert, "net.tflite", int8, InputError, "needs calibration samples"),
+        "in vain": (save_litert, "net.tflite", {"calibration": points}, InputError, "int8.*received quantize=None"),
+        "shape": (save_litert, "net.tflite", int8 | {"calibration": points[:, :1]}, DataError, r"\(1,\).*\(2,\)"),
+        "nan": (save_litert, "net.tflite", int8 | {"calibration": nan}, DataError, "calibration.*nan"),
+        "empty": (save_litert, "net.tflite", int8 | {"calibration": points[:0]}, DataError, "calibration.*empty"),
+        "no directory": (save_onnx, "file/net.onnx", {}, TargetError, "Cannot write"),
+    }
+
+
+@pytest.mark.parametrize("case", bad_calls())
+def test_bad_arguments_are_refused_and_nothing_is_written(case, tmp_path):
+    function, path, options, error, match = bad_calls()[case]
+    (tmp_path / "file").write_text("a file, not a directory")
+    with pytest.raises(error, match=match):
+        function(net("tanh_mlp"), tmp_path / path, **options)
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(("function", "path"), [(save_onnx, "net.onnx"), (save_litert, "net.tflite")])
+def test_existing_files_and_foreign_models(function, path, tmp_path):
+    path = tmp_path / path
+    path.write_text("mine")
+    with pytest.raises(TargetExistsError):
+        function(net("xor_mlp"), path)
+    assert path.read_text() == "mine"
+    foreign = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    with pytest.raises(InputError, match="not made by a modelzoo builder"):
+        function(foreign, path, overwrite=True)
+    assert path.read_text() == "mine"
+    function(net("xor_mlp"), path, overwrite=True)
+    assert path.stat().st_size > 1000
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("missing", ["onnx", "tf2onnx"])
+def test_missing_extra_is_named(missing, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(InputError, match=rf"{missing}.*pip install 'modelzoo\[onnx\]'"):
+        save_onnx(net("xor_mlp"), tmp_path / "net.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("function", "path"), [(save_onnx, "net.onnx"), (save_litert, "net.tflite")])
+def test_a_network_the_converter_does_not_know(function, path, tmp_path):
+    model = modelzoo.create_model("xor_mlp", seed=0)
+    strange = keras.layers.Lambda(tf.math.bessel_i0e, name="strange")
+    wrapped = keras.Model(model.inputs, strange(model.outputs[0]))
+    wrapped._modelzoo = origin_of(model)
+    with pytest.raises(InputError, match=r"cannot be converted to .*SavedModel") as caught:
+        function(wrapped, tmp_path / path)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+# --- the command
+
+
+@pytest.fixture
+def artifact(tmp_path):
+    modelzoo.save(modelzoo.create_model("sigmoid_mlp", seed=0), tmp_path / "art")
+    return tmp_path / "art"
+
+
+def test_command_writes_quietly(artifact, tmp_path):
+    command = [sys.executable, "-m", "modelzoo.cli", "export", str(artifact), "--format", "litert"]
+    command += ["--quantize", "int8", "-o", str(tmp_path / "net.tflite")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"Wrote {tmp_path / 'net.tflite'}\n"
+    with zipfile.ZipFile(tmp_path / "net.tflite") as archive:
+        assert json.loads(archive.read("modelzoo.json"))["quantize"] == "int8"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        (["--format", "onnx", "--quantize", "int8", "-o", "net.onnx"], "--quantize int8 goes with --format litert"),
+        (["--quantize", "float16", "-o", "net"], "goes with --format litert, not saved_model"),
+        (["--format", "litert", "--data", "linear", "-o", "net.tflite"], "--quantize int8 alone"),
+        (["--format", "litert", "-o", "net.onnx"], "must end in .tflite"),
+        (["--format", "litert", "--quantize", "int8", "--data", "digits", "-o", "net.tflite"], "calibration: samples"),
+    ],
+)
+def test_command_refuses_what_does_not_go_together(arguments, match, artifact, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["export", str(artifact), *arguments])
+    assert isinstance(result.exception, ModelZooError)
+    assert match in str(result.exception)
+    assert [path.name for path in tmp_path.iterdir()] == ["art"]
+
+
+@pytest.mark.slow
+def test_guide_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    blocks = re.findall(r"```(console|python)\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
+    assert [kind for kind, _ in blocks].count("python") == 6
+    for kind, block in blocks:
+        if kind == "python":
+            exec(compile(block, str(GUIDE), "exec"), names)
+            continue
+        for line in re.findall(r"^\$ modelzoo (.*)$", block, re.MULTILINE):
+            result = CliRunner().invoke(app, line.split(), catch_exceptions=False)
+            assert result.exit_code == 0, line
+    assert names["facts"]["quantize"] == "int8"
+    assert {path.name for path in tmp_path.glob("mine.*")} == {"mine.keras", "mine.onnx", "mine.tflite"}

@@ -1,0 +1,162 @@
+"""Golden vectors: what they are, that they are the same each time, and that `check` compares with them."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy.special import softmax
+
+import modelzoo
+from modelzoo import datasets
+from modelzoo.errors import ArtifactError, DataError
+from modelzoo.saving import CARD_PATH, GOLDEN_COUNT, read_golden
+from modelzoo.saving.card import write_card
+from modelzoo.saving.golden import GOLDEN_PATH, golden_inputs
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return datasets.load("mnist").x_test[:5]
+
+
+@pytest.fixture
+def small_mlp():
+    return modelzoo.create_model("relu_mlp", hidden_units=4, seed=0)
+
+
+def test_outputs_are_those_of_the_network_in_numpy(net, artifact):
+    inputs, outputs = read_golden(artifact)
+    assert (inputs.shape, inputs.dtype, outputs.dtype) == ((GOLDEN_COUNT, 2), np.float32, np.float32)
+    w1, b1, w2, b2 = (w.astype(float) for w in net.get_weights())
+    np.testing.assert_allclose(outputs, softmax(np.tanh(inputs @ w1 + b1) @ w2 + b2, axis=1), atol=1e-6)
+
+
+def test_given_samples_are_kept_as_they_are(small_mlp, digits, tmp_path):
+    modelzoo.save(small_mlp, tmp_path / "1", golden=digits)
+    inputs, outputs = read_golden(tmp_path / "1")
+    assert inputs.dtype == np.uint8
+    np.testing.assert_array_equal(inputs, digits)
+    np.testing.assert_allclose(outputs, small_mlp(digits).numpy(), atol=1e-6)
+    plain = tf.saved_model.load(str(tmp_path / "1"))
+    np.testing.assert_allclose(plain(tf.constant(inputs)).numpy(), outputs, atol=1e-6)
+
+
+def test_same_model_same_bytes(small_mlp, digits, tmp_path):
+    for name, golden in (("a", None), ("b", None), ("c", digits), ("d", digits.tolist()), ("e", digits)):
+        modelzoo.save(small_mlp, tmp_path / name, golden=golden)
+    a, b, c, d, e = ((tmp_path / name / GOLDEN_PATH).read_bytes() for name in "abcde")
+    assert a == b
+    assert c == e
+    assert len({a, c, d}) == 3  # a list of integers is float32, the array uint8
+    with zipfile.ZipFile(tmp_path / "a" / GOLDEN_PATH) as archive:
+        assert {info.date_time[0] for info in archive.infolist()} == {1980}
+
+
+@pytest.mark.parametrize("name", modelzoo.list_models())
+def test_made_up_samples_fit_every_model(name):
+    model = modelzoo.create_model(name, seed=0)
+    first, second = golden_inputs(model), golden_inputs(model)
+    np.testing.assert_array_equal(first, second)
+    assert first.shape == (GOLDEN_COUNT, *model.input_shape[1:])
+    if first.ndim == 3:
+        assert first.dtype == np.uint8
+        assert (first == 0).mean() > 0.3
+        assert first.max() > 200
+    assert len(np.unique(model(first).numpy().reshape(GOLDEN_COUNT, -1), axis=0)) > 1
+
+
+def test_a_loaded_model_keeps_the_samples(small_mlp, digits, tmp_path):
+    modelzoo.save(small_mlp, tmp_path / "1", golden=digits)
+    loaded = modelzoo.load(tmp_path / "1")
+    loaded.set_weights([w * 0.5 for w in loaded.get_weights()])
+    modelzoo.save(loaded, tmp_path / "2")
+    inputs, outputs = read_golden(tmp_path / "2")
+    np.testing.assert_array_equal(inputs, digits)
+    np.testing.assert_allclose(outputs, loaded(digits).numpy(), atol=1e-6)
+
+
+def test_an_artifact_without_golden_vectors_loads(net, artifact):
+    (artifact / GOLDEN_PATH).unlink()
+    resign(artifact)
+    assert modelzoo.weights_digest(modelzoo.load(artifact)) == modelzoo.weights_digest(net)
+    with pytest.raises(ArtifactError, match="golden"):
+        read_golden(artifact)
+
+
+def test_a_diverged_model_can_be_saved_and_loaded(tmp_path):
+    model = modelzoo.create_model("tanh_mlp", seed=0)
+    model.set_weights([w * np.nan for w in model.get_weights()])
+    modelzoo.save(model, tmp_path / "1")
+    assert np.isnan(modelzoo.load(tmp_path / "1").get_weights()[0]).all()
+    assert not points(tmp_path / "1")["golden vectors"].ok
+
+
+@pytest.mark.parametrize(
+    "golden", [np.zeros((3, 28, 27)), np.zeros((28, 28)), np.zeros((0, 28, 28)), np.full((1, 28, 28), np.nan), "x", 3]
+)
+def test_samples_that_do_not_fit_are_refused_and_leave_nothing(golden, small_mlp, tmp_path):
+    with pytest.raises(DataError, match="golden") as caught:
+        modelzoo.save(small_mlp, tmp_path / "1", golden=golden)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def npz(**arrays):
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"PK",
+        npz(inputs=np.ones((2, 2), "float32")),
+        npz(inputs=np.ones((2, 2), "float32"), outputs=np.ones((3, 4), "float32")),
+        npz(inputs=np.array([{}], object), outputs=np.ones((1, 4))),
+        npz(inputs=np.ones((0, 2)), outputs=np.ones((0, 4))),
+    ],
+    ids=["empty", "no zip", "no outputs", "other lengths", "pickled", "no samples"],
+)
+def test_what_is_no_golden_file_is_refused_in_one_line(content, artifact):
+    (artifact / GOLDEN_PATH).write_bytes(content)
+    resign(artifact)
+    for function in (read_golden, modelzoo.load):
+        with pytest.raises(ArtifactError, match="golden") as caught:
+            function(artifact)
+        assert "\n" not in str(caught.value)
+    assert not points(artifact)["golden vectors"].ok
+
+
+@pytest.mark.parametrize(("shift", "ok"), [(0.0, True), (8e-6, True), (3e-5, False), (np.nan, False)])
+def test_check_compares_with_them(shift, ok, artifact):
+    inputs, outputs = read_golden(artifact)
+    (artifact / GOLDEN_PATH).write_bytes(npz(inputs=inputs, outputs=outputs + np.float32(shift)))
+    resign(artifact)
+    point = points(artifact)["golden vectors"]
+    assert point.ok == ok, point
+    assert all(other.ok for name, other in points(artifact).items() if name != "golden vectors")
+
+
+def test_check_tells_of_inputs_the_graph_does_not_take(artifact):
+    _, outputs = read_golden(artifact)
+    (artifact / GOLDEN_PATH).write_bytes(npz(inputs=np.ones((len(outputs), 3), "float32"), outputs=outputs))
+    point = points(artifact)["golden vectors"]
+    assert not point.ok
+    assert "\n" not in point.detail
+
+
+def points(path):
+    return {point.name: point for point in modelzoo.check(path)}
+
+
+def resign(artifact):
+    """Make the card valid again after a change of the files."""
+    card = json.loads((artifact / CARD_PATH).read_text())
+    write_card(artifact, {k: v for k, v in card.items() if k not in ("format", "files", "card_digest")})

@@ -1,0 +1,76 @@
+"""Results and machine in the card: what `save` writes, and when it still holds."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import modelzoo
+from modelzoo.errors import InputError
+from modelzoo.machine import describe_machine, machine_differences
+from modelzoo.saving import read_card, writer
+
+RESULTS = {
+    "recipe": "lesson",
+    "seeds": [0, 1, 2],
+    "metrics": {"test_accuracy": {"value": 0.86, "mean": 0.85, "std": 0.01, "per_seed": [0.84, 0.85, 0.86]}},
+    "num_params": 74,
+}
+
+
+def test_results_are_in_the_card_with_the_digest_they_are_about(net, tmp_path):
+    card = modelzoo.save(net, tmp_path / "1", results=RESULTS)
+    assert card["results"] == {**RESULTS, "weights_digest": modelzoo.weights_digest(net)}
+    assert read_card(tmp_path / "1")["results"] == card["results"]
+    assert modelzoo.save(net, tmp_path / "2")["results"] is None
+
+
+def test_load_and_save_keep_them_while_the_weights_are_the_same(net, tmp_path):
+    card = modelzoo.save(net, tmp_path / "1", results=RESULTS)
+    loaded = modelzoo.load(tmp_path / "1")
+    assert modelzoo.save(loaded, tmp_path / "2")["results"] == card["results"]
+    modelzoo.train(loaded, modelzoo.datasets.load("four_class"), modelzoo.Recipe(steps=2, log_every=2, xla="off"))
+    assert modelzoo.save(loaded, tmp_path / "3")["results"] is None
+
+
+def test_new_results_replace_those_of_the_artifact(net, tmp_path):
+    modelzoo.save(net, tmp_path / "1", results=RESULTS)
+    again = modelzoo.save(modelzoo.load(tmp_path / "1"), tmp_path / "2", results={"recipe": "tuned"})
+    assert again["results"] == {"recipe": "tuned", "weights_digest": modelzoo.weights_digest(net)}
+
+
+def test_numpy_numbers_become_plain_ones(net, tmp_path):
+    card = modelzoo.save(net, tmp_path / "1", results={"a": np.float32(0.5), "b": np.arange(2), "c": (1, 2)})
+    assert json.loads(json.dumps(card["results"])) == card["results"]
+    assert (card["results"]["a"], card["results"]["b"], card["results"]["c"]) == (0.5, [0, 1], [1, 2])
+
+
+@pytest.mark.parametrize("results", [{"a": float("nan")}, {"a": object()}, {"a": {1, 2}}, [1], "good", 3])
+def test_results_that_no_card_can_hold_are_refused_and_leave_nothing(results, net, tmp_path):
+    with pytest.raises(InputError, match="results") as caught:
+        modelzoo.save(net, tmp_path / "1", results=results)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_card_keeps_the_machine_of_the_training(net, tmp_path, monkeypatch):
+    here = modelzoo.save(net, tmp_path / "1")["training"]["machine"]
+    assert here == describe_machine()
+    assert here["cores"] >= 1
+    assert here["cpu"]
+    assert here["tensorflow"].count(".") >= 2
+    assert machine_differences(here) == {}
+    other = {**here, "cpu": "Another CPU", "tensorflow": "1.0.0"}
+    monkeypatch.setattr(writer, "describe_machine", lambda: other)
+    again = modelzoo.save(modelzoo.load(tmp_path / "1"), tmp_path / "2")
+    assert again["training"]["machine"] == here
+    assert again["versions"]["tensorflow"] == "1.0.0"
+
+
+def test_machines_differ_in_what_changes_the_last_bit():
+    here = describe_machine()
+    assert machine_differences({**here, "python": "2.7", "modelzoo": "0"}) == {}
+    assert machine_differences({**here, "cores": -1}) == {"cores": (-1, here["cores"])}
+    assert machine_differences(None)["cpu"] == (None, here["cpu"])

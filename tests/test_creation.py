@@ -1,0 +1,116 @@
+"""``create_model`` with pretrained weights, with the pretrained artifacts of this checkout."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+import modelzoo
+from modelzoo import create_model, datasets, registry
+from modelzoo.errors import InputError
+from modelzoo.registry import origin_of
+from modelzoo.saving import list_pretrained, read_card
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return datasets.load("mnist").x_test[:50]
+
+
+@pytest.fixture(scope="module")
+def parent():
+    return modelzoo.load("relu_mlp")
+
+
+@pytest.mark.parametrize("name", list_pretrained())
+def test_pretrained_alone_is_load(name):
+    model = create_model(name, pretrained=True)
+    assert modelzoo.weights_digest(model) == modelzoo.weights_digest(modelzoo.load(name))
+    assert origin_of(model) == origin_of(modelzoo.load(name))
+    assert origin_of(model).parent is None
+
+
+def test_options_as_they_are_change_nothing(parent):
+    classes = parent.output_shape[-1]
+    model = create_model("relu_mlp", pretrained=True, num_classes=classes, image_shape=(28, 28), seed=5)
+    assert modelzoo.weights_digest(model) == modelzoo.weights_digest(parent)
+    assert origin_of(model).training is not None
+
+
+def test_other_classes_replace_the_head_and_keep_the_rest(parent, tmp_path):
+    model = create_model("relu_mlp", pretrained=True, num_classes=3, seed=0)
+    assert model.output_shape == (None, 3)
+    fresh = create_model("relu_mlp", num_classes=3, seed=0)
+    for weight, old, new in zip(model.weights, parent.weights, fresh.weights, strict=True):
+        kept = new if weight.path.startswith("logits/") else old
+        np.testing.assert_array_equal(weight.numpy(), kept.numpy(), err_msg=weight.path)
+    origin = origin_of(model)
+    assert origin.training is None
+    assert origin.class_names == ()
+    modelzoo.train(
+        model, datasets.load("mnist", classes=(1, 5, 6)).take(per_class=5), modelzoo.Recipe(steps=1, xla="off")
+    )
+    parent_facts = modelzoo.save(model, tmp_path / "1")["parent"]
+    assert parent_facts["name"] == "relu_mlp"
+    assert parent_facts["weights_digest"] == modelzoo.weights_digest(parent)
+    assert read_card(tmp_path / "1")["model"] == {"name": "relu_mlp", "options": {"num_classes": 3}, "seed": 0}
+
+
+def test_the_new_head_comes_from_the_seed():
+    digests = [
+        modelzoo.weights_digest(create_model("relu_mlp", pretrained=True, num_classes=3, seed=seed))
+        for seed in (1, 1, 2)
+    ]
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_options_without_weights_may_change(parent, digits):
+    logits = create_model("relu_mlp", pretrained=True, classifier_activation=None, dropout=0.5, name="mine")
+    assert logits.name == "mine"
+    np.testing.assert_allclose(softmax(logits(digits).numpy(), axis=1), parent(digits).numpy(), atol=1e-5)
+    assert origin_of(logits).class_names == origin_of(parent).class_names
+    assert origin_of(logits).parent["weights_digest"] == modelzoo.weights_digest(parent)
+    assert origin_of(logits).training is None, "the card must not claim a training with these options"
+
+
+def test_a_recipes_options_are_the_artifacts():
+    model = create_model("xor_mlp", pretrained=True, recipe="lesson")
+    assert modelzoo.weights_digest(model) == modelzoo.weights_digest(modelzoo.load("xor_mlp"))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("relu_mlp", {"image_shape": (14, 14)}, ["image_shape=(14, 14)", "Leave these options out"]),
+        ("relu_mlp", {"hidden_units": 7}, ["hidden_units=7", "Leave these options out"]),
+        ("relu_mlp", {"hidden_units": 7, "num_classes": 3}, ["hidden_units=7"]),
+        ("two_conv_cnn", {"filters": (2, 3)}, ["filters=(2, 3)"]),
+        ("tanh_mlp", {"input_dim": 3}, ["input_dim=3"]),
+        ("onehot_softmax", {"input_dim": 3}, ["input_dim=3"]),
+        ("tanh_autoencoder", {"latent_dim": 5}, ["latent_dim=5"]),
+        ("logistic_perceptron", {"use_bias": False}, ["use_bias=False"]),
+        ("logistic_perceptron", {"num_classes": 3}, ["num_classes"]),
+        ("relu_mlp", {"hiden_units": 3}, ["Did you mean 'hidden_units'"]),
+        ("relu_mlp", {"num_classes": 1}, ["num_classes"]),
+        ("relu_mlp", {"pretrained": "yes"}, ["pretrained", "'yes'"]),
+        ("relu_mpl", {}, ["Did you mean 'relu_mlp'"]),
+        ("relu_mlp", {"recipe": "leson"}, ["Did you mean 'lesson'"]),
+    ],
+    ids=str,
+)
+def test_what_does_not_fit_is_one_clear_error(name, options, words):
+    with pytest.raises(InputError) as caught:
+        create_model(name, **{"pretrained": True, **options})
+    assert "\n" not in str(caught.value)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_a_model_without_pretrained_weights_says_so(monkeypatch, tmp_path):
+    modelzoo.list_models()
+    monkeypatch.setattr(registry, "_REGISTRY", {**registry._REGISTRY, "newcomer": registry._REGISTRY["relu_mlp"]})
+    (tmp_path / "newcomer").mkdir()
+    monkeypatch.chdir(tmp_path)  # a folder of that name is no pretrained model
+    with pytest.raises(InputError, match=r"no pretrained newcomer.*relu_mlp"):
+        create_model("newcomer", pretrained=True)
