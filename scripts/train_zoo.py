@@ -1,11 +1,18 @@
-"""Train any or all models over several seeds, print the table of results, and export the pretrained ones."""
+"""Train any or all models over several seeds, report mean and spread, and export the pretrained ones.
+
+The test set takes no part in any choice: a tuned recipe holds its validation samples out of the training set, training
+sees nothing else, and the seed to export is selected from the validation results that the runs' cards hold. Only then
+are the chosen and the other runs measured on the test set.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
 import statistics
-import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,70 +24,160 @@ import modelzoo
 from modelzoo import datasets
 from modelzoo.errors import InputError
 from modelzoo.files import atomic_file
-from modelzoo.saving import saved_models_dir
+from modelzoo.machine import describe_machine
+from modelzoo.measuring import measure
+from modelzoo.saving import read_card, saved_models_dir
+from modelzoo.training import ProgressBar
 
 #: Data sets whose points the seed of a run draws too.
 SEEDED = ("toy_points", "linear", "quadratic")
 
+#: Test samples whose inputs and outputs an artifact carries.
+NUM_GOLDEN = 16
+
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("names", nargs=-1)
-@click.option("--recipe", default="lesson", show_default=True, help="Recipe of each model; all: every one it has.")
+@click.option("--recipe", default="tuned", show_default=True, help="Recipe of each model; all: every one it has.")
 @click.option("--seeds", default="0-4", show_default=True, help="Seeds, e.g. 0-4 or 0,3.")
-@click.option("--export", is_flag=True, help="Write the first seed's model to saved_models/NAME/1.")
-@click.option("--results", type=click.Path(path_type=Path), default=Path("build/results.json"), show_default=True)
-@click.option("--markdown", is_flag=True, help="Print the table as README shows it.")
-@click.option("--again", is_flag=True, help="Train again what the results file holds already.")
-def main(
-    names: tuple[str, ...], recipe: str, seeds: str, export: bool, results: Path, markdown: bool, again: bool
-) -> None:
-    """Train NAMES (all models by default) and report mean and spread over seeds.
+@click.option("--export", is_flag=True, help="Write the seed with the best validation result to saved_models/NAME/1.")
+@click.option("--runs", type=click.Path(path_type=Path), default=Path("build/zoo"), show_default=True,
+              help="Where the runs are kept: RUNS/NAME/RECIPE/SEED.")  # fmt: skip
+@click.option("--markdown", is_flag=True, help="Print the table of all recipes as Markdown.")
+def main(names: tuple[str, ...], recipe: str, seeds: str, export: bool, runs: Path, markdown: bool) -> None:
+    """Train NAMES (all models with the recipe by default), report mean and spread over seeds, and export.
 
-    Each finished run is written to the results file at once; after an interruption only the missing runs are
-    trained, and those whose recipe has changed since. The seed of a run also draws the points of toy_points, linear
-    and quadratic.
+    \b
+    train_zoo.py                              every model by its tuned recipe, seeds 0 to 4
+    train_zoo.py two_conv_cnn --export        one model, and make it the pretrained one
+    train_zoo.py --recipe lesson --markdown   the lessons' recipes, as a table
+
+    A run that is complete is not trained again unless its recipe has changed, and an interrupted one goes on from its
+    last checkpoint. The seed of a run also draws the points of toy_points, linear and quadratic.
     """
-    done: dict[str, Any] = json.loads(results.read_text()) if results.exists() else {}
+    if export and recipe == "all":
+        raise click.UsageError("--export needs one recipe, such as --recipe tuned.")
     chosen = parse_seeds(seeds)
-    rows: list[tuple[str, str, list[dict[str, Any]]]] = []
-    for name in names or modelzoo.list_models():
+    rows = []
+    for name in names or [n for n in modelzoo.list_models() if recipe in ("all", *modelzoo.get_spec(n).recipes)]:
         spec = modelzoo.get_spec(name)
         for recipe_name in list(spec.recipes) if recipe == "all" else [recipe]:
-            for seed in chosen:
-                key = f"{name}/{recipe_name}/{seed}"
-                wanted = export and seed == chosen[0] and recipe_name in ("lesson", recipe)
-                same = key in done and done[key].get("recipe") == spec.recipe(recipe_name).to_dict()
-                if same and not (wanted or again):
-                    continue
-                done[key] = run(name, recipe_name, seed, export=wanted)
-                with atomic_file(results) as temporary:
-                    temporary.write_text(json.dumps(done, indent=1))
-            rows.append((name, recipe_name, [done[f"{name}/{recipe_name}/{seed}"] for seed in chosen]))
-            click.echo(f"{name} ({recipe_name}), {len(chosen)} seeds: {summary(rows[-1][2])}", err=markdown)
+            paths = {seed: train_run(name, recipe_name, seed, runs) for seed in chosen}
+            selected, reason = select({seed: read_card(path) for seed, path in paths.items()})
+            results = report(recipe_name, paths, selected, reason)
+            rows.append((name, recipe_name, results))
+            click.echo(f"{name} ({recipe_name}): {summary(results)}", err=markdown)
+            if export:
+                export_run(paths[selected], results)
     if markdown:
         print_markdown(rows)
 
 
-def run(name: str, recipe_name: str, seed: int, *, export: bool) -> dict[str, Any]:
-    """Train one model with one seed; return its final losses and metrics, time and weight digest."""
+def train_run(name: str, recipe_name: str, seed: int, runs: Path) -> Path:
+    """Return the artifact of one run, trained now unless it is there; go on where an earlier attempt stopped."""
+    recipe = modelzoo.get_spec(name).recipe(recipe_name)
+    path = runs / name / recipe_name / str(seed)
+    plan = recipe.to_dict()
+    if path.is_dir() and read_card(path)["training"]["recipe"] == plan:
+        return path
+    model = modelzoo.create_model(name, recipe=recipe_name, seed=seed)
+    fingerprint = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()[:12]
+    checkpoints = path.with_name(f"{seed}.{fingerprint}")
+    click.echo(f"{name} ({recipe_name}), seed {seed}", err=True)
+    data = load_data(name, recipe, seed)
+    modelzoo.train(model, data, recipe, seed=seed, checkpoint_dir=checkpoints, resume=True, callbacks=[ProgressBar()])
+    modelzoo.save(model, path, golden=data.x_test[:NUM_GOLDEN], overwrite=True)
+    shutil.rmtree(checkpoints)
+    return path
+
+
+def load_data(name: str, recipe: modelzoo.Recipe, seed: int) -> datasets.Dataset:
+    """Return the data of one run."""
     spec = modelzoo.get_spec(name)
-    recipe = spec.recipe(recipe_name)
     options = dict(recipe.data_options)
     if spec.dataset in SEEDED:
         options["seed"] = seed
-    data = datasets.load(spec.dataset, **options)
-    model = modelzoo.create_model(name, recipe=recipe_name, seed=seed)
-    began = time.perf_counter()
-    modelzoo.train(model, data, recipe, seed=seed)
-    seconds = time.perf_counter() - began
-    scores = {
-        f"{split}_{metric}": value
-        for split in ("train", "test")
-        for metric, value in modelzoo.evaluate(model, data, split=split).items()
+    return datasets.load(spec.dataset, **options)
+
+
+def select(cards: Mapping[int, Mapping[str, Any]]) -> tuple[int, str]:
+    """Return the seed with the best result on the held-out samples, and the name of that result.
+
+    Nothing but the cards' training results is looked at: the validation accuracy, between equals the validation loss;
+    the validation loss of what has no accuracy; the training loss where a recipe holds nothing out.
+    """
+    metrics = {seed: card["training"]["metrics"] for seed, card in cards.items()}
+    held_out = all(card["training"]["recipe"].get("validation_size") for card in cards.values())
+    if not held_out:
+        return min(metrics, key=lambda seed: (metrics[seed]["loss"], seed)), "loss"
+    if "val_accuracy" not in next(iter(metrics.values())):
+        return min(metrics, key=lambda seed: (metrics[seed]["val_loss"], seed)), "val_loss"
+    best = min(metrics, key=lambda seed: (-metrics[seed]["val_accuracy"], metrics[seed]["val_loss"], seed))
+    return best, "val_accuracy"
+
+
+def report(recipe_name: str, paths: Mapping[int, Path], selected: int, reason: str) -> dict[str, Any]:
+    """Return what a card says of all runs of a recipe: measures of the selected one, mean and spread of all."""
+    measures = {seed: measured(path) for seed, path in paths.items()}
+    trainings = {seed: read_card(path)["training"] for seed, path in paths.items()}
+    held_out = bool(trainings[selected]["recipe"].get("validation_size"))
+    per_seed = {}
+    for seed in paths:
+        scores = {key: value for key, value in measures[seed].items() if isinstance(value, float)}
+        scores["train_loss"] = trainings[seed]["metrics"]["loss"]
+        if held_out:  # otherwise the history's val_ entries are the test set's
+            scores |= {key: value for key, value in trainings[seed]["metrics"].items() if key.startswith("val_")}
+        if trainings[seed]["seconds"] is not None:  # a resumed run does not know
+            scores["seconds"] = trainings[seed]["seconds"]
+        per_seed[seed] = scores
+
+    def over_seeds(runs: Mapping[int, Mapping[str, float]]) -> dict[str, Any]:
+        names = [key for key in runs[selected] if all(key in scores for scores in runs.values())]
+        return {key: spread([scores[key] for scores in runs.values()], runs[selected][key]) for key in names}
+
+    return {
+        "recipe": recipe_name,
+        "seeds": list(paths),
+        "selected_seed": selected,
+        "selected_by": reason,
+        "metrics": over_seeds(per_seed),
+        "corruptions": over_seeds({seed: found.get("corruptions", {}) for seed, found in measures.items()}),
+        "num_params": measures[selected]["num_params"],
+        "multiply_adds": measures[selected]["multiply_adds"],
+        "measured_on": describe_machine(),
     }
-    if export:
-        modelzoo.save(model, saved_models_dir() / name / "1", overwrite=True)
-    return {**scores, "seconds": seconds, "digest": modelzoo.weights_digest(model), "recipe": recipe.to_dict()}
+
+
+def measured(path: Path) -> dict[str, Any]:
+    """Return the measures of a run on its test set, kept beside it so that they are taken once."""
+    kept = path.with_suffix(".json")
+    digest = read_card(path)["weights_digest"]
+    if kept.exists():
+        known = json.loads(kept.read_text())
+        if known["weights_digest"] == digest:
+            return known["measures"]
+    model = modelzoo.load(path)
+    name, recipe_name, seed = path.parts[-3:]
+    measures = measure(model, load_data(name, modelzoo.get_spec(name).recipe(recipe_name), int(seed)))
+    with atomic_file(kept, overwrite=True) as temporary:
+        temporary.write_text(json.dumps({"weights_digest": digest, "measures": measures}, indent=1))
+    return measures
+
+
+def spread(values: Sequence[float], value: float) -> dict[str, Any]:
+    """Return the selected run's value with mean and standard deviation over all runs."""
+    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
+    return {"value": value, "mean": statistics.fmean(values), "std": deviation, "per_seed": list(values)}
+
+
+def export_run(path: Path, results: Mapping[str, Any]) -> None:
+    """Make a run the pretrained model of its name."""
+    model = modelzoo.load(path)
+    name, recipe_name, seed = path.parts[-3:]
+    samples = load_data(name, modelzoo.get_spec(name).recipe(recipe_name), int(seed)).x_test[:NUM_GOLDEN]
+    target = saved_models_dir() / name / "1"
+    modelzoo.save(model, target, results=results, golden=samples, overwrite=True)
+    click.echo(f"{name}: seed {seed} exported to {target}", err=True)
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -95,26 +192,21 @@ def parse_seeds(text: str) -> list[int]:
     return seeds
 
 
-def print_markdown(rows: list[tuple[str, str, list[dict[str, Any]]]]) -> None:
+def print_markdown(rows: Sequence[tuple[str, str, Mapping[str, Any]]]) -> None:
     """Print mean ± standard deviation over the seeds, one line a model and recipe."""
     click.echo("| model | recipe | train loss | test loss | test accuracy | seconds |\n|---|---|---|---|---|---|")
-    for name, recipe_name, runs in rows:
+    for name, recipe_name, results in rows:
         cells = [f"`{name}`", recipe_name]
         for score, form in (("train_loss", ".4f"), ("test_loss", ".4f"), ("test_accuracy", ".2%"), ("seconds", ".1f")):
-            values = [run[score] for run in runs if score in run]
-            spread = statistics.stdev(values) if len(values) > 1 else 0.0
-            cells.append(f"{statistics.fmean(values):{form}} ± {spread:{form}}" if values else "–")
+            found = results["metrics"].get(score)
+            cells.append(f"{found['mean']:{form}} ± {found['std']:{form}}" if found else "–")
         click.echo(f"| {' | '.join(cells)} |")
 
 
-def summary(runs: list[dict[str, Any]]) -> str:
-    """Mean ± standard deviation of each score."""
-    parts = []
-    for score in (key for key in runs[0] if key not in ("digest", "recipe")):
-        values = [run[score] for run in runs]
-        spread = statistics.stdev(values) if len(values) > 1 else 0.0
-        parts.append(f"{score} {statistics.fmean(values):.4f} ± {spread:.4f}")
-    return ", ".join(parts)
+def summary(results: Mapping[str, Any]) -> str:
+    """Mean ± standard deviation of each score, and which seed was selected."""
+    scores = ", ".join(f"{key} {found['mean']:.4f} ± {found['std']:.4f}" for key, found in results["metrics"].items())
+    return f"{scores}; seed {results['selected_seed']} by {results['selected_by']}"
 
 
 if __name__ == "__main__":
