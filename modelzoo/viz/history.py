@@ -1,19 +1,137 @@
-"""Learning curves."""
+"""Learning curves, of one run or of several with their spread."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import matplotlib.pyplot as plt
+import numpy as np
 
-from modelzoo.errors import InputError, unknown_name
+from modelzoo.errors import DataError, InputError, unknown_name
+from modelzoo.viz import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-#: Colours of training and test data, from Okabe and Ito's palette, which colour-blind readers tell apart.
-TRAIN_COLOR, TEST_COLOR = "#0072B2", "#D55E00"
+
+class Curve(NamedTuple):
+    """A metric over the steps of training, over one run or several.
+
+    Attributes
+    ----------
+    steps
+        Where it was taken, shape ``(n,)``.
+    values
+        Shape ``(runs, n)``.
+    unit
+        What ``steps`` counts: ``"step"``, or ``"epoch"`` in a history of Keras' ``fit``.
+    """
+
+    steps: np.ndarray
+    values: np.ndarray
+    unit: str = "step"
+
+    @property
+    def mean(self) -> np.ndarray:
+        """The mean over the runs, shape ``(n,)``."""
+        return self.values.mean(axis=0)
+
+    @property
+    def spread(self) -> np.ndarray:
+        """The standard deviation over the runs (n − 1 in the denominator), 0 for a single run, shape ``(n,)``."""
+        return self.values.std(axis=0, ddof=1) if len(self.values) > 1 else np.zeros(len(self.steps))
+
+
+def learning_curve(histories: Any, metric: str = "loss") -> Curve:
+    """Return a metric over the steps that all runs have in common.
+
+    Parameters
+    ----------
+    histories
+        What :func:`modelzoo.train` or Keras' ``fit`` returned, such a mapping, or a sequence of these.
+    metric
+        Name of the metric; ``val_`` before it means test data.
+
+    Raises
+    ------
+    InputError
+        A history is none, has no such metric, or the runs have no step in common.
+    """
+    runs = [_one_run(history, metric) for history in _as_runs(histories)]
+    if len({unit for *_, unit in runs}) > 1:
+        raise InputError("Some histories count steps and some epochs: draw them in separate figures.")
+    steps = set(runs[0][0]).intersection(*(run[0] for run in runs[1:]))
+    if not steps:
+        raise InputError("These runs have no step in common. Train them with the same log_every.")
+    shared = np.array(sorted(steps))
+    values = [[dict(zip(at, taken, strict=True))[step] for step in shared.tolist()] for at, taken, _ in runs]
+    return Curve(shared, np.array(values, float), runs[0][2])
+
+
+def _is_history(value: Any) -> bool:
+    return isinstance(getattr(value, "history", value), Mapping)
+
+
+def _mapping(history: Any) -> Mapping[str, Sequence[float]]:
+    return getattr(history, "history", history)
+
+
+def _as_runs(histories: Any) -> list[Any]:
+    """Return the histories of the runs, one or several."""
+    if _is_history(histories):
+        return [histories]
+    runs = list(histories) if isinstance(histories, Sequence) and not isinstance(histories, str) else []
+    if not runs or not all(map(_is_history, runs)):
+        raise InputError(
+            f"history must be what modelzoo.train or fit returned, or a sequence of these; received "
+            f"{type(histories).__name__}: {str(histories)[:40]}."
+        )
+    return runs
+
+
+def _one_run(history: Any, metric: str) -> tuple[list[Any], list[float], str]:
+    """Return where a metric was taken, its values, and what the places count."""
+    values = _mapping(history)
+    if metric not in values:
+        raise unknown_name("metric", metric, [name for name in values if name not in ("step", "val_step")])
+    taken = list(values[metric])
+    at = values.get("val_step" if metric.startswith("val_") else "step", values.get("step"))
+    unit = "epoch" if at is None else "step"
+    if at is None:
+        epochs = getattr(history, "epoch", None) or range(len(taken))
+        at = [epoch + 1 for epoch in epochs]
+    if len(at) != len(taken):
+        raise DataError(
+            f"{metric} has {len(taken)} values at {len(at)} steps. Pass the history as training returned it."
+        )
+    return list(at), taken, unit
+
+
+def _curves(named: Mapping[str, Any], metric: str) -> list[tuple[Curve, str, dict[str, Any]]]:
+    """Return the curves of a figure with their labels and looks."""
+    colors, found = style.class_colors(len(named)), []
+    for i, (name, runs) in enumerate(named.items()):
+        curve = learning_curve(runs, metric)
+        prefix = f"{name}, " if name else ""
+        suffix = f" (mean ± s.d. of {len(curve.values)} runs)" if len(curve.values) > 1 else ""
+        look = {"color": colors[i] if name else style.TRAIN_COLOR, "marker": "o", "linestyle": "-"}
+        found.append((curve, f"{prefix}training{suffix}", look))
+        if all(f"val_{metric}" in _mapping(run) for run in _as_runs(runs)):
+            look = {"color": colors[i], "linestyle": "--"} if name else {"color": style.TEST_COLOR}
+            found.append((learning_curve(runs, f"val_{metric}"), f"{prefix}test{suffix}", {**look, "marker": "s"}))
+    return found
+
+
+def _draw(ax: Axes, curves: list[tuple[Curve, str, dict[str, Any]]], metric: str) -> None:
+    for curve, label, look in curves:
+        mark = {"marker": look["marker"] if len(curve.steps) <= 40 else None, "markersize": 3.5}
+        ax.plot(curve.steps, curve.mean, label=label, **{**look, **mark})
+        if len(curve.values) > 1:
+            low, high = curve.mean - curve.spread, curve.mean + curve.spread
+            ax.fill_between(curve.steps, low, high, color=look["color"], alpha=0.22, linewidth=0)
+    ax.set(xlabel=curves[0][0].unit, ylabel=metric)
+    style.open_frame(ax).grid(alpha=0.3)
 
 
 def plot_history(history: Any, metric: str = "loss", *, ax: Axes | None = None) -> Axes:
@@ -22,7 +140,9 @@ def plot_history(history: Any, metric: str = "loss", *, ax: Axes | None = None) 
     Parameters
     ----------
     history
-        What :func:`modelzoo.train` returned, or such a mapping; ``"step"`` and ``"val_step"`` hold the steps.
+        What :func:`modelzoo.train` or Keras' ``fit`` returned, or such a mapping. A sequence of these, runs with
+        different seeds, is drawn as mean ± standard deviation. A mapping of names to any of these is drawn with one
+        colour a name, test data dashed.
     metric
         Name without the prefix ``val_``, e.g. ``"loss"`` or ``"accuracy"``.
     ax
@@ -38,17 +158,54 @@ def plot_history(history: Any, metric: str = "loss", *, ax: Axes | None = None) 
     InputError
         ``history`` is not a history, or has no such metric.
     """
-    values: Mapping[str, Sequence[float]] = getattr(history, "history", history)
-    if not isinstance(values, Mapping) or "step" not in values:
-        raise InputError(f"history must be what modelzoo.train returned; received {type(history).__name__}.")
-    if metric not in values:
-        raise unknown_name("metric", metric, [name for name in values if name != "step"])
-    ax = plt.subplots(layout="constrained")[1] if ax is None else ax
-    steps = list(values["step"])
-    ax.plot(steps, values[metric], color=TRAIN_COLOR, label="training", marker="o", markersize=3)
-    if f"val_{metric}" in values:
-        ax.plot(values["val_step"], values[f"val_{metric}"], color=TEST_COLOR, label="test", marker="s", markersize=4)
-    ax.set(xlabel="step", ylabel=metric)
-    ax.grid(alpha=0.3)
-    ax.legend(loc="upper right" if "loss" in metric else "lower right")
+    curves = _curves(_named(history), metric)
+    ax = style.new_axes(ax)
+    _draw(ax, curves, metric)
+    ax.legend(loc="best")
     return ax
+
+
+def _named(history: Any) -> dict[str, Any]:
+    """Return histories by name; a history without a name has the empty one."""
+    if isinstance(history, Mapping) and history:
+        first = next(iter(history.values()))
+        items = first if isinstance(first, list | tuple) else [first]
+        if items and _is_history(items[0]):
+            return {str(name): runs for name, runs in history.items()}
+    return {"": history}
+
+
+def plot_training(history: Any, metrics: Sequence[str] | None = None) -> Figure:
+    """Plot several metrics side by side over the steps of training.
+
+    Parameters
+    ----------
+    history
+        As for :func:`plot_history`.
+    metrics
+        Names without the prefix ``val_``; the loss and, where there is one, the accuracy by default.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        With one Axes a metric.
+
+    Raises
+    ------
+    InputError
+        ``history`` is not a history, or has no such metric.
+    """
+    named = _named(history)
+    if metrics is None:
+        runs = [run for entry in named.values() for run in _as_runs(entry)]
+        metrics = ["loss", *(["accuracy"] if all("accuracy" in _mapping(run) for run in runs) else [])]
+    if isinstance(metrics, str) or not metrics:
+        raise InputError(f"metrics must be a list of names; received {metrics!r}.")
+    drawn = {metric: _curves(named, metric) for metric in metrics}
+    figure, axes = style.new_grid(1, len(drawn), (style.PAGE_WIDTH if len(drawn) > 1 else 5.2, 3.3))
+    for ax, (metric, curves) in zip(axes[0], drawn.items(), strict=True):
+        _draw(ax, curves, metric)
+        ax.set_title(metric)
+    handles, labels = axes[0, 0].get_legend_handles_labels()  # the same in all
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
+    return figure

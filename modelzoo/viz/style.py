@@ -1,0 +1,196 @@
+"""What all figures share: the palette, the light and dark theme, and where a figure is drawn.
+
+Figures follow Matplotlib's ``rcParams``, so a style of the user's own stays in force; ``theme`` sets ours for a while.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+from cycler import cycler
+from matplotlib.colors import LinearSegmentedColormap, ListedColormap, to_rgb
+
+from modelzoo.errors import InputError, unknown_name
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: Okabe and Ito's palette (Color Universal Design, 2008), which colour-blind readers tell apart.
+BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+ORANGE, SKY, YELLOW, GREY = "#E69F00", "#56B4E9", "#F0E442", "#808080"
+
+#: Colours of training and test data.
+TRAIN_COLOR, TEST_COLOR = BLUE, VERMILLION
+#: Colours of positive and negative weights.
+POSITIVE_COLOR, NEGATIVE_COLOR = BLUE, VERMILLION
+#: Where a gradient descent starts and where it ends.
+START_COLOR, END_COLOR = GREEN, "#E02424"
+
+_FEW = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
+# Petroff's ten colours (arXiv:2107.02270), made for colour-blind readers: the longest such list there is.
+_TEN = ("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadb")
+#: One marker a class, so that colour is never the only difference.
+MARKERS = "os^DvPX<>p"
+
+_THEMES = {"light": ("#FFFFFF", "#1A1A1A", "#D5D5D5"), "dark": ("#14181E", "#E6E6E6", "#3A424D")}
+
+#: Width in inches of a figure that fills a page of documentation; at Matplotlib's 100 dpi it has 760 pixels.
+PAGE_WIDTH = 7.6
+
+
+def class_colors(num_classes: int) -> list[str]:
+    """Return one colour a class, as hexadecimal RGB.
+
+    Parameters
+    ----------
+    num_classes
+        Number of classes, at least 1. Up to six get Okabe and Ito's colours, up to ten Petroff's; more get shades
+        of a continuous map, which no reader tells apart with certainty.
+    """
+    if num_classes <= len(_FEW):
+        return list(_FEW[:num_classes])
+    if num_classes <= len(_TEN):
+        return list(_TEN[:num_classes])
+    return [mpl.colors.to_hex(color) for color in mpl.colormaps["turbo"](np.linspace(0.03, 0.97, num_classes))]
+
+
+def class_cmap(num_classes: int) -> ListedColormap:
+    """Return :func:`class_colors` as a colour map of that many steps."""
+    return ListedColormap(class_colors(num_classes))
+
+
+def theme_rc(name: str = "light") -> dict[str, Any]:
+    """Return the ``rcParams`` of a theme, ``"light"`` or ``"dark"``.
+
+    Raises
+    ------
+    InputError
+        There is no such theme.
+    """
+    if name not in _THEMES:
+        raise unknown_name("theme", name, _THEMES)
+    background, foreground, faint = _THEMES[name]
+    return {
+        "figure.facecolor": background,
+        "axes.facecolor": background,
+        "text.color": foreground,
+        "axes.labelcolor": foreground,
+        "axes.edgecolor": foreground,
+        "axes.titlecolor": foreground,
+        "xtick.color": foreground,
+        "ytick.color": foreground,
+        "grid.color": faint,
+        "legend.facecolor": background,
+        "legend.edgecolor": faint,
+        "axes.prop_cycle": cycler(color=_FEW),
+        "font.size": 10,
+        "axes.titlesize": 11,
+        "axes.labelsize": 10,
+        "legend.fontsize": 9,
+    }
+
+
+@contextlib.contextmanager
+def theme(name: str = "light") -> Iterator[None]:
+    """Draw the figures of a ``with`` block in a theme, ``"light"`` or ``"dark"``.
+
+    Raises
+    ------
+    InputError
+        There is no such theme.
+    """
+    rc: Any = theme_rc(name)
+    with mpl.rc_context(rc):
+        yield
+
+
+def background() -> str:
+    """Return the colour that figures are drawn on."""
+    color = mpl.rcParams["axes.facecolor"]
+    return mpl.colors.to_hex(color) if color != "none" else "#FFFFFF"
+
+
+def foreground() -> str:
+    """Return the colour of text and outlines."""
+    return mpl.colors.to_hex(mpl.rcParams["text.color"])
+
+
+def muted() -> str:
+    """Return the colour of what stays in the background: grids, frames, idle marks."""
+    return mix(foreground(), background(), 0.6)
+
+
+def is_dark() -> bool:
+    """Return whether figures are drawn on a dark ground."""
+    return float(np.dot(to_rgb(background()), (0.2126, 0.7152, 0.0722))) < 0.5
+
+
+def mix(color: str, other: str, share: float) -> str:
+    """Return ``color`` blended with ``other``, of which 0 ≤ ``share`` ≤ 1 is taken."""
+    r, g, b = (1 - share) * np.array(to_rgb(color)) + share * np.array(to_rgb(other))
+    return mpl.colors.to_hex((r, g, b))
+
+
+def ink_cmap() -> str:
+    """Return the map for images of ink: dark on a light ground, light on a dark one."""
+    return "gray" if is_dark() else "gray_r"
+
+
+def signed_cmap() -> LinearSegmentedColormap:
+    """Return the map of signed values: negative, zero in the colour of the ground, positive."""
+    far = "#FFFFFF" if is_dark() else "#000000"
+    ends = mix(NEGATIVE_COLOR, far, 0.35), mix(POSITIVE_COLOR, far, 0.35)
+    return LinearSegmentedColormap.from_list("signed", [ends[0], NEGATIVE_COLOR, background(), POSITIVE_COLOR, ends[1]])
+
+
+def fading_cmap(color: str) -> LinearSegmentedColormap:
+    """Return a map from the colour of the ground to ``color``."""
+    return LinearSegmentedColormap.from_list("fading", [background(), color])
+
+
+def new_axes(ax: Axes | None, size: tuple[float, float] = (5.2, 3.9), **options: Any) -> Axes:
+    """Return ``ax``, or the axes of a new figure of ``size`` inches; ``options`` go to ``plt.subplots``.
+
+    Raises
+    ------
+    InputError
+        ``ax`` is neither Matplotlib Axes nor ``None``.
+    """
+    if ax is None:
+        return plt.subplots(figsize=size, layout="constrained", **options)[1]
+    if not isinstance(ax, mpl.axes.Axes):
+        raise InputError(f"ax must be Matplotlib Axes or None; received {type(ax).__name__}.")
+    return ax
+
+
+def new_grid(rows: int, columns: int, size: tuple[float, float], **options: Any) -> tuple[Figure, np.ndarray]:
+    """Return a new figure of ``size`` inches and its axes, shape ``(rows, columns)``."""
+    return plt.subplots(rows, columns, figsize=size, squeeze=False, **{"layout": "constrained", **options})
+
+
+def percent(share: float) -> str:
+    """Return a share as per cent with one digit, never rounded to 0 or 100 where it is neither."""
+    if 0 < share < 0.0005:
+        return "<0.1%"
+    if 0.9995 <= share < 1:
+        return ">99.9%"
+    return f"{share:.1%}"
+
+
+def bare(ax: Axes) -> Axes:
+    """Take ticks and frame from ``ax``, for images."""
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+    return ax
+
+
+def open_frame(ax: Axes) -> Axes:
+    """Leave only the left and the lower line of the frame."""
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax

@@ -1,0 +1,86 @@
+"""Small data and models for figures."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+import modelzoo
+from modelzoo import datasets
+
+
+class Counted:
+    """A function of arrays that remembers the batches it was called with."""
+
+    def __init__(self, function):
+        self.function = function
+        self.batches = []
+
+    def __call__(self, x):
+        self.batches.append(len(x))
+        return self.function(x)
+
+
+@pytest.fixture
+def counted():
+    return Counted
+
+
+@pytest.fixture(scope="session")
+def four_class():
+    return datasets.load("four_class")
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """Two hundred real images, 10 x 10 x 2."""
+    mnist = datasets.load("mnist")
+    return datasets.Dataset(
+        mnist.x_train[:200], mnist.y_train[:200], mnist.x_test[:200], mnist.y_test[:200], name="few digits"
+    )
+
+
+@pytest.fixture(scope="session")
+def tanh_mlp():
+    """Not trained, but with biases that are not zero."""
+    model = modelzoo.create_model("tanh_mlp", seed=0)
+    rng = np.random.default_rng(0)
+    model.set_weights([w + rng.normal(size=w.shape) for w in model.get_weights()])
+    return model
+
+
+@pytest.fixture(scope="session")
+def image_mlp():
+    return modelzoo.create_model("relu_mlp", seed=0)
+
+
+@pytest.fixture(scope="session")
+def small_cnn():
+    """A convolution on 6 x 6 images that ends in a dense softmax, as many people write it."""
+    keras.utils.set_random_seed(3)
+    return keras.Sequential(
+        [
+            keras.Input((6, 6, 1)),
+            keras.layers.Conv2D(3, 3, activation="relu", name="conv"),
+            keras.layers.Flatten(name="flat"),
+            keras.layers.Dense(4, activation="softmax", bias_initializer="random_normal", name="classes"),
+        ]
+    )
+
+
+@pytest.fixture(scope="session")
+def autoencoder():
+    return modelzoo.create_model("tanh_autoencoder", hidden_units=(20, 10), seed=0)
+
+
+@pytest.fixture(scope="session")
+def xor_net():
+    return modelzoo.create_model("xor_mlp", lesson_weights=True)
+
+
+@pytest.fixture
+def blobs(rng):
+    """Points of two classes around (-2, 0) and (2, 0)."""
+    y = np.arange(40) % 2
+    return rng.normal(size=(40, 2)) + np.c_[4 * y - 2, 0 * y], y
