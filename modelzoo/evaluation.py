@@ -9,7 +9,7 @@ import numpy as np
 
 from modelzoo import datasets
 from modelzoo.errors import InputError, unknown_name
-from modelzoo.frameworks import graph_function, keras, tf
+from modelzoo.frameworks import inference_function, keras, tf
 from modelzoo.registry import get_spec, origin_of
 from modelzoo.saving import load
 from modelzoo.spec import Recipe
@@ -117,9 +117,6 @@ def predict(model: keras.Model, samples: Any) -> np.ndarray:
     """
     samples = np.asarray(samples)
     check_fits(samples, None, model, "samples")
-    function = getattr(model, "_modelzoo_predict", None)
-    if function is None:
-        function = graph_function(lambda x: model(x, training=False), reduce_retracing=True)
-        object.__setattr__(model, "_modelzoo_predict", function)
+    function = inference_function(model)
     parts = [samples[i : i + PREDICTION_BATCH] for i in range(0, len(samples), PREDICTION_BATCH)]
     return np.concatenate([function(tf.constant(part, tf.float32)).numpy() for part in parts])

@@ -45,4 +45,13 @@ def graph_function(function: Callable[..., Any], *, jit: bool = False, **options
     return graph
 
 
-__all__ = ["graph_function", "keras", "tf"]
+def inference_function(model: keras.Model) -> Callable[[Any], Any]:
+    """Return the model's forward pass in inference mode as a graph function, kept with the model once it is made."""
+    function = getattr(model, "_modelzoo_inference", None)
+    if function is None:
+        function = graph_function(lambda x: model(x, training=False), reduce_retracing=True)
+        object.__setattr__(model, "_modelzoo_inference", function)  # past Keras' tracking of attributes
+    return function
+
+
+__all__ = ["graph_function", "inference_function", "keras", "tf"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import os
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from modelzoo.calibration import BINS, Reliability, reliability
 from modelzoo.datasets import CORRUPTIONS, check_labels
 from modelzoo.errors import DataError, InputError
 from modelzoo.evaluation import evaluate, own_data, predict, recipe_of
@@ -17,31 +17,6 @@ from modelzoo.frameworks import keras
 from modelzoo.saving import load
 from modelzoo.spec import Recipe
 from modelzoo.training import training_data
-
-#: Bins of the calibration error, as Guo et al. (2017) have them.
-CALIBRATION_BINS = 15
-
-
-@dataclasses.dataclass(frozen=True)
-class ReliabilityCurve:
-    """How often a classifier is right where it is so and so sure; one entry a bin.
-
-    Attributes
-    ----------
-    edges
-        The bins' limits, shape (bins + 1,), equally spaced from 0 to 1; a bin holds its upper limit.
-    confidence
-        Mean probability of the predicted class, shape (bins,); NaN in an empty bin.
-    accuracy
-        Share of right predictions, shape (bins,); NaN in an empty bin.
-    count
-        Number of samples, shape (bins,).
-    """
-
-    edges: np.ndarray
-    confidence: np.ndarray
-    accuracy: np.ndarray
-    count: np.ndarray
 
 
 def measure(
@@ -122,7 +97,7 @@ def measure(
     return {**result, "num_params": int(model.count_params()), "multiply_adds": multiply_adds(model)}
 
 
-def expected_calibration_error(probabilities: Any, labels: Any, bins: int = CALIBRATION_BINS) -> float:
+def expected_calibration_error(probabilities: Any, labels: Any, bins: int = BINS) -> float:
     """Return by how much, on average, a classifier's confidence misses its accuracy (Guo et al. 2017, equation 3).
 
     Predictions are sorted by the probability of the predicted class into bins of equal width; the differences between
@@ -149,20 +124,17 @@ def expected_calibration_error(probabilities: Any, labels: Any, bins: int = CALI
     InputError
         ``bins`` is no integer >= 1.
     """
-    curve = reliability_curve(probabilities, labels, bins)
-    some = curve.count > 0
-    gaps = np.abs(curve.accuracy[some] - curve.confidence[some])
-    return float(np.average(gaps, weights=curve.count[some]))
+    return reliability_curve(probabilities, labels, bins).calibration_error
 
 
-def reliability_curve(probabilities: Any, labels: Any, bins: int = CALIBRATION_BINS) -> ReliabilityCurve:
+def reliability_curve(probabilities: Any, labels: Any, bins: int = BINS) -> Reliability:
     """Return confidence and accuracy in bins of confidence, what a reliability diagram shows.
 
     All arguments are as in :func:`expected_calibration_error`.
 
     Returns
     -------
-    ReliabilityCurve
+    Reliability
         Limits, mean confidence, accuracy and number of samples of each bin.
 
     Raises
@@ -172,20 +144,11 @@ def reliability_curve(probabilities: Any, labels: Any, bins: int = CALIBRATION_B
     InputError
         ``bins`` is no integer >= 1.
     """
-    if isinstance(bins, bool) or not isinstance(bins, int | np.integer) or bins < 1:
-        raise InputError(f"bins={bins!r} is not usable. Give an integer >= 1.")
     rows = _checked_probabilities(probabilities)
     classes = check_labels(np.asarray(labels), num_classes=rows.shape[1], where="labels")
     if len(classes) != len(rows):
         raise DataError(f"{len(rows)} rows of probabilities but {len(classes)} labels. Give one label for each row.")
-    confidence, right = rows.max(axis=1), rows.argmax(axis=1) == classes
-    edges = np.linspace(0, 1, bins + 1)
-    # Only the inner edges: a confidence a rounding error above 1 belongs to the last bin.
-    indices = np.digitize(confidence, edges[1:-1], right=True)
-    count = np.bincount(indices, minlength=bins)
-    with np.errstate(invalid="ignore"):  # 0 / 0 of an empty bin is the NaN it should be
-        means = [np.bincount(indices, values, minlength=bins) / count for values in (confidence, right)]
-    return ReliabilityCurve(edges, means[0], means[1], count)
+    return reliability(rows.max(axis=1), rows.argmax(axis=1) == classes, bins=bins)
 
 
 def multiply_adds(model: keras.Model) -> int:

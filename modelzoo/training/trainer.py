@@ -312,7 +312,8 @@ def _remember(
     if not isinstance(origin, Origin):
         return
     if origin.training is not None:  # training went on from trained weights: recipe and seed alone do not give these
-        origin.parent = {"name": origin.name, "weights_digest": start, "class_names": list(origin.class_names)}
+        own = {"name": origin.name, "weights_digest": start, "class_names": list(origin.class_names)}
+        origin.parent = own | ({} if origin.parent is None else {"parent": origin.parent})
     names = [name for name, known in get_spec(origin.name).recipes.items() if known == recipe]
     now = weights_digest(model)
     values = history.history

@@ -3,82 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modelzoo.calibration import BINS, Reliability, reliability
 from modelzoo.errors import DataError
 from modelzoo.viz import style
-from modelzoo.viz.inputs import check_count, numbers
 from modelzoo.viz.outputs import scored
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-@dataclass(frozen=True)
-class Reliability:
-    """How sure a classifier is and how often it is right, in bins of equal width.
-
-    Attributes
-    ----------
-    edges
-        Limits of the bins from 0 to 1, shape ``(bins + 1,)``.
-    confidence, accuracy
-        Mean confidence and share of right answers in each bin, 0–1, NaN in an empty one, shape ``(bins,)``.
-    count
-        Number of samples in each bin, shape ``(bins,)``.
-    """
-
-    edges: np.ndarray
-    confidence: np.ndarray
-    accuracy: np.ndarray
-    count: np.ndarray
-
-    @property
-    def calibration_error(self) -> float:
-        """The expected calibration error: the mean of |confidence − accuracy|, weighted by ``count``."""
-        used = self.count > 0
-        gaps = np.abs(self.confidence[used] - self.accuracy[used])
-        return float(np.average(gaps, weights=self.count[used]))
-
-
-def reliability(confidence: Any, correct: Any, *, bins: int = 15) -> Reliability:
-    """Sort predictions into bins by their confidence (Guo et al., 2017).
-
-    Parameters
-    ----------
-    confidence
-        Probability of the predicted class, 0–1, shape ``(n,)``.
-    correct
-        Whether the prediction is right, shape ``(n,)``.
-    bins
-        Number of bins of equal width; a value on a limit belongs to the bin below it.
-
-    Raises
-    ------
-    DataError
-        The two do not fit together, or a confidence is outside 0–1.
-    """
-    p, right = numbers(confidence, "confidence").astype(float), numbers(correct, "correct").astype(float)
-    if p.shape != right.shape or p.ndim != 1 or not p.size:
-        raise DataError(f"Expected one confidence and one answer a sample; received {p.shape} and {right.shape}.")
-    if p.min() < 0 or p.max() > 1:
-        raise DataError(f"Confidence lies between 0 and 1; received {p.min():.3g} to {p.max():.3g}.")
-    edges = np.linspace(0, 1, check_count(bins, "bins") + 1)
-    place = np.clip(np.searchsorted(edges, p, side="left") - 1, 0, bins - 1)
-    count = np.bincount(place, minlength=bins)
-    with np.errstate(invalid="ignore"):
-        means = [np.bincount(place, weights=values, minlength=bins) / count for values in (p, right)]
-    return Reliability(edges, means[0], means[1], count)
-
-
 def plot_reliability(
     model: Any,
     data: Any = None,
     *,
-    bins: int = 15,
+    bins: int = BINS,
     class_names: Sequence[str] = (),
     split: str = "test",
     from_logits: bool = False,
@@ -90,7 +33,7 @@ def plot_reliability(
     ----------
     model
         A Keras model, a function of arrays, or the outputs for the samples: ``(n, num_classes)`` or ``(n, 1)``. Or a
-        curve that is computed already, with the attributes of :class:`Reliability`; it needs no data.
+        finished curve with the attributes of :class:`modelzoo.calibration.Reliability`, which needs no data.
     data
         A data set or ``(x, y)``; in the place of a model with outputs, the labels alone will do.
     bins

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from modelzoo.errors import DataError, InputError
-from modelzoo.frameworks import graph_function, keras, tf
+from modelzoo.frameworks import inference_function, keras, tf
 from modelzoo.viz.inputs import BATCH, Samples, integer_labels, numbers, samples_of
 
 
@@ -63,21 +63,16 @@ def outputs_of(model: Any, x: np.ndarray, *, batch: int | None = None, name: str
 
 
 def _compiled(model: keras.Model) -> Callable[[np.ndarray], Any]:
-    """Return a graph function that is kept with the model, so that it lives and is traced as long as it does."""
-    function = getattr(model, "_modelzoo_viz_call", None)
-    if function is None:
+    """Return the model's compiled forward pass, from arrays to float32 arrays."""
+    function = inference_function(model)
 
-        def forward(x: Any) -> Any:
-            outputs = model(x, training=False)
-            if isinstance(outputs, list | tuple | dict):
-                raise InputError(
-                    f"model {model.name!r} has {len(outputs)} outputs. A figure takes one: pick a submodel."
-                )
-            return tf.cast(outputs, tf.float32)
+    def call(x: np.ndarray) -> Any:
+        outputs = function(tf.constant(x))
+        if isinstance(outputs, list | tuple | dict):
+            raise InputError(f"model {model.name!r} has {len(outputs)} outputs. A figure takes one: pick a submodel.")
+        return tf.cast(outputs, tf.float32)
 
-        function = graph_function(forward, reduce_retracing=True)
-        object.__setattr__(model, "_modelzoo_viz_call", function)
-    return lambda x: function(tf.constant(x))
+    return call
 
 
 def probabilities_of(outputs: Any, *, from_logits: bool = False) -> np.ndarray:
