@@ -20,7 +20,7 @@ import matplotlib.pyplot as plt
 
 import modelzoo
 from modelzoo import datasets, viz
-from modelzoo.cli import print_scores
+from modelzoo.cli.output import print_scores
 
 NAME = "two_conv_cnn"
 

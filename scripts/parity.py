@@ -19,7 +19,8 @@ import click
 import numpy as np
 
 import modelzoo
-from modelzoo.cli import CALIBRATION_SAMPLES, quiet_stderr, quiet_tensorflow
+from modelzoo.cli.output import quiet_stderr, quiet_tensorflow
+from modelzoo.cli.using import CALIBRATION_SAMPLES
 from modelzoo.errors import ModelZooError
 from modelzoo.files import atomic_file, check_target
 from modelzoo.machine import describe_machine

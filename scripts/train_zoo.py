@@ -22,7 +22,7 @@ import click
 
 import modelzoo
 from modelzoo import datasets
-from modelzoo.errors import InputError
+from modelzoo.cli.options import parse_seeds
 from modelzoo.files import atomic_file
 from modelzoo.machine import describe_machine
 from modelzoo.measuring import measure
@@ -178,18 +178,6 @@ def export_run(path: Path, results: Mapping[str, Any]) -> None:
     target = saved_models_dir() / name / "1"
     modelzoo.save(model, target, results=results, golden=samples, overwrite=True)
     click.echo(f"{name}: seed {seed} exported to {target}", err=True)
-
-
-def parse_seeds(text: str) -> list[int]:
-    """Turn "0-4" or "0,3" into a list of seeds."""
-    try:
-        parts = [part.split("-") for part in text.split(",")]
-        seeds = [seed for part in parts for seed in range(int(part[0]), int(part[-1]) + 1)]
-    except ValueError:
-        seeds = []
-    if not seeds:
-        raise InputError(f"--seeds {text!r} is not a list of seeds. Write 0-4 or 0,3.")
-    return seeds
 
 
 def print_markdown(rows: Sequence[tuple[str, str, Mapping[str, Any]]]) -> None:

@@ -1,0 +1,5 @@
+"""``python -m modelzoo.cli``."""
+
+from modelzoo.cli.app import main
+
+main()

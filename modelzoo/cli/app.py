@@ -1,0 +1,58 @@
+"""The ``modelzoo`` command: its subcommands, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from modelzoo.cli.listing import info, list_command
+from modelzoo.cli.proving import check, evaluate, reproduce
+from modelzoo.cli.training import finetune, train
+from modelzoo.cli.using import export, predict
+from modelzoo.errors import ModelZooError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="modelzoo")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def app(debug: bool) -> None:
+    """Train, export, fine-tune and use the classical neural networks.
+
+    \b
+    modelzoo list                                  what there is
+    modelzoo info two_conv_cnn                     facts and recipes of one network
+    modelzoo train two_conv_cnn -o my_cnn          train it by its lesson recipe and export a SavedModel
+    modelzoo evaluate my_cnn                       loss and accuracy on its test set, beside its card
+    modelzoo reproduce tanh_mlp                    train it again by its card and compare
+    modelzoo predict digit.png --model my_cnn      what is this digit?
+    modelzoo finetune my_cnn --data photos/ -o new start from trained weights, on your own images
+    """
+
+
+def main() -> None:
+    """Run the command; bad input is one line and exit status 2."""
+    debug = "--debug" in sys.argv
+    try:
+        status = app(prog_name="modelzoo", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted.", err=True)
+        status = 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    except Exception as error:
+        ours = isinstance(error, ModelZooError | OSError | MemoryError)
+        if debug or not (ours or type(error).__module__.startswith("tensorflow.")):
+            raise
+        click.echo(f"Error: {(str(error).splitlines() or [type(error).__name__])[0]}", err=True)
+        status = 2
+    sys.exit(status)
+
+
+for command in (list_command, info, train, finetune, evaluate, reproduce, predict, export, check):
+    app.add_command(command)
