@@ -16,7 +16,13 @@ from scripts import train_zoo
 
 NAME = "tanh_mlp"
 TINY = Recipe(
-    steps=20, batch_size=50, learning_rate=0.02, log_every=10, validation_size=60, data_options={"n": 300, "n_test": 80}
+    steps=20,
+    batch_size=50,
+    learning_rate=0.02,
+    log_every=10,
+    validation_size=60,
+    xla="off",
+    data_options={"n": 300, "n_test": 80},
 )
 
 
