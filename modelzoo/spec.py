@@ -33,6 +33,8 @@ class Augmentation:
     elastic_strength, elastic_sigma
         α and σ of Simard, Steinkraus and Platt (2003): a field of displacements, uniform on −1…1 pixel, smoothed by a
         Gaussian of σ pixels and multiplied by α. The field here is Gaussian of the same covariance.
+    probability
+        Share of the samples that are distorted; the others stay as they are, which interpolation does not blur.
     """
 
     rotation: float = 0.0
@@ -41,6 +43,7 @@ class Augmentation:
     shift: float = 0.0
     elastic_strength: float = 0.0
     elastic_sigma: float = 4.0
+    probability: float = 1.0
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -49,6 +52,10 @@ class Augmentation:
                 raise InputError(f"{field.name} of an augmentation must be a number >= 0; received {value!r}.")
         if self.scale >= 1:
             raise InputError(f"scale of an augmentation must be below 1; received {self.scale!r}.")
+        if not 0 < self.probability <= 1:
+            raise InputError(
+                f"probability of an augmentation must be above 0 and at most 1; it is {self.probability!r}."
+            )
         if self.elastic_sigma == 0:
             raise InputError("elastic_sigma of an augmentation must be above 0; received 0.")
 

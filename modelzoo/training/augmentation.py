@@ -80,12 +80,16 @@ def _source(batch: Any, height: int, width: int, augmentation: Augmentation, see
     fields = basis_fields(height, width, a)
     limits = tf.constant([a.rotation, a.scale, a.scale, a.shear, a.shift, a.shift])
     drawn = tf.random.stateless_uniform((6, batch), (seed, step), -1.0, 1.0, alg="philox") * limits[:, tf.newaxis]
+    noise = tf.random.stateless_normal((2, batch, len(fields) - 3), (seed, ~step), alg="philox")
+    if a.probability < 1:
+        chance = tf.random.stateless_uniform((batch,), (~seed, step), alg="philox")
+        chosen = tf.cast(chance < a.probability, tf.float32)
+        drawn, noise = drawn * chosen, noise * chosen[:, tf.newaxis]
     angle, tall, wide, shear, down, right = tf.unstack(drawn)
     sine, cosine = tf.sin(angle), tf.cos(angle)
     rows = [sine / (1 + tall), (cosine + shear * sine) / (1 + tall), down + (height - 1) / 2]
     columns = [cosine / (1 + wide), (shear * cosine - sine) / (1 + wide), right + (width - 1) / 2]
     weights = tf.stack([tf.stack(rows, axis=-1), tf.stack(columns, axis=-1)])
-    noise = tf.random.stateless_normal((2, batch, len(fields) - 3), (seed, ~step), alg="philox")
     return tf.tensordot(tf.concat([weights, noise], axis=-1), fields, 1)
 
 

@@ -168,3 +168,14 @@ def test_points_cannot_be_distorted(points):
 def test_bad_amounts_are_refused(field, value):
     with pytest.raises(InputError, match=field):
         Augmentation(**{field: value})
+
+
+def test_a_share_of_the_images_stays_as_it_is():
+    images = np.random.default_rng(0).integers(0, 256, (600, 12, 12)).astype(np.uint8)
+    always = Augmentation(rotation=0.3, elastic_strength=20)
+    found = distorted(images, Augmentation(rotation=0.3, elastic_strength=20, probability=0.3))
+    same = np.array([np.allclose(a, b, atol=1e-2) for a, b in zip(found, images, strict=True)])
+    assert 0.63 < same.mean() < 0.77
+    np.testing.assert_allclose(found[~same], distorted(images, always)[~same], atol=1e-3)
+    with pytest.raises(InputError, match="probability"):
+        Augmentation(probability=0)
