@@ -60,8 +60,12 @@ class Augmentation:
             raise InputError("elastic_sigma of an augmentation must be above 0; received 0.")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all fields, ready for JSON."""
-        return dataclasses.asdict(self)
+        """Return the fields that differ from the defaults, ready for JSON."""
+        return {
+            field.name: value
+            for field in dataclasses.fields(self)
+            if (value := getattr(self, field.name)) != field.default
+        }
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Augmentation:

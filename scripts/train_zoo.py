@@ -78,7 +78,7 @@ def train_run(name: str, recipe_name: str, seed: int, runs: Path) -> Path:
     recipe = modelzoo.get_spec(name).recipe(recipe_name)
     path = runs / name / recipe_name / str(seed)
     plan = recipe.to_dict()
-    if path.is_dir() and read_card(path)["training"]["recipe"] == plan:
+    if path.is_dir() and modelzoo.Recipe.from_dict(read_card(path)["training"]["recipe"]) == recipe:
         return path
     model = modelzoo.create_model(name, recipe=recipe_name, seed=seed)
     fingerprint = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()[:12]
