@@ -18,6 +18,9 @@ from modelzoo.training import train
 #: Name of the recipe that fine-tuning takes by default.
 RECIPE = "finetuning"
 
+#: What stands for all layers but the head.
+BACKBONE = "backbone"
+
 
 def finetune(
     source: keras.Model | str | os.PathLike[str],
@@ -189,6 +192,8 @@ def plan_finetuning(
                 "Leave it out, or freeze less."
             )
         rates |= dict.fromkeys(backbone, backbone_learning_rate)
+    if not isinstance(layer_learning_rates or {}, Mapping):
+        raise InputError(f"layer_learning_rates must map layers' names to factors; received {layer_learning_rates!r}.")
     for name, rate in (layer_learning_rates or {}).items():
         if name not in layers:
             raise unknown_name("layer with weights to train", name, layers)
@@ -217,13 +222,14 @@ def _check_backbone(model: keras.Model, layers: Sequence[str]) -> None:
 def _frozen_names(model: keras.Model, layers: Sequence[str], freeze: str | Sequence[str] | None) -> list[str]:
     if freeze is None:
         return []
-    if freeze == "backbone":
-        _check_backbone(model, layers)
-        return [name for name in layers if name != HEAD]
     names = list(dict.fromkeys([freeze] if isinstance(freeze, str) else freeze))
+    if BACKBONE in names:
+        _check_backbone(model, layers)
+        names = list(dict.fromkeys([*names, *(name for name in layers if name != HEAD)]))
+        names.remove(BACKBONE)
     for name in names:
         if name not in layers:
-            raise unknown_name("layer to freeze", name, [*layers, "backbone"])
+            raise unknown_name("layer to freeze", name, [*layers, BACKBONE])
     if len(names) == len(layers):
         raise InputError(f"freeze={names} leaves nothing to train. Leave out at least one of {list(layers)}.")
     return names

@@ -99,7 +99,7 @@ class Recipe:
         Name of a Keras optimiser, e.g. ``"adam"``.
     learning_rate
         A number, or a Keras learning-rate schedule as ``{"class_name": …, "config": …}``. A ``decay_steps`` left out
-        of the configuration is the length of the run.
+        of the configuration is the length of the run (after the warm-up, where there is one).
     layer_learning_rates
         Multipliers, above 0, of the learning rate of single layers by name; weight decay is not multiplied.
     optimizer_options
@@ -189,6 +189,10 @@ class Recipe:
             raise InputError(f"label_smoothing must be at least 0 and below 1; received {self.label_smoothing!r}.")
         if not isinstance(self.augmentation, Augmentation | None):
             raise InputError(f"augmentation must be a modelzoo.Augmentation; received {self.augmentation!r}.")
+        if not isinstance(self.layer_learning_rates, Mapping):
+            raise InputError(
+                f"layer_learning_rates must map layers' names to factors; received {self.layer_learning_rates!r}."
+            )
         for name, factor in self.layer_learning_rates.items():
             if not _is_positive(factor):
                 raise InputError(f"layer_learning_rates[{name!r}] must be a positive number; received {factor!r}.")

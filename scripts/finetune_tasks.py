@@ -20,6 +20,7 @@ import click
 
 import modelzoo
 from modelzoo import Recipe, datasets
+from modelzoo.cli.options import parse_seeds
 from modelzoo.errors import DataError, InputError, ModelZooError
 from modelzoo.files import atomic_file
 from modelzoo.finetuning import finetuning_recipe
@@ -277,18 +278,6 @@ def between(text: str, marker: str, table: str, *, where: Path) -> str:
         raise InputError(f"{where} must hold {begin} and {end} once each, in this order. Add them.")
     head, _, rest = text.partition(begin)
     return f"{head}{begin}\n{table}\n{end}{rest.partition(end)[2]}"
-
-
-def parse_seeds(text: str) -> list[int]:
-    """Turn "0-4" or "0,3" into a list of seeds."""
-    try:
-        parts = [part.split("-") for part in text.split(",")]
-        seeds = [seed for part in parts for seed in range(int(part[0]), int(part[-1]) + 1)]
-    except ValueError:
-        seeds = []
-    if not seeds:
-        raise InputError(f"--seeds {text!r} is not a list of seeds. Write 0-4 or 0,3.")
-    return seeds
 
 
 if __name__ == "__main__":

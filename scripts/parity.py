@@ -213,7 +213,7 @@ def shortfalls(entry: dict[str, Any]) -> list[str]:
     found = [
         f"{FORMATS[form]} differs by {formats[form]['max_difference']:.1e}, more than {TOLERANCE:.0e}"
         for form in EXACT
-        if formats[form]["max_difference"] > TOLERANCE
+        if not formats[form]["max_difference"] <= TOLERANCE  # nor is NaN
     ]
     if entry["measure"] == "test_error" and len(entry["input_shape"]) > 1:
         points = formats["litert_int8"]["test_error"] - formats["keras"]["test_error"]

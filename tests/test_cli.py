@@ -262,3 +262,15 @@ def test_ctrl_c_keeps_the_last_checkpoint(tmp_path):
     assert list(tmp_path.glob("ck/step-*.npz"))
     assert not (tmp_path / "net").exists()
     assert not list(tmp_path.glob(".net*"))
+
+
+def test_what_was_held_out_is_not_called_a_test(modelzoo, tmp_path):
+    options = ("--recipe", "tuned", "--steps", 20, "--learning-rate", 0.05, "--quiet")
+    status, out, _ = modelzoo("train", "logistic_perceptron", *options, "-o", "m")
+    assert status == 0
+    assert "validation accuracy" in out
+    import modelzoo as library
+
+    assert f"test accuracy {library.evaluate(tmp_path / 'm')['accuracy']:.4f}" in out
+    rate = library.saving.read_card(tmp_path / "m")["training"]["recipe"]["learning_rate"]
+    assert rate == {"class_name": "CosineDecay", "config": {"initial_learning_rate": 0.05}}

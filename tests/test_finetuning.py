@@ -84,6 +84,8 @@ def test_arrays_keep_the_head_unless_num_classes_is_given(parent, three_digits):
         (["hidden_1"], {"hidden_1"}),
         ("hidden_2", {"hidden_2"}),
         (("hidden_2", "logits"), {"hidden_2", "logits"}),
+        (["backbone"], {"hidden_1", "hidden_2"}),
+        (["backbone", "hidden_1"], {"hidden_1", "hidden_2"}),
     ],
 )
 def test_frozen_layers_stay_bit_identical_and_the_others_move(freeze, frozen, parent, digits):

@@ -34,7 +34,9 @@ def recipe_options(command: Any) -> Any:
             click.option("--steps", type=click.IntRange(1), help="Optimiser steps, instead of the recipe's."),
             click.option("--epochs", type=click.FloatRange(0, min_open=True), help="Passes over the data instead."),
             click.option("--batch-size", type=click.IntRange(1), help="Samples a step."),
-            click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="Step size."),
+            click.option(
+                "--learning-rate", type=click.FloatRange(0, min_open=True), help="Step size; a schedule's first."
+            ),
             click.option("--log-every", type=click.IntRange(1), help="Steps between two log entries."),
             click.option("--precision", type=click.Choice(["float32", "bfloat16"]), help="Arithmetic of training."),
             click.option("--xla", type=click.Choice(["auto", "loop", "update", "off"]), help="What XLA compiles."),
@@ -89,7 +91,11 @@ def factors(options: tuple[str, ...]) -> dict[str, float]:
 
 def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     """Return a recipe with the fields that options were given for."""
-    return recipe.replace(**{name: value for name, value in changes.items() if value is not None})
+    given = {name: value for name, value in changes.items() if value is not None}
+    rate, schedule = given.get("learning_rate"), recipe.learning_rate
+    if rate is not None and isinstance(schedule, Mapping) and "initial_learning_rate" in schedule["config"]:
+        given["learning_rate"] = {**schedule, "config": {**schedule["config"], "initial_learning_rate": rate}}
+    return recipe.replace(**given)
 
 
 def parse_seeds(text: str) -> list[int]:

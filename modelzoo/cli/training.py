@@ -153,7 +153,7 @@ def finetune(
     plan, frozen = plan_finetuning(  # before the data are read: a wrong name should not wait for these
         parent,
         recipe=recipe,
-        freeze="backbone" if freeze == ("backbone",) else freeze,
+        freeze=freeze,
         layer_learning_rates=factors(layer_learning_rate),
         backbone_learning_rate=backbone_learning_rate,
     )
@@ -203,6 +203,11 @@ def finish(model: Any, output: Path, overwrite: bool, dataset: Any, history: Any
     if as_json:
         print_json({"path": str(output), "weights_digest": card["weights_digest"], "history": history.history})
         return
+    # A recipe that holds samples out never saw the test data.
+    held_out = bool(card["training"]["recipe"].get("validation_size"))
     scores = {name: values[-1] for name, values in history.history.items() if not name.endswith("step")}
-    click.echo("  ".join(f"{name.replace('val_', 'test ')} {value:.4f}" for name, value in scores.items()))
+    scores = {name.replace("val_", "validation " if held_out else "test "): score for name, score in scores.items()}
+    if held_out:
+        scores |= {f"test {name}": score for name, score in modelzoo.evaluate(model, dataset).items()}
+    click.echo("  ".join(f"{name} {score:.4f}" for name, score in scores.items()))
     click.echo(f"Saved to {output} (weights {card['weights_digest'][:12]})")

@@ -93,6 +93,11 @@ class CompiledLoop:
         scores = self._call(tf.constant(first_step, tf.int64), tf.constant(num_steps), validation)
         return {name: float(value) for name, value in scores.items()}
 
+    def finish(self) -> None:
+        """Leave averaged weights in the optimiser's slots too, as Keras' ``fit`` expects them."""
+        for average, variable in zip(self._averages, self._trainable, strict=False):
+            average.assign(variable.value)
+
     def _trace_call(self, first_step: Any, num_steps: Any, validation: Arrays | None) -> dict[str, Any]:
         plan = self._batches.plan(first_step, self._chunk)
         self._swap_averages()

@@ -191,6 +191,7 @@ def _run(
                 values = [variable.numpy() for variable in loop.variables]
                 checkpoints.save(step, entries, values, stopped=model.stop_training)
     watching.on_train_end(dict(entries[-1]) if entries else None)
+    loop.finish()
     return history, digest
 
 
@@ -329,14 +330,14 @@ def _remember(
         "metrics": {n: v[-1] for n, v in values.items() if not n.endswith("step")} if now == end else None,
         "seconds": seconds,
         "machine": describe_machine(),
-        "history": {name: [_short(value) for value in series] for name, series in values.items()},
+        "history": {name: [_short(name, value) for value in series] for name, series in values.items()},
         "weights_digest": now,
     }
 
 
-def _short(value: float) -> float:
-    """Return a value as a card's learning curve shows it."""
-    return value if isinstance(value, int) else float(f"{value:.6g}")
+def _short(name: str, value: float) -> float:
+    """Return a value of a learning curve as a card holds it."""
+    return int(value) if name.endswith("step") else float(f"{value:.6g}")
 
 
 def _check_augmentation(recipe: Recipe, model: keras.Model) -> None:

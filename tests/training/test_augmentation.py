@@ -81,6 +81,20 @@ def test_a_rotation_turns_a_bar_by_at_most_its_angle():
     np.testing.assert_allclose(np.std(angles), 0.3 / 3**0.5, rtol=0.1)
 
 
+def test_a_shear_leans_an_upright_bar_by_its_number_of_pixels_a_row():
+    images = np.zeros((300, 29, 29), np.float32)
+    images[:, 4:25, 14] = 255
+    found = distorted(images, Augmentation(shear=0.3))
+    slopes = []
+    for image in found:
+        rows = np.arange(6, 23)
+        columns = (image[rows] * np.arange(29)).sum(axis=1) / image[rows].sum(axis=1)
+        slopes.append(np.polyfit(rows, columns, 1)[0])
+        np.testing.assert_allclose(columns[rows == 14], 14, atol=0.05)  # the middle row stays
+    assert 0.28 < np.max(np.abs(slopes)) <= 0.302
+    np.testing.assert_allclose(np.std(slopes), 0.3 / 3**0.5, rtol=0.1)
+
+
 def test_scale_keeps_the_area_within_its_bounds():
     images = np.zeros((300, 28, 28), np.float32)
     images[:, 8:20, 8:20] = 255

@@ -72,6 +72,17 @@ def test_callbacks_and_validation_see_the_averaged_weights_and_an_interruption_c
     assert modelzoo.weights_digest(whole) == modelzoo.weights_digest(parts)
 
 
+def test_keras_fit_goes_on_from_the_averaged_weights(points, tanh_mlp):
+    (x, y), _ = points
+    model = tanh_mlp()
+    modelzoo.train(model, (x, y), PLAIN.replace(optimizer_options={"use_ema": True, "ema_momentum": 0.8}))
+    before = model.get_weights()
+    model.optimizer.learning_rate = 1e-12
+    model.fit(x, y, epochs=1, verbose=0)
+    for found, expected in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
 # --- smoothed labels
 
 
@@ -203,6 +214,7 @@ def test_the_learning_curve_goes_into_the_card(points, tanh_mlp, tmp_path):
         ({"augmentation": 3}, "augmentation"),
         ({"augmentation": {"rotation": 0.1}}, "modelzoo.Augmentation"),
         ({"layer_learning_rates": {"hidden": 0}}, "hidden"),
+        ({"layer_learning_rates": [("hidden", 0.1)]}, "must map"),
     ],
 )
 def test_bad_fields_are_refused(fields, message):
