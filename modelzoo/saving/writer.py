@@ -19,6 +19,7 @@ from modelzoo.frameworks import keras, tf
 from modelzoo.machine import describe_machine
 from modelzoo.registry import Origin, origin_of
 from modelzoo.saving.card import write_card
+from modelzoo.saving.facts import serving_names
 from modelzoo.saving.golden import golden_inputs, write_golden
 from modelzoo.weights import weights_digest
 
@@ -180,21 +181,13 @@ def _input_specs(model: keras.Model) -> list[Any]:
 
 def _signature(model: keras.Model) -> Any:
     """Return a concrete function whose input and output carry the names of the model's own layers."""
-    input_name = model.inputs[0].name
-    output_name = _output_name(model)
+    input_name, output_name = serving_names(model)
 
     def serve(**inputs: Any) -> dict[str, Any]:
         return {output_name: model(inputs[input_name], training=False)}
 
     spec = tf.TensorSpec(model.input_shape, tf.float32, name=input_name)
     return tf.function(serve, autograph=False).get_concrete_function(**{input_name: spec})
-
-
-def _output_name(model: keras.Model) -> str:
-    last = model.layers[-1]
-    while isinstance(last, keras.Model):
-        last = last.layers[-1]
-    return last.name
 
 
 def _regularization(model: keras.Model, index: int) -> Any:
