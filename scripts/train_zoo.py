@@ -26,14 +26,11 @@ from modelzoo.cli.options import parse_seeds
 from modelzoo.files import atomic_file
 from modelzoo.machine import describe_machine
 from modelzoo.measuring import measure
-from modelzoo.saving import read_card, saved_models_dir
+from modelzoo.saving import GOLDEN_COUNT, read_card, saved_models_dir
 from modelzoo.training import ProgressBar
 
 #: Data sets whose points the seed of a run draws too.
 SEEDED = ("toy_points", "linear", "quadratic")
-
-#: Test samples whose inputs and outputs an artifact carries.
-NUM_GOLDEN = 16
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -86,7 +83,7 @@ def train_run(name: str, recipe_name: str, seed: int, runs: Path) -> Path:
     click.echo(f"{name} ({recipe_name}), seed {seed}", err=True)
     data = load_data(name, recipe, seed)
     modelzoo.train(model, data, recipe, seed=seed, checkpoint_dir=checkpoints, resume=True, callbacks=[ProgressBar()])
-    modelzoo.save(model, path, golden=data.x_test[:NUM_GOLDEN], overwrite=True)
+    modelzoo.save(model, path, golden=data.x_test[:GOLDEN_COUNT], overwrite=True)
     shutil.rmtree(checkpoints)
     return path
 
@@ -174,7 +171,7 @@ def export_run(path: Path, results: Mapping[str, Any]) -> None:
     """Make a run the pretrained model of its name."""
     model = modelzoo.load(path)
     name, recipe_name, seed = path.parts[-3:]
-    samples = load_data(name, modelzoo.get_spec(name).recipe(recipe_name), int(seed)).x_test[:NUM_GOLDEN]
+    samples = load_data(name, modelzoo.get_spec(name).recipe(recipe_name), int(seed)).x_test[:GOLDEN_COUNT]
     target = saved_models_dir() / name / "1"
     modelzoo.save(model, target, results=results, golden=samples, overwrite=True)
     click.echo(f"{name}: seed {seed} exported to {target}", err=True)
