@@ -360,7 +360,8 @@ def test_files_through_the_library_and_the_command(form, stored, parent, tmp_pat
     assert data.class_names == ("1", "5", "6")
     modelzoo.save(parent, tmp_path / "parent")
     rates = {"hidden_1": 0.1, "hidden_2": 0.5}
-    recipe = finetuning_recipe(parent).replace(steps=40, learning_rate=0.02)
+    schedule = {"class_name": "CosineDecay", "config": {"initial_learning_rate": 0.02}}
+    recipe = finetuning_recipe(parent).replace(steps=40, learning_rate=schedule)
     model, history = finetune(tmp_path / "parent", data, recipe=recipe, layer_learning_rates=rates, seed=4)
     assert history.history["val_accuracy"][-1] > 0.6  # chance is a third
 
@@ -383,7 +384,8 @@ def test_a_tf_dataset_with_other_classes(parent, three_digits):
     x, y = three_digits.train
     stream = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x), seed=1).batch(16)
     test = tf.data.Dataset.from_tensor_slices(three_digits.test).take(200).batch(100)
-    recipe = finetuning_recipe(parent).replace(steps=40, learning_rate=0.02)
+    schedule = {"class_name": "CosineDecay", "config": {"initial_learning_rate": 0.02}}
+    recipe = finetuning_recipe(parent).replace(steps=40, learning_rate=schedule)
     model, history = finetune(parent, stream, num_classes=3, recipe=recipe, validation_data=test, freeze=["hidden_1"])
     assert model.output_shape == (None, 3)
     assert history.history["val_accuracy"][-1] > 0.6
