@@ -12,13 +12,6 @@ from modelzoo.models import _build
 from modelzoo.registry import register_model
 from modelzoo.spec import Augmentation, Recipe
 
-#: Where the tuned recipes for images come from.
-TUNED_SOURCE = (
-    "Our own, chosen on samples held out of the training set: distortions as Simard et al. (2003), AdamW "
-    "(Loshchilov and Hutter 2019) with cosine decay (2017), averaged weights (Polyak and Juditsky 1992), He et"
-    " al.'s initial weights (2015)"
-)
-
 #: Where the lesson evaluates the XOR net. w1, w2: hidden to output; w3, w4 and w5, w6: inputs to the first
 #: and second hidden unit; b1: bias of the output, b2 and b3: of the hidden units.
 XOR_LESSON_WEIGHTS = {
@@ -314,7 +307,7 @@ def tanh_mlp(
             log_every=430,
             validation_freq=10,
             model_options={"kernel_initializer": "he_normal"},
-            source=TUNED_SOURCE,
+            source=_build.TUNED_SOURCE,
         ),
     },
 )
@@ -390,7 +383,7 @@ def relu_mlp(
             log_every=430,
             validation_freq=10,
             model_options={"kernel_initializer": "he_normal"},
-            source=TUNED_SOURCE,
+            source=_build.TUNED_SOURCE,
         ),
     },
 )
