@@ -137,7 +137,8 @@ def recorded_values(model: keras.Model, num_test: int | None = None) -> dict[str
     on_test_data = logged_on is not None and num_test in (None, logged_on)
     on_test_data = on_test_data and training["weights_digest"] == weights_digest(model)
     metrics = (training.get("metrics") or {}) if on_test_data else {}
-    return {f"test_{name}": metrics[f"val_{name}"] for name in ("loss", "accuracy") if f"val_{name}" in metrics}
+    found = {f"test_{name}": metrics.get(f"val_{name}") for name in ("loss", "accuracy")}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _rounding(name: str, value: float, count: int, *, reconstructs: bool) -> tuple[float, str]:

@@ -135,7 +135,7 @@ def inherit(
         else:
             raise InputError(f"{wrong}{weight.path} has shape {tuple(twin.shape)}, not {tuple(weight.shape)}{remedy}")
     now = origin_of(model)
-    now.golden = origin.golden
+    now.golden, now.weights_digest = origin.golden, weights_digest(model)
     now.parent = {
         "name": origin.name,
         "weights_digest": weights_digest(parent),

@@ -13,7 +13,7 @@ from modelzoo.frameworks import keras
 from modelzoo.registry import build_model, get_spec, origin_of
 from modelzoo.saving import load
 from modelzoo.spec import Recipe
-from modelzoo.training import train
+from modelzoo.training import compile_model, train
 
 #: Name of the recipe that fine-tuning takes by default.
 RECIPE = "finetuning"
@@ -100,6 +100,8 @@ def finetune(
     finally:
         for name in frozen:
             layers[name].trainable = True
+    if frozen:  # the optimiser it was trained with knows the other layers only
+        compile_model(model, recipe)
     if not child.class_names:  # arrays name no classes; a head that was kept still has its own
         child.class_names = class_names
     return model, history

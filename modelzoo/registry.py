@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from modelzoo.errors import InputError, unknown_name
 from modelzoo.spec import ModelSpec, Recipe, Task
+from modelzoo.weights import weights_digest
 
 if TYPE_CHECKING:
     import keras
@@ -46,6 +47,9 @@ class Origin:
         What a card says of its accuracy over several seeds, with the digest of the weights it is about.
     golden
         Samples for the golden vectors of the next artifact: those of the artifact it was loaded from.
+    weights_digest
+        Of the weights all this is about: as they were built, loaded, inherited or trained. Other weights came from
+        elsewhere, such as an interrupted training.
     """
 
     name: str
@@ -56,6 +60,7 @@ class Origin:
     seed: int | None = None
     results: dict[str, Any] | None = None
     golden: np.ndarray | None = dataclasses.field(default=None, compare=False, repr=False)
+    weights_digest: str | None = dataclasses.field(default=None, compare=False)
 
 
 def register_model(
@@ -105,7 +110,9 @@ def register_model(
             }
             options = {key: value for key, value in given.items() if key not in defaults or value != defaults[key]}
             seed = bound.arguments.get("seed", defaults.get("seed"))
-            model._modelzoo = Origin(name, options, seed=_jsonable(name, "seed", seed))
+            model._modelzoo = Origin(
+                name, options, seed=_jsonable(name, "seed", seed), weights_digest=weights_digest(model)
+            )
             return model
 
         _REGISTRY[name] = ModelSpec(

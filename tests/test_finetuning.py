@@ -97,6 +97,13 @@ def test_frozen_layers_stay_bit_identical_and_the_others_move(freeze, frozen, pa
     assert set(origin_of(model).parent["frozen"]) == frozen
 
 
+def test_after_frozen_training_fit_trains_every_layer(parent, digits):
+    model, _ = finetune(parent, digits, freeze="backbone", recipe=MOVE)
+    before = by_path(model)
+    model.fit(digits.x_train, digits.y_train, epochs=1, verbose=0)
+    assert all(not np.array_equal(value, before[path]) for path, value in by_path(model).items())
+
+
 def test_the_parent_is_not_touched(parent, digits):
     before, training = modelzoo.weights_digest(parent), origin_of(parent).training
     finetune(parent, digits, recipe=MOVE)

@@ -129,7 +129,7 @@ def load(source: str | os.PathLike[str], *, version: int | None = None) -> keras
         origin.results = None if results is None else dict(results)
         if GOLDEN_PATH in card["files"]:
             origin.golden, _ = read_golden(directory)
-        digest = card["weights_digest"]
+        origin.weights_digest = digest = card["weights_digest"]
         values = _read_weights(directory, card)
     except ArtifactError:
         raise

@@ -5,7 +5,7 @@ import lazy_loader as _lazy
 __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     submod_attrs={
-        "trainer": ["DivergedError", "compute_metrics", "train"],
+        "trainer": ["DivergedError", "compile_model", "compute_metrics", "train"],
         "progress": ["ProgressBar"],
         "inputs": ["check_fits", "training_data"],
     },

@@ -106,7 +106,7 @@ def training_data(
         test = validation_data if isinstance(validation_data, tf.data.Dataset) else _pair(validation_data)
     train = _checked(train, model, "training data", single_class=reconstruct or single_class)
     test = test if test is None else _checked(test, model, "test data", single_class=True)
-    for part, pair in (("num_train", train), ("num_test", test)):
+    for part, pair in (("num_train", train), ("num_test" if validation_data is None else "num_validation", test)):
         if isinstance(pair, tuple):
             facts[part] = len(pair[0])
     return TrainingData(train, test, facts, class_names)

@@ -99,7 +99,9 @@ def train(
     if resume and checkpoint_dir is None:
         raise InputError("resume=True needs checkpoint_dir, the directory that holds the checkpoints.")
     given = training_data(data, validation_data, model, reconstruct=recipe.reconstruct)
-    if recipe.validation_size and validation_data is None:
+    if validation_data is not None:
+        recipe = recipe.replace(validation_size=0)  # nothing is held out, and card and checkpoints say so
+    if recipe.validation_size:
         given = given.hold_out(recipe.validation_size)
     _check_augmentation(recipe, model)
     total = _total_steps(recipe, given)
@@ -234,6 +236,14 @@ def compute_metrics(model: keras.Model, data: Any, recipe: Recipe) -> dict[str, 
     return {name: float(value) for name, value in graph(Arrays(*map(tf.constant, data))).items()}
 
 
+def compile_model(model: keras.Model, recipe: Recipe) -> None:
+    """Compile a model for Keras' ``fit`` and ``evaluate`` with the recipe's loss, metrics and a fresh optimiser.
+
+    A schedule that lasts as long as the run lasts ``recipe.steps`` here, or 1000 steps where the recipe counts epochs.
+    """
+    Objective(model, recipe).compile_for_keras(create_optimizer(recipe, recipe.steps or 1000))
+
+
 def _resolve(recipe: Recipe | str, model: keras.Model) -> Recipe:
     if isinstance(recipe, Recipe):
         return recipe
@@ -312,9 +322,13 @@ def _remember(
     origin = getattr(model, "_modelzoo", None)
     if not isinstance(origin, Origin):
         return
-    if origin.training is not None:  # training went on from trained weights: recipe and seed alone do not give these
+    # Training went on from trained weights, or from ones put there by other means: recipe and seed alone do not give
+    # the result.
+    if origin.training is not None or start != origin.weights_digest:
         own = {"name": origin.name, "weights_digest": start, "class_names": list(origin.class_names)}
         origin.parent = own | ({} if origin.parent is None else {"parent": origin.parent})
+    if "step" not in history.history:  # a callback stopped training before it began
+        return
     names = [name for name, known in get_spec(origin.name).recipes.items() if known == recipe]
     now = weights_digest(model)
     values = history.history
@@ -327,17 +341,23 @@ def _remember(
         "steps": int(values["step"][-1]),
         "dataset": dict(given.facts),
         # A callback may have put earlier weights back, which the last entry does not describe.
-        "metrics": {n: v[-1] for n, v in values.items() if not n.endswith("step")} if now == end else None,
+        "metrics": {n: _finite(v[-1]) for n, v in values.items() if not n.endswith("step")} if now == end else None,
         "seconds": seconds,
         "machine": describe_machine(),
         "history": {name: [_short(name, value) for value in series] for name, series in values.items()},
         "weights_digest": now,
     }
+    origin.weights_digest = now
 
 
-def _short(name: str, value: float) -> float:
+def _short(name: str, value: float) -> float | None:
     """Return a value of a learning curve as a card holds it."""
-    return int(value) if name.endswith("step") else float(f"{value:.6g}")
+    return int(value) if name.endswith("step") else _finite(float(f"{value:.6g}"))
+
+
+def _finite(value: float) -> float | None:
+    """Return a value as JSON can hold it; a validation loss may be infinite where the training loss is not."""
+    return value if math.isfinite(value) else None
 
 
 def _check_augmentation(recipe: Recipe, model: keras.Model) -> None:

@@ -1,0 +1,94 @@
+"""What a model and its card say of where the weights came from."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+import modelzoo
+from modelzoo.registry import origin_of
+from modelzoo.saving import read_card
+from modelzoo.spec import Recipe
+
+RECIPE = Recipe(steps=16, batch_size=8, optimizer="adam", learning_rate=0.01, log_every=4)
+
+
+def test_fresh_weights_have_no_parent(points, tanh_mlp):
+    model = tanh_mlp()
+    assert origin_of(model).weights_digest == modelzoo.weights_digest(model)
+    modelzoo.train(model, points, RECIPE)
+    assert origin_of(model).parent is None
+    assert origin_of(model).weights_digest == modelzoo.weights_digest(model)
+
+
+def test_weights_of_an_interrupted_training_are_a_parent(points, tanh_mlp, interrupt):
+    model = tanh_mlp()
+    with pytest.raises(KeyboardInterrupt):
+        modelzoo.train(model, points, RECIPE, callbacks=[interrupt(1)])
+    found = modelzoo.weights_digest(model)
+    modelzoo.train(model, points, RECIPE)
+    assert origin_of(model).parent["weights_digest"] == found
+
+
+def test_a_resumed_training_has_no_parent(points, tanh_mlp, interrupt, tmp_path):
+    model = tanh_mlp()
+    with pytest.raises(KeyboardInterrupt):
+        modelzoo.train(model, points, RECIPE, checkpoint_dir=tmp_path, callbacks=[interrupt(1)])
+    model = tanh_mlp()
+    modelzoo.train(model, points, RECIPE, checkpoint_dir=tmp_path, resume=True)
+    assert origin_of(model).parent is None
+
+
+def test_weights_set_by_hand_are_a_parent(points, tanh_mlp):
+    model = tanh_mlp()
+    model.set_weights([np.ones_like(w) for w in model.get_weights()])
+    found = modelzoo.weights_digest(model)
+    modelzoo.train(model, points, RECIPE)
+    assert origin_of(model).parent["weights_digest"] == found
+
+
+def test_a_loaded_model_knows_its_weights(points, tanh_mlp, tmp_path):
+    model = tanh_mlp()
+    modelzoo.train(model, points, RECIPE)
+    modelzoo.save(model, tmp_path / "1")
+    loaded = modelzoo.load(tmp_path / "1")
+    assert origin_of(loaded).weights_digest == modelzoo.weights_digest(model)
+
+
+def test_validation_data_replace_what_would_be_held_out(points, tanh_mlp, tmp_path):
+    model = tanh_mlp()
+    recipe = RECIPE.replace(validation_size=40)
+    modelzoo.train(model, points, recipe, validation_data=points.test, checkpoint_dir=tmp_path / "given")
+    training = origin_of(model).training
+    assert training["recipe"].get("validation_size", 0) == 0
+    assert training["dataset"]["num_train"] == len(points.x_train)
+    assert training["dataset"]["num_validation"] == len(points.x_test)
+    assert "num_test" not in training["dataset"]
+    with pytest.raises(modelzoo.ModelZooError, match="another run"):
+        modelzoo.train(tanh_mlp(), points, recipe, checkpoint_dir=tmp_path / "given", resume=True)
+
+
+def test_a_validation_loss_that_is_not_finite_fits_into_a_card(tanh_mlp, tmp_path):
+    model = tanh_mlp()
+    hidden, logits = (layer for layer in model.layers if layer.weights)
+    hidden.trainable = False
+    logits.set_weights([np.full((10, 4), 2e38), np.zeros(4)])
+    y = np.arange(8) % 4
+    there, far = np.zeros((8, 2), np.float32), np.ones((8, 2), np.float32)  # tanh(0) times 2e38 is 0
+    history = modelzoo.train(model, (there, y), RECIPE, validation_data=(far, y))
+    assert np.isfinite(history.history["loss"][-1])
+    assert not np.isfinite(history.history["val_loss"][-1])
+    modelzoo.save(model, tmp_path / "1")
+    assert read_card(tmp_path / "1")["training"]["metrics"]["val_loss"] is None
+
+
+def test_a_callback_that_stops_before_the_first_step_trains_nothing(points, tanh_mlp):
+    class Stop(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            self.model.stop_training = True
+
+    model = tanh_mlp()
+    history = modelzoo.train(model, points, RECIPE, callbacks=[Stop()])
+    assert history.history == {}
+    assert origin_of(model).training is None
