@@ -18,6 +18,9 @@ from modelzoo.weights import weights_digest
 #: Metrics of a card that the test data alone decide.
 TEST_METRICS = ("test_loss", "test_accuracy", "calibration_error")
 
+#: From so many runs in a card on, their spread says how far another one may be; that of two says next to nothing.
+FEWEST_RUNS = 3
+
 
 @dataclasses.dataclass(frozen=True)
 class Agreement:
@@ -172,12 +175,12 @@ def of_another_run(name: str, value: float, entry: Mapping[str, Any] | float, co
     entry
         The card's entry with ``mean`` and ``per_seed``, or the value of its only run.
     count
-        Number of test samples.
+        Number of samples it was measured on.
     """
     loss = name.endswith("loss")
     if isinstance(entry, Mapping):
         per_seed = [float(v) for v in entry.get("per_seed") or [] if v is not None]
-        if len(per_seed) > 1:
+        if len(per_seed) >= FEWEST_RUNS:
             mean = sum(per_seed) / len(per_seed)
             floor = 0.05 * abs(mean) + 1e-4 if loss else 0.002
             text = f"99 % prediction interval of the {len(per_seed)} runs in the card, at least "
@@ -185,10 +188,10 @@ def of_another_run(name: str, value: float, entry: Mapping[str, Any] | float, co
             return Agreement(name, value, mean, max(_prediction_interval(per_seed), floor), text)
     recorded = float(entry["value"] if isinstance(entry, Mapping) else entry)
     if loss:
-        return Agreement(name, value, recorded, 0.2 * abs(recorded) + 1e-4, "one run in the card, no spread: 20 %")
+        return Agreement(name, value, recorded, 0.2 * abs(recorded) + 1e-4, "too few runs for a spread: 20 %")
     error = math.sqrt(2 * max(0.0, recorded * (1 - recorded)) / count)
     return Agreement(
-        name, value, recorded, 3 * error + 0.002, "one run in the card: 3 binomial standard errors, + 0.002"
+        name, value, recorded, 3 * error + 0.002, "too few runs for a spread: 3 binomial standard errors, + 0.002"
     )
 
 

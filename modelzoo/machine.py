@@ -41,11 +41,11 @@ def machine_differences(recorded: Mapping[str, Any] | None) -> dict[str, tuple[A
     Returns
     -------
     dict
-        ``(recorded value, value here)`` for each of ``cpu``, ``cores``, ``system``, ``tensorflow``, ``keras`` and
-        ``numpy`` that differ; empty on the same kind of machine.
+        ``(recorded value, value here)`` for each of ``cpu``, ``cores``, ``system``, ``tensorflow``, ``keras``,
+        ``numpy`` and ``modelzoo`` that differ; empty on the same kind of machine.
     """
     recorded, here = recorded or {}, describe_machine()
-    deciding = ("cpu", "cores", "system", "tensorflow", "keras", "numpy")
+    deciding = ("cpu", "cores", "system", *_PACKAGES)
     return {key: (recorded.get(key), here[key]) for key in deciding if recorded.get(key) != here[key]}
 
 

@@ -153,7 +153,9 @@ def reproduce(
         metrics = _metrics(fresh, run_data, recipe, history)
         known = recorded if seed == own_seed or results is not None else {}
         agreements = tuple(
-            of_another_run(name, value, known[name], len(run_data.x_test))
+            of_another_run(
+                name, value, known[name], recipe.validation_size if name.startswith("val_") else len(run_data.x_test)
+            )
             for name, value in metrics.items()
             if name in known
         )

@@ -16,7 +16,7 @@ Precision = Literal["float32", "bfloat16"]
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-    """Random distortion of training images: an affine map and an elastic field, drawn anew for each sample and step.
+    """Random changes of training images, drawn anew for each sample and step: an affine map, an elastic field, noise.
 
     Every amount is the half-width of a uniform distribution around "no change"; 0 switches a part off.
 
@@ -34,7 +34,10 @@ class Augmentation:
         α and σ of Simard, Steinkraus and Platt (2003): a field of displacements, uniform on −1…1 pixel, smoothed by a
         Gaussian of σ pixels and multiplied by α. The field here is Gaussian of the same covariance.
     probability
-        Share of the samples that are distorted; the others stay as they are, which interpolation does not blur.
+        Share of the samples that are distorted; the others keep their shape, which interpolation does not blur.
+    noise
+        Grey levels, of 255, added to each pixel of every sample. What a reconstruction aims at has none: that makes an
+        autoencoder a denoising one (Vincent et al. 2008).
     """
 
     rotation: float = 0.0
@@ -44,6 +47,7 @@ class Augmentation:
     elastic_strength: float = 0.0
     elastic_sigma: float = 4.0
     probability: float = 1.0
+    noise: float = 0.0
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -58,6 +62,11 @@ class Augmentation:
             )
         if self.elastic_sigma == 0:
             raise InputError("elastic_sigma of an augmentation must be above 0; received 0.")
+
+    @property
+    def distorts(self) -> bool:
+        """Whether anything moves pixels."""
+        return any((self.rotation, self.scale, self.shear, self.shift, self.elastic_strength))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields that differ from the defaults, ready for JSON."""

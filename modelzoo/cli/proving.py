@@ -53,6 +53,8 @@ def evaluate(
         if agreements:
             click.echo()
             print_table(_AGREEMENT, [_agreement_row(agreement) for agreement in agreements])
+        elif data is None and split == "test":
+            click.echo("The card holds no test results to compare with.")
     if not agrees:
         click.get_current_context().exit(1)
 

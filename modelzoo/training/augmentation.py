@@ -21,7 +21,7 @@ def augment(images: Any, augmentation: Augmentation, *, seed: int, step: Any) ->
     images
         Images of 0–255, shape (batch, height, width); the background is 0.
     augmentation
-        How far to distort.
+        How far to distort; its noise is :func:`add_noise`'s.
     seed, step
         Each pair gives other distortions.
 
@@ -30,9 +30,18 @@ def augment(images: Any, augmentation: Augmentation, *, seed: int, step: Any) ->
     tf.Tensor
         float32 images of the same shape, interpolated bilinearly, 0 where nothing was.
     """
+    if not augmentation.distorts:
+        return tf.cast(images, tf.float32)
     batch, (_, height, width) = tf.shape(images)[0], images.shape
     rows, columns = tf.unstack(_source(batch, height, width, augmentation, seed, tf.cast(step, tf.int64)))
     return tf.reshape(_interpolate(images, rows, columns), tf.shape(images))
+
+
+def add_noise(images: Any, amount: float, *, seed: int, step: Any) -> Any:
+    """Return float32 images with uniform noise of ``-amount`` to ``amount`` on each pixel, not clipped to 0–255."""
+    # The seed's complement, so that the numbers are not those that distort.
+    noise = tf.random.stateless_uniform(tf.shape(images), (~seed, ~tf.cast(step, tf.int64)), -1.0, 1.0, alg="philox")
+    return tf.cast(images, tf.float32) + amount * noise
 
 
 def smoothing_factor(size: int, sigma: float) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from modelzoo.frameworks import graph_function, keras, tf
 from modelzoo.spec import Recipe
-from modelzoo.training.augmentation import augment
+from modelzoo.training.augmentation import add_noise, augment
 from modelzoo.training.batches import ArrayBatches, StreamBatches
 from modelzoo.training.objective import Objective
 from modelzoo.training.optimizer import averages, layer_rates, updated
@@ -122,10 +122,11 @@ class CompiledLoop:
     ) -> tuple[list[Any], dict[str, Any], Any]:
         def body(index: Any, values: list[Any], totals: dict[str, Any], weight: Any) -> tuple[Any, ...]:
             x, y = self._batches.batch(plan, index)
+            clean = x
             if self._augmentation is not None:
-                x = self._augment(x, first_step + tf.cast(index, tf.int64))
+                x, clean = self._augment(x, first_step + tf.cast(index, tf.int64))
             now = list(values) or self._read()
-            scores, gradients, others = self._gradients(now, x, y)
+            scores, gradients, others = self._gradients(now, x, y, clean)
             if values:
                 values = self._updated(now, gradients, others)
             else:
@@ -142,11 +143,15 @@ class CompiledLoop:
             totals["loss"] *= weight / tf.cast(num_steps, tf.float32)
         return list(values), totals, weight
 
-    def _trace_augment(self, images: Any, step: Any) -> Any:
+    def _trace_augment(self, images: Any, step: Any) -> tuple[Any, Any]:
+        """Return what the model sees, and the same without noise."""
         assert self._augmentation is not None
-        return augment(images, self._augmentation, seed=self._seed, step=step)
+        clean = augment(images, self._augmentation, seed=self._seed, step=step)
+        if not self._augmentation.noise:
+            return clean, clean
+        return add_noise(clean, self._augmentation.noise, seed=self._seed, step=step), clean
 
-    def _gradients(self, values: list[Any], x: Any, y: Any) -> tuple[Any, Any, dict[int, Any]]:
+    def _gradients(self, values: list[Any], x: Any, y: Any, clean: Any) -> tuple[Any, Any, dict[int, Any]]:
         """Return the scores of a batch, the gradients, and the new values of other variables by their number."""
         weights = values[: len(self._trainable)]
         others = values[len(self._trainable) : len(self._trainable) + len(self._others)]
@@ -154,7 +159,7 @@ class CompiledLoop:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(weights)
             with keras.StatelessScope(state_mapping=mapping, collect_losses=True) as scope:
-                scores = self._objective.forward(x, y, training=True)
+                scores = self._objective.forward(x, y, clean=clean, training=True)
                 penalties = self._objective.weight_penalties()
             reduce = tf.reduce_sum if self._objective.per_sample_sum else tf.reduce_mean
             loss = reduce(scores["loss"]) + sum(tf.cast(extra, tf.float32) for extra in [*scope.losses, *penalties])

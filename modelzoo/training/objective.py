@@ -62,11 +62,14 @@ class Objective:
                 f"{recipe.loss!r} of {self.num_outputs}. Leave it 0."
             )
 
-    def forward(self, x: Any, y: Any, *, training: bool) -> dict[str, Any]:
-        """Return the loss and the metrics of each sample of a batch, shape (batch,), in float32."""
+    def forward(self, x: Any, y: Any, *, clean: Any = None, training: bool) -> dict[str, Any]:
+        """Return the loss and the metrics of each sample of a batch, shape (batch,), in float32.
+
+        ``clean`` is what a reconstruction aims at, where that is not ``x``.
+        """
         with _as_trained(self.model, self._precision) if training else contextlib.nullcontext():
             outputs = tf.cast(self._head(x, training=training), tf.float32)
-        target = self._target(x, y)
+        target = self._target(x if clean is None else clean, y)
         scores = {"loss": self._per_sample_loss(target, outputs)}
         if self._smoothing and training:
             scores["loss"] *= 1 - self._smoothing

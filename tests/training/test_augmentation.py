@@ -11,7 +11,7 @@ import tensorflow as tf
 import modelzoo
 from modelzoo import Augmentation, Recipe
 from modelzoo.errors import InputError
-from modelzoo.training.augmentation import _interpolate, augment, basis_fields, smoothing_factor
+from modelzoo.training.augmentation import _interpolate, add_noise, augment, basis_fields, smoothing_factor
 
 EVERYTHING = Augmentation(rotation=0.2, scale=0.12, shear=0.15, shift=1.5, elastic_strength=30)
 
@@ -166,6 +166,42 @@ def test_the_loop_trains_on_the_distorted_images(digits):
             loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(y, probabilities))
         gradients = tape.gradient(loss, oracle.trainable_variables)
         optimizer.apply_gradients(zip(gradients, oracle.trainable_variables, strict=True))
+    for found, expected in zip(model.get_weights(), oracle.get_weights(), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
+
+
+def test_noise_is_uniform_and_new_for_each_step_and_seed():
+    images = np.full((50, 28, 28), 100, np.uint8)
+    draws = [
+        add_noise(tf.constant(images), 30.0, seed=seed, step=tf.constant(step)).numpy() - 100
+        for seed, step in ((0, 0), (0, 1), (1, 0))
+    ]
+    for noise in draws:
+        assert np.abs(noise).max() <= 30
+        assert noise.mean() == pytest.approx(0, abs=0.5)
+        assert noise.std() == pytest.approx(30 / 3**0.5, rel=0.02)
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert abs(np.corrcoef(draws[one].ravel(), draws[other].ravel())[0, 1]) < 0.03
+
+
+def test_a_reconstruction_aims_at_images_without_noise(digits):
+    (x, _), _ = digits
+    noisy = Augmentation(noise=80.0)
+    recipe = Recipe(
+        steps=1, optimizer="sgd", learning_rate=0.5, loss="mean_squared_error", reconstruct=True, augmentation=noisy,
+        log_every=1,
+    )  # fmt: skip
+    model, oracle = (modelzoo.create_model("tanh_autoencoder", seed=0) for _ in range(2))
+    history = modelzoo.train(model, x, recipe, seed=7).history
+    # XLA draws other numbers than TensorFlow's own kernel.
+    graph = tf.function(lambda images, step: add_noise(images, 80.0, seed=7, step=step), jit_compile=True)
+    seen = graph(tf.constant(x), tf.constant(0, tf.int64))
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(tf.square(oracle(seen, training=True) - x / np.float32(255)))
+    gradients = tape.gradient(loss, oracle.trainable_variables)
+    assert history["loss"][0] == pytest.approx(float(loss), rel=1e-4)
+    for variable, gradient in zip(oracle.trainable_variables, gradients, strict=True):
+        variable.assign_sub(0.5 * gradient)
     for found, expected in zip(model.get_weights(), oracle.get_weights(), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
 

@@ -30,6 +30,7 @@ def figures(model, spec, data):
             lambda: viz.plot_regions(model, data, resolution=30),
             lambda: viz.plot_probability_maps(model, data, resolution=30),
             lambda: viz.plot_hidden_units(model, data),
+            lambda: viz.plot_unit_maps(model, data, resolution=30),
             lambda: viz.plot_error_curves(model, data, f"{dense[0].name}/kernel[0, 0]", resolution=5),
             lambda: viz.plot_dataset(data),
         ]

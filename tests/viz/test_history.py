@@ -48,6 +48,8 @@ def test_named_runs_have_one_colour_each_and_test_data_dashed():
     slow, slow_test, both, _ = ax.get_lines()
     assert slow.get_color() == slow_test.get_color() != both.get_color()
     assert slow_test.get_linestyle() == "--" != slow.get_linestyle()
+    alone = viz.plot_history({"a": {"step": [1], "loss": [2]}, "b": {"step": [1], "loss": [3]}})
+    assert [line.get_label() for line in alone.get_lines()] == ["a", "b"]  # nothing to tell training from
 
 
 def test_loss_and_accuracy_side_by_side_with_one_legend():
