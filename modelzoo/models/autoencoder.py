@@ -7,7 +7,7 @@ from typing import Any
 from modelzoo.frameworks import keras
 from modelzoo.models import _build
 from modelzoo.registry import register_model
-from modelzoo.spec import Recipe
+from modelzoo.spec import Augmentation, Recipe
 
 
 @register_model(
@@ -28,6 +28,24 @@ from modelzoo.spec import Recipe
             log_train="all",
             data_options={"classes": (1, 5, 6)},
             source="Digits 1, 5 and 6; mean squared error; Adam 1e-4, batch 50, 2500 steps, losses every 250",
+        ),
+        "tuned": Recipe(
+            steps=24_000,
+            batch_size=200,
+            optimizer="adam",
+            learning_rate={"class_name": "CosineDecay", "config": {"initial_learning_rate": 2e-3}},
+            optimizer_options={"use_ema": True, "ema_momentum": 0.999},
+            loss="mean_squared_error",
+            reconstruct=True,
+            augmentation=Augmentation(noise=150.0),
+            validation_size=1000,
+            log_every=1000,
+            validation_freq=4,
+            model_options={"kernel_initializer": "glorot_uniform"},
+            data_options={"classes": (1, 5, 6)},
+            source="Our own, chosen on samples held out of the training set: noisy inputs as Vincent et al. (2008), Adam "
+            "with cosine decay (Loshchilov and Hutter 2017), averaged weights (Polyak and Juditsky 1992), Glorot and "
+            "Bengio's initial weights (2010)",
         ),
     },
 )
