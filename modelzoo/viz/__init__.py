@@ -32,6 +32,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "reconstruction": ["interpolate", "plot_interpolation", "plot_reconstructions"],
         "responses": ["feature_maps", "plot_feature_maps", "plot_saliency", "saliency"],
         "style": ["theme", "theme_rc"],
+        "units": ["plot_unit_maps", "unit_grid"],
         "weight_errors": ["descend_weights", "error_over_weights", "record_weights"],
     },
 )

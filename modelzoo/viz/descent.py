@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.patheffects import withStroke
 
 from modelzoo.errors import DataError
 from modelzoo.viz import style
@@ -66,18 +67,20 @@ def plot_descent(
     ax.plot(x, graph, color=style.muted(), linewidth=1.6, zorder=1)
     ax.plot(points, heights, color=style.foreground(), linewidth=0.6, alpha=0.5, zorder=2)
     colors = descent_cmap()(np.linspace(0, 1, len(points)))
+    digits = 3 - int(np.floor(np.log10(np.ptp(x))))  # as many as tell points of this view apart
     ax.scatter(points, heights, color=colors, s=28, zorder=3, edgecolors=style.background(), linewidths=0.4)
     for i, color, name in ((0, style.START_COLOR, "start"), (-1, style.END_COLOR, "end")):
         ax.scatter(points[i], heights[i], color=color, s=70, zorder=4, edgecolors=style.background(), label=name)
         # The text goes to the side where the other points are not.
         left = points[i] <= points.mean()
         ax.annotate(
-            f"{name}: x = {points[i]:.3g}",
+            f"{name}: x = {round(float(points[i]), digits) + 0.0:.3g}",
             (points[i], heights[i]),
             (-8 if left else 8, 6),
             textcoords="offset points",
             ha="right" if left else "left",
             color=color,
+            path_effects=[withStroke(linewidth=3, foreground=style.background())],
             zorder=5,
         )
     ax.set(xlabel="$x$", ylabel="$f(x)$", xlim=limits, title=f"{len(points) - 1} steps of gradient descent")

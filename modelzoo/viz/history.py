@@ -108,7 +108,7 @@ def _one_run(history: Any, metric: str) -> tuple[list[Any], list[float], str]:
     return list(at), taken, unit
 
 
-def _curves(named: Mapping[str, Any], metric: str) -> list[tuple[Curve, str, dict[str, Any]]]:
+def _curves(named: Mapping[str, Any], metric: str, val_label: str) -> list[tuple[Curve, str, dict[str, Any]]]:
     """Return the curves of a figure with their labels and looks."""
     colors, found = style.class_colors(len(named)), []
     for i, (name, runs) in enumerate(named.items()):
@@ -116,25 +116,30 @@ def _curves(named: Mapping[str, Any], metric: str) -> list[tuple[Curve, str, dic
         prefix = f"{name}, " if name else ""
         suffix = f" (mean ± s.d. of {len(curve.values)} runs)" if len(curve.values) > 1 else ""
         look = {"color": colors[i] if name else style.TRAIN_COLOR, "marker": "o", "linestyle": "-"}
-        found.append((curve, f"{prefix}training{suffix}", look))
-        if all(f"val_{metric}" in _mapping(run) for run in _as_runs(runs)):
+        tested = all(f"val_{metric}" in _mapping(run) for run in _as_runs(runs))
+        found.append((curve, (f"{prefix}training" if tested or not name else name) + suffix, look))
+        if tested:
             look = {"color": colors[i], "linestyle": "--"} if name else {"color": style.TEST_COLOR}
-            found.append((learning_curve(runs, f"val_{metric}"), f"{prefix}test{suffix}", {**look, "marker": "s"}))
+            curve = learning_curve(runs, f"val_{metric}")
+            found.append((curve, f"{prefix}{val_label}{suffix}", {**look, "marker": "s"}))
     return found
 
 
 def _draw(ax: Axes, curves: list[tuple[Curve, str, dict[str, Any]]], metric: str) -> None:
+    few = all(len(curve.steps) <= 40 for curve, *_ in curves)  # marks on all curves or on none
     for curve, label, look in curves:
-        mark = {"marker": look["marker"] if len(curve.steps) <= 40 else None, "markersize": 3.5}
+        mark = {"marker": look["marker"] if few else None, "markersize": 3.5}
         ax.plot(curve.steps, curve.mean, label=label, **{**look, **mark})
         if len(curve.values) > 1:
             low, high = curve.mean - curve.spread, curve.mean + curve.spread
             ax.fill_between(curve.steps, low, high, color=look["color"], alpha=0.22, linewidth=0)
     ax.set(xlabel=curves[0][0].unit, ylabel=metric)
+    if ax.get_xscale() == "linear":
+        ax.locator_params(axis="x", nbins=6, integer=True)
     style.open_frame(ax).grid(alpha=0.3)
 
 
-def plot_history(history: Any, metric: str = "loss", *, ax: Axes | None = None) -> Axes:
+def plot_history(history: Any, metric: str = "loss", *, val_label: str = "test", ax: Axes | None = None) -> Axes:
     """Plot a metric over the steps of training, on training and test data.
 
     Parameters
@@ -145,6 +150,8 @@ def plot_history(history: Any, metric: str = "loss", *, ax: Axes | None = None) 
         colour a name, test data dashed.
     metric
         Name without the prefix ``val_``, e.g. ``"loss"`` or ``"accuracy"``.
+    val_label
+        What to call the data of the ``val_`` values, e.g. ``"held out"``.
     ax
         Where to draw; a new figure by default.
 
@@ -158,7 +165,7 @@ def plot_history(history: Any, metric: str = "loss", *, ax: Axes | None = None) 
     InputError
         ``history`` is not a history, or has no such metric.
     """
-    curves = _curves(_named(history), metric)
+    curves = _curves(_named(history), metric, val_label)
     ax = style.new_axes(ax)
     _draw(ax, curves, metric)
     ax.legend(loc="best")
@@ -175,7 +182,7 @@ def _named(history: Any) -> dict[str, Any]:
     return {"": history}
 
 
-def plot_training(history: Any, metrics: Sequence[str] | None = None) -> Figure:
+def plot_training(history: Any, metrics: Sequence[str] | None = None, *, val_label: str = "test") -> Figure:
     """Plot several metrics side by side over the steps of training.
 
     Parameters
@@ -184,6 +191,8 @@ def plot_training(history: Any, metrics: Sequence[str] | None = None) -> Figure:
         As for :func:`plot_history`.
     metrics
         Names without the prefix ``val_``; the loss and, where there is one, the accuracy by default.
+    val_label
+        What to call the data of the ``val_`` values, e.g. ``"held out"``.
 
     Returns
     -------
@@ -201,7 +210,7 @@ def plot_training(history: Any, metrics: Sequence[str] | None = None) -> Figure:
         metrics = ["loss", *(["accuracy"] if all("accuracy" in _mapping(run) for run in runs) else [])]
     if isinstance(metrics, str) or not metrics:
         raise InputError(f"metrics must be a list of names; received {metrics!r}.")
-    drawn = {metric: _curves(named, metric) for metric in metrics}
+    drawn = {metric: _curves(named, metric, val_label) for metric in metrics}
     figure, axes = style.new_grid(1, len(drawn), (style.PAGE_WIDTH if len(drawn) > 1 else 5.2, 3.3))
     for ax, (metric, curves) in zip(axes[0], drawn.items(), strict=True):
         _draw(ax, curves, metric)

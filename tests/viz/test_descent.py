@@ -42,6 +42,8 @@ def test_descent_shows_every_step_from_green_to_red():
     np.testing.assert_allclose(y, reference.lesson_function(x))
     assert x.min() < trace.min() < trace.max() < x.max()
     assert viz.plot_descent(np.square, [2.0]).get_title() == "0 steps of gradient descent"
+    names = [text.get_text() for text in viz.plot_descent(np.square, [-1.25, -1e-9]).texts]
+    assert names == ["start: x = -1.25", "end: x = 0"]
 
 
 def test_descent_refuses_other_traces():

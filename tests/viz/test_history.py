@@ -50,6 +50,8 @@ def test_named_runs_have_one_colour_each_and_test_data_dashed():
     assert slow_test.get_linestyle() == "--" != slow.get_linestyle()
     alone = viz.plot_history({"a": {"step": [1], "loss": [2]}, "b": {"step": [1], "loss": [3]}})
     assert [line.get_label() for line in alone.get_lines()] == ["a", "b"]  # nothing to tell training from
+    long = {"step": list(range(50)), "loss": [1.0] * 50}
+    assert {line.get_marker() for line in viz.plot_history({"a": long, "b": RUNS[0]}).get_lines()} == {"None"}
 
 
 def test_loss_and_accuracy_side_by_side_with_one_legend():
@@ -87,3 +89,12 @@ def test_wrong_histories_are_named():
             viz.learning_curve(wrong)
     with pytest.raises(InputError, match="list of names"):
         viz.plot_training(RUNS, "loss")
+
+
+def test_the_val_values_can_be_named():
+    assert [line.get_label() for line in viz.plot_history(RUNS[0], val_label="held out").get_lines()] == [
+        "training",
+        "held out",
+    ]
+    labels = [text.get_text() for text in viz.plot_training(RUNS[0], ["loss"], val_label="held out").legends[0].texts]
+    assert labels == ["training", "held out"]
