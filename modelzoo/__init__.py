@@ -7,10 +7,11 @@ import lazy_loader as _lazy
 
 __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
-    submodules=["datasets", "measuring", "models", "reference", "saving", "training", "viz"],
+    submodules=["datasets", "describing", "measuring", "models", "reference", "saving", "training", "viz"],
     submod_attrs={
         "agreement": ["verify"],
         "creation": ["create_model"],
+        "describing": ["describe"],
         "errors": ["ModelZooError"],
         "evaluation": ["evaluate", "predict"],
         "finetuning": ["finetune"],

@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from modelzoo.cli.describing import describe
 from modelzoo.cli.listing import info, list_command
 from modelzoo.cli.proving import check, evaluate, reproduce
 from modelzoo.cli.training import finetune, train
@@ -23,6 +24,7 @@ def app(debug: bool) -> None:
     \b
     modelzoo list                                  what there is
     modelzoo info two_conv_cnn                     facts and recipes of one network
+    modelzoo describe two_conv_cnn -o about        its page: diagram, equation, layers, results, how to use it
     modelzoo train two_conv_cnn -o my_cnn          train it by its lesson recipe and export a SavedModel
     modelzoo evaluate my_cnn                       loss and accuracy on its test set, beside its card
     modelzoo reproduce tanh_mlp                    train it again by its card and compare
@@ -54,5 +56,5 @@ def main() -> None:
     sys.exit(status)
 
 
-for command in (list_command, info, train, finetune, evaluate, reproduce, predict, export, check):
+for command in (list_command, info, describe, train, finetune, evaluate, reproduce, predict, export, check):
     app.add_command(command)

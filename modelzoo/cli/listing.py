@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from modelzoo.cli.options import as_json
-from modelzoo.cli.output import brief, print_json, print_table
+from modelzoo.cli.output import print_json, print_table
+from modelzoo.describing.text import brief
 from modelzoo.errors import InputError
 from modelzoo.registry import get_spec, list_models
 

@@ -24,13 +24,6 @@ def print_table(header: list[str], rows: list[list[str]], right: int = -1) -> No
         click.echo("  ".join(cells).rstrip())
 
 
-def brief(value: Any) -> str:
-    """Return a value as text, a Keras configuration as the call that makes it."""
-    if isinstance(value, Mapping) and "class_name" in value:
-        return f"{value['class_name']}({', '.join(f'{k}={v}' for k, v in value['config'].items())})"
-    return str(value)
-
-
 def print_scores(scores: Mapping[str, float], width: int = 40) -> None:
     """Print class scores as bars, one line a class."""
     longest = max(map(len, scores))

@@ -1,0 +1,125 @@
+"""What a page says of a model's accuracy: the measures in its card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from modelzoo.describing.pictures import val_label
+from modelzoo.describing.subject import Subject
+from modelzoo.describing.text import code, prose, table
+
+_SHARES = ("accuracy", "calibration_error")
+
+#: The order of the measures on a page; others come last.
+_MEASURES = ("test_accuracy", "test_loss", "calibration_error", "val_accuracy", "val_loss", "train_loss", "seconds")
+
+_REASONS = {
+    "val_accuracy": "its accuracy on held-out training samples",
+    "val_loss": "its loss on held-out training samples",
+    "loss": "its training loss",
+}
+
+
+def results_section(subject: Subject) -> str:
+    """Return the section on results: over seeds, where the card has that, else those of the one run."""
+    results = (subject.card or {}).get("results")
+    if results:
+        return "\n\n".join(["## Results", *_over_seeds(subject, results)])
+    metrics = subject.training.get("metrics")
+    if not metrics:
+        return ""
+    words = f"The last values of this artifact's training, seed {subject.training['seed']}."
+    rows = [[_label(subject, name), _format(name, value)] for name, value in metrics.items()]
+    return "\n\n".join(["## Results", words, table(["measure", "value"], rows, right=[1])])
+
+
+def results_line(subject: Subject) -> str:
+    """Return the main measure in one line; empty where the card has none."""
+    results = (subject.card or {}).get("results") or {}
+    for name in ("test_accuracy", "test_loss"):
+        if found := (results.get("metrics") or {}).get(name):
+            return f"{_label(subject, name)} {_spread(name, found)} over seeds {list_seeds(results['seeds'])}"
+    return ""
+
+
+def list_seeds(seeds: Sequence[int]) -> str:
+    """Return seeds as ``"0–4"`` or ``"0, 3"``."""
+    ordered = sorted(seeds)
+    if len(ordered) > 2 and ordered == list(range(ordered[0], ordered[-1] + 1)):
+        return f"{ordered[0]}–{ordered[-1]}"
+    return ", ".join(map(str, ordered))
+
+
+def _over_seeds(subject: Subject, results: Mapping[str, Any]) -> list[str]:
+    seeds = results["seeds"]
+    words = f"Recipe {code(results['recipe'])}, "
+    words += f"mean ± standard deviation over seeds {list_seeds(seeds)}" if len(seeds) > 1 else f"seed {seeds[0]}"
+    if len(seeds) > 1 and results.get("selected_by") in _REASONS:
+        words += f". This artifact is seed {results['selected_seed']}, selected by {_REASONS[results['selected_by']]}"
+    machine = results.get("measured_on") or {}
+    if {"cpu", "cores", "tensorflow", "keras"} <= machine.keys():
+        words += (
+            f". Measured with TensorFlow {machine['tensorflow']} and Keras {machine['keras']} on {machine['cores']} "
+            f"cores of {prose(machine['cpu'])}"
+        )
+    if subject.pretrained:
+        words += (
+            f". By `python scripts/train_zoo.py {subject.name} --recipe {results['recipe']}`; "
+            f"`modelzoo evaluate {subject.name}` measures the artifact again"
+        )
+    metrics = {name: results["metrics"][name] for name in _MEASURES if name in results["metrics"]}
+    parts = [f"{words}.", _table("measure", subject, {**metrics, **results["metrics"]})]
+    if results.get("corruptions"):
+        what = "Share of wrong predictions" if _classifies(subject) else "Mean squared error, on the scale of 0–1,"
+        parts += [
+            f"{what} on corrupted test images (`modelzoo.datasets.CORRUPTIONS`):",
+            _table("corruption", subject, results["corruptions"]),
+        ]
+    return parts
+
+
+def _table(head: str, subject: Subject, found: Mapping[str, Any]) -> str:
+    shares = head == "corruption" and _classifies(subject)
+    rows = [
+        [
+            code(name) if head == "corruption" else _label(subject, name),
+            _format("accuracy" if shares else name, scores["value"]),
+            _spread("accuracy" if shares else name, scores),
+        ]
+        for name, scores in found.items()
+    ]
+    return table([head, "this artifact", "over seeds"], rows, right=[1, 2])
+
+
+def _classifies(subject: Subject) -> bool:
+    return subject.spec is not None and subject.spec.task == "classification"
+
+
+def _spread(name: str, scores: Mapping[str, Any]) -> str:
+    form = _form(name, scores["mean"])
+    return f"{scores['mean']:{form}} ± {scores['std']:{form}}"
+
+
+def _label(subject: Subject, name: str) -> str:
+    """Return what a measure is called on a page."""
+    if name == "seconds":
+        return "training time, s"
+    start, _, rest = name.partition("_")
+    if start == "val":
+        return f"{val_label(subject).replace(' ', '-')} {rest.replace('_', ' ')}"
+    if name in ("loss", "accuracy"):
+        return f"training {name}"
+    return name.replace("train_", "training ").replace("_", " ")
+
+
+def _format(name: str, value: float) -> str:
+    return format(value, _form(name, value))
+
+
+def _form(name: str, value: float) -> str:
+    if name.endswith(_SHARES):
+        return ".2%"
+    if name == "seconds":
+        return ".1f"
+    return ".4f" if value == 0 or abs(value) >= 0.001 else ".1e"

@@ -1,0 +1,100 @@
+"""What is described: a zoo model, an artifact of ours, or a ``.keras`` file."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from modelzoo.errors import ArtifactError, InputError
+from modelzoo.frameworks import keras
+from modelzoo.registry import build_model, get_spec, list_models
+from modelzoo.saving import find, list_pretrained, load, read_card
+from modelzoo.spec import ModelSpec
+
+logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """A live model with all that is known of it.
+
+    Attributes
+    ----------
+    name
+        Name of the builder, or of the ``.keras`` file without its suffix.
+    source
+        What it was asked for by: a name, a directory or a file.
+    model
+        The Keras model.
+    spec
+        The facts declared beside its builder; ``None`` where no builder of the zoo made it.
+    card
+        The card of its artifact; ``None`` where there is none, so that a zoo model's weights are untrained.
+    pretrained
+        Whether ``source`` is a name and the weights are those that come with it.
+    """
+
+    name: str
+    source: str
+    model: Any
+    spec: ModelSpec | None = None
+    card: Mapping[str, Any] | None = None
+    pretrained: bool = False
+
+    @property
+    def stem(self) -> str:
+        """The name as it can stand in a file's name."""
+        return re.sub(r"[^\w.-]+", "_", self.name).strip(".") or "model"
+
+    @property
+    def training(self) -> Mapping[str, Any]:
+        """What the card says of the training; empty where it says nothing."""
+        return (self.card or {}).get("training") or {}
+
+
+def read_subject(source: str | os.PathLike[str]) -> Subject:
+    """Load what is to be described.
+
+    Parameters
+    ----------
+    source
+        Name of a zoo model, with the pretrained weights where there are some; directory of an artifact of ours; or a
+        ``.keras`` file, of which Keras' safe mode runs no code.
+
+    Raises
+    ------
+    InputError
+        There is no such model, directory or file.
+    ArtifactError
+        The artifact is incomplete or altered, or the file is not one that Keras loads in safe mode.
+    """
+    text = os.fspath(source)
+    if text.endswith(".keras"):
+        return Subject(Path(text).stem, text, _load_keras(Path(text)))
+    is_name = not isinstance(source, Path) and os.sep not in text and not text.startswith(".")
+    if is_name and text in list_models() and text not in list_pretrained():
+        return Subject(text, text, build_model(text, seed=0), get_spec(text))
+    if Path(text).is_file():
+        raise InputError(f"{text} is a file that does not end in .keras. Give a model, a directory or a .keras file.")
+    directory = find(source)
+    card = read_card(directory)
+    model = load(directory)
+    name = card["model"]["name"]
+    return Subject(name, text, model, get_spec(name), card, pretrained=is_name and text in list_pretrained())
+
+
+def _load_keras(path: Path) -> Any:
+    if not path.is_file():
+        raise InputError(f"There is no file {path}. Give a model, a directory or a .keras file.")
+    try:
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises what its parts raise
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise ArtifactError(
+            f"{path} cannot be loaded in Keras' safe mode: {reason} Save a model of Keras' own layers again."
+        ) from error

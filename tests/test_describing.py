@@ -1,0 +1,522 @@
+"""Pages of models: equations that compute what the networks do, sums that are right, and no page goes stale."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import keras
+import matplotlib as mpl
+import numpy as np
+import pytest
+import tensorflow as tf
+from click.testing import CliRunner
+
+import modelzoo
+from modelzoo import cli, datasets, finetuning, registry
+from modelzoo.describing import Subject, describe, equation_of, measure_confusion, read_steps, read_subject, render
+from modelzoo.describing.pictures import read_confusion
+from modelzoo.describing.text import prose, read_docstring
+from modelzoo.describing.usage import usage_section
+from modelzoo.errors import ArtifactError, InputError, TargetExistsError
+from scripts import render_docs
+
+NAMES = modelzoo.list_models()
+PAGES = Path(__file__).parents[1] / "docs" / "architectures"
+
+
+def blocks(text, language="python"):
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def calculated(arithmetic):
+    """Evaluate both sides of ``"784 × 100 + 100 = 78,500"``."""
+    sides = arithmetic.replace(",", "").replace("×", "*").split(" = ")
+    values = {eval(side) for side in sides if side}
+    assert len(values) <= 1, arithmetic
+    return values.pop() if values else 0
+
+
+# The equation, read back and computed in NumPy.
+
+
+def softmax(t):
+    e = np.exp(t - t.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+FUNCTIONS = {
+    "sigma": lambda t: 1 / (1 + np.exp(-t)),
+    "tanh": np.tanh,
+    "ReLU": lambda t: np.maximum(t, 0),
+    "softmax": softmax,
+    "step": lambda t: (t > 0).astype(float),
+    "vec": lambda h: h.reshape(len(h), -1),
+    "dropout": lambda h: h,
+    "conv": lambda w, h: tf.nn.conv2d(h, w, 1, "SAME").numpy(),
+    "maxpool": lambda h: tf.nn.max_pool2d(h, 2, 2, "VALID").numpy(),
+    "with_ones": lambda x: np.c_[x, np.ones(len(x))],
+}
+
+
+def computed(equation, parameters, x):
+    """Compute a printed equation line by line."""
+    plain = {re.sub(r"[{}_]", "", symbol): value for symbol, value in parameters.items()}
+    values = {**FUNCTIONS, **plain}
+    for symbol, expression, space in equation.lines:
+        name = re.sub(r"[{}\\_]", "", symbol)
+        shape = [int(length) for length in re.findall(r"\d+", space)]
+        if not expression:
+            values[name] = x
+            continue
+        python = re.sub(r"\\tfrac\{1\}\{(\d+)\}\\,", r"1 / \1 *", expression).replace(r"\,", "@")
+        python = re.sub(r"(W_\{\d+\}) \* (\S+)", r"conv(\1, \2)", python)
+        python = re.sub(r"\\mathrm\{(\w+)\}(_\{[^}]*\})?\(", r"\1(", python)
+        python = re.sub(r"\[(\w+), 1\]", r"with_ones(\1)", python)
+        python = re.sub(r"[{}\\_]", "", python) if "with_ones" not in python else python
+        values["reshape"] = lambda h, shape=shape: h.reshape(-1, *shape)
+        values[name] = np.asarray(eval(python, {}, values))
+        assert list(values[name].shape[1:]) == shape
+    return values[name]
+
+
+OPTIONS = {
+    "two_conv_cnn": {"filters": (3, 4), "hidden_units": 6, "kernel_size": 3, "image_shape": (8, 8)},
+    "tanh_autoencoder": {"hidden_units": (6, 5), "image_shape": (4, 4)},
+    "relu_mlp": {"hidden_units": 7, "dropout": 0.3},
+    "dense_500_300": {"hidden_units": (7, 5)},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [*((name, OPTIONS.get(name, {})) for name in NAMES), ("logistic_perceptron", {"use_bias": False})],
+)
+def test_the_equation_computes_what_the_network_computes(name, options, rng):
+    model = modelzoo.create_model(name, seed=3, **options)
+    steps = read_steps(model)
+    equation = equation_of(steps)
+    weights, given = iter(model.get_weights()), {}
+    for symbol, shape in equation.parameters:
+        given[symbol] = next(weights)
+        assert given[symbol].shape == shape
+    assert not list(weights)
+    x = rng.uniform(0, 255 if len(model.input_shape) > 2 else 1, (5, *model.input_shape[1:])).astype("float32")
+    np.testing.assert_allclose(computed(equation, given, x), model(x).numpy(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_arithmetic_of_the_layers_adds_up(name):
+    model = modelzoo.create_model(name, seed=0)
+    steps = read_steps(model)
+    assert sum(calculated(step.arithmetic) for step in steps) == model.count_params()
+    weighted = {
+        layer.name
+        for layer in model._flatten_layers(include_self=False)
+        if layer.weights and not hasattr(layer, "layers")
+    }
+    assert {step.info.name for step in steps if step.arithmetic} == weighted
+
+
+# Keras models of other people.
+
+
+def foreign():
+    return keras.Sequential(
+        [
+            keras.Input((9, 9, 2)),
+            keras.layers.Conv2D(4, 3, strides=2, name="see"),
+            keras.layers.BatchNormalization(),
+            keras.layers.LeakyReLU(),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(3, "softmax"),
+        ],
+        name="foreign",
+    )
+
+
+def test_a_keras_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = foreign()
+    model.save("my net.keras")
+    page = describe("my net.keras", "about")
+    text = page.read_text(encoding="utf-8")
+    assert page == Path("about/my_net.md")
+    assert sorted(path.name for path in page.parent.iterdir()) == ["my_net.md", "my_net.svg"]
+    assert [line for line in text.splitlines() if line.startswith("#")] == [
+        "# my net",
+        "## Equation",
+        "## Layers",
+        "## Use",
+    ]
+    assert "| `see` | Conv2D 3 × 3, stride 2 × 2, padding valid | $h_{1}$ | 4 × 4 × 4 |" in text
+    assert "3 × 3 × 2 × 4 + 4 = 76" in text
+    assert "4 × 4 = 16" in text  # gamma, beta, mean and variance
+    assert f"**{model.count_params()}**" in text
+    assert "of which 8 are not trained" in text
+    assert r"\gamma_{2} \odot \frac{h_{1} - \mu_{2}}{\sqrt{\sigma_{2}^2 + \epsilon}} + \beta_{2}" in text
+    names = {}
+    for block in blocks(text):
+        exec(compile(block, str(page), "exec"), names)
+    assert names["outputs"].shape == (1, 3)
+    assert (tmp_path / "my_net_served" / "1" / "saved_model.pb").is_file()
+
+
+def test_branches_shared_layers_and_inner_activations():
+    x = keras.Input((4,), name="a")
+    twice = keras.layers.Dense(4, "relu", name="twice")
+    y = keras.layers.Add()([twice(twice(x)), x])
+    y = keras.layers.Reshape((2, 2))(y)
+    model = keras.Model(x, [keras.layers.LSTM(3)(y), keras.layers.Flatten()(y)])
+    steps = read_steps(model)
+    lines = {symbol: expression for symbol, expression, _ in equation_of(steps).lines}
+    assert "Other functions are the Keras layers" in equation_of(steps).notes[-1]
+    assert lines["h_{1}"] == r"\mathrm{ReLU}(x\, W_{1} + b_{1})"
+    assert lines["h_{2}"] == r"\mathrm{ReLU}(h_{1}\, W_{1} + b_{1})"
+    assert lines["h_{3}"] == "h_{2} + x"
+    assert lines[r"\hat{y}_{1}"] == r"\mathrm{LSTM}(h_{4}; \theta_{2})"  # its tanh is inside
+    assert lines[r"\hat{y}_{2}"] == r"\mathrm{vec}(h_{4})"
+    assert [step.arithmetic for step in steps if step.info.name == "twice"] == ["4 × 4 + 4 = 20", "shared"]
+    assert sum(step.info.num_params for step in steps) == model.count_params()
+
+
+def test_names_of_other_people_stay_names():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="see|`this`")])
+    files = render(Subject("<b>../$me$", "net.keras", model))
+    assert sorted(files) == ["_b_.._me_.md", "_b_.._me_.svg"]
+    page = files["_b_.._me_.md"]
+    assert page.startswith("# &lt;b&gt;../\\$me\\$\n")
+    assert "| `see\\|'this'` | Dense | $\\hat{y}$ | 1 | 2 × 1 + 1 = 3 |" in page
+
+
+def test_long_and_unknown_graphs_have_no_equation():
+    deep = keras.Sequential([keras.Input((2,)), *(keras.layers.Dense(2) for _ in range(50))])
+    assert equation_of(read_steps(deep)) is None
+
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = keras.layers.Dense(2, name="only")
+
+        def call(self, x):
+            return self.dense(x)
+
+    own = Own()
+    own(np.zeros((1, 3)))
+    steps = read_steps(own)
+    assert [(step.name, step.symbol, step.arithmetic) for step in steps] == [("only", "", "3 × 2 + 2 = 8")]
+    assert equation_of(steps) is None
+
+
+# What cannot be described.
+
+
+def test_wrong_sources_are_named(tmp_path):
+    with pytest.raises(InputError, match="Did you mean 'xor_mlp'"):
+        describe("xor_mpl", tmp_path / "out")
+    with pytest.raises(InputError, match=r"no file .*absent\.keras"):
+        describe(tmp_path / "absent.keras", tmp_path / "out")
+    with pytest.raises(InputError, match="no directory"):
+        describe(tmp_path / "absent", tmp_path / "out")
+    (tmp_path / "net.h5").write_bytes(b"x")
+    with pytest.raises(InputError, match=r"does not end in \.keras"):
+        describe(tmp_path / "net.h5", tmp_path / "out")
+    (tmp_path / "net.keras").write_bytes(b"not a zip file")
+    with pytest.raises(ArtifactError, match=r"net\.keras cannot be loaded"):
+        describe(tmp_path / "net.keras", tmp_path / "out")
+    (tmp_path / "other").mkdir()
+    with pytest.raises(ArtifactError, match="not written by modelzoo"):
+        describe(tmp_path / "other", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_keras_file_runs_no_code(tmp_path):
+    path = tmp_path / "evil.keras"
+    witness = tmp_path / "ran"
+    model = keras.Sequential(
+        [keras.Input((2,)), keras.layers.Lambda(lambda x, p=str(witness): [x, Path(p).touch()][0])]
+    )
+    model.save(path)
+    witness.unlink(missing_ok=True)
+    with pytest.raises(ArtifactError, match="safe mode"):
+        describe(path, tmp_path / "out")
+    assert not witness.exists()
+    assert not (tmp_path / "out").exists()
+
+
+def test_existing_output_is_kept(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "thesis.docx").write_text("years of work")
+    with pytest.raises(TargetExistsError, match="overwrite"):
+        describe("xor_mlp", out)
+    with pytest.raises(InputError, match=r"thesis\.docx"):
+        describe("xor_mlp", out, overwrite=True)
+    assert [path.name for path in out.iterdir()] == ["thesis.docx"]
+    (out / "thesis.docx").rename(out / "old.md")
+    assert describe("xor_mlp", out, overwrite=True).is_file()
+    assert not (out / "old.md").exists()
+
+
+# Artifacts: what the card says.
+
+
+def spread(value, std=0.0125):
+    return {"value": value, "mean": value + 0.01, "std": std, "per_seed": [value, value + 0.02]}
+
+
+@pytest.fixture(scope="module")
+def artifact(tmp_path_factory):
+    path = tmp_path_factory.mktemp("described") / "mine"
+    model = modelzoo.create_model("tanh_mlp", seed=0)
+    data = datasets.load("four_class", n=400, n_test=200)
+    recipe = modelzoo.Recipe(steps=40, batch_size=50, log_every=10, validation_size=100, xla="off", source="a | test")
+    modelzoo.train(model, data, recipe, seed=5)
+    results = {
+        "recipe": "tuned",
+        "seeds": [0, 1, 2],
+        "selected_seed": 1,
+        "selected_by": "val_accuracy",
+        "metrics": {"seconds": spread(12.0), "test_accuracy": spread(0.75), "test_loss": spread(0.0005, 0.0001)},
+        "corruptions": {"blur_1.0": spread(0.25)},
+    }
+    modelzoo.save(model, path, results=results)
+    return path
+
+
+@pytest.fixture(scope="module")
+def described(artifact):
+    subject = read_subject(artifact)
+    return subject, render(subject)
+
+
+def test_the_page_of_an_artifact(described):
+    subject, files = described
+    assert sorted(files) == ["tanh_mlp-confusion.svg", "tanh_mlp-training.svg", "tanh_mlp.md", "tanh_mlp.svg"]
+    page = files["tanh_mlp.md"]
+    assert subject.card["card_digest"] in page
+    assert "| test accuracy | 75.00% | 76.00% ± 1.25% |\n| test loss | 5.0e-04 | 0.0105 ± 0.0001 |" in page
+    assert "| training time, s | 12.0 | 12.0 ± 0.0 |" in page
+    assert "| `blur_1.0` | 25.00% | 26.00% ± 1.25% |" in page
+    assert "over seeds 0–2. This artifact is seed 1, selected by its accuracy on held-out training samples." in page
+    assert "| field | lesson | tuned | of this artifact |" in page
+    assert "- of this artifact: a \\| test" in page
+    assert "train_zoo.py" not in page  # that command made the zoo's own, not this one
+    history = subject.card["training"]["history"]
+    assert f"the held-out loss from {history['val_loss'][0]:.3g} to {history['val_loss'][-1]:.3g}" in page
+    assert "held out" in files["tanh_mlp-training.svg"]
+    for row in re.findall(r"^\|.*\|$", page, re.MULTILINE):
+        assert len(re.findall(r"(?<!\\)\|", row)) in (4, 5, 6)
+
+
+def test_the_confusion_counts_are_those_of_the_network(described):
+    subject, files = described
+    x, y = datasets.load("four_class", n=400, n_test=200).test
+    predicted = subject.model(x).numpy().argmax(axis=1)
+    confusion = measure_confusion(subject)
+    for truth in range(4):
+        assert confusion.counts[truth] == tuple(int(((y == truth) & (predicted == k)).sum()) for k in range(4))
+    assert confusion.wrong == (y != predicted).sum()
+    assert f"{confusion.wrong} of 200 test samples" in files["tanh_mlp.md"]
+    truth, guess, count = confusion.most_frequent(1)[0]
+    counts = np.array(confusion.counts)
+    assert count == (counts - np.diag(np.diag(counts))).max()
+    assert count == counts[confusion.classes.index(truth), confusion.classes.index(guess)]
+
+
+def test_an_earlier_page_saves_the_measurement_for_the_same_weights_alone(described, monkeypatch):
+    subject, files = described
+    monkeypatch.setattr("modelzoo.describing.pictures.predict", lambda *_: pytest.fail("the network was run"))
+    assert render(subject, previous=files["tanh_mlp.md"], measure=False) == files
+    assert "tanh_mlp-confusion.svg" not in render(subject, measure=False)
+    other = dataclasses.replace(subject, card={**subject.card, "weights_digest": "0" * 64})
+    assert read_confusion(files["tanh_mlp.md"], subject) is not None
+    assert read_confusion(files["tanh_mlp.md"], other) is None
+    assert read_confusion(files["tanh_mlp.md"].replace('"counts":[[', '"counts":[[['), subject) is None
+
+
+def test_the_same_model_gives_the_same_bytes(described, artifact):
+    _, files = described
+    with mpl.rc_context({"font.size": 20, "axes.facecolor": "black", "lines.linewidth": 7}):
+        again = render(read_subject(artifact))
+        assert mpl.rcParams["font.size"] == 20
+    assert files == again
+    for name, text in files.items():
+        if name.endswith(".svg"):
+            assert ElementTree.fromstring(text).tag == "{http://www.w3.org/2000/svg}svg"
+
+
+def test_an_untrained_model_has_neither_results_nor_a_card(monkeypatch):
+    monkeypatch.setattr("modelzoo.describing.subject.list_pretrained", dict)
+    files = render(read_subject("xor_mlp"))
+    assert sorted(files) == ["xor_mlp.md", "xor_mlp.svg"]
+    headings = [line for line in files["xor_mlp.md"].splitlines() if line.startswith("## ")]
+    assert headings == ["## Equation", "## Layers", "## Recipes", "## Use", "## Licence and citation"]
+    assert "There are no pretrained weights." in files["xor_mlp.md"]
+
+
+def short(model, original=finetuning.finetuning_recipe):
+    return original(model).replace(steps=4, log_every=4)
+
+
+QUICK = ("xor_mlp", "relu_mlp")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
+)
+def test_the_code_of_a_page_runs(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(finetuning, "finetuning_recipe", short)  # the code is the page's, the training is short
+    section = usage_section(read_subject(name))
+    names = {}
+    for block in blocks(section):
+        exec(compile(block, name, "exec"), names)
+    assert len(blocks(section)) == 4
+    assert (tmp_path / f"my_{name}" / "saved_model.pb").is_file()
+    assert modelzoo.load(tmp_path / f"my_{name}").name == name
+    outputs = next(names[key] for key in ("probabilities", "decision", "reconstruction") if key in names)
+    model = modelzoo.load(name)
+    np.testing.assert_allclose(outputs, model(names["data"].x_test[:5].astype("float32")), atol=1e-5)
+    if name in QUICK:  # the commands differ in the name alone
+        commands = [line for line in blocks(section, "console")[0].splitlines() if line.startswith("$ modelzoo ")]
+        for line in commands:
+            assert CliRunner().invoke(cli.app, line.split()[2:], catch_exceptions=False).exit_code == 0
+        assert (tmp_path / "models" / name / "1" / "saved_model.pb").is_file()
+
+
+def test_the_code_of_an_artifact_runs(artifact, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(finetuning, "finetuning_recipe", short)
+    section = usage_section(read_subject(artifact))
+    assert "n=400, n_test=200" in section
+    names = {}
+    for block in blocks(section):
+        exec(compile(block, "artifact", "exec"), names)
+    assert (tmp_path / "my_tanh_mlp" / "saved_model.pb").is_file()
+
+
+# Text.
+
+
+def test_docstrings_are_taken_apart():
+    def function():
+        """Do it, see :func:`modelzoo.train`.
+
+        At length, with ``code``
+        over two lines.
+
+        Parameters
+        ----------
+        a, b : int
+            Both of them.
+        c
+            Another:
+
+            in two paragraphs.
+
+        Returns
+        -------
+        float
+            What comes out.
+
+        Raises
+        ------
+        InputError
+            Not listed.
+        """
+
+    found = read_docstring(function)
+    assert found.summary == "Do it, see `modelzoo.train`."
+    assert found.description == "At length, with `code` over two lines."
+    assert found.parameters == {"a": "Both of them.", "b": "Both of them.", "c": "Another: in two paragraphs."}
+    assert found.returns == "What comes out."
+
+
+def test_every_builder_explains_all_its_options():
+    for name in NAMES:
+        spec = modelzoo.get_spec(name)
+        assert read_docstring(spec.builder).parameters.keys() == spec.options.keys()
+
+
+def test_foreign_text_stays_text():
+    assert prose("a <script>|x| [y](z) $1$ `b`\n*c*") == (r"a &lt;script&gt;\|x\| \[y\](z) \$1\$ \`b\` \*c\*")
+
+
+# The command and the script.
+
+
+def test_command(tmp_path, monkeypatch, artifact):
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        return CliRunner().invoke(cli.app, ["describe", *map(str, arguments)])
+
+    lines = run("two_conv_cnn").output.splitlines()
+    assert lines[0].startswith("two_conv_cnn: Two convolutions")
+    assert any(
+        re.search(r"conv_2 +Conv2D 5 × 5, padding same, relu +14 × 14 × 64 +5 × 5 × 32 × 64 \+ 64 = 51,264", line)
+        for line in lines
+    )
+    assert "3,274,634 parameters, 13,883,904 multiply-adds a sample" in lines
+    assert run(artifact).output.splitlines()[-1] == "test accuracy 76.00% ± 1.25% over seeds 0–2"
+    assert json.loads(run("xor_mlp", "--json").output)["num_params"] == 9
+    foreign().save("net.keras")
+    assert json.loads(run("net.keras", "--json").output)["layers"][1]["parameters"] == "3 × 3 × 2 × 4 + 4 = 76"
+    assert run("net.keras", "-o", "about").output == f"Wrote {Path('about/net.md')}\n"
+    assert isinstance(run("net.keras", "-o", "about").exception, TargetExistsError)
+    assert run("net.keras", "-o", "about", "--overwrite").exit_code == 0
+    assert isinstance(run("net.keras", "--overwrite").exception, InputError)
+    assert isinstance(run("net.keras", "-o", "other", "--json").exception, InputError)
+    assert not Path("other").exists()
+
+
+def run_script(*arguments):
+    return CliRunner().invoke(render_docs.main, list(map(str, arguments)))
+
+
+def test_a_stale_page_is_noticed(tmp_path, monkeypatch):
+    monkeypatch.setattr(modelzoo, "list_models", lambda: ["xor_mlp"])
+    (tmp_path / "gone.md").write_text("a model that is no more")
+    assert "stale: " in run_script("--check", "--output", tmp_path).output
+    assert (tmp_path / "gone.md").exists()
+    done = run_script("--output", tmp_path)
+    assert done.exit_code == 0, done.output
+    assert "removed gone.md" in done.output
+    assert "xor_mlp.md" in (tmp_path / "index.md").read_text()
+    assert "up to date" in run_script("--check", "--output", tmp_path).output
+
+    def check(*stale):
+        checked = run_script("--check", "--output", tmp_path)
+        assert checked.exit_code == 1
+        assert f"stale: {', '.join(stale)}. Run `python scripts/render_docs.py`" in checked.output
+
+    page = tmp_path / "xor_mlp.md"
+    right = page.read_text(encoding="utf-8")
+    page.write_text(right.replace("**9**", "**8**"), encoding="utf-8")
+    check("xor_mlp.md")
+    page.write_text(right, encoding="utf-8")
+
+    spec = modelzoo.get_spec("xor_mlp")
+    longer = {**spec.recipes, "lesson": spec.recipe("lesson").replace(steps=7)}
+    monkeypatch.setitem(registry._REGISTRY, "xor_mlp", dataclasses.replace(spec, recipes=longer))
+    check("xor_mlp.md")
+    monkeypatch.setitem(registry._REGISTRY, "xor_mlp", spec)
+    monkeypatch.setattr(spec.builder, "__doc__", spec.builder.__doc__.replace("learns XOR", "learns it"))
+    check("xor_mlp.md", "index.md")
+
+
+def test_a_picture_of_another_matplotlib_is_not_compared():
+    ours = "<svg><dc:title>Matplotlib v3.9.1, https://matplotlib.org/</dc:title>1</svg>"
+    assert render_docs.same("a.svg", ours.replace("3.9.1", "3.8.0"), ours.replace("1</svg>", "2</svg>"))
+    assert not render_docs.same("a.svg", ours, ours.replace("1</svg>", "2</svg>"))
+    assert not render_docs.same("a.svg", "", ours)
+
+
+@pytest.mark.slow
+def test_the_committed_pages_are_up_to_date():
+    done = run_script("--check", "--output", PAGES)
+    assert done.exit_code == 0, done.output
