@@ -2,11 +2,13 @@
 #
 #   make test PYTEST_ARGS="-n 2 -k reference"    arguments for pytest
 #   make demo PYTHON=python3.12                  the Python that .venv is made from
+#   make docs DOCS_ARGS="-D plot_gallery=0"      arguments for sphinx-build: here, run no lesson
 
 PYTHON ?= python3
 PYTEST_ARGS ?= -n 2
 BENCH_ARGS ?=
 DEMO_ARGS ?=
+DOCS_ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,7 +16,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format bench wheel clean distclean
+.PHONY: help demo test lint format bench docs wheel clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -38,13 +40,18 @@ format: $(VENV)/.stamp-dev ## mend what ruff can mend by itself
 bench: $(VENV)/.stamp-bench ## measure the trainer beside Keras fit and PyTorch
 	$(BIN)/python scripts/benchmark.py $(BENCH_ARGS)
 
+# A lesson runs again where its own file has changed; without docs/auto_lessons all of them do.
+docs: $(VENV)/.stamp-docs ## build the documentation, build/docs/index.html
+	$(BIN)/sphinx-build -W --keep-going -d build/doctrees -b html $(DOCS_ARGS) docs build/docs
+
 # setuptools packs whatever an earlier build left in build/lib, so that goes first.
 wheel: $(VENV)/.stamp-dev ## build dist/modelzoo-*.whl
 	rm -rf build/lib build/bdist.* dist/modelzoo-*.whl
 	$(BIN)/python -m build --wheel
 
 clean: ## remove what the other targets made, except .venv
-	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+	rm -rf build dist docs/auto_lessons docs/reference/generated *.egg-info
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
 	find modelzoo saved_models scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## remove .venv too
@@ -65,6 +72,11 @@ $(VENV)/.stamp-bench: setup.cfg pyproject.toml | $(BIN)/pip
 	@echo "Installing modelzoo[dev,bench] into $(VENV) (a few minutes the first time) ..."
 	$(PIP_INSTALL) -e '.[dev,bench]'
 	@touch $(VENV)/.stamp-run $(VENV)/.stamp-dev $@
+
+$(VENV)/.stamp-docs: setup.cfg pyproject.toml | $(BIN)/pip
+	@echo "Installing modelzoo[docs] into $(VENV) (a few minutes the first time) ..."
+	$(PIP_INSTALL) -e '.[docs]'
+	@touch $(VENV)/.stamp-run $@
 
 $(BIN)/pip:
 	@command -v $(PYTHON) >/dev/null || \

@@ -35,7 +35,7 @@ class Reliability:
 
     @property
     def calibration_error(self) -> float:
-        """The expected calibration error, 0–1: |confidence − accuracy| averaged over the samples (equation 3)."""
+        """The expected calibration error, 0–1: the gap between confidence and accuracy, averaged (equation 3)."""
         used = self.count > 0
         gaps = np.abs(self.confidence[used] - self.accuracy[used])
         return float(np.average(gaps, weights=self.count[used]))

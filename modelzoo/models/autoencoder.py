@@ -44,8 +44,8 @@ from modelzoo.spec import Augmentation, Recipe
             model_options={"kernel_initializer": "glorot_uniform"},
             data_options={"classes": (1, 5, 6)},
             source="Our own, chosen on samples held out of the training set: noisy inputs as Vincent et al. (2008), "
-            "Adam with cosine decay (Loshchilov and Hutter 2017), averaged weights (Polyak and Juditsky 1992), Glorot and "
-            "Bengio's initial weights (2010)",
+            "Adam with cosine decay (Loshchilov and Hutter 2017), averaged weights (Polyak and Juditsky 1992), "
+            "Glorot and Bengio's initial weights (2010)",
         ),
     },
 )

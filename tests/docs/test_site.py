@@ -1,0 +1,131 @@
+"""The built site works from the file system: it asks for nothing outside, no link is broken, and it fits a phone."""
+
+from __future__ import annotations
+
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+SITE = Path(__file__).parents[2] / "build" / "docs"
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+PAGES = (
+    "index",
+    "guide/index",
+    "guide/finetuning",
+    "guide/troubleshooting",
+    "reference/index",
+    "reference/generated/modelzoo.viz",
+    "reference/generated/modelzoo.train",
+    "architectures/index",
+    "architectures/two_conv_cnn",
+    "auto_lessons/index",
+    "auto_lessons/plot_01_perceptron",
+    "auto_lessons/plot_11_cnn",
+)
+#: Formulae that stayed TeX, pictures that did not load, text that is cut off, and what a window is too narrow for.
+STATE = """() => ({
+    formulae: [...document.querySelectorAll(".math")].filter(e => !e.querySelector("mjx-container")).length,
+    pictures: [...document.images].filter(e => e.loading !== "lazy" && !e.naturalWidth).map(e => e.src),
+    cut: [...document.querySelectorAll("h1, h2, h3, p, li, dd")]
+        .filter(e => e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 1).map(e => e.textContent),
+    overflow: document.documentElement.scrollWidth - window.innerWidth,
+})"""
+
+pytestmark = pytest.mark.skipif(not (SITE / "index.html").is_file(), reason="There is no built site: make docs")
+
+
+class Page(HTMLParser):
+    """What a page defines and what it refers to."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.ids: set[str] = set()
+        self.links: list[str] = []
+        self.loads: list[str] = []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        self.ids |= {value for key in ("id", "name") if (value := given.get(key))}
+        if tag == "a" and given.get("href"):
+            self.links.append(given["href"])
+        elif tag == "link" and given.get("rel") in ("stylesheet", "preload", "icon"):
+            self.loads.append(given["href"])
+        elif given.get("src"):
+            self.loads.append(given["src"])
+
+
+def test_every_link_and_file_is_there():
+    pages = {path.resolve(): Page(path) for path in SITE.rglob("*.html") if path.name != "webpack-macros.html"}
+    assert len(pages) > 100
+    broken = []
+    for path, page in pages.items():
+        for target in page.links + page.loads:
+            parts = urlsplit(target)
+            if parts.scheme in ("http", "https", "mailto", "data"):
+                if target in page.loads and parts.scheme != "data":
+                    broken.append((path.name, target))
+                continue
+            file = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            file = file / "index.html" if file.is_dir() else file
+            known = pages[file].ids if file in pages else ()
+            if not file.is_file() or (parts.fragment and file in pages and unquote(parts.fragment) not in known):
+                broken.append((path.name, target))
+    assert broken == []
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if CHROMIUM is None:
+        pytest.skip("There is no Chromium: apt install chromium")
+    playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser):
+    """Return a function that opens a page of the site; fail where it asks for something outside or complains."""
+    outside, complaints = [], []
+
+    def opened(address, width=1280):
+        page = browser.new_page(viewport={"width": width, "height": 900})
+        page.on("request", lambda r: None if r.url.startswith(("file:", "data:")) else outside.append(r.url))
+        page.on("requestfailed", lambda r: complaints.append(f"{r.url}: {r.failure}"))
+        page.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(f"{SITE.as_uri()}/{address}", wait_until="load")
+        return page
+
+    yield opened
+    assert outside == []
+    assert complaints == []
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1280, 390])
+def test_pages_are_whole(visit, width):
+    for name in PAGES:
+        page = visit(f"{name}.html", width)
+        if page.query_selector(".math"):
+            page.wait_for_function("window.MathJax && MathJax.startup && MathJax.startup.promise")
+            page.evaluate("MathJax.startup.promise")
+        assert page.evaluate(STATE) == {"formulae": 0, "pictures": [], "cut": [], "overflow": 0}, name
+        page.close()
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_search_finds(visit):
+    page = visit("search.html?q=perceptron_rule")
+    page.wait_for_selector("#search-results li a")
+    found = page.eval_on_selector_all("#search-results li a", "links => links.map(link => link.href)")
+    assert any("modelzoo.reference.perceptron_rule.html" in link for link in found)
+    page.click("#search-results li a")
+    assert page.url.startswith("file:")
