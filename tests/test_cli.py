@@ -248,7 +248,7 @@ def test_finetune_records_its_parent(modelzoo, trained):
 
 @pytest.mark.slow
 def test_ctrl_c_keeps_the_last_checkpoint(tmp_path):
-    command = [sys.executable, "-m", "modelzoo.cli", "train", "sigmoid_mlp", "--steps", "40000", "--log-every", "50"]
+    command = [sys.executable, "-m", "modelzoo.cli", "train", "sigmoid_mlp", "--steps", "9000000", "--log-every", "50"]
     command += ["--checkpoint-dir", "ck", "-o", "net"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while not list(tmp_path.glob("ck/step-*.npz")):

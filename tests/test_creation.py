@@ -41,7 +41,8 @@ def test_options_as_they_are_change_nothing(parent):
 def test_other_classes_replace_the_head_and_keep_the_rest(parent, tmp_path):
     model = create_model("relu_mlp", pretrained=True, num_classes=3, seed=0)
     assert model.output_shape == (None, 3)
-    fresh = create_model("relu_mlp", num_classes=3, seed=0)
+    options = {**origin_of(parent).options, "num_classes": 3}
+    fresh = create_model("relu_mlp", seed=0, **options)
     for weight, old, new in zip(model.weights, parent.weights, fresh.weights, strict=True):
         kept = new if weight.path.startswith("logits/") else old
         np.testing.assert_array_equal(weight.numpy(), kept.numpy(), err_msg=weight.path)
@@ -54,7 +55,7 @@ def test_other_classes_replace_the_head_and_keep_the_rest(parent, tmp_path):
     parent_facts = modelzoo.save(model, tmp_path / "1")["parent"]
     assert parent_facts["name"] == "relu_mlp"
     assert parent_facts["weights_digest"] == modelzoo.weights_digest(parent)
-    assert read_card(tmp_path / "1")["model"] == {"name": "relu_mlp", "options": {"num_classes": 3}, "seed": 0}
+    assert read_card(tmp_path / "1")["model"] == {"name": "relu_mlp", "options": options, "seed": 0}
 
 
 def test_the_new_head_comes_from_the_seed():

@@ -15,7 +15,7 @@ from modelzoo.errors import ArtifactError, InputError, ModelZooError, unknown_na
 from modelzoo.frameworks import keras, tf
 from modelzoo.registry import build_model, list_models, origin_of
 from modelzoo.saving.card import read_card
-from modelzoo.saving.golden import GOLDEN_PATH, read_golden
+from modelzoo.saving.golden import read_golden
 from modelzoo.weights import weights_digest
 
 _VERSION = re.compile(r"\d+")
@@ -121,14 +121,9 @@ def load(source: str | os.PathLike[str], *, version: int | None = None) -> keras
         origin.class_names = tuple(map(str, card["class_names"]))
         origin.training = None if card["training"] is None else dict(card["training"])
         origin.parent = None if card["parent"] is None else dict(card["parent"])
-        # Cards written before these entries existed: `modelzoo train` used one seed for weights and training.
-        origin.seed = card["model"].get("seed", (origin.training or {}).get("seed"))
-        if origin.training is not None:
-            origin.training.setdefault("machine", None)
-        results = card.get("results")
-        origin.results = None if results is None else dict(results)
-        if GOLDEN_PATH in card["files"]:
-            origin.golden, _ = read_golden(directory)
+        origin.seed = card["model"]["seed"]
+        origin.results = None if card["results"] is None else dict(card["results"])
+        origin.golden, _ = read_golden(directory)
         origin.weights_digest = digest = card["weights_digest"]
         values = _read_weights(directory, card)
     except ArtifactError:

@@ -71,6 +71,7 @@ def test_the_card_keeps_the_machine_of_the_training(net, tmp_path, monkeypatch):
 
 def test_machines_differ_in_what_changes_the_last_bit():
     here = describe_machine()
-    assert machine_differences({**here, "python": "2.7", "modelzoo": "0"}) == {}
+    assert machine_differences({**here, "python": "2.7"}) == {}
+    assert machine_differences({**here, "modelzoo": "0"}) == {"modelzoo": ("0", here["modelzoo"])}
     assert machine_differences({**here, "cores": -1}) == {"cores": (-1, here["cores"])}
     assert machine_differences(None)["cpu"] == (None, here["cpu"])
