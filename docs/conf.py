@@ -64,6 +64,7 @@ sphinx_gallery_conf = {
     "write_computation_times": False,
     "show_memory": False,
     "show_signature": False,
+    "remove_config_comments": True,
 }
 
 html_theme = "pydata_sphinx_theme"

@@ -34,6 +34,8 @@ import modelzoo
 from modelzoo import datasets, reference, viz
 from modelzoo.errors import InputError
 
+# sphinx_gallery_thumbnail_number = 4
+
 
 def perceptron(x, weights, threshold):
     total = 0.0

@@ -25,6 +25,8 @@ import numpy as np
 import modelzoo
 from modelzoo import datasets, reference, viz
 
+# sphinx_gallery_thumbnail_number = 5
+
 data = datasets.load("quadratic", n=1000)
 _ = viz.plot_points(data)
 

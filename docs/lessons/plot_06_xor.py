@@ -35,6 +35,8 @@ import modelzoo
 from modelzoo import datasets, reference, viz
 from modelzoo.models.mlp import XOR_LESSON_WEIGHTS, xor_weights
 
+# sphinx_gallery_thumbnail_number = 13
+
 xor = datasets.load("xor")
 _ = viz.plot_points(xor)
 

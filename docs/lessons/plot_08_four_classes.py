@@ -30,6 +30,8 @@ from sklearn.datasets import make_classification
 import modelzoo
 from modelzoo import datasets, reference, viz
 
+# sphinx_gallery_thumbnail_number = 6
+
 data = datasets.load("four_class")
 x, y = make_classification(
     n_samples=1000,

@@ -23,6 +23,8 @@ import modelzoo
 from modelzoo import datasets, reference, viz
 from modelzoo.registry import origin_of
 
+# sphinx_gallery_thumbnail_number = 6
+
 # %%
 # The data
 # --------

@@ -25,6 +25,8 @@ from modelzoo import datasets, reference, viz
 from modelzoo.datasets.corruptions import shift
 from modelzoo.registry import origin_of
 
+# sphinx_gallery_thumbnail_number = 4
+
 # %%
 # The network
 # -----------

@@ -23,6 +23,8 @@ from modelzoo import datasets, viz
 from modelzoo.calibration import reliability
 from modelzoo.datasets.corruptions import shift
 
+# sphinx_gallery_thumbnail_number = 8
+
 # %%
 # The network
 # -----------

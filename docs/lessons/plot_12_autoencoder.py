@@ -21,6 +21,8 @@ from sklearn.neighbors import KNeighborsClassifier
 import modelzoo
 from modelzoo import datasets, viz
 
+# sphinx_gallery_thumbnail_number = 4
+
 # %%
 # The network
 # -----------
@@ -30,8 +32,8 @@ from modelzoo import datasets, viz
 #
 # .. math::
 #
-#    f(X) = \tanh(\tanh(X W_1 + B_1) W_2 + B_2) W_3 + B_3, \qquad
-#    g(Z) = \tanh(\tanh(Z W_4 + B_4) W_5 + B_5) W_6 + B_6,
+#    f(X) &= \tanh(\tanh(X W_1 + B_1) W_2 + B_2) W_3 + B_3, \\
+#    g(Z) &= \tanh(\tanh(Z W_4 + B_4) W_5 + B_5) W_6 + B_6,
 #
 # and the error is the mean squared difference of the :math:`D` pixels, on the scale from 0 to 1:
 #
