@@ -19,13 +19,15 @@ from modelzoo.errors import ModelZooError
 from modelzoo.files import atomic_file
 
 ROOT = Path(__file__).resolve().parent.parent
+#: The folder that is this script's own: what it did not write there is obsolete.
+PAGES = ROOT / "docs" / "architectures"
 COMMAND = "python scripts/render_docs.py"
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("names", nargs=-1)
 @click.option("--check", is_flag=True, help="Write nothing; exit with status 1 when a page is stale.")
-@click.option("--output", type=click.Path(path_type=Path), default=ROOT / "docs" / "architectures", help="The folder.")
+@click.option("--output", type=click.Path(path_type=Path), default=PAGES, help="The folder.")
 def main(names: tuple[str, ...], check: bool, output: Path) -> None:
     """Write the pages of NAMES, of all models by default, and the index.
 
@@ -39,7 +41,8 @@ def main(names: tuple[str, ...], check: bool, output: Path) -> None:
         if not names:
             files["index.md"] = index()
         stale = [name for name, text in files.items() if not same(name, _read(output / name), text)]
-        present = [path.name for path in output.glob("*") if path.suffix in (".md", ".svg")] if not names else []
+        ours = not names and output.resolve() == PAGES
+        present = [path.name for path in output.glob("*") if path.suffix in (".md", ".svg")] if ours else []
         obsolete = sorted(set(present) - set(files))
         if check and (stale or obsolete):
             click.echo(f"{output}: stale: {', '.join(stale + obsolete)}. Run `{COMMAND}` to mend it.", err=True)

@@ -256,9 +256,26 @@ def test_existing_output_is_kept(tmp_path):
     with pytest.raises(InputError, match=r"thesis\.docx"):
         describe("xor_mlp", out, overwrite=True)
     assert [path.name for path in out.iterdir()] == ["thesis.docx"]
-    (out / "thesis.docx").rename(out / "old.md")
+    (out / "thesis.docx").rename(out / "notes.md")
+    with pytest.raises(InputError, match=r"notes\.md"):
+        describe("xor_mlp", out, overwrite=True)
+    (out / "notes.md").rename(out / "xor_mlp-training.svg")
     assert describe("xor_mlp", out, overwrite=True).is_file()
-    assert not (out / "old.md").exists()
+    assert "years of work" not in (out / "xor_mlp-training.svg").read_text()
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        {"metrics": {"test_accuracy": 0.75}},
+        {"metrics": {"test_accuracy": {"value": 0.75}, "seconds": {"value": 2.0}}, "recipe": "tuned", "seeds": [0]},
+    ],
+)
+def test_results_of_one_run_have_no_spread(results, tmp_path):
+    modelzoo.save(modelzoo.create_model("xor_mlp", seed=0), tmp_path / "1", results=results)
+    page = describe(tmp_path / "1", tmp_path / "out").read_text(encoding="utf-8")
+    assert "| test accuracy | 75.00% |" in page
+    assert "over seeds" not in page
 
 
 # Artifacts: what the card says.
@@ -480,7 +497,11 @@ def run_script(*arguments):
 
 def test_a_stale_page_is_noticed(tmp_path, monkeypatch):
     monkeypatch.setattr(modelzoo, "list_models", lambda: ["xor_mlp"])
-    (tmp_path / "gone.md").write_text("a model that is no more")
+    (tmp_path / "gone.md").write_text("a model that is no more, or somebody's notes")
+    assert run_script("--output", tmp_path).exit_code == 0
+    assert (tmp_path / "gone.md").exists()  # only the documentation's own folder is tidied
+    monkeypatch.setattr(render_docs, "PAGES", tmp_path.resolve())
+    (tmp_path / "index.md").unlink()
     assert "stale: " in run_script("--check", "--output", tmp_path).output
     assert (tmp_path / "gone.md").exists()
     done = run_script("--output", tmp_path)

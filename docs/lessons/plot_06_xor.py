@@ -11,7 +11,7 @@ few enough to compute everything exactly.
 - With all weights but one held fixed, each sample wants something else, and the sum is the compromise.
 - The surface has plateaus, on which a descent hardly moves, and more than one valley.
 - After training, the hidden layer has moved the four corners to where a line can separate them.
-- From some starts the same training ends in a local minimum.
+- From some starts the same training gets stuck in a valley that does not end.
 """
 
 # %%
@@ -255,9 +255,9 @@ ax = viz.plot_history(runs, "error")
 _ = ax.set_yscale("log")
 
 # %%
-# A network that is stuck answers ½ to two of the corners: there the pull of one sample cancels the pull of the other,
-# the gradient is zero, and the error stays where it is. With more hidden units this happens less often, and that is one
-# reason why large networks are easier to train than small ones.
+# A network that is stuck answers ½ to two of the corners: there the pull of one sample nearly cancels the pull of the
+# other. It is in a valley whose floor falls ever more slowly while the weights grow without end. With more hidden units
+# this happens less often, and that is one reason why large networks are easier to train than small ones.
 #
 # Try it
 # ------

@@ -181,7 +181,7 @@ for remember in (False, True):
 #     \delta^{(L)} = h'\bigl(z^{(L)}\bigr).
 #
 # Written as a program without memory, it walks along every path from the unit to the output, and with :math:`m` units
-# in each of :math:`L` hidden layers there are :math:`m^{L-1}` paths from each unit of the first. With memory, each unit
+# in each of :math:`H` hidden layers there are :math:`m^{H-1}` paths from each unit of the first. With memory, each unit
 # is asked once. The matrix form is the same dynamic programming with the memory laid out layer by layer:
 # :math:`\Delta_l` *is* the table of what is remembered.
 

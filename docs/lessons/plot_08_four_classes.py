@@ -2,9 +2,9 @@
 Four classes and probability maps
 =================================
 
-Four clouds of points overlap, and a tenth of the labels are wrong on purpose. No classifier can be right everywhere
-here, and a good one knows it: it answers with a probability for each class, and its probabilities can be taken at
-their word.
+Four clouds of points overlap, and a tenth of the labels are drawn anew, at random. No classifier can be right
+everywhere here, and a good one knows it: it answers with a probability for each class, and its probabilities can be
+taken at their word.
 
 **What to notice**
 

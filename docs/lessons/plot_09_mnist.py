@@ -3,7 +3,7 @@ MNIST with one hidden layer
 ===========================
 
 Until here a network saw two numbers and answered with a colour of the plane. Now it sees a picture: a handwritten
-digit, as a camera saw it. Nothing in the mathematics changes. There are only more numbers, so many that nobody can
+digit, as a scanner saw it. Nothing in the mathematics changes. There are only more numbers, so many that nobody can
 look at the weights one by one any more. This lesson trains the smallest network that reads digits, by the recipe of
 the original lesson, and then looks at what its hidden units have learned to look for.
 

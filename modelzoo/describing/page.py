@@ -209,8 +209,8 @@ def _learning_curves(subject: Subject, picture: str) -> str:
     return "\n\n".join(["### Learning curves", " ".join(words), f"![Learning curves: {changes}.]({picture})"])
 
 
-def _short(value: float) -> str:
-    return f"{value:.3g}"
+def _short(value: float | None) -> str:
+    return "infinite" if value is None else f"{value:.3g}"
 
 
 def _confusion(confusion: Confusion | None, picture: str) -> str:

@@ -65,7 +65,8 @@ class Confusion:
 
     def comment(self) -> str:
         """Return the counts as a comment of a page, from which ``read_confusion`` takes them again."""
-        return f"<!-- confusion: {json.dumps(dataclasses.asdict(self), separators=(',', ':'))} -->"
+        held = json.dumps(dataclasses.asdict(self), separators=(",", ":")).replace(">", "\\u003e")  # no end of comment
+        return f"<!-- confusion: {held} -->"
 
 
 def read_confusion(page: str, subject: Subject) -> Confusion | None:

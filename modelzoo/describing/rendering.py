@@ -17,8 +17,8 @@ from modelzoo.describing.subject import Subject, read_subject
 from modelzoo.errors import InputError
 from modelzoo.files import atomic_directory, check_target
 
-#: Endings of the files that :func:`describe` writes, and that it replaces.
-SUFFIXES = (".md", ".svg")
+#: What the names of the pictures end in: diagram, learning curves and confusion matrix.
+PICTURES = ("", "-training", "-confusion")
 
 
 def describe(source: str | os.PathLike[str], output: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
@@ -36,7 +36,7 @@ def describe(source: str | os.PathLike[str], output: str | os.PathLike[str], *, 
     output
         The directory to write; it is complete or absent, whatever happens meanwhile.
     overwrite
-        Replace an existing directory that holds nothing but Markdown and SVG files.
+        Replace an existing directory that holds nothing but an earlier description of this model.
 
     Returns
     -------
@@ -60,14 +60,15 @@ def describe(source: str | os.PathLike[str], output: str | os.PathLike[str], *, 
     >>> page = modelzoo.describe("xor_mlp", "about_xor")  # doctest: +SKIP
     """
     output = check_target(output, overwrite=overwrite)
+    subject = read_subject(source)
     if output.exists():
-        foreign = [output] if output.is_file() else [p for p in output.iterdir() if p.suffix not in SUFFIXES]
+        ours = {f"{subject.stem}.md", *(f"{subject.stem}{end}.svg" for end in PICTURES)}
+        foreign = [output] if output.is_file() else sorted(p for p in output.iterdir() if p.name not in ours)
         if foreign:
             raise InputError(
-                f"{output} is not a directory of descriptions: overwriting would delete {foreign[0].name}. "
-                "Choose another path."
+                f"{output} holds more than a description of {subject.name}: overwriting would delete "
+                f"{foreign[0].name}. Choose another path."
             )
-    subject = read_subject(source)
     files = render(subject)
     with atomic_directory(output, overwrite=overwrite) as temporary:
         for name, text in files.items():
@@ -101,6 +102,6 @@ def render(subject: Subject, *, previous: str = "", measure: bool = True) -> dic
         files[f"{stem}-training.svg"] = learning_curves(subject)
     if confusion is not None:
         files[f"{stem}-confusion.svg"] = confusion_matrix(confusion)
-    names = (f"{stem}{end}.svg" for end in ("", "-training", "-confusion"))
+    names = (f"{stem}{end}.svg" for end in PICTURES)
     drawn = Pictures(*(name if name in files else "" for name in names))
     return {f"{stem}.md": write_page(subject, drawn, confusion), **files}

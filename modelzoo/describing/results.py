@@ -39,7 +39,10 @@ def results_line(subject: Subject) -> str:
     results = (subject.card or {}).get("results") or {}
     for name in ("test_accuracy", "test_loss"):
         if found := (results.get("metrics") or {}).get(name):
-            return f"{_label(subject, name)} {_spread(name, found)} over seeds {list_seeds(results['seeds'])}"
+            seeds = results.get("seeds") or ()
+            if len(seeds) > 1:
+                return f"{_label(subject, name)} {_spread(name, found)} over seeds {list_seeds(seeds)}"
+            return f"{_label(subject, name)} {_format(name, _value(found))}"
     return ""
 
 
@@ -52,9 +55,11 @@ def list_seeds(seeds: Sequence[int]) -> str:
 
 
 def _over_seeds(subject: Subject, results: Mapping[str, Any]) -> list[str]:
-    seeds = results["seeds"]
-    words = f"Recipe {code(results['recipe'])}, "
-    words += f"mean ± standard deviation over seeds {list_seeds(seeds)}" if len(seeds) > 1 else f"seed {seeds[0]}"
+    seeds = results.get("seeds") or ()
+    words = f"Recipe {code(results['recipe'])}" if "recipe" in results else "Of this artifact"
+    if seeds:
+        words += ", "
+        words += f"mean ± standard deviation over seeds {list_seeds(seeds)}" if len(seeds) > 1 else f"seed {seeds[0]}"
     if len(seeds) > 1 and results.get("selected_by") in _REASONS:
         words += f". This artifact is seed {results['selected_seed']}, selected by {_REASONS[results['selected_by']]}"
     machine = results.get("measured_on") or {}
@@ -63,32 +68,37 @@ def _over_seeds(subject: Subject, results: Mapping[str, Any]) -> list[str]:
             f". Measured with TensorFlow {machine['tensorflow']} and Keras {machine['keras']} on {machine['cores']} "
             f"cores of {prose(machine['cpu'])}"
         )
-    if subject.pretrained:
+    if subject.pretrained and "recipe" in results:
         words += (
             f". By `python scripts/train_zoo.py {subject.name} --recipe {results['recipe']}`; "
             f"`modelzoo evaluate {subject.name}` measures the artifact again"
         )
-    metrics = {name: results["metrics"][name] for name in _MEASURES if name in results["metrics"]}
-    parts = [f"{words}.", _table("measure", subject, {**metrics, **results["metrics"]})]
+    found = results.get("metrics") or {}
+    metrics = {name: found[name] for name in _MEASURES if name in found}
+    several = len(seeds) > 1
+    parts = [f"{words}.", _table("measure", subject, {**metrics, **found}, several=several)]
     if results.get("corruptions"):
         what = "Share of wrong predictions" if _classifies(subject) else "Mean squared error, on the scale of 0–1,"
         parts += [
             f"{what} on corrupted test images (`modelzoo.datasets.CORRUPTIONS`):",
-            _table("corruption", subject, results["corruptions"]),
+            _table("corruption", subject, results["corruptions"], several=several),
         ]
     return parts
 
 
-def _table(head: str, subject: Subject, found: Mapping[str, Any]) -> str:
+def _table(head: str, subject: Subject, found: Mapping[str, Any], *, several: bool) -> str:
+    """Return a table of measures; the column over seeds only where there are several."""
     shares = head == "corruption" and _classifies(subject)
     rows = [
         [
             code(name) if head == "corruption" else _label(subject, name),
-            _format("accuracy" if shares else name, scores["value"]),
+            _format("accuracy" if shares else name, _value(scores)),
             _spread("accuracy" if shares else name, scores),
         ]
         for name, scores in found.items()
     ]
+    if not several:
+        return table([head, "this artifact"], [row[:2] for row in rows], right=[1])
     return table([head, "this artifact", "over seeds"], rows, right=[1, 2])
 
 
@@ -96,7 +106,14 @@ def _classifies(subject: Subject) -> bool:
     return subject.spec is not None and subject.spec.task == "classification"
 
 
-def _spread(name: str, scores: Mapping[str, Any]) -> str:
+def _value(scores: Any) -> float | None:
+    """Return an artifact's own value of a measure; a card may hold it plainly."""
+    return scores.get("value") if isinstance(scores, Mapping) else scores
+
+
+def _spread(name: str, scores: Any) -> str:
+    if not isinstance(scores, Mapping) or scores.get("mean") is None or scores.get("std") is None:
+        return "–"
     form = _form(name, scores["mean"])
     return f"{scores['mean']:{form}} ± {scores['std']:{form}}"
 
@@ -113,8 +130,8 @@ def _label(subject: Subject, name: str) -> str:
     return name.replace("train_", "training ").replace("_", " ")
 
 
-def _format(name: str, value: float) -> str:
-    return format(value, _form(name, value))
+def _format(name: str, value: float | None) -> str:
+    return "–" if value is None else format(value, _form(name, value))
 
 
 def _form(name: str, value: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -50,7 +51,7 @@ def _zoo_model(subject: Subject) -> list[str]:
             )
         )
     else:
-        parts.append(_console(f"$ modelzoo finetune {subject.source} --data mine.npz -o {mine}"))
+        parts.append(_console(f"$ modelzoo finetune {shlex.quote(subject.source)} --data mine.npz -o {mine}"))
     parts += ["### Serve"]
     if data:
         parts.append(
@@ -65,7 +66,7 @@ def _zoo_model(subject: Subject) -> list[str]:
     place = f"models/{spec.name}"
     parts.append(
         _console(
-            f"$ modelzoo export {subject.source} -o {place}/1",
+            f"$ modelzoo export {shlex.quote(subject.source)} -o {place}/1",
             f'$ tensorflow_model_server --rest_api_port=8501 --model_name={spec.name} --model_base_path="$PWD/{place}"',
         )
     )
