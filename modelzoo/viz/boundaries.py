@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,8 +11,9 @@ import numpy as np
 from modelzoo.errors import DataError
 from modelzoo.viz import style
 from modelzoo.viz.data import place_legend, scatter_classes
-from modelzoo.viz.inputs import Limits, Samples, check_count, check_limits, limits_of, points_of
-from modelzoo.viz.outputs import outputs_of, probabilities_of
+from modelzoo.viz.inputs import Limits, Samples, limits_of, points_of
+from modelzoo.viz.outputs import probabilities_of
+from modelzoo.viz.plane import draw_maps, evaluate_plane
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,11 +57,8 @@ def probability_grid(model: Any, limits: Any, *, resolution: int = 400, from_log
     DataError
         The model does not take points in the plane, or its outputs are not probabilities.
     """
-    x_limits, y_limits = check_limits(limits)
-    side = check_count(resolution, "resolution", 2)
-    x1, x2 = np.meshgrid(np.linspace(*x_limits, side), np.linspace(*y_limits, side))
-    p = probabilities_of(outputs_of(model, np.column_stack([x1.ravel(), x2.ravel()])), from_logits=from_logits)
-    return ProbabilityGrid(x1, x2, p.reshape(side, side, -1))
+    x1, x2, outputs = evaluate_plane(model, limits, resolution)
+    return ProbabilityGrid(x1, x2, probabilities_of(outputs, from_logits=from_logits).reshape(*x1.shape, -1))
 
 
 def plot_regions(
@@ -171,20 +168,9 @@ def plot_probability_maps(
     found, grid = _points_and_grid(model, data, limits, resolution, class_names, split, from_logits)
     classes = grid.probabilities.shape[2]
     columns = min(classes, 5)
-    rows = math.ceil(classes / columns)
     width = 1.25 * style.PAGE_WIDTH if columns > 2 else style.PAGE_WIDTH
-    figure, axes = style.new_grid(rows, columns, (width, rows * (width / columns + 0.1)), sharex=True, sharey=True)
-    (left, right), (bottom, top) = grid.x1[0, [0, -1]], grid.x2[[0, -1], 0]
-    dx, dy = (right - left) / (resolution - 1) / 2, (top - bottom) / (resolution - 1) / 2  # half a pixel
-    extent = (left - dx, right + dx, bottom - dy, top + dy)
-    for k, ax in enumerate(axes.flat):
-        if k >= classes:
-            ax.set_visible(False)
-            continue
-        # An image, for scikit-learn's display would draw each point of the grid as a polygon.
-        drawn = ax.imshow(
-            grid.probabilities[..., k], cmap="viridis", vmin=0, vmax=1, origin="lower", aspect="auto", extent=extent
-        )
+
+    def add_points(k: int, ax: Axes) -> None:
         scatter_classes(
             ax,
             found._replace(x=found.x[found.labels == k], y=found.labels[found.labels == k]),
@@ -192,14 +178,17 @@ def plot_probability_maps(
             edgecolors="white",
             linewidths=0.4,
         )
-        ax.set(title=f"class {found.class_names[k]}", xlim=(left, right), ylim=(bottom, top))
-        if k + columns >= classes:
-            ax.set_xlabel("$x_1$")
-            ax.xaxis.set_tick_params(labelbottom=True)
-        if k % columns == 0:
-            ax.set_ylabel("$x_2$")
-    figure.colorbar(drawn, ax=axes, label="probability of the class", pad=0.01, fraction=0.05, aspect=15 * rows)
-    return figure
+
+    return draw_maps(
+        *grid,
+        columns=columns,
+        size=(width, width / columns + 0.1),
+        cmap="viridis",
+        scale=(0, 1),
+        titles=[f"class {name}" for name in found.class_names],
+        label="probability of the class",
+        add=add_points,
+    )
 
 
 def _points_and_grid(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from modelzoo.errors import DataError, InputError
+from modelzoo.errors import DataError, InputError, unknown_name
 from modelzoo.frameworks import inference_function, keras, tf
 from modelzoo.viz.inputs import BATCH, Samples, integer_labels, numbers, samples_of
 
@@ -73,6 +73,26 @@ def _compiled(model: keras.Model) -> Callable[[np.ndarray], Any]:
         return tf.cast(outputs, tf.float32)
 
     return call
+
+
+def tapped(model: Any, layers: str | Sequence[str] | None) -> Any:
+    """Return the model that ends at a layer of a Keras model, or at several, given by name.
+
+    Raises
+    ------
+    InputError
+        There is no such layer, or the model's layers cannot be tapped.
+    """
+    by_name: dict[Any, Any] = {layer.name: layer for layer in model.layers}
+    names = list(layers) if isinstance(layers, list | tuple) else [layers]
+    for name in names:
+        if name not in by_name:
+            raise unknown_name("layer", name, by_name)
+    try:
+        ends = [by_name[name].output for name in names]
+        return keras.Model(model.inputs, ends if isinstance(layers, list | tuple) else ends[0])
+    except (AttributeError, ValueError) as error:
+        raise InputError(f"The layers of {model.name!r} cannot be tapped: {error}") from error
 
 
 def probabilities_of(outputs: Any, *, from_logits: bool = False) -> np.ndarray:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modelzoo.errors import DataError, InputError, unknown_name
+from modelzoo.errors import DataError, InputError
 from modelzoo.frameworks import graph_function, keras, tf
 from modelzoo.viz import style
 from modelzoo.viz.filters import shown_part
 from modelzoo.viz.images import plot_image, show_pixels, tile
 from modelzoo.viz.inputs import check_count, numbers
-from modelzoo.viz.outputs import check_keras_model, input_shape_of
+from modelzoo.viz.outputs import check_keras_model, input_shape_of, tapped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,18 +49,11 @@ def feature_maps(model: Any, image: Any, layers: Sequence[str] | None = None) ->
     """
     check_keras_model(model)
     pixels = _fitting(model, image)
-    by_name = {layer.name: layer for layer in model.layers}
-    chosen = [name for name, layer in by_name.items() if type(layer).__name__ not in _DULL]
+    chosen = [layer.name for layer in model.layers if type(layer).__name__ not in _DULL]
     if layers is not None:
         chosen = [layers] if isinstance(layers, str) else list(layers)
-    for name in chosen:
-        if name not in by_name:
-            raise unknown_name("layer", name, by_name)
-    try:
-        tapped = keras.Model(model.inputs, [by_name[name].output for name in chosen])
-    except (AttributeError, ValueError) as error:
-        raise InputError(f"The layers of {model.name!r} cannot be tapped: {error}") from error
-    outputs = graph_function(lambda x: tapped(x, training=False))(tf.constant(pixels[None]))
+    ends = tapped(model, chosen)
+    outputs = graph_function(lambda x: ends(x, training=False))(tf.constant(pixels[None]))
     outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
     found = {}
     for name, output in zip(chosen, outputs, strict=True):
