@@ -168,7 +168,7 @@ class Recipe:
     xla: Xla = "auto"
     model_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     data_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    source: str = ""
+    source: str = dataclasses.field(default="", compare=False)  # words do not make another recipe
 
     def __post_init__(self) -> None:
         if (self.steps is None) == (self.epochs is None):

@@ -88,7 +88,7 @@ def xor_weights(**named: float) -> list[np.ndarray]:
             log_every=50,
             log_train="all",
             model_options={"lesson_weights": True},
-            source="Our own: cross-entropy, from the lesson's weights; some random ones end in a local minimum",
+            source="Our own: cross-entropy, from the lesson's weights; from some random ones it gets stuck",
         ),
     },
 )
@@ -107,7 +107,7 @@ def xor_mlp(
     lesson_weights
         Start from the weights at which the lesson evaluates the net, ``XOR_LESSON_WEIGHTS``.
     kernel_initializer, bias_initializer
-        Initialisers used otherwise, N(0, 0.3) and 0 by default. From some draws the net stays in a local minimum.
+        Initialisers used otherwise, N(0, 0.3) and 0 by default. From some draws the net gets stuck.
     seed
         Seed of the initial weights.
     name
