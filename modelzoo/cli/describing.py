@@ -22,7 +22,7 @@ def describe(source: str, output: Path | None, overwrite: bool, as_json: bool) -
 
     The terminal shows its layers with the arithmetic of their parameters. With --output there is a page with the
     diagram, the equation, recipes, results, learning curves, the confusion matrix, and how to use the model. A .keras
-    file is loaded in Keras' safe mode, which runs no code from it.
+    file is loaded in Keras' safe mode; read only files whose authors you trust.
 
     \b
     modelzoo describe two_conv_cnn                 its layers

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import os
 import re
 from collections.abc import Mapping
@@ -13,10 +12,8 @@ from typing import Any
 from modelzoo.errors import ArtifactError, InputError
 from modelzoo.frameworks import keras
 from modelzoo.registry import build_model, get_spec, list_models
-from modelzoo.saving import find, list_pretrained, load, read_card
+from modelzoo.saving import find, list_pretrained, load, looks_like_path, read_card
 from modelzoo.spec import ModelSpec
-
-logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +61,8 @@ def read_subject(source: str | os.PathLike[str]) -> Subject:
     ----------
     source
         Name of a zoo model, with the pretrained weights where there are some; directory of an artifact of ours; or a
-        ``.keras`` file, of which Keras' safe mode runs no code.
+        ``.keras`` file, loaded in Keras' safe mode. That refuses Lambda layers, but has had holes: read only files
+        whose authors you trust.
 
     Raises
     ------
@@ -76,8 +74,8 @@ def read_subject(source: str | os.PathLike[str]) -> Subject:
     text = os.fspath(source)
     if text.endswith(".keras"):
         return Subject(Path(text).stem, text, _load_keras(Path(text)))
-    is_name = not isinstance(source, Path) and os.sep not in text and not text.startswith(".")
-    if is_name and text in list_models() and text not in list_pretrained():
+    pretrained = not looks_like_path(source) and text in list_pretrained()
+    if not looks_like_path(source) and text in list_models() and not pretrained and not Path(text).is_dir():
         return Subject(text, text, build_model(text, seed=0), get_spec(text))
     if Path(text).is_file():
         raise InputError(f"{text} is a file that does not end in .keras. Give a model, a directory or a .keras file.")
@@ -85,7 +83,7 @@ def read_subject(source: str | os.PathLike[str]) -> Subject:
     card = read_card(directory)
     model = load(directory)
     name = card["model"]["name"]
-    return Subject(name, text, model, get_spec(name), card, pretrained=is_name and text in list_pretrained())
+    return Subject(name, text, model, get_spec(name), card, pretrained=pretrained)
 
 
 def _load_keras(path: Path) -> Any:

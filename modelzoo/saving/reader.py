@@ -48,6 +48,11 @@ def list_pretrained() -> dict[str, list[int]]:
     return found
 
 
+def looks_like_path(source: str | os.PathLike[str]) -> bool:
+    """Return whether a source is a path whatever the models are called."""
+    return isinstance(source, Path) or os.sep in str(source) or str(source).startswith(".")
+
+
 def find(source: str | os.PathLike[str], *, version: int | None = None) -> Path:
     """Return the directory of an artifact.
 
@@ -64,13 +69,13 @@ def find(source: str | os.PathLike[str], *, version: int | None = None) -> Path:
         There is no such model or directory.
     """
     pretrained = list_pretrained()
-    looks_like_path = isinstance(source, Path) or os.sep in str(source) or str(source).startswith(".")
-    if not looks_like_path and str(source) in pretrained:
+    is_path = looks_like_path(source)
+    if not is_path and str(source) in pretrained:
         directory = saved_models_dir() / str(source)
     else:
         directory = Path(source)
         if not directory.is_dir():
-            if looks_like_path:
+            if is_path:
                 raise InputError(f"There is no directory {directory}. Give a SavedModel directory or a model name.")
             if str(source) in list_models():
                 raise InputError(
