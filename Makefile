@@ -40,9 +40,13 @@ format: $(VENV)/.stamp-dev ## mend what ruff can mend by itself
 bench: $(VENV)/.stamp-bench ## measure the trainer beside Keras fit and PyTorch
 	$(BIN)/python scripts/benchmark.py $(BENCH_ARGS)
 
-# A lesson runs again where its own file has changed; without docs/auto_lessons all of them do.
-docs: $(VENV)/.stamp-docs ## build the documentation, build/docs/index.html
+# A lesson runs again where its own file has changed, and all of them where a pretrained model has.
+docs: $(VENV)/.stamp-docs build/.stamp-lessons ## build the documentation, build/docs/index.html
 	$(BIN)/sphinx-build -W --keep-going -d build/doctrees -b html $(DOCS_ARGS) docs build/docs
+
+build/.stamp-lessons: $(wildcard saved_models/*/*/assets.extra/modelzoo.json)
+	rm -rf docs/auto_lessons
+	@mkdir -p build && touch $@
 
 # setuptools packs whatever an earlier build left in build/lib, so that goes first.
 wheel: $(VENV)/.stamp-dev ## build dist/modelzoo-*.whl

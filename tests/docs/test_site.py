@@ -9,6 +9,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+import modelzoo
+
 SITE = Path(__file__).parents[2] / "build" / "docs"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PAGES = (
@@ -20,14 +22,16 @@ PAGES = (
     "reference/generated/modelzoo.viz",
     "reference/generated/modelzoo.train",
     "architectures/index",
-    "architectures/two_conv_cnn",
+    *(f"architectures/{name}" for name in modelzoo.list_models()),
     "auto_lessons/index",
     "auto_lessons/plot_01_perceptron",
     "auto_lessons/plot_11_cnn",
 )
-#: Formulae that stayed TeX, pictures that did not load, text that is cut off, and what a window is too narrow for.
+#: Formulae that stayed TeX or are wrong, pictures that did not load, text that is cut off, and what a window is too
+#: narrow for.
 STATE = """() => ({
-    formulae: [...document.querySelectorAll(".math")].filter(e => !e.querySelector("mjx-container")).length,
+    formulae: [...document.querySelectorAll(".math")]
+        .filter(e => !e.querySelector("mjx-container") || e.querySelector("[data-mjx-error]")).length,
     pictures: [...document.images].filter(e => e.loading !== "lazy" && !e.naturalWidth).map(e => e.src),
     cut: [...document.querySelectorAll("h1, h2, h3, p, li, dd")]
         .filter(e => e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 1).map(e => e.textContent),
