@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Sequence
 
@@ -87,7 +88,7 @@ def equation_of(steps: Sequence[Step]) -> Equation | None:
         if activation and _ends_in_activation(step):
             expression = f"{_function(activation)}({expression})"
             used.append(activation)
-        lines.append((step.symbol, expression, _space(step.info.output_shape)))
+        lines.append((step.symbol, expression, space(step.info.output_shape)))
     definitions = [_DEFINITIONS[name] for name in dict.fromkeys(used) if name in _DEFINITIONS]
     notes = _notes(steps)
     if any(line[1].startswith(f"{_roman(step.info.kind)}(") for line, step in zip(lines, steps, strict=True)):
@@ -101,8 +102,15 @@ def _ends_in_activation(step: Step) -> bool:
     """Return whether the activation is the last thing a layer does; a recurrent one has it inside."""
     kind = step.info.kind
     if kind == "Activation" or kind in ACTIVATION_LAYERS:
-        return not step.info.weight_shapes
+        return _is_plain_activation(step)
     return bool(re.fullmatch(r"(Einsum)?Dense|(Depthwise|Separable)?Conv\dD(Transpose)?", kind))
+
+
+def _is_plain_activation(step: Step) -> bool:
+    """Return whether a layer is nothing but its activation; a ReLU that leaks or is cut is a function of its own."""
+    kind, layer = step.info.kind, step.info.layer
+    changed = kind == "ReLU" and (layer.max_value is not None or layer.negative_slope or layer.threshold)
+    return (kind == "Activation" or kind in ACTIVATION_LAYERS) and not step.info.weight_shapes and not changed
 
 
 def _function(activation: str) -> str:
@@ -114,7 +122,8 @@ def _roman(name: str) -> str:
     return rf"\mathrm{{{re.sub(r'[^A-Za-z0-9]+', chr(92) + ' ', name).strip()}}}"
 
 
-def _space(shape: Sequence[int | None]) -> str:
+def space(shape: Sequence[int | None]) -> str:
+    r"""Return LaTeX for the arrays of a shape, e.g. ``\mathbb{R}^{5 \times 5}``."""
     lengths = r" \times ".join(r"\cdot" if length is None else str(length) for length in shape)
     return rf"\mathbb{{R}}^{{{lengths}}}" if lengths else r"\mathbb{R}"
 
@@ -131,7 +140,7 @@ def _expression(step: Step) -> tuple[str, Parameters]:
         return "", {}
     if kind == "Dense" and len(shapes) <= 2:
         return rf"{h}\, W_{{{k}}}{bias}", weights
-    if re.fullmatch(r"Conv\dD", kind) and len(shapes) <= 2:
+    if re.fullmatch(r"Conv\dD", kind) and len(shapes) <= 2 and layer.groups == 1:
         return rf"W_{{{k}}} * {h}{bias}", weights
     if kind in ("BatchNormalization", "LayerNormalization") and len(shapes) == (4 if kind[0] == "B" else 2):
         own = {rf"\gamma_{{{k}}}": shapes[0], rf"\beta_{{{k}}}": shapes[1]}
@@ -154,8 +163,10 @@ def _expression(step: Step) -> tuple[str, Parameters]:
         factor = rf"\tfrac{{1}}{{{scale[2:]}}}" if "/" in scale else scale
         offset = f"{layer.offset:+g}".replace("+", "+ ").replace("-", "- ") if layer.offset else ""
         return rf"{factor}\, {h} {offset}".strip(), {}
-    if (kind == "Activation" or kind in ACTIVATION_LAYERS) and not shapes:
+    if _is_plain_activation(step):
         return h, {}
+    if kind == "ReLU":  # one with settings
+        return rf"\mathrm{{ReLU}}'({h})", {}
     if kind == "ColumnOfOnes":
         return f"[{h}, 1]", {}
     if kind == "Concatenate" and not shapes:
@@ -165,15 +176,8 @@ def _expression(step: Step) -> tuple[str, Parameters]:
     arguments = ", ".join(step.sources)
     if shapes:
         theta = rf"\theta_{{{k}}}"
-        return rf"{_roman(kind)}({arguments}; {theta})", {theta: (sum(map(_count, shapes)),)}
+        return rf"{_roman(kind)}({arguments}; {theta})", {theta: (sum(map(math.prod, shapes)),)}
     return rf"{_roman(kind)}({arguments})", {}
-
-
-def _count(shape: Sequence[int]) -> int:
-    product = 1
-    for length in shape:
-        product *= length
-    return product
 
 
 def _notes(steps: Sequence[Step]) -> list[str]:
@@ -193,6 +197,8 @@ def _notes(steps: Sequence[Step]) -> list[str]:
             r"In training, $\mathrm{dropout}_p(h) = h \odot m / (1 - p)$ with $m_i$ drawn anew, 0 with probability $p$ "
             "and else 1; otherwise it is $h$ itself."
         )
+    if any(step.info.kind == "ReLU" and not _is_plain_activation(step) for step in steps):
+        notes.append(r"$\mathrm{ReLU}'$ is a ReLU with the settings in the table of layers.")
     if "LayerNormalization" in kinds:
         notes.append(r"Layer normalisation takes $\mu$ and $\sigma^2$ over the features of each sample.")
     return notes

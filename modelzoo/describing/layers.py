@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from modelzoo.viz.diagram_layers import LayerInfo, NotDrawableError, read_chain, read_layers
+from modelzoo.viz.diagram_layers import LayerInfo, NotDrawableError, read_chain, read_layers, shape_text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Step:
 
 def times(shape: Sequence[int | None]) -> str:
     """Return a shape as text, e.g. ``"5 × 5"``, with ``?`` for an open length."""
-    return " × ".join("?" if length is None else str(length) for length in shape)
+    return shape_text(shape).replace("×", " × ")
 
 
 def read_steps(model: Any, *, joined: bool = True) -> tuple[Step, ...]:
@@ -137,8 +137,13 @@ def _settings(info: LayerInfo) -> list[str]:
             found.append(f"padding {layer.padding}")
         if any(rate != 1 for rate in getattr(layer, "dilation_rate", ())):
             found.append(f"dilation {times(layer.dilation_rate)}")
+        if getattr(layer, "groups", 1) != 1:
+            found.append(f"{layer.groups} groups")
     elif info.kind == "Rescaling" and isinstance(layer.scale, int | float):
         found.append(f"scale {fraction(layer.scale)}")
+    elif info.kind == "ReLU":
+        settings = {"cut at": layer.max_value, "slope below": layer.negative_slope, "threshold": layer.threshold}
+        found += [f"{what} {float(value):g}" for what, value in settings.items() if value]
     elif info.kind == "Dropout":
         found.append(f"rate {layer.rate:g}")
     return found

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modelzoo.datasets import describe_dataset, list_datasets
-from modelzoo.describing.equations import equation_of
+from modelzoo.describing.equations import equation_of, space
 from modelzoo.describing.layers import Step, read_steps
 from modelzoo.describing.pictures import Confusion, val_label
 from modelzoo.describing.results import results_section
@@ -19,7 +19,7 @@ from modelzoo.machine import describe_machine
 from modelzoo.measuring import multiply_adds
 from modelzoo.registry import origin_of
 from modelzoo.saving.facts import describe_input, serving_names
-from modelzoo.spec import Recipe
+from modelzoo.spec import Augmentation, Recipe
 
 #: Fields that every table of recipes shows; others where a recipe sets them.
 _USUAL_FIELDS = ("batch_size", "optimizer", "learning_rate", "loss")
@@ -131,15 +131,11 @@ def _equation(steps: Sequence[Step]) -> str:
     if equation.definitions:
         parts += ["where", "$$\n" + ", \\qquad ".join(equation.definitions) + "\n$$"]
     if equation.parameters:
-        spaces = (rf"${symbol} \in \mathbb{{R}}^{{{_space(shape)}}}$" for symbol, shape in equation.parameters)
+        spaces = (rf"${symbol} \in {space(shape)}$" for symbol, shape in equation.parameters)
         parts.append(f"The parameters are {', '.join(spaces)}.")
     if equation.notes:
         parts.append(" ".join(equation.notes))
     return "\n\n".join(parts)
-
-
-def _space(shape: Sequence[int]) -> str:
-    return r" \times ".join(map(str, shape)) or "1"
 
 
 def layer_rows(steps: Sequence[Step]) -> list[list[str]]:
@@ -186,8 +182,8 @@ def _recipe_value(field: str, value: Any) -> str:
         return "full batch"
     if value is None or value in ("", {}):
         return "–"
-    if dataclasses.is_dataclass(value):
-        value = value.to_dict()  # type: ignore[union-attr]
+    if isinstance(value, Augmentation):
+        value = value.to_dict()
     return prose(brief(value).replace("(", " ("))  # plain words, which a narrow table breaks at the spaces
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from modelzoo import viz
 from modelzoo.describing.subject import Subject
-from modelzoo.errors import InputError
+from modelzoo.errors import DataError, InputError
 from modelzoo.evaluation import own_data, predict
 from modelzoo.saving.facts import serving_names
 
@@ -100,7 +100,7 @@ def measure_confusion(subject: Subject) -> Confusion | None:
         return None
     try:
         data = own_data(subject.model)
-    except InputError as error:
+    except (InputError, DataError) as error:  # DataError: their files are not on this machine
         logger.info("No confusion matrix of %s: %s", subject.source, error)
         return None
     outputs = predict(subject.model, data.x_test)
@@ -135,7 +135,7 @@ def learning_curves(subject: Subject) -> str:
 
 def val_label(subject: Subject) -> str:
     """Return what the ``val_`` values of a training were taken on."""
-    return "held out" if subject.training["recipe"].get("validation_size") else "test"
+    return "held out" if (subject.training.get("dataset") or {}).get("num_validation") else "test"
 
 
 def confusion_matrix(confusion: Confusion) -> str:

@@ -114,7 +114,8 @@ def _data_code(subject: Subject) -> str:
 
 def _other_data_code(subject: Subject) -> str:
     """Return the call that loads data to fine-tune on: other digits, or other points of the same kind."""
-    name = (subject.training.get("dataset") or {}).get("name") or subject.spec.dataset  # type: ignore[union-attr]
+    assert subject.spec is not None
+    name = (subject.training.get("dataset") or {}).get("name") or subject.spec.dataset
     if tuple(subject.model.input_shape[1:]) == (28, 28):
         return 'modelzoo.datasets.load("digits")'
     if name in datasets.list_datasets() and {"n", "seed"} <= datasets.dataset_options(name).keys():
