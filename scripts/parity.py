@@ -40,7 +40,7 @@ FORMATS = {
 #: Formats that compute what Keras computes, and by how much they may differ from it.
 EXACT = ("keras", "saved_model", "keras_file", "onnx", "litert")
 TOLERANCE = 1e-5
-#: By how many percentage points the test error of an image classifier in int8 may differ from that of Keras.
+#: By how many percentage points the test error of a classifier in int8 may differ from that of Keras.
 INT8_POINTS = 0.05
 #: Test samples a call takes at once.
 BATCH = 1000
@@ -146,7 +146,7 @@ def open_format(
     import keras
     import tensorflow as tf
 
-    from modelzoo.saving import save_keras, save_litert, save_onnx
+    from modelzoo.saving import needs_calibration, save_keras, save_litert, save_onnx
     from modelzoo.saving.facts import serving_names
 
     given, returned = serving_names(model)
@@ -176,9 +176,11 @@ def open_format(
 
     path = directory / f"{form}.tflite"
     _, _, quantize = form.partition("_")
-    calibration = x_train[:: -(-len(x_train) // CALIBRATION_SAMPLES)] if quantize == "int8" else None
+    mode = quantize or None
+    step = -(-len(x_train) // CALIBRATION_SAMPLES)
+    calibration = x_train[::step] if needs_calibration(model, mode) else None
     with quiet_stderr():
-        save_litert(model, path, quantize=quantize or None, calibration=calibration)
+        save_litert(model, path, quantize=mode, calibration=calibration)
         runner = Interpreter(model_path=str(path), num_threads=threads).get_signature_runner("serving_default")
         runner(**{given: x_train[:1].astype(np.float32)})  # what it has to say, it says at its first call
     return lambda x: runner(**{given: x})[returned], path.stat().st_size
@@ -215,7 +217,7 @@ def shortfalls(entry: dict[str, Any]) -> list[str]:
         for form in EXACT
         if not formats[form]["max_difference"] <= TOLERANCE  # nor is NaN
     ]
-    if entry["measure"] == "test_error" and len(entry["input_shape"]) > 1:
+    if entry["measure"] == "test_error":
         points = formats["litert_int8"]["test_error"] - formats["keras"]["test_error"]
         if abs(points) > INT8_POINTS + 1e-9:
             found.append(f"int8 changes the test error by {points:+.2f} points, more than {INT8_POINTS}")

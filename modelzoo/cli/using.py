@@ -70,10 +70,10 @@ def predict(images: tuple[Path, ...], source: str, as_is: bool, as_json: bool) -
     show_default=True,
     help="A directory for saved_model; else a file that ends in .keras, .onnx or .tflite.",
 )
+@click.option("--quantize", type=click.Choice(["int8", "float16"]), help="LiteRT alone: smaller weights.")
 @click.option(
-    "--quantize", type=click.Choice(["int8", "float16"]), help="LiteRT alone: smaller weights, or 8-bit arithmetic."
+    "--data", help="Training samples for int8 of images: a data set's name, a folder, an .npz or a .csv file."
 )
-@click.option("--data", help="Training samples for int8: a data set's name, a folder, an .npz or a .csv file.")
 @data_options
 @overwrite_option
 def export(
@@ -88,7 +88,8 @@ def export(
     """Write SOURCE, a pretrained model or an artifact's directory, in another place or format.
 
     Each format takes raw samples, 0–255 pixels or points, and names its input and output alike. 8-bit arithmetic
-    takes the ranges of the activations from training samples: those of the model's own data set, or of --data.
+    of classifiers of images takes the ranges of the activations from training samples: those of the model's own data
+    set, or of --data.
 
     \b
     modelzoo export two_conv_cnn -o models/cnn/1                        for TensorFlow Serving, or to fine-tune
@@ -105,7 +106,7 @@ def export(
     with quiet_tensorflow():
         import modelzoo
         from modelzoo.evaluation import own_data
-        from modelzoo.saving import save_keras, save_litert, save_onnx
+        from modelzoo.saving import needs_calibration, save_keras, save_litert, save_onnx
     model = modelzoo.load(source)
     if form == "saved_model":
         modelzoo.save(model, output, overwrite=overwrite)
@@ -116,7 +117,7 @@ def export(
             save_onnx(model, output, overwrite=overwrite)
     else:
         calibration = None
-        if quantize == "int8":
+        if data or needs_calibration(model, quantize):
             # All classes are in an even choice, also where the samples are sorted by class.
             samples = (load_data(data, model.input_shape[1:], data_option) if data else own_data(model)).x_train
             calibration = samples[:: -(-len(samples) // CALIBRATION_SAMPLES)]

@@ -18,7 +18,8 @@ import numpy as np
 from modelzoo.datasets import check_samples
 from modelzoo.errors import DataError, InputError, unknown_name
 from modelzoo.files import atomic_file, check_target
-from modelzoo.frameworks import graph_function, keras, tf
+from modelzoo.frameworks import keras, tf
+from modelzoo.registry import get_spec, origin_of
 from modelzoo.saving.facts import export_facts, serving_names
 from modelzoo.saving.writer import write_saved_model
 
@@ -51,11 +52,14 @@ def save_litert(
     path
         The file to write, which ends in ``.tflite``; it is complete or absent, whatever happens meanwhile.
     quantize
-        ``"float16"`` stores the weights in half precision and computes in float32. ``"int8"`` computes in 8-bit
-        integers throughout, with a scale for each output channel of the weights.
+        ``"float16"`` stores the weights in half precision and computes in float32. ``"int8"`` stores them in 8-bit
+        integers, with a scale for each output channel. Classifiers of images then compute in 8-bit integers
+        throughout; other models keep float activations, because 256 steps are too coarse for coordinates and for
+        reconstructed pixels, and weights of fewer than 1024 numbers stay float32.
     calibration
-        For ``"int8"``: samples, raw 0–255 images or points of shape ``(n, …)``, from which the ranges of the
-        activations are taken. Some hundred training samples will do.
+        For the 8-bit arithmetic of classifiers of images (:func:`needs_calibration`): raw 0–255 images of shape
+        ``(n, height, width)``, from which the ranges of the activations are taken. Some hundred training samples
+        will do.
     overwrite
         Replace an existing file.
 
@@ -85,15 +89,24 @@ def save_litert(
     logger.info("Saved %s to %s.", facts["name"], path)
 
 
+def needs_calibration(model: keras.Model, quantize: str | None) -> bool:
+    """Return whether :func:`save_litert` needs calibration samples: for 8-bit arithmetic, of classifiers of images."""
+    takes_images = len(model.input_shape) > 2
+    return quantize == "int8" and takes_images and get_spec(origin_of(model).name).task == "classification"
+
+
 def _calibration(model: keras.Model, quantize: str | None, calibration: Any) -> np.ndarray | None:
-    if quantize != "int8":
+    if not needs_calibration(model, quantize):
         if calibration is not None:
-            raise InputError(f"calibration samples serve quantize='int8' alone; received quantize={quantize!r}.")
+            raise InputError(
+                "calibration samples serve quantize='int8' of classifiers of images alone, not "
+                f"quantize={quantize!r} of {model.name!r}; leave them out."
+            )
         return None
     if calibration is None:
         raise InputError(
-            "quantize='int8' needs calibration samples, some hundred training samples as the model takes them, such "
-            "as calibration=data.x_train[:500]."
+            f"quantize='int8' of {model.name!r} needs calibration samples, some hundred training samples as it takes "
+            "them, such as calibration=data.x_train[:500]."
         )
     samples = np.asarray(calibration)
     check_samples(samples, where="calibration")
@@ -119,7 +132,7 @@ def _convert(model: keras.Model, quantize: str | None, samples: np.ndarray | Non
         if quantize == "float16":
             converter.target_spec.supported_types = [tf.float16]
         if samples is not None:
-            converter.representative_dataset = lambda: _representative(signatures, samples)
+            converter.representative_dataset = lambda: _representative(model, samples)
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         try:
             return converter.convert()
@@ -131,15 +144,11 @@ def _convert(model: keras.Model, quantize: str | None, samples: np.ndarray | Non
             ) from error
 
 
-def _representative(signatures: dict[str, keras.Model], samples: np.ndarray) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each sample for each signature; what a decoder takes is what the encoder gives."""
-    for key, part in signatures.items():
-        values = samples
-        if key == "decode":
-            values = graph_function(signatures["encode"])(tf.constant(samples)).numpy()
-        name, _ = serving_names(part)
-        for value in values:
-            yield key, {name: value[np.newaxis]}
+def _representative(model: keras.Model, samples: np.ndarray) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each sample for the signature."""
+    name, _ = serving_names(model)
+    for sample in samples:
+        yield "serving_default", {name: sample[np.newaxis]}
 
 
 def _with_facts(content: bytes, facts: dict[str, str]) -> bytes:
