@@ -40,6 +40,11 @@ def recipe_options(command: Any) -> Any:
             click.option("--log-every", type=click.IntRange(1), help="Steps between two log entries."),
             click.option("--precision", type=click.Choice(["float32", "bfloat16"]), help="Arithmetic of training."),
             click.option("--xla", type=click.Choice(["auto", "loop", "update", "off"]), help="What XLA compiles."),
+            click.option(
+                "--strategy",
+                type=click.Choice(["mirrored", "multi-worker"]),
+                help="Share each batch among this machine's GPUs, or among the workers that TF_CONFIG names.",
+            ),
             click.option("--checkpoint-dir", type=click.Path(path_type=Path), help="Keep checkpoints here."),
             click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in --checkpoint-dir."),
             click.option("--quiet", is_flag=True, help="No progress bar."),

@@ -23,7 +23,7 @@ from modelzoo.cli.options import (
     recipe_options,
     seed_option,
 )
-from modelzoo.cli.output import print_json, quiet_tensorflow
+from modelzoo.cli.output import print_json, quiet_stderr, quiet_tensorflow
 from modelzoo.registry import get_spec
 
 
@@ -45,6 +45,7 @@ def train(
     data_option: tuple[str, ...],
     seed: int,
     recipe: str,
+    strategy: str | None,
     checkpoint_dir: Path | None,
     resume: bool,
     quiet: bool,
@@ -59,6 +60,7 @@ def train(
     modelzoo train relu_mlp --data letters/ -o letters_mlp  your images: a folder for each class
     modelzoo train dense_500_300 --checkpoint-dir ck        keep checkpoints; after an interruption, the
     modelzoo train dense_500_300 --checkpoint-dir ck --resume    same result as without
+    modelzoo train two_conv_cnn --strategy multi-worker     on every worker that TF_CONFIG names
     """
     from modelzoo.saving import check_save_target
 
@@ -68,6 +70,7 @@ def train(
     with quiet_tensorflow():
         import modelzoo
         from modelzoo import datasets
+    replicas = start_replicas(strategy)
     if data is None:
         dataset = datasets.load(spec.dataset, **{**plan.data_options, **key_values(data_option)})
     else:
@@ -86,11 +89,13 @@ def train(
             dataset,
             plan,
             seed=seed,
-            callbacks=progress_bars(quiet or as_json),
+            strategy=replicas.strategy,
+            callbacks=progress_bars(quiet or as_json or not replicas.is_chief),
             checkpoint_dir=checkpoint_dir,
             resume=resume,
         )
-    finish(model, output, overwrite, dataset, history, as_json)
+    if replicas.is_chief:
+        finish(model, output, overwrite, dataset, history, as_json)
 
 
 @click.command()
@@ -127,6 +132,7 @@ def finetune(
     overwrite: bool,
     seed: int,
     recipe: str,
+    strategy: str | None,
     checkpoint_dir: Path | None,
     resume: bool,
     quiet: bool,
@@ -149,6 +155,7 @@ def finetune(
     with quiet_tensorflow():
         import modelzoo
         from modelzoo.finetuning import plan_finetuning
+    replicas = start_replicas(strategy)
     parent = modelzoo.load(source)
     plan, frozen = plan_finetuning(  # before the data are read: a wrong name should not wait for these
         parent,
@@ -165,11 +172,23 @@ def finetune(
             freeze=frozen,
             recipe=changed(plan, changes),
             seed=seed,
-            callbacks=progress_bars(quiet or as_json),
+            strategy=replicas.strategy,
+            callbacks=progress_bars(quiet or as_json or not replicas.is_chief),
             checkpoint_dir=checkpoint_dir,
             resume=resume,
         )
-    finish(model, output, overwrite, dataset, history, as_json)
+    if replicas.is_chief:
+        finish(model, output, overwrite, dataset, history, as_json)
+
+
+def start_replicas(strategy: str | None) -> Any:
+    """Return the devices that train together; must come before anything else that TensorFlow does."""
+    from modelzoo.training import Replicas, create_strategy
+
+    if strategy is None:
+        return Replicas()
+    with quiet_stderr():
+        return Replicas(create_strategy(strategy))
 
 
 def progress_bars(quiet: bool) -> list[Any]:

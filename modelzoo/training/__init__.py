@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
     submod_attrs={
         "trainer": ["DivergedError", "compile_model", "compute_metrics", "train"],
         "progress": ["ProgressBar"],
+        "replicas": ["Replicas", "WorkerLostError", "create_strategy"],
         "inputs": ["check_fits", "training_data"],
     },
 )

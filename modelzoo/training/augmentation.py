@@ -8,12 +8,13 @@ import numpy as np
 
 from modelzoo.frameworks import tf
 from modelzoo.spec import Augmentation
+from modelzoo.training.replicas import WHOLE, Share
 
 #: Share of the elastic field's variance that may be lost when its smooth covariance is factored.
 LOST_VARIANCE = 1e-3
 
 
-def augment(images: Any, augmentation: Augmentation, *, seed: int, step: Any) -> Any:
+def augment(images: Any, augmentation: Augmentation, *, seed: int, step: Any, share: Share = WHOLE) -> Any:
     """Return distorted copies of raw images; a pure function of its arguments, which XLA can compile.
 
     Parameters
@@ -21,27 +22,30 @@ def augment(images: Any, augmentation: Augmentation, *, seed: int, step: Any) ->
     images
         Images of 0–255, shape (batch, height, width); the background is 0.
     augmentation
-        How far to distort; its noise is :func:`add_noise`'s.
+        How far to distort; its noise is :func:`draw_noise`'s.
     seed, step
         Each pair gives other distortions.
+    share
+        Return this part of the batch only, distorted as in the whole.
 
     Returns
     -------
     tf.Tensor
         float32 images of the same shape, interpolated bilinearly, 0 where nothing was.
     """
+    part = share.rows(images)
     if not augmentation.distorts:
-        return tf.cast(images, tf.float32)
+        return tf.cast(part, tf.float32)
     batch, (_, height, width) = tf.shape(images)[0], images.shape
-    rows, columns = tf.unstack(_source(batch, height, width, augmentation, seed, tf.cast(step, tf.int64)))
-    return tf.reshape(_interpolate(images, rows, columns), tf.shape(images))
+    rows, columns = tf.unstack(_source(batch, height, width, augmentation, seed, tf.cast(step, tf.int64), share))
+    return tf.reshape(_interpolate(part, rows, columns), tf.shape(part))
 
 
-def add_noise(images: Any, amount: float, *, seed: int, step: Any) -> Any:
-    """Return float32 images with uniform noise of ``-amount`` to ``amount`` on each pixel, not clipped to 0–255."""
+def draw_noise(images: Any, amount: float, *, seed: int, step: Any) -> Any:
+    """Return uniform float32 noise of ``-amount`` to ``amount`` for each pixel of images."""
     # The seed's complement, so that the numbers are not those that distort.
-    noise = tf.random.stateless_uniform(tf.shape(images), (~seed, ~tf.cast(step, tf.int64)), -1.0, 1.0, alg="philox")
-    return tf.cast(images, tf.float32) + amount * noise
+    seeds = (~seed, ~tf.cast(step, tf.int64))
+    return amount * tf.random.stateless_uniform(tf.shape(images), seeds, -1.0, 1.0, alg="philox")
 
 
 def smoothing_factor(size: int, sigma: float) -> np.ndarray:
@@ -83,7 +87,7 @@ def basis_fields(height: int, width: int, augmentation: Augmentation) -> np.ndar
     return np.array(fields, np.float32)
 
 
-def _source(batch: Any, height: int, width: int, augmentation: Augmentation, seed: int, step: Any) -> Any:
+def _source(batch: Any, height: int, width: int, augmentation: Augmentation, seed: int, step: Any, share: Share) -> Any:
     """Return where each pixel's value comes from: rows and columns, shape (2, batch, height · width)."""
     a = augmentation
     fields = basis_fields(height, width, a)
@@ -94,6 +98,7 @@ def _source(batch: Any, height: int, width: int, augmentation: Augmentation, see
         chance = tf.random.stateless_uniform((batch,), (~seed, step), alg="philox")
         chosen = tf.cast(chance < a.probability, tf.float32)
         drawn, noise = drawn * chosen, noise * chosen[:, tf.newaxis]
+    drawn, noise = share.rows(drawn, axis=1), share.rows(noise, axis=1)
     angle, tall, wide, shear, down, right = tf.unstack(drawn)
     sine, cosine = tf.sin(angle), tf.cos(angle)
     rows = [sine / (1 + tall), (cosine + shear * sine) / (1 + tall), down + (height - 1) / 2]

@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 
 from modelzoo.frameworks import graph_function, keras, tf
 from modelzoo.spec import Recipe
-from modelzoo.training.augmentation import add_noise, augment
+from modelzoo.training.augmentation import augment, draw_noise
 from modelzoo.training.batches import ArrayBatches, StreamBatches
 from modelzoo.training.objective import Objective
 from modelzoo.training.optimizer import averages, layer_rates, updated
+from modelzoo.training.replicas import Replicas, Share, same_dropout
 
 #: Samples a forward pass of an evaluation takes at once; enough to fill the cores, small enough for memory.
 EVALUATION_BATCH = 500
@@ -39,6 +40,8 @@ class CompiledLoop:
         evaluates.
     seed
         Seed of the distortions.
+    replicas
+        The devices that share each batch.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class CompiledLoop:
         batches: ArrayBatches | StreamBatches,
         recipe: Recipe,
         seed: int,
+        replicas: Replicas,
     ) -> None:
         self._objective = objective
         self._optimizer = optimizer
@@ -55,6 +59,7 @@ class CompiledLoop:
         self._chunk = recipe.log_every
         self._augmentation = recipe.augmentation
         self._seed = seed
+        self._replicas = replicas
         model = objective.model
         self._trainable = list(model.trainable_variables)
         self._others = list(model.non_trainable_variables)
@@ -66,7 +71,8 @@ class CompiledLoop:
         # XLA cannot take batches from a stream, and a stream's end cannot be evaluated on.
         self._arrays = Arrays(*batches.arrays) if isinstance(batches, ArrayBatches) else None
         xla = recipe.xla if recipe.xla != "auto" else _best_xla(model)
-        self._whole_loop = xla == "loop" and self._arrays is not None
+        # Nor can it send sums from one device to another.
+        self._whole_loop = xla == "loop" and self._arrays is not None and replicas.count == 1
         self._evaluate_train = recipe.log_train == "all"
         self._steps = graph_function(self._trace_steps, jit=self._whole_loop)
         self._update = graph_function(self._trace_update, jit=xla != "off")
@@ -122,17 +128,17 @@ class CompiledLoop:
     ) -> tuple[list[Any], dict[str, Any], Any]:
         def body(index: Any, values: list[Any], totals: dict[str, Any], weight: Any) -> tuple[Any, ...]:
             x, y = self._batches.batch(plan, index)
-            clean = x
-            if self._augmentation is not None:
-                x, clean = self._augment(x, first_step + tf.cast(index, tf.int64))
             now = list(values) or self._read()
-            scores, gradients, others = self._gradients(now, x, y, clean)
+            step = first_step + tf.cast(index, tf.int64)
+            sums, states = self._replicas.sum(lambda share: self._gradients(now, x, y, step, share))
+            scores, gradients, statistics = sums
+            others = statistics | states
             if values:
                 values = self._updated(now, gradients, others)
             else:
                 self._update(gradients, others)
             count = tf.cast(tf.shape(x)[0], tf.float32)
-            totals = {name: totals[name] + tf.reduce_sum(score) for name, score in scores.items()}
+            totals = {name: totals[name] + score for name, score in scores.items()}
             return index + 1, values, totals, weight + count
 
         start = tf.constant(0), list(values), {name: tf.constant(0.0) for name in self._objective.metric_names}
@@ -143,29 +149,52 @@ class CompiledLoop:
             totals["loss"] *= weight / tf.cast(num_steps, tf.float32)
         return list(values), totals, weight
 
-    def _trace_augment(self, images: Any, step: Any) -> tuple[Any, Any]:
-        """Return what the model sees, and the same without noise."""
+    def _trace_augment(self, images: Any, step: Any, share: Share) -> tuple[Any, Any]:
+        """Return a share of what the model sees, and the same without noise."""
         assert self._augmentation is not None
-        clean = augment(images, self._augmentation, seed=self._seed, step=step)
+        clean = augment(images, self._augmentation, seed=self._seed, step=step, share=share)
         if not self._augmentation.noise:
             return clean, clean
-        return add_noise(clean, self._augmentation.noise, seed=self._seed, step=step), clean
+        noise = draw_noise(images, self._augmentation.noise, seed=self._seed, step=step)
+        return clean + share.rows(noise), clean
 
-    def _gradients(self, values: list[Any], x: Any, y: Any, clean: Any) -> tuple[Any, Any, dict[int, Any]]:
-        """Return the scores of a batch, the gradients, and the new values of other variables by their number."""
+    def _gradients(
+        self, values: list[Any], x: Any, y: Any, step: Any, share: Share
+    ) -> tuple[tuple[dict[str, Any], list[Any], dict[int, Any]], dict[int, Any]]:
+        """Return a share's part of what is summed, and the random state, which is that of the whole batch.
+
+        Summed are scores, gradients, and moving statistics; these and the states are by their variables' numbers.
+        """
+        size = x.shape[0] or tf.shape(x)[0]
+        if self._augmentation is None:
+            x = clean = share.rows(x)
+        else:
+            x, clean = self._augment(x, step, share)
+        y = share.rows(y)
         weights = values[: len(self._trainable)]
         others = values[len(self._trainable) : len(self._trainable) + len(self._others)]
         mapping = [*zip(self._trainable, weights, strict=True), *zip(self._others, others, strict=True)]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(weights)
-            with keras.StatelessScope(state_mapping=mapping, collect_losses=True) as scope:
+            with (
+                keras.StatelessScope(state_mapping=mapping, collect_losses=True) as scope,
+                same_dropout(self._objective.model, share, size),
+            ):
                 scores = self._objective.forward(x, y, clean=clean, training=True)
                 penalties = self._objective.weight_penalties()
             reduce = tf.reduce_sum if self._objective.per_sample_sum else tf.reduce_mean
-            loss = reduce(scores["loss"]) + sum(tf.cast(extra, tf.float32) for extra in [*scope.losses, *penalties])
+            loss, extra = reduce(scores["loss"]), sum(tf.cast(e, tf.float32) for e in [*scope.losses, *penalties])
+            if share.of > 1:  # the shares' means, weighted, and the penalties, divided, sum to those of the batch
+                if not self._objective.per_sample_sum:
+                    loss *= tf.cast(tf.shape(x)[0], tf.float32) / tf.cast(size, tf.float32)
+                extra /= share.of
+            loss += extra
         gradients = tape.gradient(loss, weights)
         after = {i: scope.get_current_value(variable) for i, variable in enumerate(self._others)}
-        return scores, gradients, {i: value for i, value in after.items() if value is not others[i]}
+        changed = {i: value for i, value in after.items() if value is not others[i]}
+        statistics = {i: value / share.of for i, value in changed.items() if value.dtype.is_floating}
+        states = {i: value for i, value in changed.items() if i not in statistics}
+        return ({name: tf.reduce_sum(score) for name, score in scores.items()}, gradients, statistics), states
 
     def _updated(self, values: list[Any], gradients: Any, others: dict[int, Any]) -> list[Any]:
         n_train, n_other = len(self._trainable), len(self._others)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import math
 import os
@@ -24,6 +25,7 @@ from modelzoo.training.inputs import TrainingData, training_data
 from modelzoo.training.loop import Arrays, CompiledLoop, evaluate_arrays
 from modelzoo.training.objective import Objective
 from modelzoo.training.optimizer import create_optimizer
+from modelzoo.training.replicas import Replicas
 from modelzoo.weights import weights_digest
 
 logger = logging.getLogger(__name__)
@@ -40,6 +42,7 @@ def train(
     *,
     seed: int = 0,
     validation_data: Any = None,
+    strategy: tf.distribute.Strategy | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     checkpoint_dir: str | os.PathLike[str] | None = None,
     resume: bool = False,
@@ -66,12 +69,18 @@ def train(
     validation_data
         ``(x, y)`` or a ``tf.data.Dataset`` to evaluate on instead of the test part of ``data`` (and of what the
         recipe holds out).
+    strategy
+        ``tf.distribute.MirroredStrategy`` or ``MultiWorkerMirroredStrategy``: its devices share each batch of
+        ``batch_size`` samples evenly, and the result is that of one device but for the order of summation. Build the
+        model as always, with the same ``seed`` on every worker; no ``strategy.scope()`` is needed. Every worker needs
+        the same data and evaluates all of the test data.
     callbacks
-        Keras callbacks. ``EarlyStopping``, ``ModelCheckpoint``, ``CSVLogger``, ``TensorBoard``,
+        Keras callbacks, on every worker. ``EarlyStopping``, ``ModelCheckpoint``, ``CSVLogger``, ``TensorBoard``,
         ``ReduceLROnPlateau`` and ``LearningRateScheduler`` work as with ``fit``; what they do after single batches
         does not happen, because Python does not run between these, and what they remember is not in a checkpoint.
     checkpoint_dir
-        Where to keep checkpoints, one at each log entry; the last two stay.
+        Where to keep checkpoints, one at each log entry; the last two stay. Of several workers the chief writes them,
+        and to resume all read them, so the directory must be one that they share.
     resume
         Go on from the newest checkpoint in ``checkpoint_dir`` (from the start where there is none).
 
@@ -92,7 +101,10 @@ def train(
         The checkpoint to resume from is damaged or belongs to another run.
     DivergedError
         The loss became NaN or infinite; the last checkpoint is from before that.
+    WorkerLostError
+        Another worker stopped or cannot be reached.
     """
+    replicas = Replicas(strategy)
     recipe = _resolve(recipe, model)
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**31:
         raise InputError(f"seed must be an integer from 0 to 2**31 - 1; received seed={seed!r}.")
@@ -105,10 +117,11 @@ def train(
         given = given.hold_out(recipe.validation_size)
     _check_augmentation(recipe, model)
     total = _total_steps(recipe, given)
+    identity = {**_identity(model), "recipe": recipe.to_dict(), "steps": total, "seed": int(seed)}
+    identity["data"] = _data_identity(given)
     checkpoints = None
     if checkpoint_dir is not None:
-        identity = {**_identity(model), "recipe": recipe.to_dict(), "steps": total, "seed": int(seed)}
-        checkpoints = Checkpoints(Path(checkpoint_dir), {**identity, "data": _data_identity(given)})
+        checkpoints = Checkpoints(Path(checkpoint_dir), identity)
         if not resume:
             checkpoints.refuse_existing()
 
@@ -124,14 +137,22 @@ def train(
         if isinstance(given.train, tuple)
         else StreamBatches(given.train, first_step)
     )
-    loop = CompiledLoop(objective, optimizer, batches, recipe, int(seed))
+    if isinstance(batches, ArrayBatches):
+        replicas.check_batch(batches.batch_size or batches.num_samples)
+    loop = CompiledLoop(objective, optimizer, batches, recipe, int(seed), replicas)
     start = weights_digest(model)
+    facts = {**identity, "initial weights": start, "checkpoint": first_step, "modelzoo": describe_machine()["modelzoo"]}
+    replicas.agree({name: json.dumps(fact) for name, fact in facts.items()})
     if saved:
         _restore(loop, saved)
         logger.info("Resuming %s at step %d of %d.", model.name, first_step, total)
 
     began = time.perf_counter()
-    history, digest = _run(loop, objective, recipe, given, total, saved, callbacks, checkpoints)
+    advice = "" if checkpoints is None else f", with resume=True (--resume), from {checkpoints.directory}"
+    with replicas.watched(advice):
+        history, digest = _run(
+            loop, objective, recipe, given, total, saved, callbacks, checkpoints, writes=replicas.is_chief
+        )
     seconds = None if saved else round(time.perf_counter() - began, 2)
     _remember(model, recipe, int(seed), given, history, start=start, end=digest, seconds=seconds)
     return history
@@ -146,6 +167,8 @@ def _run(
     saved: Saved | None,
     callbacks: Sequence[keras.callbacks.Callback],
     checkpoints: Checkpoints | None,
+    *,
+    writes: bool,
 ) -> tuple[keras.callbacks.History, str]:
     """Train; return the history and the digest of the weights that its last entry was taken with."""
     model = objective.model
@@ -189,7 +212,7 @@ def _run(
             if recipe.target_loss is not None and logs["loss"] <= recipe.target_loss:
                 model.stop_training = True
             watching.on_epoch_end(number, dict(entry))
-            if checkpoints is not None:
+            if checkpoints is not None and writes:
                 values = [variable.numpy() for variable in loop.variables]
                 checkpoints.save(step, entries, values, stopped=model.stop_training)
     watching.on_train_end(dict(entries[-1]) if entries else None)

@@ -11,7 +11,7 @@ import tensorflow as tf
 import modelzoo
 from modelzoo import Augmentation, Recipe
 from modelzoo.errors import InputError
-from modelzoo.training.augmentation import _interpolate, add_noise, augment, basis_fields, smoothing_factor
+from modelzoo.training.augmentation import _interpolate, augment, basis_fields, draw_noise, smoothing_factor
 
 EVERYTHING = Augmentation(rotation=0.2, scale=0.12, shear=0.15, shift=1.5, elastic_strength=30)
 
@@ -173,7 +173,7 @@ def test_the_loop_trains_on_the_distorted_images(digits):
 def test_noise_is_uniform_and_new_for_each_step_and_seed():
     images = np.full((50, 28, 28), 100, np.uint8)
     draws = [
-        add_noise(tf.constant(images), 30.0, seed=seed, step=tf.constant(step)).numpy() - 100
+        draw_noise(tf.constant(images), 30.0, seed=seed, step=tf.constant(step)).numpy()
         for seed, step in ((0, 0), (0, 1), (1, 0))
     ]
     for noise in draws:
@@ -194,7 +194,9 @@ def test_a_reconstruction_aims_at_images_without_noise(digits):
     model, oracle = (modelzoo.create_model("tanh_autoencoder", seed=0) for _ in range(2))
     history = modelzoo.train(model, x, recipe, seed=7).history
     # XLA draws other numbers than TensorFlow's own kernel.
-    graph = tf.function(lambda images, step: add_noise(images, 80.0, seed=7, step=step), jit_compile=True)
+    graph = tf.function(
+        lambda images, step: tf.cast(images, tf.float32) + draw_noise(images, 80.0, seed=7, step=step), jit_compile=True
+    )
     seen = graph(tf.constant(x), tf.constant(0, tf.int64))
     with tf.GradientTape() as tape:
         loss = tf.reduce_mean(tf.square(oracle(seen, training=True) - x / np.float32(255)))

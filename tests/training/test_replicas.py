@@ -1,0 +1,98 @@
+"""One device or several: the same weights, but for the order of summation."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+
+import modelzoo
+from modelzoo.errors import InputError
+from modelzoo.training import Replicas, create_strategy
+from modelzoo.training.replicas import Share
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = Path(__file__).with_name("distributed.py")
+#: Sums in another order, and their traces through a few updates.
+CLOSE = {"rtol": 1e-4, "atol": 5e-6}
+
+
+@given(st.integers(0, 50), st.integers(1, 9))
+def test_shares_are_all_of_the_batch(size, count):
+    rows = tf.range(size)
+    shares = [Share(number, count).rows(rows).numpy() for number in range(count)]
+    assert np.concatenate(shares).tolist() == list(range(size))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_batches_must_be_shared_evenly():
+    replicas = Replicas()
+    replicas.count = 3
+    replicas.check_batch(6)
+    with pytest.raises(InputError, match=r"128 samples.*evenly among 3.*such as 129"):
+        replicas.check_batch(128)
+
+
+def test_what_is_no_strategy_is_refused(tanh_mlp, points):
+    with pytest.raises(InputError, match=r"MirroredStrategy or MultiWorkerMirroredStrategy.*received str"):
+        modelzoo.train(tanh_mlp(), points, strategy="mirrored")
+    with pytest.raises(InputError, match=r"'mirored'.*Did you mean 'mirrored'"):
+        create_strategy("mirored")
+
+
+@pytest.mark.parametrize("text", [None, "{", "[]", '{"cluster": {}, "task": {"type": "worker", "index": 0}}'])
+def test_a_cluster_must_be_named(text, monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    if text is not None:
+        monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(InputError, match=r"TF_CONFIG is .*index of each worker"):
+        create_strategy("multi-worker")
+
+
+@pytest.mark.slow
+def test_two_devices_give_what_one_gives(tmp_path):
+    subprocess.run([sys.executable, str(SCRIPT), "mirrored", str(tmp_path)], check=True, timeout=300)
+    for name, (one, two) in json.loads((tmp_path / "mirrored.json").read_text()).items():
+        np.testing.assert_allclose(two["loss"], one["loss"], rtol=1e-5, err_msg=name)
+        np.testing.assert_allclose(two["weights"], one["weights"], **CLOSE, err_msg=name)
+
+
+def launch(part: str, directory: Path) -> subprocess.CompletedProcess[str]:
+    launcher = [sys.executable, str(ROOT / "scripts" / "launch_workers.py"), "--workers", "2", "--"]
+    command = [*launcher, sys.executable, str(SCRIPT), part, str(directory)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.mark.slow
+def test_two_workers_give_what_one_gives_and_go_on_after_a_kill(tmp_path):
+    done = launch("work", tmp_path)
+    assert done.returncode == 128 + 9, done.stdout  # the launcher tells of the killed worker
+    zero, one = (json.loads((tmp_path / f"worker-{index}.json").read_text()) for index in (0, 1))
+    assert "do not have the same seed and initial weights" in zero["disagreement"] == one["disagreement"]
+
+    sys.path.insert(0, str(SCRIPT.parent))
+    from distributed import run
+
+    for name in ("dense_500_300", "two_conv_cnn"):
+        alone = run(name, None)
+        assert zero[name] == one[name]
+        np.testing.assert_allclose(zero[name]["loss"], alone["loss"], rtol=1e-5)
+        np.testing.assert_allclose(zero[name]["weights"], alone["weights"], **CLOSE)
+        assert (tmp_path / f"{name}-0").is_dir()  # the chief's
+        assert not (tmp_path / f"{name}-1").exists()
+
+    assert zero["lost"].startswith("Another worker stopped or cannot be reached")
+    assert zero["lost"].endswith(f"with resume=True (--resume), from {tmp_path / 'shared'}.")
+    assert len(list((tmp_path / "shared").iterdir())) == 1
+    done = launch("resume", tmp_path)
+    assert done.returncode == 0, done.stdout
+    for index in (0, 1):
+        resumed = json.loads((tmp_path / f"resumed-{index}.json").read_text())["resumed"]
+        assert resumed["digest"] == zero["two_conv_cnn"]["digest"]
