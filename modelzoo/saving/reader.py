@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.resources
 import importlib.util
+import math
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +124,9 @@ def load(source: str | os.PathLike[str], *, version: int | None = None) -> keras
     directory = find(source, version=version)
     card = read_card(directory)
     try:
-        model = build_model(card["model"]["name"], **card["model"]["options"])
+        values = _read_weights(directory, card)
+        with _weights_within(sum(value.size for value in values)):
+            model = build_model(card["model"]["name"], **card["model"]["options"])
         origin = origin_of(model)
         origin.class_names = tuple(map(str, card["class_names"]))
         origin.training = None if card["training"] is None else dict(card["training"])
@@ -130,7 +135,6 @@ def load(source: str | os.PathLike[str], *, version: int | None = None) -> keras
         origin.results = None if card["results"] is None else dict(card["results"])
         origin.golden, _ = read_golden(directory)
         origin.weights_digest = digest = card["weights_digest"]
-        values = _read_weights(directory, card)
     except ArtifactError:
         raise
     except (ModelZooError, KeyError, TypeError, ValueError) as error:
@@ -146,6 +150,26 @@ def load(source: str | os.PathLike[str], *, version: int | None = None) -> keras
     if weights_digest(model) != digest:
         raise ArtifactError(f"{directory}: the weights are not those the card was written for. Export again.")
     return model
+
+
+@contextlib.contextmanager
+def _weights_within(limit: int) -> Iterator[None]:
+    """Refuse to make layers of more than ``limit`` numbers in all: a card may ask for any width, and get no memory."""
+    left = limit
+    add_weight = keras.layers.Layer.add_weight
+
+    def checked(layer: keras.layers.Layer, shape: Any = None, *args: Any, **options: Any) -> Any:
+        nonlocal left
+        left -= math.prod(shape or ())
+        if left < 0:
+            raise InputError(f"it asks for more weights than the {limit:,} numbers that are stored")
+        return add_weight(layer, shape, *args, **options)
+
+    keras.layers.Layer.add_weight = checked
+    try:
+        yield
+    finally:
+        keras.layers.Layer.add_weight = add_weight
 
 
 def _read_weights(directory: Path, card: dict[str, Any]) -> list[np.ndarray]:
