@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -42,12 +43,13 @@ def check_target(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
     if path.exists() and not overwrite:
         raise TargetExistsError(f"{path} exists. Choose another path, or overwrite it (overwrite=True, --overwrite).")
     parent = next(parent for parent in path.absolute().parents if parent.exists())
-    with _explained(path), tempfile.TemporaryDirectory(dir=parent):
+    with explained(path), tempfile.TemporaryDirectory(dir=parent):
         return path
 
 
 @contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
+    """Raise what the operating system says while ``path`` is written as one of our errors."""
     try:
         yield
     except (TargetError, TargetExistsError):
@@ -71,7 +73,7 @@ def atomic_file(path: str | os.PathLike[str], *, overwrite: bool = True) -> Iter
         The target cannot be written.
     """
     path = check_target(path, overwrite=overwrite)
-    with _explained(path):
+    with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
         os.close(handle)
@@ -80,7 +82,10 @@ def atomic_file(path: str | os.PathLike[str], *, overwrite: bool = True) -> Iter
             yield temporary
             _sync(temporary)
             _give_usual_mode(temporary, 0o666)
-            os.replace(temporary, path)
+            if overwrite:
+                os.replace(temporary, path)
+            else:
+                _publish(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -100,7 +105,7 @@ def atomic_directory(path: str | os.PathLike[str], *, overwrite: bool = False) -
         The target cannot be written.
     """
     path = check_target(path, overwrite=overwrite)
-    with _explained(path):
+    with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
         try:
@@ -109,9 +114,30 @@ def atomic_directory(path: str | os.PathLike[str], *, overwrite: bool = False) -
                 if file.is_file():
                     _sync(file)
             _give_usual_mode(temporary, 0o777)
-            _swap(temporary, path)
+            if overwrite:
+                _swap(temporary, path)
+            else:
+                _publish(temporary, path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _publish(new: Path, path: Path) -> None:
+    """Move a file or directory to where nothing must be, also if another process has just put something there."""
+    try:
+        if new.is_dir():
+            os.rename(new, path)  # refused where there is a directory with content
+        else:
+            os.link(new, path)  # refused where there is anything
+    except OSError as error:
+        if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
+            raise TargetExistsError(
+                f"{path} appeared while it was being written: another process writes it too. Choose another path, or "
+                "overwrite it (overwrite=True, --overwrite)."
+            ) from error
+        if new.is_dir() or error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
+            raise
+        os.replace(new, path)  # a file system without hard links
 
 
 def _swap(new: Path, path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import os
 import stat
@@ -67,6 +69,35 @@ def test_existing_targets_need_overwrite(tmp_path):
     assert (tmp_path / "f").read_text() == "old"
     assert check_target(tmp_path / "f", overwrite=True) == tmp_path / "f"
     assert check_target(str(tmp_path / "new"), overwrite=False) == tmp_path / "new"
+
+
+@pytest.mark.parametrize("kind", ["file", "directory"])
+def test_what_appears_meanwhile_is_kept(kind, tmp_path):
+    target = tmp_path / "target"
+
+    def write():
+        with atomic_file(target, overwrite=False) if kind == "file" else atomic_directory(target) as temporary:
+            (temporary if kind == "file" else temporary / "f").write_text("mine")
+            if kind == "directory":
+                target.mkdir()
+            (target if kind == "file" else target / "f").write_text("another's")
+
+    with pytest.raises(TargetExistsError, match="another process"):
+        write()
+    assert (target if kind == "file" else target / "f").read_text() == "another's"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("code", [errno.EPERM, errno.EIO])
+def test_file_systems_without_hard_links(code, tmp_path, monkeypatch):
+    def link(*args):
+        raise OSError(code, "no links")
+
+    monkeypatch.setattr(os, "link", link)
+    expected = contextlib.nullcontext() if code == errno.EPERM else pytest.raises(TargetError, match="no links")
+    with expected, atomic_file(tmp_path / "f", overwrite=False) as temporary:
+        temporary.write_text("new")
+    assert (tmp_path / "f").exists() == (code == errno.EPERM)
 
 
 def test_directory_replaces_the_old_one_whole(tmp_path):

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import re
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import filelock
 import numpy as np
 
 from modelzoo.errors import ArtifactError, TargetExistsError
-from modelzoo.files import atomic_file
+from modelzoo.files import atomic_file, explained
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +89,32 @@ class Checkpoints:
             np.savez(file, header=np.frombuffer(json.dumps(header).encode(), np.uint8), **arrays)  # type: ignore[arg-type]
         for old in [*self._files()[:-2], *self.directory.glob(".step-*.tmp")]:
             old.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Keep other processes from writing checkpoints here during the block; a killed process keeps nobody out.
+
+        Raises
+        ------
+        TargetExistsError
+            Another process trains here.
+        TargetError
+            The directory cannot be written.
+        """
+        with explained(self.directory):
+            self.directory.mkdir(parents=True, exist_ok=True)
+            lock = filelock.FileLock(self.directory / ".lock", blocking=False)
+            try:
+                lock.acquire()
+            except filelock.Timeout:
+                raise TargetExistsError(
+                    f"Another process keeps its checkpoints in {self.directory}. Wait for it, or choose another "
+                    "directory."
+                ) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     @property
     def exist(self) -> bool:

@@ -149,7 +149,8 @@ def train(
 
     began = time.perf_counter()
     advice = "" if checkpoints is None else f", with resume=True (--resume), from {checkpoints.directory}"
-    with replicas.watched(advice):
+    claim = checkpoints.claimed() if checkpoints is not None and replicas.is_chief else contextlib.nullcontext()
+    with replicas.watched(advice), claim:
         history, digest = _run(
             loop, objective, recipe, given, total, saved, callbacks, checkpoints, writes=replicas.is_chief
         )

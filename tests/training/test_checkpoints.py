@@ -20,7 +20,7 @@ RECIPE = Recipe(
 
 
 def names(directory):
-    return sorted(path.name for path in directory.iterdir())
+    return sorted(path.name for path in directory.iterdir() if path.name != ".lock")
 
 
 def read(path):
@@ -69,9 +69,9 @@ def test_resume_without_checkpoints_starts_from_the_beginning(points, tanh_mlp, 
 
 def test_resume_of_a_finished_run_changes_nothing(points, interrupted, whole):
     resume(points, interrupted)
-    before = {p.name: p.read_bytes() for p in interrupted.iterdir()}
+    before = {p.name: p.read_bytes() for p in interrupted.glob("step-*")}
     assert resume(points, interrupted) == whole
-    assert {p.name: p.read_bytes() for p in interrupted.iterdir()} == before
+    assert {p.name: p.read_bytes() for p in interrupted.glob("step-*")} == before
 
 
 def test_dropout_and_momentum_are_part_of_a_checkpoint(digits, tmp_path, interrupt):
@@ -126,7 +126,7 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(damage, interr
 
 
 def test_all_damaged_is_an_error(interrupted, points, tanh_mlp, weights_of):
-    for path in interrupted.iterdir():
+    for path in interrupted.glob("step-*"):
         path.write_bytes(path.read_bytes()[:100])
     model = tanh_mlp()
     before = weights_of(model)
@@ -159,11 +159,11 @@ def test_checkpoints_of_another_run_are_refused(what, interrupted, points, tanh_
         data = modelzoo.datasets.load("four_class", n=203, n_test=97, seed=1)
     else:
         model = tanh_mlp(hidden_units=11)
-    before = {p.name: p.read_bytes() for p in interrupted.iterdir()}
+    before = {p.name: p.read_bytes() for p in interrupted.glob("step-*")}
     with pytest.raises(ArtifactError, match=f"its {'recipe' if what == 'steps' else what} is") as caught:
         resume(data, interrupted, model, recipe, seed)
     assert "\n" not in str(caught.value)
-    assert {p.name: p.read_bytes() for p in interrupted.iterdir()} == before
+    assert {p.name: p.read_bytes() for p in interrupted.glob("step-*")} == before
 
 
 def test_arrays_that_differ_are_another_run(points, tanh_mlp, tmp_path, interrupt):
@@ -175,13 +175,28 @@ def test_arrays_that_differ_are_another_run(points, tanh_mlp, tmp_path, interrup
 
 
 def test_existing_checkpoints_are_not_mixed_with_a_new_run(interrupted, points, tanh_mlp, weights_of):
-    before = {p.name: p.read_bytes() for p in interrupted.iterdir()}
+    before = {p.name: p.read_bytes() for p in interrupted.glob("step-*")}
     model = tanh_mlp()
     weights = weights_of(model)
     with pytest.raises(TargetExistsError, match="resume"):
         modelzoo.train(model, points, RECIPE, seed=3, checkpoint_dir=interrupted)
-    assert {p.name: p.read_bytes() for p in interrupted.iterdir()} == before
+    assert {p.name: p.read_bytes() for p in interrupted.glob("step-*")} == before
     np.testing.assert_array_equal(weights[0], model.get_weights()[0])
+
+
+def test_two_runs_at_once_do_not_mix(points, tanh_mlp, tmp_path, whole):
+    def start_another(epoch, logs):
+        if epoch == 1:
+            with pytest.raises(TargetExistsError, match="Another process keeps its checkpoints in"):
+                modelzoo.train(tanh_mlp(), points, RECIPE, seed=3, checkpoint_dir=tmp_path / "run", resume=True)
+
+    model = tanh_mlp()
+    callbacks = [keras.callbacks.LambdaCallback(on_epoch_end=start_another)]
+    history = modelzoo.train(
+        model, points, RECIPE, seed=3, checkpoint_dir=tmp_path / "run", callbacks=callbacks
+    ).history
+    assert (modelzoo.weights_digest(model), history) == whole
+    assert resume(points, tmp_path / "run", tanh_mlp()) == whole  # the first run has let go
 
 
 def test_a_checkpoint_directory_below_a_file_is_one_clear_error(points, tanh_mlp, tmp_path):
@@ -192,7 +207,7 @@ def test_a_checkpoint_directory_below_a_file_is_one_clear_error(points, tanh_mlp
 
 
 def test_a_full_disk_leaves_the_earlier_checkpoints(interrupted, points, whole, monkeypatch):
-    before = {p.name: p.read_bytes() for p in interrupted.iterdir()}
+    before = {p.name: p.read_bytes() for p in interrupted.glob("step-*")}
 
     def full(file, **arrays):
         file.write(b"some")
@@ -202,7 +217,7 @@ def test_a_full_disk_leaves_the_earlier_checkpoints(interrupted, points, whole, 
         patch.setattr(np, "savez", full)
         with pytest.raises(TargetError, match="No space left"):
             resume(points, interrupted)
-    assert {p.name: p.read_bytes() for p in interrupted.iterdir()} == before
+    assert {p.name: p.read_bytes() for p in interrupted.glob("step-*")} == before
     assert resume(points, interrupted) == whole
 
 
@@ -217,9 +232,11 @@ def test_divergence_is_an_error_and_the_last_checkpoint_is_good(log_every, point
     x, y = points.train
     with pytest.raises(DivergedError, match=r"Lower the learning rate.*1000000") as caught:
         modelzoo.train(model, (x, (y > 1).astype(int)), recipe, checkpoint_dir=tmp_path)
-    assert (str(tmp_path) in str(caught.value)) == any(tmp_path.iterdir())  # no word of a checkpoint that is not there
+    assert (str(tmp_path) in str(caught.value)) == any(
+        tmp_path.glob("step-*")
+    )  # no word of a checkpoint that is not there
     assert "\n" not in str(caught.value)
-    for path in tmp_path.iterdir():
+    for path in tmp_path.glob("step-*"):
         header, values = read(path)
         assert all(np.isfinite(value).all() for value in values), path.name
         assert np.isfinite(header["history"][-1]["loss"])
@@ -231,7 +248,7 @@ def test_no_checkpoint_holds_weights_that_are_not_finite(points, tmp_path):
     recipe = Recipe(steps=3, optimizer="sgd", learning_rate=1e36, loss="mean_squared_error", log_every=1)
     with pytest.raises(DivergedError):
         modelzoo.train(model, (points.x_train * 1e4, (points.y_train > 1).astype(int)), recipe, checkpoint_dir=tmp_path)
-    for path in tmp_path.iterdir():
+    for path in tmp_path.glob("step-*"):
         assert all(np.isfinite(value).all() for value in read(path)[1]), path.name
 
 
