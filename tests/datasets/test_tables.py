@@ -1,8 +1,12 @@
+import contextlib
+
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from modelzoo import datasets
-from modelzoo.errors import DataError, InputError
+from modelzoo.errors import DataError, InputError, ModelZooError
 
 
 def table(tmp_path, text, encoding="utf-8"):
@@ -93,3 +97,16 @@ def test_errors_on_options_and_encoding(tmp_path):
         datasets.load(table(tmp_path, ROWS), test_fraction=1.5)
     with pytest.raises(DataError, match="not UTF-8"):
         datasets.load(table(tmp_path, "é,b\n1,2", encoding="latin-1"))
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_damage_never_raises_anything_but_our_errors(tmp_path, data):
+    content = bytearray(("a,b,kind\n" + ROWS).encode())
+    for _ in range(data.draw(st.integers(1, 8))):
+        at = data.draw(st.integers(0, len(content)))
+        content[at : at + data.draw(st.integers(0, 2))] = data.draw(st.binary(max_size=3))
+    (tmp_path / "t.csv").write_bytes(bytes(content))
+    with contextlib.suppress(ModelZooError):
+        dataset = datasets.load(tmp_path / "t.csv", test_fraction=0.4)
+        assert np.isfinite(dataset.x_train).all()

@@ -8,11 +8,14 @@ import shutil
 import keras
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import modelzoo
 from modelzoo import Recipe
 from modelzoo.errors import ArtifactError, DataError, TargetError, TargetExistsError
 from modelzoo.training import DivergedError
+from modelzoo.training.checkpoints import Checkpoints
 
 RECIPE = Recipe(
     steps=50, batch_size=16, optimizer="adam", learning_rate=0.01, log_every=8, validation_freq=2, xla="off"
@@ -123,6 +126,29 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(damage, interr
         np.savez(newest, x=np.zeros(3))
     assert resume(points, interrupted) == whole
     assert "step-000000024.npz is damaged" in caplog.text
+
+
+@given(st.data())
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_damaged_bytes_are_noticed(tmp_path, data):
+    """One byte, a cut, or bytes more: the same values are read, or the checkpoint is refused."""
+    directory = tmp_path / data.draw(st.uuids()).hex
+    values = [np.arange(12, dtype=np.float32).reshape(3, 4), np.array(5)]
+    Checkpoints(directory, {"seed": 1}).save(3, [{"loss": 0.5}], values)
+    (path,) = directory.glob("step-*")
+    content = bytearray(path.read_bytes())
+    at = data.draw(st.integers(0, len(content) - 1))
+    content[at : at + data.draw(st.sampled_from([1, len(content)]))] = data.draw(st.binary(max_size=2))
+    path.write_bytes(bytes(content))
+    try:
+        saved = Checkpoints(directory, {"seed": 1}).latest()
+    except ArtifactError as error:
+        message = str(error)
+        assert "\n" not in message
+        return
+    assert (saved.step, saved.history, saved.stopped) == (3, [{"loss": 0.5}], False)
+    for found, value in zip(saved.values, values, strict=True):
+        np.testing.assert_array_equal(found, value)
 
 
 def test_all_damaged_is_an_error(interrupted, points, tanh_mlp, weights_of):
