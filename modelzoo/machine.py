@@ -42,11 +42,15 @@ def machine_differences(recorded: Mapping[str, Any] | None) -> dict[str, tuple[A
     -------
     dict
         ``(recorded value, value here)`` for each of ``cpu``, ``cores``, ``system``, ``tensorflow``, ``keras``,
-        ``numpy`` and ``modelzoo`` that differ; empty on the same kind of machine.
+        ``numpy`` and ``modelzoo`` that differ, and for ``replicas`` where there were several; empty on the same kind of
+        machine.
     """
     recorded, here = recorded or {}, describe_machine()
     deciding = ("cpu", "cores", "system", *_PACKAGES)
-    return {key: (recorded.get(key), here[key]) for key in deciding if recorded.get(key) != here[key]}
+    differing = {key: (recorded.get(key), here[key]) for key in deciding if recorded.get(key) != here[key]}
+    if recorded.get("replicas", 1) != 1:  # several replicas sum in another order than one
+        differing["replicas"] = (recorded["replicas"], 1)
+    return differing
 
 
 def _cpu() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -45,12 +46,20 @@ def main(workers: int, threads: int | None, grace: float, command: tuple[str, ..
     """
     threads = threads or max(1, (os.cpu_count() or 1) // workers)
     addresses = free_addresses(workers)
-    processes = []
+    processes: list[subprocess.Popen[bytes]] = []
     for index in range(workers):
         environment = worker_environment(addresses, index, threads)
         try:
-            process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            process = subprocess.Popen(
+                command,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C comes to them from here alone, once
+            )
         except OSError as error:
+            for started in processes:
+                started.kill()
             raise click.UsageError(f"Cannot start {command[0]!r}: {error.strerror}. Name a program.") from None
         processes.append(process)
     readers = [threading.Thread(target=relay, args=(i, p), daemon=True) for i, p in enumerate(processes)]
@@ -59,7 +68,7 @@ def main(workers: int, threads: int | None, grace: float, command: tuple[str, ..
 
     def stop(number: int, frame: FrameType | None) -> None:
         for process in processes:
-            process.send_signal(number)
+            process.send_signal(number) if os.name == "posix" else process.terminate()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
@@ -88,11 +97,12 @@ def worker_environment(addresses: Sequence[str], index: int, threads: int) -> Ma
 
 
 def relay(index: int, process: subprocess.Popen[bytes]) -> None:
-    """Write a worker's output line by line, each with the worker's number."""
+    """Write a worker's output line by line, each with the worker's number; read on where nobody listens any more."""
     assert process.stdout is not None
     for line in process.stdout:
-        sys.stdout.write(f"[{index}] {line.decode(errors='replace')}")
-        sys.stdout.flush()
+        with contextlib.suppress(OSError):
+            sys.stdout.buffer.write(f"[{index}] ".encode() + line)
+            sys.stdout.buffer.flush()
 
 
 def wait(processes: Sequence[subprocess.Popen[bytes]], grace: float) -> int:

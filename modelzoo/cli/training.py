@@ -187,6 +187,11 @@ def start_replicas(strategy: str | None) -> Any:
 
     if strategy is None:
         return Replicas()
+    if strategy == "multi-worker":
+        click.echo("Waiting for all workers of TF_CONFIG", err=True)
+    import tensorflow as tf
+
+    tf.get_logger().setLevel("ERROR")
     with quiet_stderr():
         return Replicas(create_strategy(strategy))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 import re
@@ -103,7 +104,7 @@ class Checkpoints:
         """
         with explained(self.directory):
             self.directory.mkdir(parents=True, exist_ok=True)
-            lock = filelock.FileLock(self.directory / ".lock", blocking=False)
+            lock = filelock.FileLock(self.directory / ".lock", timeout=0)
             try:
                 lock.acquire()
             except filelock.Timeout:
@@ -111,6 +112,10 @@ class Checkpoints:
                     f"Another process keeps its checkpoints in {self.directory}. Wait for it, or choose another "
                     "directory."
                 ) from None
+            except (OSError, NotImplementedError) as error:
+                if getattr(error, "errno", errno.ENOSYS) not in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP):
+                    raise
+                logger.warning("%s is on a file system without locks; nothing keeps others out.", self.directory)
         try:
             yield
         finally:
@@ -133,7 +138,7 @@ class Checkpoints:
         for path in reversed(files):
             try:
                 header, values = _read(path)
-            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
                 logger.warning("Checkpoint %s is damaged (%s); trying the one before.", path, error)
                 continue
             if header.get("format") != _FORMAT:

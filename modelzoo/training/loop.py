@@ -72,7 +72,8 @@ class CompiledLoop:
         self._arrays = Arrays(*batches.arrays) if isinstance(batches, ArrayBatches) else None
         xla = recipe.xla if recipe.xla != "auto" else _best_xla(model)
         # Nor can it send sums from one device to another.
-        self._whole_loop = xla == "loop" and self._arrays is not None and replicas.count == 1
+        self._compiles_all = xla == "loop" and self._arrays is not None
+        self._whole_loop = self._compiles_all and replicas.count == 1
         self._evaluate_train = recipe.log_train == "all"
         self._steps = graph_function(self._trace_steps, jit=self._whole_loop)
         self._update = graph_function(self._trace_update, jit=xla != "off")
@@ -130,9 +131,7 @@ class CompiledLoop:
             x, y = self._batches.batch(plan, index)
             now = list(values) or self._read()
             step = first_step + tf.cast(index, tf.int64)
-            sums, states = self._replicas.sum(lambda share: self._gradients(now, x, y, step, share))
-            scores, gradients, statistics = sums
-            others = statistics | states
+            (scores, gradients), others = self._replicas.sum(lambda share: self._gradients(now, x, y, step, share))
             if values:
                 values = self._updated(now, gradients, others)
             else:
@@ -160,10 +159,10 @@ class CompiledLoop:
 
     def _gradients(
         self, values: list[Any], x: Any, y: Any, step: Any, share: Share
-    ) -> tuple[tuple[dict[str, Any], list[Any], dict[int, Any]], dict[int, Any]]:
-        """Return a share's part of what is summed, and the random state, which is that of the whole batch.
+    ) -> tuple[tuple[dict[str, Any], list[Any]], dict[int, Any]]:
+        """Return a share's part of a batch's summed scores and of its gradients, and new values of other variables.
 
-        Summed are scores, gradients, and moving statistics; these and the states are by their variables' numbers.
+        The latter are by their number, and those of the whole batch.
         """
         size = x.shape[0] or tf.shape(x)[0]
         if self._augmentation is None:
@@ -178,23 +177,22 @@ class CompiledLoop:
             tape.watch(weights)
             with (
                 keras.StatelessScope(state_mapping=mapping, collect_losses=True) as scope,
-                same_dropout(self._objective.model, share, size),
+                same_dropout(self._objective.model, share, size, jit=self._compiles_all),
             ):
                 scores = self._objective.forward(x, y, clean=clean, training=True)
                 penalties = self._objective.weight_penalties()
-            reduce = tf.reduce_sum if self._objective.per_sample_sum else tf.reduce_mean
-            loss, extra = reduce(scores["loss"]), sum(tf.cast(e, tf.float32) for e in [*scope.losses, *penalties])
-            if share.of > 1:  # the shares' means, weighted, and the penalties, divided, sum to those of the batch
-                if not self._objective.per_sample_sum:
-                    loss *= tf.cast(tf.shape(x)[0], tf.float32) / tf.cast(size, tf.float32)
-                extra /= share.of
-            loss += extra
+            extra = sum(tf.cast(loss, tf.float32) for loss in [*scope.losses, *penalties])
+            if self._objective.per_sample_sum:
+                loss = tf.reduce_sum(scores["loss"])
+            elif share.of == 1:
+                loss = tf.reduce_mean(scores["loss"])
+            else:  # a part of the mean; a share may also be empty
+                loss = tf.reduce_sum(scores["loss"]) / tf.cast(size, tf.float32)
+            loss += extra / share.of
         gradients = tape.gradient(loss, weights)
         after = {i: scope.get_current_value(variable) for i, variable in enumerate(self._others)}
-        changed = {i: value for i, value in after.items() if value is not others[i]}
-        statistics = {i: value / share.of for i, value in changed.items() if value.dtype.is_floating}
-        states = {i: value for i, value in changed.items() if i not in statistics}
-        return ({name: tf.reduce_sum(score) for name, score in scores.items()}, gradients, statistics), states
+        sums = {name: tf.reduce_sum(score) for name, score in scores.items()}
+        return (sums, gradients), {i: value for i, value in after.items() if value is not others[i]}
 
     def _updated(self, values: list[Any], gradients: Any, others: dict[int, Any]) -> list[Any]:
         n_train, n_other = len(self._trainable), len(self._others)

@@ -7,6 +7,7 @@ import functools
 import hashlib
 import json
 import os
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -84,21 +85,6 @@ class Replicas:
         has_chief = "chief" in resolver.cluster_spec().jobs
         return resolver.task_type == "chief" or (resolver.task_id == 0 and not has_chief)
 
-    def check_batch(self, num_samples: int) -> None:
-        """Refuse a global batch that cannot be shared evenly.
-
-        Raises
-        ------
-        InputError
-            With the nearest size that can.
-        """
-        if num_samples % self.count:
-            near = max(1, round(num_samples / self.count)) * self.count
-            raise InputError(
-                f"A batch of {num_samples} samples cannot be shared evenly among {self.count} replicas. Choose a "
-                f"batch_size that is a multiple of {self.count}, such as {near}."
-            )
-
     def sum(self, function: Callable[[Share], tuple[Any, Any]]) -> tuple[Any, Any]:
         """Return what ``function`` returns first, summed over all replicas, and second, of this process' first one.
 
@@ -124,30 +110,26 @@ class Replicas:
             lambda value: self.strategy.experimental_local_results(value)[0], self.strategy.run(replica)
         )
 
-    def agree(self, facts: Mapping[str, str]) -> None:
-        """Refuse to go on if a fact is not the same on every worker.
+    def agree(self, facts: Mapping[str, Any]) -> None:
+        """Refuse to go on if a fact, of what JSON can hold, is not the same on every worker.
 
         Raises
         ------
         InputError
-            With the names of the facts that differ.
+            With the facts that differ, and their values here.
         """
-        if self.strategy is None:
+        if not self._many_processes:
             return
-        digests = [int(hashlib.sha256(text.encode()).hexdigest(), 16) % _LARGEST_DIGEST for text in facts.values()]
-
-        def trace() -> Any:
-            own = tf.constant(digests, tf.int64)
-            return self.sum(lambda share: ((own, own * own), ()))[0]
-
-        with self.watched(""):
-            sums, squares = (value.numpy() for value in graph_function(trace)())
+        texts = {name: json.dumps(fact, sort_keys=True, default=str) for name, fact in facts.items()}
+        digests = [int(hashlib.sha256(text.encode()).hexdigest(), 16) % _LARGEST_DIGEST for text in texts.values()]
+        sums, squares = (value.numpy() for value in self._sum_digests(tf.constant(digests, tf.int64)))
         # The mean of the squares is the square of the mean where all numbers are the same.
         differing = [name for name, a, b in zip(facts, sums, squares, strict=True) if self.count * b != a * a]
         if differing:
+            own = ", ".join(f"{name} {textwrap.shorten(texts[name], 60)}" for name in differing)
             raise InputError(
-                f"The workers do not have the same {' and '.join(differing)}. Start all with the same arguments, data "
-                "and versions, and where they resume, with the same checkpoint_dir."
+                f"The workers do not have the same {' and '.join(differing)} (here: {own}). Start all with the same "
+                "arguments, data and versions, and where they resume, with the same checkpoint_dir."
             )
 
     @contextlib.contextmanager
@@ -168,13 +150,21 @@ class Replicas:
         try:
             yield
         except lost as error:
-            if self.strategy is None:
+            if not self._many_processes:
                 raise
             lines = str(error).splitlines()
             cause = next((line for line in lines if "aborted by" in line), lines[0] if lines else type(error).__name__)
             raise WorkerLostError(
                 f"Another worker stopped or cannot be reached ({cause.strip()}). Start all workers again{advice}."
             ) from error
+
+    @property
+    def _many_processes(self) -> bool:
+        return isinstance(self.strategy, tf.distribute.MultiWorkerMirroredStrategy)
+
+    @functools.cached_property
+    def _sum_digests(self) -> Any:
+        return graph_function(lambda own: self.sum(lambda share: ((own, own * own), ()))[0])
 
 
 def create_strategy(name: str) -> tf.distribute.Strategy:
@@ -192,9 +182,9 @@ def create_strategy(name: str) -> tf.distribute.Strategy:
     """
     if name not in STRATEGIES:
         raise unknown_name("strategy", name, STRATEGIES)
-    tf.get_logger().setLevel("ERROR")
-    if name == "mirrored":
-        return tf.distribute.MirroredStrategy()
+    if name == "mirrored":  # devices by name: with TF_CONFIG set, all would be those of the cluster
+        devices = [device.name for device in tf.config.list_logical_devices("GPU")]
+        return tf.distribute.MirroredStrategy(devices or ["/cpu:0"])
     text = os.environ.get("TF_CONFIG", "")
     try:
         config = json.loads(text)
@@ -206,20 +196,27 @@ def create_strategy(name: str) -> tf.distribute.Strategy:
             '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}, with the '
             "index of each worker."
         ) from None
-    return tf.distribute.MultiWorkerMirroredStrategy()
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    except (RuntimeError, tf.errors.OpError) as error:
+        raise InputError(
+            f"Cannot join the cluster of TF_CONFIG={text}: {str(error).splitlines()[0]} Make the strategy before "
+            "TensorFlow does anything else, and see that this worker's port is free."
+        ) from error
 
 
 @contextlib.contextmanager
-def same_dropout(model: keras.Model, share: Share, size: Any) -> Iterator[None]:
+def same_dropout(model: keras.Model, share: Share, size: Any, *, jit: bool) -> Iterator[None]:
     """Let dropout layers draw the masks of a whole batch of ``size`` while the block traces, and use the share's.
 
-    So the masks do not depend on the number of replicas.
+    So the masks do not depend on the number of replicas. XLA (``jit``) draws other masks than TensorFlow.
     """
     layers: Sequence[Any] = ()
     if share.of > 1:
-        layers = [layer for layer in model._flatten_layers() if type(layer) is keras.layers.Dropout and layer.rate > 0]
+        layers = [layer for layer in model._flatten_layers() if _drops(layer)]
     for layer in layers:
-        object.__setattr__(layer, "call", functools.partial(_dropout_call, layer, share, size))  # past Keras' tracking
+        # Past Keras' tracking of attributes.
+        object.__setattr__(layer, "call", functools.partial(_dropout_call, layer, share, size, jit))
     try:
         yield
     finally:
@@ -227,9 +224,38 @@ def same_dropout(model: keras.Model, share: Share, size: Any) -> Iterator[None]:
             object.__delattr__(layer, "call")
 
 
-def _dropout_call(layer: keras.layers.Dropout, share: Share, size: Any, inputs: Any, training: bool = False) -> Any:
+def check_layers(model: keras.Model) -> None:
+    """Refuse layers that do something else on a share of a batch than on the whole.
+
+    Raises
+    ------
+    InputError
+        A layer takes statistics of the batch, or draws random numbers, and is no plain dropout layer.
+    """
+    for layer in model._flatten_layers():
+        draws = hasattr(layer, "seed_generator") and not _drops(layer) and getattr(layer, "rate", 1) != 0
+        if draws or isinstance(layer, keras.layers.BatchNormalization):
+            raise InputError(
+                f"The layer {layer.name!r} ({type(layer).__name__}) would do something else on each replica's share "
+                "than on the whole batch. Train without strategy, or without the layer."
+            )
+
+
+def _drops(layer: keras.layers.Layer) -> bool:
+    return type(layer) is keras.layers.Dropout and layer.rate > 0 and layer.noise_shape is None
+
+
+def _dropout_call(
+    layer: keras.layers.Dropout, share: Share, size: Any, jit: bool, inputs: Any, training: bool = False
+) -> Any:
     if not training:
         return inputs
     ones = tf.ones((size, *inputs.shape[1:]), inputs.dtype)
-    scales = keras.random.dropout(ones, layer.rate, noise_shape=layer.noise_shape, seed=layer.seed_generator)
-    return inputs * share.rows(scales)
+
+    # What Keras makes of its seeds.
+    seed = tf.cast(tf.math.floormod(layer.seed_generator.next(), tf.int32.max - 1), tf.int32)
+
+    def draw(ones: Any, seed: Any) -> Any:
+        return tf.nn.experimental.stateless_dropout(ones, layer.rate, seed)
+
+    return inputs * share.rows(graph_function(draw, jit=jit)(ones, seed))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import math
 import os
@@ -25,7 +24,7 @@ from modelzoo.training.inputs import TrainingData, training_data
 from modelzoo.training.loop import Arrays, CompiledLoop, evaluate_arrays
 from modelzoo.training.objective import Objective
 from modelzoo.training.optimizer import create_optimizer
-from modelzoo.training.replicas import Replicas
+from modelzoo.training.replicas import Replicas, check_layers
 from modelzoo.weights import weights_digest
 
 logger = logging.getLogger(__name__)
@@ -71,9 +70,9 @@ def train(
         recipe holds out).
     strategy
         ``tf.distribute.MirroredStrategy`` or ``MultiWorkerMirroredStrategy``: its devices share each batch of
-        ``batch_size`` samples evenly, and the result is that of one device but for the order of summation. Build the
+        ``batch_size`` samples, and the result is that of one device but for the order of summation. Build the
         model as always, with the same ``seed`` on every worker; no ``strategy.scope()`` is needed. Every worker needs
-        the same data and evaluates all of the test data.
+        the same data (a ``tf.data.Dataset``: the same batches in the same order) and evaluates all of the test data.
     callbacks
         Keras callbacks, on every worker. ``EarlyStopping``, ``ModelCheckpoint``, ``CSVLogger``, ``TensorBoard``,
         ``ReduceLROnPlateau`` and ``LearningRateScheduler`` work as with ``fit``; what they do after single batches
@@ -96,7 +95,9 @@ def train(
     DataError
         The data do not fit the model.
     TargetExistsError
-        ``checkpoint_dir`` holds checkpoints and ``resume`` is false.
+        ``checkpoint_dir`` holds checkpoints and ``resume`` is false, or another process trains into it.
+    TargetError
+        ``checkpoint_dir`` cannot be written.
     ArtifactError
         The checkpoint to resume from is damaged or belongs to another run.
     DivergedError
@@ -122,40 +123,54 @@ def train(
     checkpoints = None
     if checkpoint_dir is not None:
         checkpoints = Checkpoints(Path(checkpoint_dir), identity)
-        if not resume:
-            checkpoints.refuse_existing()
+    with checkpoints.claimed() if checkpoints is not None and replicas.is_chief else contextlib.nullcontext():
+        return _train(model, recipe, given, int(seed), total, identity, replicas, callbacks, checkpoints, resume)
 
+
+def _train(
+    model: keras.Model,
+    recipe: Recipe,
+    given: TrainingData,
+    seed: int,
+    total: int,
+    identity: dict[str, Any],
+    replicas: Replicas,
+    callbacks: Sequence[keras.callbacks.Callback],
+    checkpoints: Checkpoints | None,
+    resume: bool,
+) -> keras.callbacks.History:
+    """Train with arguments that have been checked, into checkpoints that no other process writes."""
+    if checkpoints is not None and not resume:
+        checkpoints.refuse_existing()
+    if replicas.count > 1:
+        check_layers(model)
     objective = Objective(model, recipe)
     optimizer = create_optimizer(recipe, total)
     optimizer.build(model.trainable_variables)
     objective.compile_for_keras(optimizer)
-    _seed_layers(model, int(seed))
+    _seed_layers(model, seed)
     saved = checkpoints.latest() if checkpoints is not None and resume else None
     first_step = saved.step if saved else 0
     batches = (
-        ArrayBatches(given.train[0], given.train[1], recipe.batch_size, int(seed))
+        ArrayBatches(given.train[0], given.train[1], recipe.batch_size, seed)
         if isinstance(given.train, tuple)
         else StreamBatches(given.train, first_step)
     )
-    if isinstance(batches, ArrayBatches):
-        replicas.check_batch(batches.batch_size or batches.num_samples)
-    loop = CompiledLoop(objective, optimizer, batches, recipe, int(seed), replicas)
+    loop = CompiledLoop(objective, optimizer, batches, recipe, seed, replicas)
     start = weights_digest(model)
-    facts = {**identity, "initial weights": start, "checkpoint": first_step, "modelzoo": describe_machine()["modelzoo"]}
-    replicas.agree({name: json.dumps(fact) for name, fact in facts.items()})
+    versions = {name: describe_machine()[name] for name in ("modelzoo", "tensorflow", "keras", "numpy")}
+    advice = "" if checkpoints is None else f", with resume=True (--resume), from {checkpoints.directory}"
+    with replicas.watched(advice):
+        replicas.agree({**identity, "initial weights": start, "checkpoint": first_step, **versions})
     if saved:
         _restore(loop, saved)
         logger.info("Resuming %s at step %d of %d.", model.name, first_step, total)
 
     began = time.perf_counter()
-    advice = "" if checkpoints is None else f", with resume=True (--resume), from {checkpoints.directory}"
-    claim = checkpoints.claimed() if checkpoints is not None and replicas.is_chief else contextlib.nullcontext()
-    with replicas.watched(advice), claim:
-        history, digest = _run(
-            loop, objective, recipe, given, total, saved, callbacks, checkpoints, writes=replicas.is_chief
-        )
+    with replicas.watched(advice):
+        history, digest = _run(loop, objective, recipe, given, total, saved, callbacks, checkpoints, replicas)
     seconds = None if saved else round(time.perf_counter() - began, 2)
-    _remember(model, recipe, int(seed), given, history, start=start, end=digest, seconds=seconds)
+    _remember(model, recipe, seed, given, history, start=start, end=digest, seconds=seconds, replicas=replicas.count)
     return history
 
 
@@ -168,8 +183,7 @@ def _run(
     saved: Saved | None,
     callbacks: Sequence[keras.callbacks.Callback],
     checkpoints: Checkpoints | None,
-    *,
-    writes: bool,
+    replicas: Replicas,
 ) -> tuple[keras.callbacks.History, str]:
     """Train; return the history and the digest of the weights that its last entry was taken with."""
     model = objective.model
@@ -213,7 +227,8 @@ def _run(
             if recipe.target_loss is not None and logs["loss"] <= recipe.target_loss:
                 model.stop_training = True
             watching.on_epoch_end(number, dict(entry))
-            if checkpoints is not None and writes:
+            replicas.agree({"weights": digest, "results": entry, "decision to stop": bool(model.stop_training)})
+            if checkpoints is not None and replicas.is_chief:
                 values = [variable.numpy() for variable in loop.variables]
                 checkpoints.save(step, entries, values, stopped=model.stop_training)
     watching.on_train_end(dict(entries[-1]) if entries else None)
@@ -342,6 +357,7 @@ def _remember(
     start: str,
     end: str,
     seconds: float | None,
+    replicas: int,
 ) -> None:
     origin = getattr(model, "_modelzoo", None)
     if not isinstance(origin, Origin):
@@ -367,7 +383,7 @@ def _remember(
         # A callback may have put earlier weights back, which the last entry does not describe.
         "metrics": {n: _finite(v[-1]) for n, v in values.items() if not n.endswith("step")} if now == end else None,
         "seconds": seconds,
-        "machine": describe_machine(),
+        "machine": describe_machine() | ({"replicas": replicas} if replicas > 1 else {}),
         "history": {name: [_short(name, value) for value in series] for name, series in values.items()},
         "weights_digest": now,
     }
