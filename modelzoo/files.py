@@ -125,8 +125,8 @@ def atomic_directory(path: str | os.PathLike[str], *, overwrite: bool = False) -
 def _publish(new: Path, path: Path) -> None:
     """Move a file or directory to where nothing must be, also if another process has just put something there."""
     try:
-        if new.is_dir():
-            os.rename(new, path)  # refused where there is a directory with content
+        if new.is_dir() or os.name == "nt":
+            os.rename(new, path)  # refused where there is a directory with content; on Windows, where there is anything
         else:
             os.link(new, path)  # refused where there is anything
     except OSError as error:
@@ -135,7 +135,7 @@ def _publish(new: Path, path: Path) -> None:
                 f"{path} appeared while it was being written: another process writes it too. Choose another path, or "
                 "overwrite it (overwrite=True, --overwrite)."
             ) from error
-        if new.is_dir() or error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
+        if new.is_dir() or error.errno not in (errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.ENOSYS):
             raise
         os.replace(new, path)  # a file system without hard links
 

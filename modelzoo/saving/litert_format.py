@@ -54,8 +54,8 @@ def save_litert(
     quantize
         ``"float16"`` stores the weights in half precision and computes in float32. ``"int8"`` stores them in 8-bit
         integers, with a scale for each output channel. Classifiers of images then compute in 8-bit integers
-        throughout; other models keep float activations, because 256 steps are too coarse for coordinates and for
-        reconstructed pixels, and weights of fewer than 1024 numbers stay float32.
+        throughout; other models keep float values between their layers, because 256 steps are too coarse for
+        coordinates and for reconstructed pixels, and their weights of fewer than 1024 numbers stay float32.
     calibration
         For the 8-bit arithmetic of classifiers of images (:func:`needs_calibration`): raw 0–255 images of shape
         ``(n, height, width)``, from which the ranges of the activations are taken. Some hundred training samples

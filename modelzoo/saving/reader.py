@@ -8,6 +8,7 @@ import importlib.util
 import math
 import os
 import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from modelzoo.saving.golden import read_golden
 from modelzoo.weights import weights_digest
 
 _VERSION = re.compile(r"\d+")
+#: One thread at a time changes what Keras does.
+_PATCHING = threading.Lock()
 
 
 def saved_models_dir() -> Path:
@@ -155,21 +158,23 @@ def load(source: str | os.PathLike[str], *, version: int | None = None) -> keras
 @contextlib.contextmanager
 def _weights_within(limit: int) -> Iterator[None]:
     """Refuse to make layers of more than ``limit`` numbers in all: a card may ask for any width, and get no memory."""
-    left = limit
-    add_weight = keras.layers.Layer.add_weight
+    left, thread = limit, threading.get_ident()
+    with _PATCHING:
+        add_weight = keras.layers.Layer.add_weight
 
-    def checked(layer: keras.layers.Layer, shape: Any = None, *args: Any, **options: Any) -> Any:
-        nonlocal left
-        left -= math.prod(shape or ())
-        if left < 0:
-            raise InputError(f"it asks for more weights than the {limit:,} numbers that are stored")
-        return add_weight(layer, shape, *args, **options)
+        def checked(layer: keras.layers.Layer, shape: Any = None, *args: Any, **options: Any) -> Any:
+            nonlocal left
+            if threading.get_ident() == thread:
+                left -= math.prod(shape or ())
+                if left < 0:
+                    raise InputError(f"it asks for more weights than the {limit:,} numbers that are stored")
+            return add_weight(layer, shape, *args, **options)
 
-    keras.layers.Layer.add_weight = checked
-    try:
-        yield
-    finally:
-        keras.layers.Layer.add_weight = add_weight
+        keras.layers.Layer.add_weight = checked
+        try:
+            yield
+        finally:
+            keras.layers.Layer.add_weight = add_weight
 
 
 def _read_weights(directory: Path, card: dict[str, Any]) -> list[np.ndarray]:
