@@ -37,7 +37,7 @@ format: $(VENV)/.stamp-dev ## mend what ruff can mend by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.stamp-bench ## measure the trainer beside Keras fit and PyTorch
+bench: $(VENV)/.stamp-bench ## measure the trainer beside Keras fit, PyTorch, JAX and scikit-learn
 	$(BIN)/python scripts/benchmark.py $(BENCH_ARGS)
 
 # A lesson runs again where its own file has changed, and all of them where a pretrained model has.

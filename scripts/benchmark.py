@@ -1,4 +1,4 @@
-"""Measure the trainer beside Keras' ``fit`` and PyTorch, side by side in one run.
+"""Measure the trainer beside Keras' ``fit``, PyTorch, JAX and scikit-learn, side by side in one run.
 
 Each peer of a case lives in a process of its own (``benchmark_worker.py``) and only one of them computes at a time:
 thread pools do not disturb each other, and a machine that changes its pace changes it for all peers.
@@ -33,10 +33,22 @@ from modelzoo.errors import ModelZooError
 from modelzoo.files import atomic_file
 
 WORKER = Path(__file__).with_name("benchmark_worker.py")
-PEERS = {"modelzoo": "modelzoo", "fit": "Keras fit", "torch": "PyTorch"}
+PEERS = {
+    "modelzoo": "modelzoo",
+    "fit": "Keras fit",
+    "fit-tuned": "Keras fit, tuned",
+    "torch": "PyTorch",
+    "torch-compile": "PyTorch, compiled",
+    "jax": "JAX",
+    "sklearn": "scikit-learn",
+}
+#: The package of a peer that may not be installed.
+PACKAGES = {"torch": "torch", "torch-compile": "torch", "jax": "optax"}
+#: What not every case has: scikit-learn knows one of the networks.
+ONLY = {"sklearn": ("dense",)}
 SETTLE = 0.2  # seconds between two runs, for idle threads of the last one to fall asleep
-NO_TORCH = (
-    "PyTorch is not installed, so its rows are left out. Install it with: pip install 'modelzoo[bench]' "
+MISSING = (
+    "{} is not installed, so its rows are left out. Install it with: pip install 'modelzoo[bench]' "
     "(in a checkout `make bench` does)."
 )
 
@@ -44,24 +56,33 @@ EPILOG = """\
 What is compared:
 
 \b
-  toy       sigmoid_mlp, 2-4-2 on 1000 points, full batch, SGD           steps/s
-  dense     dense_500_300 on MNIST, batch 100, RMSprop, float32          images/s
-  cnn       two_conv_cnn on MNIST, batch 50, Adam, float32               images/s
-  cnn-bf16  the same computed in bfloat16, weights in float32            images/s
+  toy           sigmoid_mlp, 2-4-2 on 1000 points, full batch, SGD       steps/s
+  dense         dense_500_300 on MNIST, batch 100, RMSprop, float32      images/s
+  dense-256     the same with batch 256
+  cnn           two_conv_cnn on MNIST, batch 50, Adam, float32
+  cnn-256       the same with batch 256
+  cnn-bf16      the same computed in bfloat16, weights in float32
+  cnn-bf16-256  the same with batch 256
+  autoencoder   tanh_autoencoder on digits 1, 5 and 6, batch 50, Adam
 
 \b
-  modelzoo  modelzoo.train with the lesson recipe
-  fit       model.compile + model.fit with their defaults, as a user would write it (mixed_bfloat16 for cnn-bf16)
-  torch     PyTorch eager: the same network and batches, fused Adam, channels_last for the CNN, autocast for cnn-bf16
+  modelzoo       modelzoo.train with the lesson recipe
+  fit            model.compile + model.fit with their defaults, as a user would write it (mixed_bfloat16 for bf16)
+  fit-tuned      the same with steps_per_execution of an epoch, and XLA for dense networks
+  torch          PyTorch eager: the same network, fused Adam, channels_last for the CNN, autocast for bf16
+  torch-compile  the same with its loss compiled by torch.compile
+  jax            JAX with optax: all steps between two log entries in one jitted lax.scan
+  sklearn        MLPClassifier, which has Adam in place of RMSprop; dense only
 
-All train on the same data with the same number of threads; compilation, loading and evaluation are not timed. In each
-round every peer runs once, another one first each time. A ratio is the rate of modelzoo divided by the peer's in the
-same round; its median is compared with the target. A peer whose loss does not go down is an error.
+All train on the same data with the same number of threads; compilation, loading and evaluation are not timed. In
+each round every peer runs once, another one first each time. A ratio is the rate of modelzoo divided by the peer's
+in the same round, and "best" is the fastest peer of the round; the median is compared with the target. A peer
+whose loss does not go down is an error.
 
 Rates depend on what else the machine does: run it on an idle one, and look at the spread before the median.
 
 \b
-  make bench                                          all of it, some five minutes on 2 cores
+  make bench                                          all of it, about fifteen minutes on 2 cores
   make bench BENCH_ARGS="--case toy --rounds 9"       one case, more rounds
   make bench BENCH_ARGS="--case cnn --batch-size 64"
   make bench BENCH_ARGS="--quick"                     only shows that all peers work; the rates say little
@@ -81,11 +102,13 @@ class Case:
     quick_samples
         The same for ``--quick``.
     targets
-        What the ratio to a peer should be at least.
+        What the ratio to a peer, or to the best of them, should be at least.
     precision
         ``"float32"`` or ``"bfloat16"``.
     unit
         ``"steps/s"`` or ``"images/s"``.
+    batch_size
+        Samples a step, where it is not the recipe's.
     """
 
     model: str
@@ -94,22 +117,27 @@ class Case:
     targets: dict[str, float]
     precision: str = "float32"
     unit: str = "images/s"
+    batch_size: int | None = None
 
     def task(self, peer: str, batch_size: int | None, threads: int, quick: bool) -> dict[str, Any]:
         """Return what the worker of a peer must know; ``batch_size`` is in place of the recipe's."""
         samples = self.quick_samples if quick else self.samples
         recipe_size = get_spec(self.model).recipe("lesson").batch_size
-        size = samples if recipe_size is None else min(batch_size or recipe_size, samples)
+        size = samples if recipe_size is None else min(batch_size or self.batch_size or recipe_size, samples)
         samples -= samples % size  # so that fit has no smaller last batch
         task = {"peer": peer, "model": self.model, "precision": self.precision, "threads": threads}
         return task | {"batch_size": size, "samples": samples}
 
 
 CASES = {
-    "toy": Case("sigmoid_mlp", 1000, 1000, {"fit": 200.0, "torch": 4.0}, unit="steps/s"),
-    "dense": Case("dense_500_300", 30_000, 3000, {"torch": 1.1}),
-    "cnn": Case("two_conv_cnn", 5000, 500, {"torch": 1.05}),
-    "cnn-bf16": Case("two_conv_cnn", 5000, 500, {"torch": 1.05}, precision="bfloat16"),
+    "toy": Case("sigmoid_mlp", 1000, 1000, {"best": 1.0, "fit": 500.0}, unit="steps/s"),
+    "dense": Case("dense_500_300", 30_000, 3000, {"best": 1.25}),
+    "dense-256": Case("dense_500_300", 30_000, 3000, {"best": 1.25}, batch_size=256),
+    "cnn": Case("two_conv_cnn", 5000, 500, {"best": 1.15}),
+    "cnn-256": Case("two_conv_cnn", 5000, 512, {"best": 1.15}, batch_size=256),
+    "cnn-bf16": Case("two_conv_cnn", 5000, 500, {"best": 1.3}, precision="bfloat16"),
+    "cnn-bf16-256": Case("two_conv_cnn", 5000, 512, {"best": 1.3}, precision="bfloat16", batch_size=256),
+    "autoencoder": Case("tanh_autoencoder", 15_000, 1500, {"best": 1.2}),
 }
 
 
@@ -227,12 +255,15 @@ def evaluate(case: Case, peers: Sequence[Peer]) -> dict[str, Any]:
     }
     ours = next((peer for peer in peers if peer.name == "modelzoo"), None)
     result["ratios"] = {}
-    for peer in peers:
-        if ours is not None and peer is not ours:
-            ratio = summary([mine / theirs for mine, theirs in zip(ours.rates, peer.rates, strict=True)])
-            target = case.targets.get(peer.name)
-            met = None if target is None else ratio["median"] >= target
-            result["ratios"][peer.name] = ratio | {"target": target, "met": met}
+    others = {peer.name: peer.rates for peer in peers if peer is not ours}
+    if ours is None or not others:
+        return result
+    others["best"] = [max(rates) for rates in zip(*others.values(), strict=True)]
+    for name, rates in others.items():
+        ratio = summary([mine / theirs for mine, theirs in zip(ours.rates, rates, strict=True)])
+        target = case.targets.get(name)
+        met = None if target is None else ratio["median"] >= target
+        result["ratios"][name] = ratio | {"target": target, "met": met}
     return result
 
 
@@ -243,10 +274,11 @@ def table(name: str, result: dict[str, Any]) -> Table:
     shown.add_column("peer")
     for column in (result["unit"], "min–max", "ratio", "min–max", "target"):
         shown.add_column(column, justify="right")
-    for peer, measured in result["peers"].items():
-        rate, ratio = measured["rate"], result["ratios"].get(peer)
-        row = [PEERS[peer], *_with_spread(rate)]
-        if ratio:
+    rows = {peer: [PEERS[peer], *_with_spread(measured["rate"])] for peer, measured in result["peers"].items()}
+    if "best" in result["ratios"]:
+        rows["best"] = ["the best of them", "", ""]
+    for peer, row in rows.items():
+        if ratio := result["ratios"].get(peer):
             median, spread = _with_spread(ratio)
             row += [f"{median}×", spread]
             if ratio["target"]:
@@ -262,7 +294,7 @@ def machine(threads: int) -> dict[str, Any]:
     if (info := Path("/proc/cpuinfo")).exists():
         lines = info.read_text(encoding="utf-8", errors="replace").splitlines()
         names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    packages = ["modelzoo", "tensorflow", "keras", "numpy", "torch"]
+    packages = ["modelzoo", "tensorflow", "keras", "numpy", "torch", "jax", "optax", "scikit-learn"]
     return {
         "processor": names[0] if names else platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
@@ -307,15 +339,16 @@ def main(
     quick: bool,
     output: Path | None,
 ) -> None:
-    """Measure modelzoo's trainer beside Keras' fit and PyTorch: steps or images a second, and the ratios."""
+    """Measure modelzoo's trainer beside other libraries: steps or images a second, and the ratios."""
     console, progress = Console(), Console(stderr=True)
     chosen = [name for name in CASES if name in (cases or CASES)]
     if batch_size and chosen == ["toy"]:
         raise click.UsageError("--batch-size does not go with --case toy: its recipe takes the full batch.")
     peer_names = [name for name in PEERS if name in (peers or PEERS)]
-    if "torch" in peer_names and importlib.util.find_spec("torch") is None:
-        progress.print(NO_TORCH, style="yellow", highlight=False, markup=False)
-        peer_names.remove("torch")
+    for name, package in PACKAGES.items():
+        if name in peer_names and importlib.util.find_spec(package) is None:
+            progress.print(MISSING.format(PEERS[name]), style="yellow", highlight=False, markup=False)
+            peer_names.remove(name)
     if not peer_names:
         raise click.UsageError("There is no peer left to measure.")
     rounds = rounds or (2 if quick else 5)
@@ -329,7 +362,10 @@ def main(
     results: dict[str, Any] = {}
     try:
         for name in chosen:
-            measured = measure(CASES[name], peer_names, rounds, 0.2 if quick else 2.0, options, progress)
+            having = [peer for peer in peer_names if name in ONLY.get(peer, CASES)]
+            if not having:
+                continue
+            measured = measure(CASES[name], having, rounds, 0.2 if quick else 2.0, options, progress)
             results[name] = evaluate(CASES[name], measured)
             console.print(table(name, results[name]))
         if output is not None:

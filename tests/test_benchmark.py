@@ -37,6 +37,6 @@ def test_toy_case_reports_rates_and_ratio(tmp_path):
         assert 0 < rate["min"] <= rate["median"] <= rate["max"] < math.inf
         assert peer["loss"]["last"] < peer["loss"]["first"]
     ratio = toy["ratios"]["fit"]
-    assert ratio["target"] == 200
+    assert ratio["target"] == 500
     assert ratio["median"] > 0
-    assert ratio["met"] is (ratio["median"] >= 200)
+    assert ratio["met"] is (ratio["median"] >= 500)

@@ -1,0 +1,283 @@
+"""The peers of the benchmark: each trains the same network on the same data until its clock says stop.
+
+Each is written as its own documentation would have a user write it; those whose names end in ``-tuned`` or ``-compile``
+as an expert would.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from modelzoo import get_spec
+from modelzoo.spec import Recipe
+
+if TYPE_CHECKING:
+    from benchmark_worker import Clock
+
+FOR_EVER = 10**9
+#: Widths of the dense networks; the activation of their hidden layers is in ACTIVATIONS.
+WIDTHS = {
+    "sigmoid_mlp": (2, 4, 2),
+    "dense_500_300": (784, 500, 300, 10),
+    "tanh_autoencoder": (784, 500, 300, 2, 300, 500, 784),
+}
+ACTIVATIONS = {"sigmoid_mlp": "sigmoid", "dense_500_300": "relu", "tanh_autoencoder": "tanh"}
+LATENT = 2  # the layer of the autoencoder whose output is linear, counted from 0
+
+
+def run_modelzoo(task: dict[str, Any], recipe: Recipe, x: Any, y: Any, clock: Clock) -> None:
+    """Train with ``modelzoo.train``; what is timed includes all that happens between two log entries."""
+    import modelzoo
+
+    limit_tensorflow(task["threads"])
+    model = modelzoo.create_model(task["model"], recipe="lesson", seed=0)
+    recipe = recipe.replace(steps=FOR_EVER, log_train="batches", precision=task["precision"])
+    modelzoo.train(model, (x, y), recipe, seed=0, callbacks=[keras_callback(clock)])
+
+
+def run_fit(task: dict[str, Any], recipe: Recipe, x: Any, y: Any, clock: Clock, *, tuned: bool = False) -> None:
+    """Train with Keras' ``compile`` and ``fit`` and the metric that ``modelzoo.train`` reports too.
+
+    With their defaults, or ``tuned``: an epoch of steps a call, and XLA for dense networks.
+    """
+    import keras
+
+    import modelzoo
+
+    limit_tensorflow(task["threads"])
+    if task["precision"] == "bfloat16":
+        keras.config.set_dtype_policy("mixed_bfloat16")
+    model = modelzoo.create_model(task["model"], recipe="lesson", seed=0)
+    optimizers = {"adam": keras.optimizers.Adam, "rmsprop": keras.optimizers.RMSprop, "sgd": keras.optimizers.SGD}
+    batch_size, steps = task["batch_size"], clock.steps
+    options: dict[str, Any] = {}
+    if tuned:  # XLA compiles convolutions on a processor to code that is many times slower than TensorFlow's own
+        options = {"jit_compile": task["model"] != "two_conv_cnn", "steps_per_execution": steps}
+    targets = x / 255 if recipe.reconstruct else y
+    metrics = [] if recipe.reconstruct else ["accuracy"]
+    model.compile(
+        optimizer=optimizers[recipe.optimizer](recipe.learning_rate), loss=recipe.loss, metrics=metrics, **options
+    )
+    model.fit(x, targets, batch_size=batch_size, epochs=FOR_EVER, verbose=0, callbacks=[keras_callback(clock)])
+
+
+def run_torch(task: dict[str, Any], recipe: Recipe, x: Any, y: Any, clock: Clock, *, compiled: bool = False) -> None:
+    """Train with PyTorch, in eager mode or compiled, with what its documentation advises for a CPU."""
+    import torch
+    from torch import nn
+
+    torch.set_num_threads(task["threads"])
+    torch.manual_seed(0)
+
+    class Rescale(nn.Module):
+        def forward(self, images: Any) -> Any:
+            return images.float() / 255
+
+    def dense() -> list[Any]:
+        widths = WIDTHS[task["model"]]
+        activation = {"sigmoid": nn.Sigmoid, "relu": nn.ReLU, "tanh": nn.Tanh}[ACTIVATIONS[task["model"]]]
+        layers: list[Any] = [] if len(x.shape) == 2 else [Rescale(), nn.Flatten()]
+        for number in range(len(widths) - 1):
+            layers.append(nn.Linear(widths[number], widths[number + 1]))
+            if number < len(widths) - 2 and not (recipe.reconstruct and number == LATENT):
+                layers.append(activation())
+        return layers
+
+    def convolutional() -> list[Any]:
+        return [
+            *(Rescale(), nn.Unflatten(1, (1, 28))),
+            *(nn.Conv2d(1, 32, 5, padding="same"), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Conv2d(32, 64, 5, padding="same"), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Flatten(), nn.Linear(7 * 7 * 64, 1024), nn.ReLU(), nn.Dropout(0.5), nn.Linear(1024, 10)),
+        ]
+
+    model = nn.Sequential(*(convolutional() if task["model"] == "two_conv_cnn" else dense()))
+    if task["model"] == "two_conv_cnn":
+        model = model.to(memory_format=torch.channels_last)
+    parameters, rate = list(model.parameters()), recipe.learning_rate
+    check_size(task["model"], sum(p.numel() for p in parameters))
+    optimizer = {
+        "adam": lambda: torch.optim.Adam(parameters, lr=rate, fused=True),
+        "rmsprop": lambda: torch.optim.RMSprop(parameters, lr=rate, alpha=0.9),  # no fused form exists
+        "sgd": lambda: torch.optim.SGD(parameters, lr=rate),
+    }[recipe.optimizer]()
+    compute_loss = nn.MSELoss() if recipe.reconstruct else nn.CrossEntropyLoss()
+    autocast = functools.partial(torch.autocast, "cpu", torch.bfloat16, enabled=task["precision"] == "bfloat16")
+    images = torch.tensor(x)
+    labels = (images.flatten(1).float() / 255) if recipe.reconstruct else torch.tensor(y).long()
+    batch_size, steps = task["batch_size"], clock.steps
+    order, position = torch.randperm(len(x)), 0
+
+    def loss_of(inputs: Any, targets: Any) -> Any:
+        with autocast():
+            return compute_loss(model(inputs), targets)
+
+    step_loss = torch.compile(loss_of) if compiled else loss_of
+
+    def loss_now() -> float:
+        model.eval()
+        with torch.no_grad():
+            loss = compute_loss(model(images[:1000]), labels[:1000]).item()
+        model.train()
+        return loss
+
+    going = True
+    while going:
+        for _ in range(steps):
+            if batch_size == len(x):
+                inputs, targets = images, labels
+            else:
+                if position + batch_size > len(x):
+                    order, position = torch.randperm(len(x)), 0
+                chosen = order[position : position + batch_size]
+                inputs, targets = images[chosen], labels[chosen]
+                position += batch_size
+            optimizer.zero_grad()
+            step_loss(inputs, targets).backward()
+            optimizer.step()
+        going = clock.unit_done(loss_now)
+
+
+def run_jax(task: dict[str, Any], recipe: Recipe, x: Any, y: Any, clock: Clock) -> None:
+    """Train with JAX and optax: many steps in one jitted ``lax.scan`` whose state is donated."""
+    if task["threads"] == 1:  # JAX has no other way to say so
+        os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    import jax
+    import jax.numpy as jnp
+    import optax
+
+    precision = jnp.bfloat16 if task["precision"] == "bfloat16" else jnp.float32
+    functions: dict[str, Any] = {"sigmoid": jax.nn.sigmoid, "relu": jax.nn.relu, "tanh": jnp.tanh}
+    activation = functions[ACTIVATIONS.get(task["model"], "relu")]
+    shapes = (
+        [(5, 5, 1, 32), (5, 5, 32, 64), (7 * 7 * 64, 1024), (1024, 10)]
+        if task["model"] == "two_conv_cnn"
+        else list(zip(WIDTHS[task["model"]][:-1], WIDTHS[task["model"]][1:], strict=True))
+    )
+    keys = jax.random.split(jax.random.key(0), len(shapes))
+    glorot = jax.nn.initializers.glorot_uniform()
+    weights = [(glorot(key, shape), jnp.zeros(shape[-1])) for key, shape in zip(keys, shapes, strict=True)]
+    check_size(task["model"], sum(w.size + b.size for w, b in weights))
+
+    def convolve(h: Any, w: Any, b: Any) -> Any:
+        h = jax.nn.relu(
+            jax.lax.conv_general_dilated(h, w, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")) + b
+        )
+        return jax.lax.reduce_window(h, -jnp.inf, jax.lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
+
+    def outputs(weights: Any, inputs: Any, key: Any) -> Any:
+        weights = jax.tree.map(lambda value: value.astype(precision), weights)
+        h = inputs.astype(precision) if inputs.ndim == 2 else inputs.astype(precision) / 255
+        if task["model"] == "two_conv_cnn":
+            (w1, b1), (w2, b2), (w3, b3), (w4, b4) = weights
+            h = convolve(convolve(h[..., jnp.newaxis], w1, b1), w2, b2).reshape(len(h), -1)
+            h = jax.nn.relu(h @ w3 + b3)
+            h = jnp.where(jax.random.bernoulli(key, 0.5, h.shape), h * 2, 0)
+            return (h @ w4 + b4).astype(jnp.float32)
+        h = h.reshape(len(h), -1)
+        for number, (w, b) in enumerate(weights):
+            h = h @ w + b
+            if number < len(weights) - 1 and not (recipe.reconstruct and number == LATENT):
+                h = activation(h)
+        return h.astype(jnp.float32)
+
+    def loss_of(weights: Any, inputs: Any, labels: Any, key: Any) -> Any:
+        found = outputs(weights, inputs, key)
+        if recipe.reconstruct:
+            return jnp.mean((found - inputs.reshape(len(inputs), -1) / 255.0) ** 2)
+        return optax.softmax_cross_entropy_with_integer_labels(found, labels).mean()
+
+    rate = recipe.learning_rate
+    optimizer = {"adam": optax.adam(rate), "rmsprop": optax.rmsprop(rate, decay=0.9), "sgd": optax.sgd(rate)}[
+        recipe.optimizer
+    ]
+    samples, labels = jnp.asarray(x), jnp.asarray(y)
+    batch_size, steps = task["batch_size"], clock.steps
+
+    @functools.partial(jax.jit, donate_argnums=0)
+    def unit(state: Any, samples: Any, labels: Any) -> tuple[Any, Any]:
+        def step(state: Any, _: Any) -> tuple[Any, Any]:
+            weights, slots, key = state
+            key, choice, mask = jax.random.split(key, 3)
+            inputs, targets = samples, labels
+            if batch_size < len(samples):
+                rows = jax.random.randint(choice, (batch_size,), 0, len(samples))
+                inputs, targets = samples[rows], labels[rows]
+            loss, gradients = jax.value_and_grad(loss_of)(weights, inputs, targets, mask)
+            updates, slots = optimizer.update(gradients, slots, weights)
+            return (optax.apply_updates(weights, updates), slots, key), loss
+
+        state, losses = jax.lax.scan(step, state, None, length=steps)
+        return state, losses.mean()
+
+    state = (weights, optimizer.init(weights), jax.random.key(1))
+    going = True
+    while going:
+        state, loss = unit(state, samples, labels)
+        loss.block_until_ready()
+        going = clock.unit_done(functools.partial(float, loss))
+
+
+def run_sklearn(task: dict[str, Any], recipe: Recipe, x: Any, y: Any, clock: Clock) -> None:
+    """Train with scikit-learn's ``MLPClassifier``, epoch by epoch; it has Adam in place of RMSprop."""
+    import numpy as np
+    from sklearn.neural_network import MLPClassifier
+    from threadpoolctl import threadpool_limits
+
+    widths = WIDTHS[task["model"]]
+    model = MLPClassifier(
+        widths[1:-1],
+        activation=ACTIVATIONS[task["model"]],
+        batch_size=task["batch_size"],
+        learning_rate_init=recipe.learning_rate,
+        alpha=0,
+        random_state=0,
+    )
+    samples = (x.reshape(len(x), -1) / 255).astype(np.float32)
+    going = True
+    with threadpool_limits(task["threads"]):
+        while going:
+            model.partial_fit(samples, y, classes=np.arange(widths[-1]))
+            going = clock.unit_done(lambda: float(model.loss_))
+
+
+def check_size(model: str, parameters: int) -> None:
+    """Stop if a peer's network is not the model."""
+    if parameters != get_spec(model).num_params:
+        raise SystemExit(f"The peer's network is not {model}: it has {parameters} parameters.")
+
+
+def limit_tensorflow(threads: int) -> None:
+    """Let TensorFlow compute in as many threads as PyTorch gets."""
+    import keras
+
+    if keras.backend.backend() != "tensorflow":  # asked first: Keras that is still lazy must not load inside TensorFlow
+        raise SystemExit("The benchmark measures Keras on TensorFlow: unset KERAS_BACKEND.")
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+
+
+def keras_callback(clock: Clock) -> Any:
+    """Return a Keras callback that shows each log entry to the clock, and ends training when the clock says so."""
+    import keras
+
+    class Timer(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            self.model.stop_training = not clock.unit_done(lambda: float(logs["loss"]))
+
+    return Timer()
+
+
+RUN: dict[str, Callable[..., None]] = {
+    "modelzoo": run_modelzoo,
+    "fit": run_fit,
+    "fit-tuned": functools.partial(run_fit, tuned=True),
+    "torch": run_torch,
+    "torch-compile": functools.partial(run_torch, compiled=True),
+    "jax": run_jax,
+    "sklearn": run_sklearn,
+}
