@@ -59,10 +59,11 @@ class Task:
 
 @functools.lru_cache(maxsize=1)
 def clothes() -> datasets.Dataset:
-    """Return Fashion-MNIST, or scikit-learn's digits where it is not installed."""
+    """Return Fashion-MNIST, or scikit-learn's digits where it is not installed, and say so."""
     try:
         return datasets.load("fashion_mnist")
-    except DataError:
+    except DataError as error:
+        click.echo(f"scikit-learn's digits stand in for Fashion-MNIST: {error}", err=True)
         return datasets.load("digits")
 
 
