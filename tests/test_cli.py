@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -250,7 +251,9 @@ def test_finetune_records_its_parent(modelzoo, trained):
 def test_ctrl_c_keeps_the_last_checkpoint(tmp_path):
     command = [sys.executable, "-m", "modelzoo.cli", "train", "sigmoid_mlp", "--steps", "9000000", "--log-every", "50"]
     command += ["--checkpoint-dir", "ck", "-o", "net"]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell may ignore it
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, before)
     while not list(tmp_path.glob("ck/step-*.npz")):
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.05)

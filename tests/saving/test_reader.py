@@ -156,7 +156,7 @@ JSON = st.recursive(
 
 @pytest.mark.slow
 @given(st.data())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_other_fact_in_a_valid_card_loads_or_is_one_clear_error(artifact, tmp_path, data):
     artifact = Path(shutil.copytree(artifact, tempfile.mkdtemp(dir=tmp_path), dirs_exist_ok=True))
     card = json.loads((artifact / CARD_PATH).read_text())

@@ -129,7 +129,7 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(damage, interr
 
 
 @given(st.data())
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_damaged_bytes_are_noticed(tmp_path, data):
     """One byte, a cut, or bytes more: the same values are read, or the checkpoint is refused."""
     directory = tmp_path / data.draw(st.uuids()).hex
