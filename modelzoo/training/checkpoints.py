@@ -112,7 +112,7 @@ class Checkpoints:
                     f"Another process keeps its checkpoints in {self.directory}. Wait for it, or choose another "
                     "directory."
                 ) from None
-            except (OSError, NotImplementedError) as error:
+            except (OSError, NotImplementedError) as error:  # a network file system, say, may have no locks
                 if getattr(error, "errno", errno.ENOSYS) not in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP):
                     raise
                 logger.warning("%s is on a file system without locks; nothing keeps others out.", self.directory)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 
+import filelock
 import keras
 import numpy as np
 import pytest
@@ -223,6 +225,28 @@ def test_two_runs_at_once_do_not_mix(points, tanh_mlp, tmp_path, whole):
     ).history
     assert (modelzoo.weights_digest(model), history) == whole
     assert resume(points, tmp_path / "run", tanh_mlp()) == whole  # the first run has let go
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOLCK, "No locks"), NotImplementedError("no flock")], ids=str)
+def test_file_systems_without_locks_keep_checkpoints_all_the_same(
+    error, points, tanh_mlp, tmp_path, whole, monkeypatch, caplog
+):
+    def acquire(lock):
+        raise error
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", acquire)
+    assert resume(points, tmp_path / "run", tanh_mlp()) == whole
+    assert "file system without locks" in caplog.text
+    assert names(tmp_path / "run") == ["step-000000048.npz", "step-000000050.npz"]
+
+
+def test_a_lock_that_cannot_be_written_is_one_clear_error(points, tanh_mlp, tmp_path, monkeypatch):
+    def acquire(lock):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", acquire)
+    with pytest.raises(TargetError, match="Permission denied"):
+        modelzoo.train(tanh_mlp(), points, RECIPE, checkpoint_dir=tmp_path / "run")
 
 
 def test_a_checkpoint_directory_below_a_file_is_one_clear_error(points, tanh_mlp, tmp_path):
