@@ -158,19 +158,21 @@ def _train(
     )
     loop = CompiledLoop(objective, optimizer, batches, recipe, seed, replicas)
     start = weights_digest(model)
-    versions = {name: describe_machine()[name] for name in ("modelzoo", "tensorflow", "keras", "numpy")}
-    advice = "" if checkpoints is None else f", with resume=True (--resume), from {checkpoints.directory}"
-    with replicas.watched(advice):
-        replicas.agree({**identity, "initial weights": start, "checkpoint": first_step, **versions})
+    machine = describe_machine()
+    versions = {name: machine[name] for name in ("modelzoo", "tensorflow", "keras", "numpy")}
     if saved:
         _restore(loop, saved)
         logger.info("Resuming %s at step %d of %d.", model.name, first_step, total)
 
-    began = time.perf_counter()
+    advice = "" if checkpoints is None else f", with resume=True (--resume), from {checkpoints.directory}"
     with replicas.watched(advice):
+        replicas.agree({**identity, "initial weights": start, "checkpoint": first_step, **versions})
+        began = time.perf_counter()
         history, digest = _run(loop, objective, recipe, given, total, saved, callbacks, checkpoints, replicas)
     seconds = None if saved else round(time.perf_counter() - began, 2)
-    _remember(model, recipe, seed, given, history, start=start, end=digest, seconds=seconds, replicas=replicas.count)
+    if replicas.count > 1:
+        machine["replicas"] = replicas.count
+    _remember(model, recipe, seed, given, history, start=start, end=digest, seconds=seconds, machine=machine)
     return history
 
 
@@ -357,7 +359,7 @@ def _remember(
     start: str,
     end: str,
     seconds: float | None,
-    replicas: int,
+    machine: dict[str, Any],
 ) -> None:
     origin = getattr(model, "_modelzoo", None)
     if not isinstance(origin, Origin):
@@ -383,7 +385,7 @@ def _remember(
         # A callback may have put earlier weights back, which the last entry does not describe.
         "metrics": {n: _finite(v[-1]) for n, v in values.items() if not n.endswith("step")} if now == end else None,
         "seconds": seconds,
-        "machine": describe_machine() | ({"replicas": replicas} if replicas > 1 else {}),
+        "machine": machine,
         "history": {name: [_short(name, value) for value in series] for name, series in values.items()},
         "weights_digest": now,
     }
