@@ -82,7 +82,7 @@ whose loss does not go down is an error.
 Rates depend on what else the machine does: run it on an idle one, and look at the spread before the median.
 
 \b
-  make bench                                          all of it, about fifteen minutes on 2 cores
+  make bench                                          all of it, more than ten minutes on 2 cores
   make bench BENCH_ARGS="--case toy --rounds 9"       one case, more rounds
   make bench BENCH_ARGS="--case cnn --batch-size 64"
   make bench BENCH_ARGS="--quick"                     only shows that all peers work; the rates say little

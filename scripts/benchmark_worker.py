@@ -17,6 +17,8 @@ from typing import Any, TextIO
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it also runs from a checkout not installed
 
+from benchmark_peers import RUN
+
 from modelzoo import datasets, get_spec
 from modelzoo.spec import Recipe
 
@@ -84,8 +86,6 @@ def main() -> None:
     x, y = x[: task["samples"]].copy(), y[: task["samples"]].copy()
     if recipe.batch_size is not None:
         recipe = recipe.replace(batch_size=task["batch_size"])
-    from benchmark_peers import RUN
-
     RUN[task["peer"]](task, recipe, x, y, Clock(answers, steps_a_unit(task, recipe, len(x))))
 
 

@@ -68,7 +68,10 @@ def main(workers: int, threads: int | None, grace: float, command: tuple[str, ..
 
     def stop(number: int, frame: FrameType | None) -> None:
         for process in processes:
-            process.send_signal(number) if os.name == "posix" else process.terminate()
+            if os.name == "posix":
+                process.send_signal(number)
+            else:
+                process.terminate()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
