@@ -1,7 +1,7 @@
 """Measure the trainer beside Keras' ``fit``, PyTorch, JAX and scikit-learn, side by side in one run.
 
-Each peer of a case lives in a process of its own (``benchmark_worker.py``) and only one of them computes at a time:
-thread pools do not disturb each other, and a machine that changes its pace changes it for all peers.
+Each peer of a case lives in a process of its own (``benchmark_worker.py``), and all but the one that computes are
+stopped: thread pools do not disturb each other, and a machine that changes its pace changes it for all peers.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import importlib.util
 import json
 import os
 import platform
+import signal
 import statistics
 import subprocess
 import sys
@@ -170,6 +171,7 @@ class Peer:
         )
         try:
             self.first_loss = self.last_loss = float(self._answer()["ready"])
+            self._signal("SIGSTOP")
         except BaseException:
             self.close()
             raise
@@ -177,8 +179,10 @@ class Peer:
     def run(self, seconds: float) -> None:
         """Train for at least this long and note the rate."""
         assert self._process.stdin is not None
+        self._signal("SIGCONT")
         print(json.dumps({"seconds": seconds}), file=self._process.stdin, flush=True)
         answer = self._answer()
+        self._signal("SIGSTOP")
         self.rates.append(answer["steps"] / answer["seconds"])
         self.last_loss = answer["loss"]
 
@@ -193,6 +197,7 @@ class Peer:
     def close(self) -> None:
         """End the process."""
         assert self._process.stdin is not None
+        self._signal("SIGCONT")
         try:
             self._process.stdin.close()
             self._process.wait(timeout=5)
@@ -200,6 +205,11 @@ class Peer:
             self._process.kill()
             self._process.wait()
         self._errors.close()
+
+    def _signal(self, name: str) -> None:
+        """Stop the process or let it go on: the idle threads of some libraries wait by computing."""
+        if hasattr(signal, name):  # not on Windows
+            self._process.send_signal(getattr(signal, name))
 
     def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None
