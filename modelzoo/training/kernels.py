@@ -1,6 +1,7 @@
-"""Gradients that TensorFlow computes slowly on a CPU, computed faster with the same values.
+"""What TensorFlow computes slowly on a CPU, computed faster with the same values.
 
-They are those of 2×2 max-pooling, and of the input of a large float32 dense layer; both weigh in the CNN's step.
+They are the gradients of 2×2 max-pooling and of the input of a large float32 dense layer, which weigh in the CNN's
+step, and networks of a few units, where a processor's vectors fill up along the samples and not along the units.
 """
 
 from __future__ import annotations
@@ -14,6 +15,10 @@ from modelzoo.frameworks import graph_function, keras, tf
 
 #: From this size on, TensorFlow's float32 product with a transposed kernel is slower than the one used here.
 LARGE_KERNEL = 1 << 20
+#: Up to so many inputs and units a dense layer computes with the samples along the last axis.
+NARROW = 16
+#: Activations that do not mix units, among those of small networks.
+ELEMENTWISE = ("sigmoid", "tanh", "relu")
 
 
 @contextlib.contextmanager
@@ -37,8 +42,39 @@ def _faster_call(layer: keras.layers.Layer) -> Callable[..., Any] | None:
     elif type(layer) is keras.layers.Dense and layer.built and layer.compute_dtype == "float32":
         plain = layer.quantization_mode is None and not layer.lora_enabled
         if plain and layer.kernel.shape[0] * layer.kernel.shape[1] >= LARGE_KERNEL:
-            return functools.partial(_dense_call, layer, layer.call)
+            return functools.partial(_dense_call, layer, layer.call, _large)
+        if plain and max(layer.kernel.shape) <= NARROW:
+            return functools.partial(_dense_call, layer, layer.call, _narrow)
     return None
+
+
+def is_narrow(model: keras.Model) -> bool:
+    """Return whether the model is made of dense layers of a few units."""
+    layers = [layer for layer in model._flatten_layers() if layer is not model and layer.weights]
+    return all(type(layer) is keras.layers.Dense and max(layer.kernel.shape) <= NARROW for layer in layers)
+
+
+def narrow_crossentropy(target: Any, logits: Any) -> Any:
+    """Return the cross-entropy of each sample; for a few classes.
+
+    Parameters
+    ----------
+    target
+        Labels, shape (batch,), or one-hot rows.
+    logits
+        Shape (batch, classes).
+    """
+
+    @tf.custom_gradient
+    def crossentropy(by_class: Any) -> tuple[Any, Callable[[Any], Any]]:
+        is_label = tf.transpose(target) if target.shape.rank > 1 else tf.one_hot(target, by_class.shape[0], axis=0)
+        largest = tf.reduce_max(by_class, axis=0)
+        exponentials = tf.exp(by_class - largest)
+        total = tf.reduce_sum(exponentials, axis=0)
+        loss = tf.math.log(total) + largest - tf.reduce_sum(is_label * by_class, axis=0)
+        return loss, lambda upstream: (exponentials / total - is_label) * upstream
+
+    return crossentropy(tf.transpose(logits))
 
 
 def _pool_call(original: Callable[..., Any], inputs: Any) -> Any:
@@ -47,14 +83,16 @@ def _pool_call(original: Callable[..., Any], inputs: Any) -> Any:
 
 
 def _dense_call(
-    layer: keras.layers.Dense, original: Callable[..., Any], inputs: Any, training: bool | None = None
+    layer: keras.layers.Dense,
+    original: Callable[..., Any],
+    compute: Callable[..., Any],
+    inputs: Any,
+    training: bool | None = None,
 ) -> Any:
     if inputs.shape.rank != 2:
         return original(inputs, training=training)
-    outputs = _matmul(inputs, tf.convert_to_tensor(layer.kernel))
-    if layer.use_bias:
-        outputs = tf.nn.bias_add(outputs, tf.convert_to_tensor(layer.bias))
-    return outputs if layer.activation is None else layer.activation(outputs)
+    bias = tf.convert_to_tensor(layer.bias) if layer.use_bias else None
+    return compute(inputs, tf.convert_to_tensor(layer.kernel), bias, layer.activation)
 
 
 def max_pool_2x2(images: Any) -> Any:
@@ -87,7 +125,7 @@ def _max_pool_gradient(images: Any, pooled: Any, upstream: Any) -> Any:
     return graph_function(gradient, jit=jit)(images, pooled, upstream)
 
 
-def _matmul(x: Any, kernel: Any) -> Any:
+def _large(x: Any, kernel: Any, bias: Any, activation: Callable[[Any], Any] | None) -> Any:
     @tf.custom_gradient
     def product(x: Any, kernel: Any) -> tuple[Any, Callable[[Any], tuple[Any, Any]]]:
         def gradients(upstream: Any) -> tuple[Any, Any]:
@@ -96,4 +134,17 @@ def _matmul(x: Any, kernel: Any) -> Any:
 
         return tf.matmul(x, kernel), gradients
 
-    return product(x, kernel)
+    outputs = product(x, kernel)
+    if bias is not None:
+        outputs = tf.nn.bias_add(outputs, bias)
+    return outputs if activation is None else activation(outputs)
+
+
+def _narrow(x: Any, kernel: Any, bias: Any, activation: Callable[[Any], Any] | None) -> Any:
+    outputs = tf.matmul(kernel, tf.transpose(x), transpose_a=True)
+    if bias is not None:
+        outputs += bias[:, tf.newaxis]
+    if activation is not None and getattr(activation, "__name__", "") in ELEMENTWISE:
+        return tf.transpose(activation(outputs))  # the next layer transposes it again, and XLA drops both
+    outputs = tf.transpose(outputs)
+    return outputs if activation is None else activation(outputs)

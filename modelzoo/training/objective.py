@@ -11,7 +11,7 @@ import numpy as np
 from modelzoo.errors import InputError
 from modelzoo.frameworks import keras, tf
 from modelzoo.spec import Recipe
-from modelzoo.training.kernels import faster_gradients
+from modelzoo.training.kernels import faster_gradients, is_narrow, narrow_crossentropy
 
 
 class Objective:
@@ -50,6 +50,7 @@ class Objective:
         self._loss = _loss_function(recipe.loss)
         self._head, self._from_logits = _without_probabilities(model) if self._crossentropy else (model, False)
         self.num_outputs = int(np.prod(model.output_shape[1:]))
+        self._narrow = self._crossentropy and self.num_outputs > 1 and not self._smoothing and is_narrow(model)
         self.metric_names = ("loss",) if recipe.reconstruct else ("loss", "accuracy")
         if self._crossentropy and (recipe.loss == "binary_crossentropy") != (self.num_outputs == 1):
             raise InputError(
@@ -70,7 +71,10 @@ class Objective:
         with _as_trained(self.model, self._precision) if training else contextlib.nullcontext():
             outputs = tf.cast(self._head(x, training=training), tf.float32)
         target = self._target(x if clean is None else clean, y)
-        scores = {"loss": self._per_sample_loss(target, outputs)}
+        if training and self._narrow and (logits := self._logits(outputs)) is not None:
+            scores = {"loss": narrow_crossentropy(target, logits)}
+        else:
+            scores = {"loss": self._per_sample_loss(target, outputs)}
         if self._smoothing and training:
             scores["loss"] *= 1 - self._smoothing
             scores["loss"] += self._smoothing * self._uniform_loss(outputs)
@@ -112,6 +116,12 @@ class Objective:
         if losses.shape.rank > 1:
             losses = tf.reduce_mean(losses, axis=tuple(range(1, losses.shape.rank)))
         return losses
+
+    def _logits(self, outputs: Any) -> Any:
+        """Return the logits behind a traced output, which Keras finds in the same way, or ``None``."""
+        if self._from_logits:
+            return outputs
+        return outputs.op.inputs[0] if outputs.op.type == "Softmax" else None
 
     def _uniform_loss(self, outputs: Any) -> Any:
         """Return the cross-entropy with the uniform distribution."""

@@ -196,7 +196,7 @@ def _run(
     watching = keras.callbacks.CallbackList([*callbacks, history], model=model, **params)
     test = Arrays(*map(tf.constant, given.test)) if isinstance(given.test, tuple) else None
     model.stop_training = bool(saved and saved.stopped)
-    digest = weights_digest(model)
+    weights = _values(model)
     watching.on_train_begin()
     for number, entry in enumerate(entries):
         history.on_epoch_end(number, entry)
@@ -207,9 +207,10 @@ def _run(
             last = step + num_steps >= total
             validate = last or (number + 1) % recipe.validation_freq == 0
             watching.on_epoch_begin(number)
+            weights = []  # whoever holds values makes an update copy them
             logs = loop.run(step, num_steps, test if validate else None)
             step += num_steps
-            digest = weights_digest(model)
+            weights = _values(model)
             if not math.isfinite(logs["loss"]):
                 raise DivergedError(
                     f"The loss became {logs['loss']} between steps {step - num_steps} and {step}. Lower the learning "
@@ -229,13 +230,20 @@ def _run(
             if recipe.target_loss is not None and logs["loss"] <= recipe.target_loss:
                 model.stop_training = True
             watching.on_epoch_end(number, dict(entry))
-            replicas.agree({"weights": digest, "results": entry, "decision to stop": bool(model.stop_training)})
+            if replicas.count > 1:
+                digest = weights_digest(model, weights)
+                replicas.agree({"weights": digest, "results": entry, "decision to stop": bool(model.stop_training)})
             if checkpoints is not None and replicas.is_chief:
                 values = [variable.numpy() for variable in loop.variables]
                 checkpoints.save(step, entries, values, stopped=model.stop_training)
     watching.on_train_end(dict(entries[-1]) if entries else None)
     loop.finish()
-    return history, digest
+    return history, weights_digest(model, weights)
+
+
+def _values(model: keras.Model) -> list[Any]:
+    """Return the model's weights as they are now; nothing is copied until they change."""
+    return [weight.value.read_value() for weight in model.weights]
 
 
 def evaluate_stream(objective: Objective, dataset: tf.data.Dataset) -> dict[str, float]:
