@@ -224,9 +224,4 @@ def save_keras(model: keras.Model, path: str | os.PathLike[str], *, overwrite: b
     if path.suffix != ".keras":
         raise InputError(f"{path} must end in .keras for this format.")
     with atomic_file(path, overwrite=overwrite) as temporary:
-        named = temporary.with_suffix(".keras")  # Keras goes by the ending
-        try:
-            model.save(named)
-            os.replace(named, temporary)
-        finally:
-            named.unlink(missing_ok=True)
+        model.save(temporary)
