@@ -97,10 +97,8 @@ def save(
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
     with atomic_directory(path, overwrite=overwrite) as temporary:
-        try:
+        with explained_by_tensorflow(path):
             write_saved_model(model, temporary)
-        except tf.errors.OpError as error:  # TensorFlow's own file system says so when the disk is full
-            raise TargetError(f"Cannot write {path}: {str(error).splitlines()[0]}. Is the disk full?") from error
         write_golden(temporary, model, samples)
         card = write_card(temporary, facts)
     logger.info("Saved %s to %s.", origin.name, path)
@@ -141,6 +139,16 @@ def check_save_target(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
     if path.exists() and not (path / "saved_model.pb").is_file() and (path.is_file() or any(path.iterdir())):
         raise InputError(f"{path} is not a SavedModel, and overwriting would delete it. Choose another path.")
     return path
+
+
+@contextlib.contextmanager
+def explained_by_tensorflow(path: Path) -> Iterator[None]:
+    """Raise what TensorFlow's own file system says while ``path`` is written as one of our errors."""
+    try:
+        yield
+    except tf.errors.OpError as error:  # "{{node …}} FILE; No space left on device [Op:SaveV2] …"
+        reason = str(error).splitlines()[0].rpartition("; ")[2].partition(" [Op:")[0]
+        raise TargetError(f"Cannot write {path}: {reason}. Check that the place is writable and not full.") from error
 
 
 def write_saved_model(model: keras.Model, directory: Path) -> None:

@@ -184,7 +184,6 @@ class TestFashion:
         assert "\n" not in str(caught.value)
         assert not list(tmp_path.rglob("cache/**/t10k-labels*"))
 
-
     @pytest.mark.enable_socket
     def test_a_damaged_cache_is_fetched_again_when_asked(self, server, tmp_path):
         checksum = datasets.load("fashion_mnist", download=True).checksum
