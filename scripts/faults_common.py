@@ -66,7 +66,7 @@ class Workers:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, **environment},
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
         )
         self._buffer = b""
 

@@ -20,10 +20,12 @@ from modelzoo.machine import describe_machine
 from modelzoo.registry import Origin, origin_of
 from modelzoo.saving.card import write_card
 from modelzoo.saving.facts import serving_names
-from modelzoo.saving.golden import golden_inputs, write_golden
+from modelzoo.saving.golden import GOLDEN_PATH, golden_inputs, write_golden
 from modelzoo.weights import weights_digest
 
 logger = logging.getLogger(__name__)
+
+_NEEDED = ("saved_model.pb", "variables/variables.index", "variables/variables.data-00000-of-00001", GOLDEN_PATH)
 
 
 def save(
@@ -101,6 +103,9 @@ def save(
             write_saved_model(model, temporary)
         write_golden(temporary, model, samples)
         card = write_card(temporary, facts)
+        for name in _NEEDED:  # TensorFlow makes a directory anew that somebody removes under its hands
+            if name not in card["files"]:
+                raise TargetError(f"Cannot write {path}: {name} was removed meanwhile. Save it again.")
     logger.info("Saved %s to %s.", origin.name, path)
     return card
 
