@@ -56,7 +56,7 @@ Lost would be:
             download that fails
 
 \b
-  python scripts/faults.py                                    all of it, about a quarter of an hour on 2 cores
+  python scripts/faults.py                                    all of it
   python scripts/faults.py --case kill --model two_conv_cnn --trials 100
   python scripts/faults.py --case disk --case download --markdown
 """
