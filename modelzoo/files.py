@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import hashlib
 import os
+import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from modelzoo.errors import TargetError, TargetExistsError
+
+try:
+    import fcntl
+
+    _HAS_LOCKS = True
+except ImportError:  # Windows: what a killed process leaves stays there
+    _HAS_LOCKS = False
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
@@ -40,11 +50,34 @@ def check_target(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
         Nothing can be created in its nearest existing parent.
     """
     path = Path(path)
+    restore(path)
     if path.exists() and not overwrite:
         raise TargetExistsError(f"{path} exists. Choose another path, or overwrite it (overwrite=True, --overwrite).")
     parent = next(parent for parent in path.absolute().parents if parent.exists())
-    with explained(path), tempfile.TemporaryDirectory(dir=parent):
+    with explained(path), tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".tmp", dir=parent):
         return path
+
+
+def restore(path: str | os.PathLike[str]) -> None:
+    """Clear up after processes that were killed while they wrote ``path``; those that still write keep their files.
+
+    What they had begun is deleted. What was at ``path`` and had been moved aside comes back, where the system cannot
+    exchange two directories in one step. Whoever writes ``path`` next calls this, and whoever misses it.
+    """
+    path = Path(path)
+    left = re.compile(rf"\.{re.escape(path.name)}\.\w{{8}}\.tmp")
+    with contextlib.suppress(OSError):  # no such directory, or one that cannot be written
+        for workplace in [path.parent / name for name in os.listdir(path.parent) if left.fullmatch(name)]:
+            lock = _lock(workplace)
+            if lock is None:
+                continue
+            try:
+                old = workplace / _OLD
+                if old.exists() and not os.path.lexists(path):
+                    os.rename(old, path)
+                shutil.rmtree(workplace, ignore_errors=True)
+            finally:
+                os.close(lock)
 
 
 @contextlib.contextmanager
@@ -61,7 +94,7 @@ def explained(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def atomic_file(path: str | os.PathLike[str], *, overwrite: bool = True) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; move it into place when the block succeeds.
+    """Yield a temporary path of the same name; move the file written there into place when the block succeeds.
 
     The file is flushed to disk before the move, so a crash leaves the old file or the new one.
 
@@ -73,29 +106,23 @@ def atomic_file(path: str | os.PathLike[str], *, overwrite: bool = True) -> Iter
         The target cannot be written.
     """
     path = check_target(path, overwrite=overwrite)
-    with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
-        try:
-            yield temporary
-            _sync(temporary)
-            _give_usual_mode(temporary, 0o666)
-            if overwrite:
-                os.replace(temporary, path)
-            else:
-                _publish(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    with explained(path), _workplace(path) as workplace:
+        temporary = workplace / path.name
+        yield temporary
+        _sync(temporary)
+        if overwrite:
+            os.replace(temporary, path)
+        else:
+            _publish(temporary, path)
 
 
 @contextlib.contextmanager
 def atomic_directory(path: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[Path]:
-    """Yield a temporary directory beside ``path``; move it into place when the block succeeds.
+    """Yield a temporary directory of the same name; move it into place when the block succeeds.
 
-    An existing directory is moved aside, replaced, and only then deleted; if the replacement fails it is
-    moved back.
+    An existing directory changes places with the new one in a single step where the system can do that (Linux, on all
+    but a few file systems), and is deleted then. Elsewhere it is moved aside first: a process killed just then leaves
+    nothing at ``path``, and :func:`restore` brings the old one back.
 
     Raises
     ------
@@ -105,21 +132,55 @@ def atomic_directory(path: str | os.PathLike[str], *, overwrite: bool = False) -
         The target cannot be written.
     """
     path = check_target(path, overwrite=overwrite)
-    with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
-        try:
-            yield temporary
-            for file in temporary.rglob("*"):
-                if file.is_file():
-                    _sync(file)
-            _give_usual_mode(temporary, 0o777)
-            if overwrite:
-                _swap(temporary, path)
-            else:
-                _publish(temporary, path)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+    with explained(path), _workplace(path) as workplace:
+        temporary = workplace / path.name
+        temporary.mkdir()
+        yield temporary
+        for file in temporary.rglob("*"):
+            if file.is_file():
+                _sync(file)
+        if overwrite:
+            _swap(temporary, path)
+        else:
+            _publish(temporary, path)
+
+
+#: In the directory of a writer, what was at its target while the system could not exchange the two.
+_OLD = "moved aside"
+
+
+@contextlib.contextmanager
+def _workplace(path: Path) -> Iterator[Path]:
+    """Yield a new hidden directory beside ``path``, locked as long as this process lives and works in it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        workplace = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+        lock = _lock(workplace, wait=True)
+        if workplace.exists():
+            break
+        if lock is not None:  # another process took it for a leftover before it was locked
+            os.close(lock)
+    try:
+        yield workplace
+    finally:
+        shutil.rmtree(workplace, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
+
+
+def _lock(directory: Path, *, wait: bool = False) -> int | None:
+    """Return a descriptor that locks a directory until it is closed; None if another has it, or nobody can."""
+    if not _HAS_LOCKS:
+        return None
+    descriptor = None
+    try:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError:
+        if descriptor is not None:
+            os.close(descriptor)
+        return None
+    return descriptor
 
 
 def _publish(new: Path, path: Path) -> None:
@@ -141,11 +202,13 @@ def _publish(new: Path, path: Path) -> None:
 
 
 def _swap(new: Path, path: Path) -> None:
+    """Put a new directory in the place of the one at ``path``, which is then where the new one was."""
     if not path.exists():
         os.rename(new, path)
         return
-    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
-    old = aside / path.name
+    if _exchange(new, path):
+        return
+    old = new.parent / _OLD
     try:
         os.rename(path, old)
         os.rename(new, path)
@@ -153,18 +216,20 @@ def _swap(new: Path, path: Path) -> None:
         if old.exists() and not path.exists():
             os.rename(old, path)
         raise
-    finally:
-        if path.exists():
-            shutil.rmtree(aside, ignore_errors=True)
+    os.rename(old, new)  # nobody shall bring it back, half deleted, when the new one has been removed
+
+
+def _exchange(new: Path, path: Path) -> bool:
+    """Let two directories change places in one step; return whether system and file system can do that."""
+    if not sys.platform.startswith("linux"):
+        return False
+    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)  # glibc has it since 2.28
+    if renameat2 is None:
+        return False
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return renameat2(here, os.fsencode(new), here, os.fsencode(path), exchange) == 0
 
 
 def _sync(path: Path) -> None:
     with open(path, "rb") as file:
         os.fsync(file.fileno())
-
-
-def _give_usual_mode(path: Path, mode: int) -> None:
-    """Undo mkstemp's private mode: the file gets what ``open`` would have given it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    path.chmod(mode & ~mask)

@@ -6,12 +6,17 @@ import contextlib
 import errno
 import hashlib
 import os
+import shutil
+import signal
 import stat
+import subprocess
+import sys
 
 import pytest
 
+from modelzoo import files
 from modelzoo.errors import TargetError, TargetExistsError
-from modelzoo.files import atomic_directory, atomic_file, check_target, sha256_of
+from modelzoo.files import atomic_directory, atomic_file, check_target, restore, sha256_of
 
 
 @pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, (1 << 20) + 1])
@@ -26,7 +31,7 @@ def test_a_file_appears_when_it_is_complete(tmp_path):
     with atomic_file(path) as temporary:
         temporary.write_text("half")
         assert not path.exists()
-        assert temporary.parent == path.parent, "a move between file systems is not atomic"
+        assert temporary.parent.parent == path.parent, "a move between file systems is not atomic"
         temporary.write_text("whole")
     assert path.read_text() == "whole"
     assert [p.name for p in path.parent.iterdir()] == ["f.txt"]
@@ -100,7 +105,15 @@ def test_file_systems_without_hard_links(code, tmp_path, monkeypatch):
     assert (tmp_path / "f").exists() == (code == errno.EPERM)
 
 
-def test_directory_replaces_the_old_one_whole(tmp_path):
+@pytest.fixture(params=["exchange", "two renames"])
+def swap(request, monkeypatch):
+    """How an old directory is replaced: in one step, or as systems do that cannot."""
+    if request.param == "two renames":
+        monkeypatch.setattr(files, "_exchange", lambda new, path: False)
+    return request.param
+
+
+def test_directory_replaces_the_old_one_whole(swap, tmp_path):
     target = tmp_path / "d"
     target.mkdir()
     (target / "old").write_text("x")
@@ -111,6 +124,16 @@ def test_directory_replaces_the_old_one_whole(tmp_path):
     assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")) == ["d", "d/sub", "d/sub/new"]
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have two renames")
+def test_two_directories_change_places_in_one_step(tmp_path):
+    for name in "ab":
+        (tmp_path / name / name).mkdir(parents=True)
+    assert files._exchange(tmp_path / "a", tmp_path / "b")
+    assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")) == ["a", "a/b", "b", "b/a"]
+    assert not files._exchange(tmp_path / "a", tmp_path / "absent")
+    assert (tmp_path / "a" / "b").is_dir()
+
+
 def test_failed_swap_brings_the_old_directory_back(tmp_path, monkeypatch):
     target = tmp_path / "d"
     target.mkdir()
@@ -118,14 +141,90 @@ def test_failed_swap_brings_the_old_directory_back(tmp_path, monkeypatch):
     real = os.rename
 
     def rename(source, destination):
-        if str(destination) == str(target) and ".tmp" in str(source):
+        if str(destination) == str(target) and files._OLD not in str(source):
             raise OSError(5, "Input/output error")
         real(source, destination)
 
+    monkeypatch.setattr(files, "_exchange", lambda new, path: False)
     monkeypatch.setattr(os, "rename", rename)
     with pytest.raises(TargetError, match="Input/output error"), atomic_directory(target, overwrite=True) as temporary:
         (temporary / "new").write_text("y")
     assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")) == ["d", "d/old"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from modelzoo import files
+
+target, one_step, moment = Path(sys.argv[1]), sys.argv[2] == "exchange", int(sys.argv[3])
+
+def counted(function):
+    def call(*arguments, **options):
+        global moment
+        if moment == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        moment -= 1
+        return function(*arguments, **options)
+    return call
+
+if not one_step:
+    files._exchange = lambda new, path: False
+with files.atomic_directory(target, overwrite=True) as temporary:
+    (temporary / "f").write_text("new")
+    for name in ("rename", "rmdir", "unlink"):
+        setattr(os, name, counted(getattr(os, name)))
+    files._exchange = counted(files._exchange) if one_step else files._exchange
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("read", [True, False])
+def test_sigkill_at_each_step_of_the_swap(swap, read, tmp_path):
+    """What is at the target is the old directory or the new one; with two renames it may have to be brought back."""
+    target = tmp_path / "d"
+    absent = 0
+    for moment in range(7):
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir()
+        (target / "f").write_text("old")
+        command = [sys.executable, "-c", KILLED, str(target), swap, str(moment)]
+        assert subprocess.run(command, check=False, timeout=60).returncode == -signal.SIGKILL
+        absent += not target.exists()
+        if read:
+            restore(target)
+            assert [p.name for p in tmp_path.iterdir()] == ["d"]
+            assert (target / "f").read_text() == ("old" if moment < (1 if swap == "exchange" else 2) else "new")
+        with atomic_directory(target, overwrite=True) as temporary:
+            (temporary / "f").write_text("newest")
+        assert (target / "f").read_text() == "newest"
+        assert [p.name for p in tmp_path.iterdir()] == ["d"]
+    assert absent == (0 if swap == "exchange" else 1)
+
+
+@pytest.mark.parametrize("atomic", [atomic_file, atomic_directory])
+def test_a_writer_leaves_another_one_that_lives_alone(atomic, tmp_path):
+    def write(temporary, text):
+        (temporary if atomic is atomic_file else temporary / "f").write_text(text)
+
+    with atomic(tmp_path / "t", overwrite=True) as first:
+        write(first, "first")
+        with atomic(tmp_path / "t", overwrite=True) as second:
+            write(second, "second")
+        restore(tmp_path / "t")
+        assert first.exists()
+    assert (tmp_path / "t" if atomic is atomic_file else tmp_path / "t" / "f").read_text() == "first"
+    assert [p.name for p in tmp_path.iterdir()] == ["t"]
+
+
+def test_only_leftovers_of_this_target_are_deleted(tmp_path):
+    others = [".t.tmp", ".t.abc.tmp", ".t.abcdefgh.old", ".t.2.abcdefgh.tmp", ".tx.abcdefgh.tmp", "t.abcdefgh.tmp"]
+    for name in [*others, ".t.abcdefgh.tmp"]:
+        (tmp_path / name).mkdir()
+    restore(tmp_path / "t")
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(others)
+    restore(tmp_path / "absent" / "t")
+    assert not (tmp_path / "absent").exists()
 
 
 def test_modes_are_those_of_open_and_mkdir(tmp_path):

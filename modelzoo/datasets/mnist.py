@@ -18,6 +18,7 @@ from modelzoo.datasets.files import find_idx_files, read_idx, read_npz
 from modelzoo.datasets.labels import stratified_split
 from modelzoo.datasets.registry import register_dataset
 from modelzoo.errors import DataError
+from modelzoo.files import atomic_file, sha256_of
 
 MNIST_BUNDLE = "mnist.npz"
 #: SHA-256 of the bundled file; a rebuild with another zlib differs here and is accepted by MNIST_CHECKSUM.
@@ -122,16 +123,17 @@ def _fashion_folder(folder: str | os.PathLike[str] | None, download: bool) -> Pa
     import pooch
 
     cache = Path(pooch.os_cache("modelzoo")) / "fashion-mnist"
-    for place in (cache, _FASHION_SYSTEM_FOLDER):
-        if all((place / name).is_file() for name in _FASHION_FILES):
-            return place
+    places = [p for p in (cache, _FASHION_SYSTEM_FOLDER) if all((p / name).is_file() for name in _FASHION_FILES)]
+    if places and not (download and places[0] == cache):
+        return places[0]
     if not download:
         raise DataError(
             "Fashion-MNIST is not on this machine. Pass download=True to fetch its 31 MB once, or folder=... with its "
             f"four IDX files (Debian's package dataset-fashion-mnist puts them in {_FASHION_SYSTEM_FOLDER})."
         )
     for name, (sha256, _) in _FASHION_FILES.items():
-        _fetch(name, sha256, cache)
+        if not (cache / name).is_file() or sha256_of(cache / name) != sha256:
+            _fetch(name, sha256, cache)
     return cache
 
 
@@ -139,13 +141,16 @@ def _fetch(name: str, sha256: str, cache: Path) -> None:
     import pooch
 
     reasons = []
-    for base in (_FASHION_URL, _FASHION_MIRROR):
-        try:
-            pooch.retrieve(base + name, known_hash=f"sha256:{sha256}", fname=name, path=cache)
-            return
-        except (OSError, ValueError) as error:  # no network (requests' errors are OSErrors), or a wrong hash
-            reasons.append(f"{base}: {' '.join(str(error).split()):.100}")
-    raise DataError(f"Cannot download {name}: {'; '.join(reasons)}. Check the network, or pass folder=...")
+    with atomic_file(cache / name) as temporary:  # Pooch would leave its temporary file there if it were killed
+        for base in (_FASHION_URL, _FASHION_MIRROR):
+            try:
+                pooch.retrieve(base + name, f"sha256:{sha256}", fname=temporary.name, path=temporary.parent)
+                return
+            except (OSError, ValueError) as error:  # no network (requests' errors are OSErrors), or a wrong hash
+                if getattr(error, "errno", None) is not None:  # the disk's
+                    raise
+                reasons.append(f"{base}: {' '.join(str(error).split()):.100}")
+        raise DataError(f"Cannot download {name}: {'; '.join(reasons)}. Check the network, or pass folder=...")
 
 
 @register_dataset
@@ -164,7 +169,8 @@ def fashion_mnist(
         Folder of the four IDX files, plain or .gz; their content is checked against pinned SHA-256. None looks in
         modelzoo's cache and where Debian's package dataset-fashion-mnist installs them.
     download
-        Fetch the files (31 MB) into the cache where they are not found. Without it nothing is ever downloaded.
+        Fetch the files (31 MB) into the cache where they are not found, or damaged there. Without it nothing is ever
+        downloaded.
 
     Returns
     -------
@@ -177,6 +183,8 @@ def fashion_mnist(
         A class does not exist.
     DataError
         The files are not there, cannot be downloaded, or are not the published ones.
+    TargetError
+        The cache cannot be written.
     """
     arrays = []
     paths = find_idx_files(_fashion_folder(folder, download))
@@ -186,7 +194,8 @@ def fashion_mnist(
         if array.dtype != np.uint8 or hashlib.sha256(header + array.tobytes()).hexdigest() != sha256:
             raise DataError(
                 f"{path} is not Fashion-MNIST's file: its content has another SHA-256. "
-                "Fetch it again, or load the folder of another data set by its path."
+                "Fetch it again (download=True mends modelzoo's cache), or load the folder of another data set by its "
+                "path."
             )
         arrays.append(array)
     dataset = Dataset(

@@ -17,11 +17,11 @@ import numpy as np
 
 from modelzoo.datasets import check_samples
 from modelzoo.errors import DataError, InputError, unknown_name
-from modelzoo.files import atomic_file, check_target
+from modelzoo.files import atomic_file, check_target, explained
 from modelzoo.frameworks import keras, tf
 from modelzoo.registry import get_spec, origin_of
 from modelzoo.saving.facts import export_facts, serving_names
-from modelzoo.saving.writer import write_saved_model
+from modelzoo.saving.writer import explained_by_tensorflow, write_saved_model
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ def save_litert(
     TargetExistsError
         ``path`` exists and ``overwrite`` is false.
     TargetError
-        ``path`` cannot be written.
+        ``path`` cannot be written, nor can the directory for temporary files.
     """
     path = Path(path)
     if path.suffix != ".tflite":
@@ -123,9 +123,11 @@ def _convert(model: keras.Model, quantize: str | None, samples: np.ndarray | Non
     for key, part in (("encode", "encoder"), ("decode", "decoder")):
         if isinstance(getattr(model, part, None), keras.Model):
             signatures[key] = getattr(model, part)
-    with tempfile.TemporaryDirectory() as directory, warnings.catch_warnings():
+    place = Path(tempfile.gettempdir())
+    with explained(place), tempfile.TemporaryDirectory() as directory, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # calibration runs on tf.lite.Interpreter, which warns that it will move
-        write_saved_model(model, Path(directory))
+        with explained_by_tensorflow(place):
+            write_saved_model(model, Path(directory))
         converter = tf.lite.TFLiteConverter.from_saved_model(directory, signature_keys=list(signatures))
         if quantize is not None:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]

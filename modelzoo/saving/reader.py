@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from modelzoo.errors import ArtifactError, InputError, ModelZooError, unknown_name
+from modelzoo.files import restore
 from modelzoo.frameworks import keras, tf
 from modelzoo.registry import build_model, list_models, origin_of
 from modelzoo.saving.card import read_card
@@ -80,6 +81,8 @@ def find(source: str | os.PathLike[str], *, version: int | None = None) -> Path:
         directory = saved_models_dir() / str(source)
     else:
         directory = Path(source)
+        if not directory.is_dir():
+            restore(directory)  # a killed writer may have moved it aside
         if not directory.is_dir():
             if is_path:
                 raise InputError(f"There is no directory {directory}. Give a SavedModel directory or a model name.")

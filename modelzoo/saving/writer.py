@@ -20,10 +20,12 @@ from modelzoo.machine import describe_machine
 from modelzoo.registry import Origin, origin_of
 from modelzoo.saving.card import write_card
 from modelzoo.saving.facts import serving_names
-from modelzoo.saving.golden import golden_inputs, write_golden
+from modelzoo.saving.golden import GOLDEN_PATH, golden_inputs, write_golden
 from modelzoo.weights import weights_digest
 
 logger = logging.getLogger(__name__)
+
+_NEEDED = ("saved_model.pb", "variables/variables.index", "variables/variables.data-00000-of-00001", GOLDEN_PATH)
 
 
 def save(
@@ -97,12 +99,13 @@ def save(
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
     with atomic_directory(path, overwrite=overwrite) as temporary:
-        try:
+        with explained_by_tensorflow(path):
             write_saved_model(model, temporary)
-        except tf.errors.OpError as error:  # TensorFlow's own file system says so when the disk is full
-            raise TargetError(f"Cannot write {path}: {str(error).splitlines()[0]}. Is the disk full?") from error
         write_golden(temporary, model, samples)
         card = write_card(temporary, facts)
+        for name in _NEEDED:  # TensorFlow makes a directory anew that somebody removes under its hands
+            if name not in card["files"]:
+                raise TargetError(f"Cannot write {path}: {name} was removed meanwhile. Save it again.")
     logger.info("Saved %s to %s.", origin.name, path)
     return card
 
@@ -141,6 +144,16 @@ def check_save_target(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
     if path.exists() and not (path / "saved_model.pb").is_file() and (path.is_file() or any(path.iterdir())):
         raise InputError(f"{path} is not a SavedModel, and overwriting would delete it. Choose another path.")
     return path
+
+
+@contextlib.contextmanager
+def explained_by_tensorflow(path: Path) -> Iterator[None]:
+    """Raise what TensorFlow's own file system says while ``path`` is written as one of our errors."""
+    try:
+        yield
+    except tf.errors.OpError as error:  # "{{node …}} FILE; No space left on device [Op:SaveV2] …"
+        reason = str(error).splitlines()[0].rpartition("; ")[2].partition(" [Op:")[0]
+        raise TargetError(f"Cannot write {path}: {reason}. Check that the place is writable and not full.") from error
 
 
 def write_saved_model(model: keras.Model, directory: Path) -> None:
@@ -224,9 +237,4 @@ def save_keras(model: keras.Model, path: str | os.PathLike[str], *, overwrite: b
     if path.suffix != ".keras":
         raise InputError(f"{path} must end in .keras for this format.")
     with atomic_file(path, overwrite=overwrite) as temporary:
-        named = temporary.with_suffix(".keras")  # Keras goes by the ending
-        try:
-            model.save(named)
-            os.replace(named, temporary)
-        finally:
-            named.unlink(missing_ok=True)
+        model.save(temporary)

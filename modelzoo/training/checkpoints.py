@@ -66,7 +66,7 @@ class Checkpoints:
     def save(
         self, step: int, history: Sequence[Mapping[str, float]], values: Sequence[np.ndarray], *, stopped: bool = False
     ) -> None:
-        """Write a checkpoint after ``step`` steps and delete all but the last two, and what killed runs left.
+        """Write a checkpoint after ``step`` steps and delete all but the last two.
 
         ``stopped`` says that training ended here, before its last step.
 
@@ -88,7 +88,7 @@ class Checkpoints:
             open(temporary, "wb") as file,
         ):
             np.savez(file, header=np.frombuffer(json.dumps(header).encode(), np.uint8), **arrays)  # type: ignore[arg-type]
-        for old in [*self._files()[:-2], *self.directory.glob(".step-*.tmp")]:
+        for old in self._files()[:-2]:
             old.unlink(missing_ok=True)
 
     @contextlib.contextmanager

@@ -14,7 +14,7 @@ import pytest
 
 from modelzoo import datasets
 from modelzoo.datasets import mnist as module
-from modelzoo.errors import DataError, InputError
+from modelzoo.errors import DataError, InputError, TargetError
 
 TRAIN_COUNTS = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
 TEST_COUNTS = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
@@ -183,6 +183,30 @@ class TestFashion:
             datasets.load("fashion_mnist", download=True)
         assert "\n" not in str(caught.value)
         assert not list(tmp_path.rglob("cache/**/t10k-labels*"))
+
+    @pytest.mark.enable_socket
+    def test_a_damaged_cache_is_fetched_again_when_asked(self, server, tmp_path):
+        checksum = datasets.load("fashion_mnist", download=True).checksum
+        (path,) = tmp_path.rglob("cache/**/t10k-images*")
+        path.write_bytes(path.read_bytes()[:100])
+        with pytest.raises(DataError, match="t10k-images"):
+            datasets.load("fashion_mnist")
+        assert datasets.load("fashion_mnist", download=True).checksum == checksum
+
+    @pytest.mark.enable_socket
+    def test_what_a_killed_download_left_is_deleted_by_the_next(self, server, tmp_path):
+        name = next(iter(module._FASHION_FILES))
+        left = tmp_path / "cache" / "modelzoo" / "fashion-mnist" / f".{name}.abcdefgh.tmp"
+        left.mkdir(parents=True)
+        (left / "tmp123").write_bytes(b"half")
+        datasets.load("fashion_mnist", download=True)
+        assert sorted(path.name for path in left.parent.iterdir()) == sorted(module._FASHION_FILES)
+
+    def test_a_cache_that_cannot_be_written_is_one_clear_error(self, tmp_path):
+        (tmp_path / "cache").write_text("a file")
+        with pytest.raises(TargetError, match=r"Cannot write .*cache") as caught:
+            datasets.load("fashion_mnist", download=True)
+        assert "\n" not in str(caught.value)
 
 
 def test_the_real_fashion_mnist_where_it_is_installed():

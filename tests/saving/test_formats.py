@@ -27,7 +27,7 @@ from modelzoo.cli import app
 from modelzoo.errors import DataError, InputError, ModelZooError, TargetError, TargetExistsError
 from modelzoo.evaluation import own_data
 from modelzoo.registry import origin_of
-from modelzoo.saving import needs_calibration, save_litert, save_onnx
+from modelzoo.saving import litert_format, needs_calibration, save_litert, save_onnx
 
 NAMES = modelzoo.list_models()
 GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "exporting.md"
@@ -427,3 +427,21 @@ def test_guide_runs(tmp_path, monkeypatch):
             assert result.exit_code == 0, line
     assert names["facts"]["quantize"] == "int8"
     assert {path.name for path in tmp_path.glob("mine.*")} == {"mine.keras", "mine.onnx", "mine.tflite"}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        tf.errors.ResourceExhaustedError(None, None, "{{node x}} /t/f; No space left on device [Op:SaveV2]"),
+        OSError(28, "No space left on device"),
+    ],
+    ids=["TensorFlow's error", "OSError"],
+)
+def test_no_room_for_temporary_files_is_one_clear_error(error, tmp_path, monkeypatch):
+    def full(model, directory):
+        raise error
+
+    monkeypatch.setattr(litert_format, "write_saved_model", full)
+    with pytest.raises(TargetError, match=r"Cannot write \S+: No space left on device\. Check"):
+        save_litert(modelzoo.create_model("sigmoid_mlp", seed=0), tmp_path / "m.tflite")
+    assert list(tmp_path.iterdir()) == []

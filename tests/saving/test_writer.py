@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 
 import keras
 import numpy as np
@@ -14,8 +15,9 @@ import pytest
 import tensorflow as tf
 
 import modelzoo
+from modelzoo import files
 from modelzoo.errors import InputError, ModelZooError, TargetError, TargetExistsError
-from modelzoo.saving import CARD_PATH
+from modelzoo.saving import CARD_PATH, writer
 
 
 def contents(directory):
@@ -128,9 +130,10 @@ def test_ctrl_c_at_the_very_swap_leaves_one_of_the_two(net, artifact, monkeypatc
 
     def rename(source, target):
         real(source, target)
-        if str(target).endswith(f"{os.sep}1") and ".old" in str(target):  # the old one was just moved aside
+        if str(source) == str(artifact):  # the old one was just moved aside
             raise KeyboardInterrupt
 
+    monkeypatch.setattr(files, "_exchange", lambda new, path: False)
     monkeypatch.setattr(os, "rename", rename)
     with pytest.raises(KeyboardInterrupt):
         modelzoo.save(net, artifact, overwrite=True)
@@ -172,3 +175,18 @@ def test_saving_has_no_effect_on_the_model(net, tmp_path):
     modelzoo.save(net, tmp_path / "1")
     assert modelzoo.weights_digest(net) == before
     np.testing.assert_array_equal(net(x).numpy(), y)
+
+
+def test_files_removed_while_saving_make_no_artifact(net, artifact, monkeypatch):
+    """TensorFlow makes a removed directory anew, and a card would have vouched for the rest."""
+    before = contents(artifact)
+    write = writer.write_saved_model
+
+    def robbed(model, directory):
+        write(model, directory)
+        shutil.rmtree(directory / "variables")
+
+    monkeypatch.setattr(writer, "write_saved_model", robbed)
+    with pytest.raises(TargetError, match=r"variables\.index was removed meanwhile"):
+        modelzoo.save(net, artifact, overwrite=True)
+    assert contents(artifact) == before
