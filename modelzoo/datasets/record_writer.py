@@ -15,7 +15,7 @@ import numpy as np
 
 from modelzoo.datasets.base import Dataset
 from modelzoo.datasets.checks import check_arrays, check_int, check_labels
-from modelzoo.datasets.records import FACTS, FORMAT, FRAME, INDEX
+from modelzoo.datasets.records import FACTS, FORMAT, FRAME, HEAD, INDEX
 from modelzoo.datasets.streams import StoredSamples, Stream
 from modelzoo.errors import DataError, InputError
 from modelzoo.files import atomic_directory
@@ -129,7 +129,7 @@ class _Writer:
         self._num_classes = num_classes
         self._names = [f"{part}-{i:05d}-of-{num_shards:05d}.tfrecord" for i in range(num_shards)]
         self._paths = [directory / name for name in self._names]
-        self._lengths, self._labels = array.array("I"), array.array("i")
+        self._lengths, self._places, self._labels = array.array("I"), array.array("I"), array.array("i")
         self._batches = 0
         self.shape: tuple[int, ...] = ()
         self.dtype = self.label_dtype = np.dtype("u1")
@@ -157,9 +157,11 @@ class _Writer:
             )
         self._batches += 1
         for sample, label in zip(np.ascontiguousarray(x, self.dtype), labels.tolist(), strict=True):
-            record = _serialized(sample.tobytes(), label)
+            content = sample.tobytes()
+            record = _serialized(content, label)
             self._writers[len(self._labels) % len(self._writers)].write(record)
             self._lengths.append(len(record))
+            self._places.append(HEAD + record.index(content))
             self._labels.append(label)
 
     def check_like(self, train: _Writer) -> None:
@@ -183,13 +185,18 @@ class _Writer:
         return {
             "lengths": lengths,
             "checksums": checksums,
-            "labels": labels.astype(np.min_scalar_type(int(labels.max())).newbyteorder("<")),
+            "places": _narrow(np.array(self._places)),
+            "labels": _narrow(labels),
         }
 
     @property
     def shards(self) -> list[dict[str, Any]]:
         """Name and size of each shard."""
         return [{"file": path.name, "bytes": path.stat().st_size} for path in self._paths]
+
+
+def _narrow(numbers: np.ndarray) -> np.ndarray:
+    return numbers.astype(np.min_scalar_type(int(numbers.max())).newbyteorder("<"))
 
 
 def _serialized(sample: bytes, label: int) -> bytes:

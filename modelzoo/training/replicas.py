@@ -115,7 +115,7 @@ class Replicas:
 
     def own_rows(self, size: int) -> slice:
         """Return which rows of a global batch of ``size`` samples this process' replicas take."""
-        if not self._many_processes:
+        if self.strategy is None or not self._many_processes:
             return slice(0, size)
         numbers: list[int] = []
 
