@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -232,8 +232,8 @@ def main(only: str | None, directory: Path | None, markdown: bool, quick: bool, 
     """Show that memory stays flat and the time of a sample the same while the data grow."""
     if task is not None:
         options = json.loads(task)
-        do = {"write": write, "images": train_images, "points": train_points}[options.pop("do")]
-        click.echo(json.dumps(do(**options)))
+        do: dict[str, Callable[..., dict[str, Any]]] = {"write": write, "images": train_images, "points": train_points}
+        click.echo(json.dumps(do[options.pop("do")](**options)))
         return
     console, progress = Console(), Console(stderr=True)
     if only != "points":
