@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modelzoo.creation import HEAD, inherit
-from modelzoo.datasets import Dataset
+from modelzoo.datasets import Dataset, Stream
 from modelzoo.errors import InputError, unknown_name
 from modelzoo.frameworks import keras
 from modelzoo.registry import build_model, get_spec, origin_of
@@ -41,7 +41,7 @@ def finetune(
     source
         Name of a pretrained model, directory of an artifact, or a live zoo model (which stays as it is).
     data
-        As for :func:`modelzoo.train`: a ``Dataset``, arrays, or a ``tf.data.Dataset`` of batches.
+        As for :func:`modelzoo.train`: a ``Dataset``, a ``Stream``, arrays, or a ``tf.data.Dataset`` of batches.
     freeze
         ``None`` trains everything, ``"backbone"`` only the head, and a sequence of layer names freezes these.
     num_classes
@@ -83,9 +83,11 @@ def finetune(
         layer_learning_rates=layer_learning_rates,
         backbone_learning_rate=backbone_learning_rate,
     )
-    if num_classes is None and isinstance(data, Dataset) and _classes_of(parent) is not None:
+    if num_classes is None and isinstance(data, Dataset | Stream) and _classes_of(parent) is not None:
         num_classes = data.num_classes
-    other_classes = isinstance(data, Dataset) and bool(origin.class_names) and data.class_names != origin.class_names
+    other_classes = (
+        isinstance(data, Dataset | Stream) and bool(origin.class_names) and data.class_names != origin.class_names
+    )
     model = inherit(parent, num_classes=num_classes, new_head=other_classes, seed=seed)
     child = origin_of(model)
     class_names = child.class_names

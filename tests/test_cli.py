@@ -83,6 +83,8 @@ def test_list_filters_and_json(modelzoo):
         (["train", "sigmoid_mlp", "--data", "mnst"], ["mnst", "Did you mean 'mnist'"]),
         (["train", "sigmoid_mlp", "--data", "mnist"], ["(28, 28)", "(2,)"]),
         (["train", "sigmoid_mlp", "-o", "/dev/null/x"], ["/dev/null/x"]),
+        (["train", "sigmoid_mlp", "--stream"], ["--stream", "--data"]),
+        (["train", "relu_mlp", "--stream", "--data", "mnist"], ["--stream", "'mnist'", "named data set"]),
         (["evaluate", "nowhere/at/all"], ["nowhere/at/all"]),
         (["check", "."], ["saved_model.pb"]),
     ],
@@ -107,6 +109,36 @@ def test_help_teaches(modelzoo, command):
     assert "Usage: modelzoo" in out
     assert "\\b" not in out
     assert len(out.splitlines()) > 5
+
+
+def test_train_evaluate_and_finetune_from_disk(modelzoo, tmp_path):
+    rng = np.random.default_rng(0)
+    for number in range(40):
+        path = tmp_path / "photos" / ("dark", "light")[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 100, (20, 20), np.uint8) + 150 * (number % 2)).save(path)
+    common = ["--steps", 20, "--batch-size", 8, "--json"]
+    digests = []
+    for name, options in (("loaded", ["--xla", "update"]), ("streamed", ["--stream", "--xla", "update"])):
+        status, out, err = modelzoo("train", "relu_mlp", "--data", "photos", *options, *common, "-o", name)
+        assert status == 0, err
+        digests.append(json.loads(out)["weights_digest"])
+    assert digests[0] == digests[1]
+    scores = [modelzoo("evaluate", "streamed", "--data", "photos", *more, "--json")[1] for more in ([], ["--stream"])]
+    assert json.loads(scores[0])["accuracy"] == json.loads(scores[1])["accuracy"]
+
+    from modelzoo import datasets
+
+    datasets.write_tfrecord(datasets.stream("photos"), "shards")
+    status, out, err = modelzoo("finetune", "streamed", "--data", "shards", "--stream", *common, "-o", "tuned")
+    assert status == 0, err
+    assert json.loads((tmp_path / "tuned/assets.extra/modelzoo.json").read_text())["class_names"] == ["dark", "light"]
+    shard = next((tmp_path / "shards").glob("train-00000*"))
+    shard.write_bytes(shard.read_bytes()[:-9])
+    status, _, err = modelzoo("train", "relu_mlp", "--data", "shards", "--stream", *common, "-o", "never")
+    assert status == 2
+    assert shard.name in error_line(err)
+    assert not (tmp_path / "never").exists()
 
 
 def test_train_evaluate_check_info_export(modelzoo, tmp_path):

@@ -14,7 +14,14 @@ from modelzoo.spec import Recipe
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 data_option = click.option(
-    "--data", help="Data set: a name (`modelzoo list --datasets`), a folder of class folders, an .npz or a .csv file."
+    "--data",
+    help="Data set: a name (`modelzoo list --datasets`), a folder of class folders or of TFRecord shards, an .npz or a "
+    ".csv file.",
+)
+stream_option = click.option(
+    "--stream",
+    is_flag=True,
+    help="Read the samples of --data, a folder, as they are wanted: for data larger than memory.",
 )
 data_options = click.option(
     "--data-option",
@@ -54,18 +61,20 @@ def recipe_options(command: Any) -> Any:
     return command
 
 
-def load_data(data: str, shape: Any, options: tuple[str, ...]) -> Any:
-    """Load a data set for a model of that input shape: the pixels of a csv become images, those of a folder fit."""
+def load_data(data: str, shape: Any, options: tuple[str, ...], *, stream: bool = False) -> Any:
+    """Load or stream data for a model of that input shape: the pixels of a csv become images, those of a folder fit."""
     from modelzoo import datasets
 
     given = key_values(options)
+    if stream and data in datasets.list_datasets():
+        raise InputError(f"--stream reads folders, and {data!r} is a named data set. Leave --stream out.")
     path = Path(data)
     if data not in datasets.list_datasets() and shape is not None and len(shape) == 2:
         if path.suffix == ".csv":
             given.setdefault("shape", tuple(shape))
         elif path.is_dir() and any(child.is_dir() for child in path.iterdir()):
             given.setdefault("size", tuple(shape))
-    return datasets.load(data, **given)
+    return datasets.stream(data, **given) if stream else datasets.load(data, **given)
 
 
 def key_values(options: tuple[str, ...]) -> dict[str, Any]:

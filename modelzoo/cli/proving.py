@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from modelzoo.cli.options import as_json, data_option, data_options, load_data, parse_seeds
+from modelzoo.cli.options import as_json, data_option, data_options, load_data, parse_seeds, stream_option
 from modelzoo.cli.output import print_json, print_table, quiet_tensorflow
 from modelzoo.errors import InputError
 
@@ -17,11 +17,18 @@ from modelzoo.errors import InputError
 @click.argument("source")
 @data_option
 @data_options
+@stream_option
 @click.option("--split", type=click.Choice(["test", "train"]), default="test", show_default=True)
 @click.option("--all", "thorough", is_flag=True, help="Compare the errors on corrupted images too; slower.")
 @as_json
 def evaluate(
-    source: str, data: str | None, data_option: tuple[str, ...], split: str, thorough: bool, as_json: bool
+    source: str,
+    data: str | None,
+    data_option: tuple[str, ...],
+    stream: bool,
+    split: str,
+    thorough: bool,
+    as_json: bool,
 ) -> None:
     """Compute loss and accuracy of SOURCE, a pretrained model or an artifact's directory.
 
@@ -35,10 +42,12 @@ def evaluate(
     """
     if thorough and (data is not None or split != "test"):
         raise InputError("--all compares with the card on the artifact's own test data. Leave --data and --split out.")
+    if stream and data is None:
+        raise InputError("--stream reads a folder. Name it with --data, or leave --stream out.")
     with quiet_tensorflow():
         import modelzoo
     model = modelzoo.load(source)
-    dataset = None if data is None else load_data(data, model.input_shape[1:], data_option)
+    dataset = None if data is None else load_data(data, model.input_shape[1:], data_option, stream=stream)
     metrics: dict[str, Any] = modelzoo.evaluate(model, dataset, split=split)
     agreements = []
     if data is None and split == "test":

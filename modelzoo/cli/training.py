@@ -22,8 +22,10 @@ from modelzoo.cli.options import (
     overwrite_option,
     recipe_options,
     seed_option,
+    stream_option,
 )
 from modelzoo.cli.output import print_json, quiet_stderr, quiet_tensorflow
+from modelzoo.errors import InputError
 from modelzoo.registry import get_spec
 
 
@@ -33,6 +35,7 @@ from modelzoo.registry import get_spec
 @overwrite_option
 @data_option
 @data_options
+@stream_option
 @seed_option
 @click.option("--recipe", default="lesson", show_default=True, help="Name of one of the model's recipes.")
 @recipe_options
@@ -43,6 +46,7 @@ def train(
     overwrite: bool,
     data: str | None,
     data_option: tuple[str, ...],
+    stream: bool,
     seed: int,
     recipe: str,
     strategy: str | None,
@@ -58,6 +62,7 @@ def train(
     modelzoo train two_conv_cnn                             the lesson's recipe on its own data
     modelzoo train two_conv_cnn --precision bfloat16        the same, faster on many processors
     modelzoo train relu_mlp --data letters/ -o letters_mlp  your images: a folder for each class
+    modelzoo train relu_mlp --data letters/ --stream        the same, read as training goes: more than memory holds
     modelzoo train dense_500_300 --checkpoint-dir ck        keep checkpoints; after an interruption, the
     modelzoo train dense_500_300 --checkpoint-dir ck --resume    same result as without
     modelzoo train two_conv_cnn --strategy multi-worker     on every worker that TF_CONFIG names
@@ -66,6 +71,8 @@ def train(
 
     spec = get_spec(name)
     plan = changed(spec.recipe(recipe), changes)
+    if stream and data is None:
+        raise InputError("--stream reads a folder as training goes. Name it with --data, or leave --stream out.")
     output = check_save_target(output or Path("build", name), overwrite=overwrite)
     with quiet_tensorflow():
         import modelzoo
@@ -74,7 +81,7 @@ def train(
     if data is None:
         dataset = datasets.load(spec.dataset, **{**plan.data_options, **key_values(data_option)})
     else:
-        dataset = load_data(data, spec.options.get("image_shape"), data_option)
+        dataset = load_data(data, spec.options.get("image_shape"), data_option, stream=stream)
     options = dict(plan.model_options)
     if "num_classes" in spec.options:
         options["num_classes"] = dataset.num_classes
@@ -100,8 +107,13 @@ def train(
 
 @click.command()
 @click.argument("source")
-@click.option("--data", required=True, help="Data set: a name, a folder of class folders, an .npz or a .csv file.")
+@click.option(
+    "--data",
+    required=True,
+    help="Data set: a name, a folder of class folders or TFRecord shards, an .npz or a .csv file.",
+)
 @data_options
+@stream_option
 @click.option("--freeze", multiple=True, help="'backbone' (all but the head) or a layer's name; repeat for several.")
 @click.option(
     "--layer-learning-rate",
@@ -125,6 +137,7 @@ def finetune(
     source: str,
     data: str,
     data_option: tuple[str, ...],
+    stream: bool,
     freeze: tuple[str, ...],
     layer_learning_rate: tuple[str, ...],
     backbone_learning_rate: float | None,
@@ -164,7 +177,7 @@ def finetune(
         layer_learning_rates=factors(layer_learning_rate),
         backbone_learning_rate=backbone_learning_rate,
     )
-    dataset = load_data(data, parent.input_shape[1:], data_option)
+    dataset = load_data(data, parent.input_shape[1:], data_option, stream=stream)
     with interruptible(checkpoint_dir):
         model, history = modelzoo.finetune(
             parent,
@@ -221,9 +234,12 @@ def interruptible(checkpoint_dir: Path | None) -> Iterator[None]:
 def finish(model: Any, output: Path, overwrite: bool, dataset: Any, history: Any, as_json: bool) -> None:
     """Save what was trained and print how good it is."""
     import modelzoo
+    from modelzoo import datasets
     from modelzoo.saving import GOLDEN_COUNT
 
-    card = modelzoo.save(model, output, overwrite=overwrite, golden=dataset.x_test[:GOLDEN_COUNT])
+    streamed = isinstance(dataset, datasets.Stream)
+    golden = dataset.test[:GOLDEN_COUNT][0] if streamed else dataset.x_test[:GOLDEN_COUNT]
+    card = modelzoo.save(model, output, overwrite=overwrite, golden=golden)
     if as_json:
         print_json({"path": str(output), "weights_digest": card["weights_digest"], "history": history.history})
         return

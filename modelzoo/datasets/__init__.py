@@ -9,9 +9,11 @@ from modelzoo.datasets.checks import check_arrays, check_labels, check_samples
 from modelzoo.datasets.corruptions import CORRUPTIONS
 from modelzoo.datasets.digit import load_digit_image
 from modelzoo.datasets.files import find_idx_files, load_idx_folder, load_npz, read_idx, read_npz
-from modelzoo.datasets.images import load_folder, read_image
+from modelzoo.datasets.images import load_folder, read_image, stream_images
 from modelzoo.datasets.labels import one_hot, stratified_split
 from modelzoo.datasets.mnist import MNIST_CHECKSUM
+from modelzoo.datasets.record_writer import write_tfrecord
+from modelzoo.datasets.records import load_tfrecord, stream_tfrecord
 from modelzoo.datasets.registry import (
     dataset_options,
     describe_dataset,
@@ -19,7 +21,10 @@ from modelzoo.datasets.registry import (
     load,
     register_dataset,
     register_file_loader,
+    register_stream,
+    stream,
 )
+from modelzoo.datasets.streams import StoredSamples, Stream
 from modelzoo.datasets.synthetic import bayes_accuracy, bayes_predict
 from modelzoo.datasets.tables import load_csv
 
@@ -28,6 +33,8 @@ __all__ = [
     "MNIST_CHECKSUM",
     "Batches",
     "Dataset",
+    "StoredSamples",
+    "Stream",
     "bayes_accuracy",
     "bayes_predict",
     "check_arrays",
@@ -43,11 +50,17 @@ __all__ = [
     "load_folder",
     "load_idx_folder",
     "load_npz",
+    "load_tfrecord",
     "one_hot",
     "read_idx",
     "read_image",
     "read_npz",
     "register_dataset",
     "register_file_loader",
+    "register_stream",
     "stratified_split",
+    "stream",
+    "stream_images",
+    "stream_tfrecord",
+    "write_tfrecord",
 ]

@@ -102,7 +102,13 @@ def check_arrays(
     labels = check_labels(y, num_classes=num_classes, where=where)
     if len(x) != len(labels):
         raise DataError(f"{where}: {len(x)} samples but {len(labels)} labels. Give one label for each sample.")
-    if not allow_single_class and labels.min() == labels.max():
+    if not allow_single_class:
+        check_several_classes(labels, where=where)
+
+
+def check_several_classes(labels: np.ndarray, *, where: str = "data") -> None:
+    """Raise DataError if all labels, integers of shape ``(n,)``, are the same."""
+    if labels.min() == labels.max():
         raise DataError(
             f"{where}: every label is {labels[0]}. A classifier needs at least two classes; add samples of another."
         )

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import math
+import contextlib
+import hashlib
 import os
+import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from modelzoo.datasets.base import Dataset, split_arrays
-from modelzoo.datasets.checks import check_arrays, check_int
+from modelzoo.datasets.base import Dataset
+from modelzoo.datasets.checks import check_fraction, check_int
 from modelzoo.datasets.files import MAX_BYTES
-from modelzoo.datasets.registry import register_file_loader
+from modelzoo.datasets.records import is_tfrecord
+from modelzoo.datasets.registry import register_file_loader, register_stream
+from modelzoo.datasets.streams import StoredSamples, Stream, split_samples
 from modelzoo.errors import DataError, InputError
 
 MAX_PIXELS = 60_000_000  # of one image: above a 50-megapixel camera, far below what fills a memory
@@ -25,16 +29,14 @@ def _open(path: Path) -> Any:
     from PIL import Image, ImageOps
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of large images and odd metadata; our own limit decides
-            with Image.open(path) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise DataError(
-                        f"{path} has {image.width} x {image.height} pixels; at most {MAX_PIXELS} are read. "
-                        "Make it smaller."
-                    )
-                image.load()
-                return ImageOps.exif_transpose(image)  # as the photographer held the camera
+        with _quiet_pillow(), Image.open(path) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise DataError(
+                    f"{path} has {image.width} x {image.height} pixels; at most {MAX_PIXELS} are read. Make it smaller."
+                )
+            image.load()
+            ImageOps.exif_transpose(image, in_place=True)  # as the photographer held the camera
+            return image
     except DataError:
         raise
     except FileNotFoundError:
@@ -42,6 +44,21 @@ def _open(path: Path) -> Any:
     except Exception as error:  # damaged bytes make Pillow's decoders raise errors of many kinds
         reason = " ".join(str(error).split()).replace(str(path), "the file")
         raise DataError(f"Cannot read image {path}: {reason or type(error).__name__:.120}. Save it again.") from error
+
+
+@contextlib.contextmanager
+def _quiet_pillow() -> Iterator[None]:
+    """Drop Pillow's warnings of large images and odd metadata: our own limit decides.
+
+    Python's filters belong to all threads and are changed in the main thread only, so that those that read ahead for
+    a stream do not take each other's away.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _flatten(image: Any, path: Path) -> Any:
@@ -107,40 +124,119 @@ def _check_size(size: Sequence[int]) -> tuple[int, int]:
     return height, width
 
 
-def _visible(folder: Path) -> list[Path]:
+def _visible(folder: Path) -> list[os.DirEntry[str]]:
     try:
-        return sorted(entry for entry in folder.iterdir() if not entry.name.startswith((".", "__")))
+        with os.scandir(folder) as entries:
+            shown = [entry for entry in entries if not entry.name.startswith((".", "__"))]
     except OSError as error:
         raise DataError(f"Cannot read folder {folder}: {error.strerror}. Give a folder of class folders.") from error
+    return sorted(shown, key=lambda entry: entry.name)
 
 
-def _class_folders(folder: Path) -> dict[str, list[Path]]:
-    """Return the image files of each class folder, both sorted."""
-    found = {}
-    for entry in _visible(folder):
-        if entry.is_dir():
-            found[entry.name] = [file for file in _visible(entry) if file.suffix.lower() in SUFFIXES and file.is_file()]
-            if not found[entry.name]:
-                raise DataError(f"{entry} holds no image. Put images of class {entry.name!r} in it, or remove it.")
-    if not found:
-        raise DataError(f"{folder} holds no class folders. Make one folder for each class, with its images inside.")
-    if len(found) == 1:
-        raise DataError(f"{folder} holds one class, {next(iter(found))!r}. A classifier needs at least two.")
-    return found
+class _ImageFiles:
+    """The image files of a folder of class folders, both sorted; their names are kept as bytes, side by side."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.class_names: list[str] = []
+        self._digest = hashlib.sha256()
+        names, labels = [], []
+        for entry in _visible(folder):
+            if entry.is_dir():
+                names.append(self._files(Path(entry.path)))
+                labels.append(np.full(len(names[-1]), len(self.class_names), np.uint16))
+                self.class_names.append(entry.name)
+        if not names:
+            raise DataError(f"{folder} holds no class folders. Make one folder for each class, with its images inside.")
+        if len(names) == 1:
+            raise DataError(f"{folder} holds one class, {self.class_names[0]!r}. A classifier needs at least two.")
+        self._names, self._labels = np.concatenate(names), np.concatenate(labels)
+
+    def _files(self, folder: Path) -> np.ndarray:
+        names = []
+        for entry in _visible(folder):
+            if entry.name.lower().endswith(SUFFIXES) and entry.is_file():
+                names.append(os.fsencode(entry.name))
+                self._digest.update(b"%s/%s %d\n" % (os.fsencode(folder.name), names[-1], entry.stat().st_size))
+        if not names:
+            raise DataError(f"{folder} holds no image. Put images of class {folder.name!r} in it, or remove it.")
+        return np.array(names)
+
+    @property
+    def fingerprint(self) -> str:
+        """What identifies the files without reading them: names and sizes."""
+        return self._digest.hexdigest()
+
+    def samples(self, sides: tuple[int, int], grayscale: bool) -> StoredSamples:
+        """Return the images, to be decoded when they are wanted."""
+        shape = sides if grayscale else (*sides, 3)
+
+        def read(indices: np.ndarray) -> np.ndarray:
+            x = np.empty((len(indices), *shape), np.uint8)
+            for target, label, name in zip(x, self._labels[indices], self._names[indices], strict=True):
+                path = self.folder / self.class_names[label] / os.fsdecode(name)
+                target[...] = read_image(path, size=sides, grayscale=grayscale)
+            return x
+
+        return StoredSamples(read, self._labels, shape, np.uint8)
 
 
-def _read_classes(files: dict[str, list[Path]], sides: tuple[int, int], grayscale: bool):
-    count = sum(map(len, files.values()))
-    shape = (count, *sides) if grayscale else (count, *sides, 3)
-    if math.prod(shape) > MAX_BYTES:
-        raise DataError(f"{count} images of shape {shape[1:]} need {math.prod(shape)} bytes. Give a smaller size.")
-    x, y = np.empty(shape, np.uint8), np.repeat(np.arange(len(files)), [len(paths) for paths in files.values()])
-    for target, path in zip(x, (path for paths in files.values() for path in paths), strict=True):
-        target[...] = read_image(path, size=sides, grayscale=grayscale)
-    return x, y
+def _may_hold_images(path: Path) -> bool:
+    return path.is_dir() and not is_tfrecord(path)
 
 
-@register_file_loader(Path.is_dir, "a folder with one folder of images for each class")
+@register_stream(_may_hold_images, "a folder with one folder of images for each class")
+def stream_images(
+    folder: str | os.PathLike[str],
+    *,
+    size: Sequence[int] = (28, 28),
+    grayscale: bool = True,
+    test_fraction: float = 0.2,
+    seed: int = 0,
+) -> Stream:
+    """Open a folder that holds one folder of images for each class; each image is decoded when it is wanted.
+
+    In memory are the names of the files. Where every image is wanted many times, it is faster to decode them once:
+    ``write_tfrecord(stream_images(folder), directory)``.
+
+    Parameters
+    ----------
+    folder, size, grayscale, test_fraction, seed
+        As of :func:`load_folder`, with the same samples, labels and split.
+
+    Returns
+    -------
+    Stream
+        Its checksum is of names and sizes of the files, and of the options.
+
+    Raises
+    ------
+    DataError
+        There are fewer than two classes, or a class without image. An image that cannot be read is named when it is
+        wanted.
+    InputError
+        An option is not usable.
+    """
+    folder, sides = Path(folder), _check_size(size)
+    facts: dict[str, Any] = {"name": folder.resolve().name, "source": str(folder)}
+    options = {"size": list(sides), "grayscale": bool(grayscale)}
+    if (folder / "train").is_dir() and (folder / "test").is_dir():
+        files, test_files = _ImageFiles(folder / "train"), _ImageFiles(folder / "test")
+        if files.class_names != test_files.class_names:
+            odd = sorted(set(files.class_names) ^ set(test_files.class_names))[0]
+            raise DataError(f"{folder}: class {odd!r} is in one of train/ and test/ only. Give both the same classes.")
+        train, test = files.samples(sides, grayscale), test_files.samples(sides, grayscale)
+        fingerprint = f"{files.fingerprint} {test_files.fingerprint}"
+    else:
+        files = _ImageFiles(folder)
+        share = check_fraction(test_fraction, "test_fraction")
+        train, test = split_samples(files.samples(sides, grayscale), test_fraction=share, seed=seed)
+        fingerprint = f"{files.fingerprint} {share} {seed}"
+    checksum = hashlib.sha256(f"{fingerprint} {options}".encode()).hexdigest()
+    return Stream(train, test, class_names=tuple(files.class_names), checksum=checksum, **facts)
+
+
+@register_file_loader(_may_hold_images, "a folder with one folder of images for each class")
 def load_folder(
     folder: str | os.PathLike[str],
     *,
@@ -176,18 +272,5 @@ def load_folder(
     InputError
         An option is not usable.
     """
-    folder, sides = Path(folder), _check_size(size)
-    facts: dict[str, Any] = {"name": folder.resolve().name, "source": str(folder), "license": "unknown"}
-    if (folder / "train").is_dir() and (folder / "test").is_dir():
-        train, test = _class_folders(folder / "train"), _class_folders(folder / "test")
-        if list(train) != list(test):
-            odd = sorted(set(train) ^ set(test))[0]
-            raise DataError(f"{folder}: class {odd!r} is in one of train/ and test/ only. Give both the same classes.")
-        x, y = _read_classes(train, sides, grayscale)
-        check_arrays(x, y, where=str(folder))
-        return Dataset(x, y, *_read_classes(test, sides, grayscale), class_names=tuple(train), **facts)
-    files = _class_folders(folder)
-    x, y = _read_classes(files, sides, grayscale)
-    return split_arrays(
-        x, y, test_fraction=test_fraction, seed=seed, where=str(folder), class_names=tuple(files), **facts
-    )
+    stream = stream_images(folder, size=size, grayscale=grayscale, test_fraction=test_fraction, seed=seed)
+    return stream.read(max_bytes=MAX_BYTES)

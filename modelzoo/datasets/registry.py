@@ -8,17 +8,22 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from modelzoo.datasets.base import Dataset
 from modelzoo.errors import DataError, InputError, unknown_name
 
-Loader = TypeVar("Loader", bound=Callable[..., Dataset])
+if TYPE_CHECKING:
+    from modelzoo.datasets.streams import Stream
+
+Loader = TypeVar("Loader", bound=Callable[..., Any])
 
 _NAMED: dict[str, Callable[..., Dataset]] = {}
 #: Options that say where the data are and how they may be got, not which samples are wanted.
 _WHERE = ("folder", "download", "max_bytes")
-_BY_PATH: list[tuple[Callable[[Path], bool], str, Callable[..., Dataset]]] = []
+_ByPath = list[tuple[Callable[[Path], bool], str, Callable[..., Any]]]
+_BY_PATH: _ByPath = []
+_STREAMS: _ByPath = []
 
 
 def register_dataset(loader: Loader) -> Loader:
@@ -60,6 +65,16 @@ def register_file_loader(accepts: Callable[[Path], bool], what: str) -> Callable
     return register
 
 
+def register_stream(accepts: Callable[[Path], bool], what: str) -> Callable[[Loader], Loader]:
+    """Register what opens paths for :func:`stream`, as :func:`register_file_loader` does for :func:`load`."""
+
+    def register(reader: Loader) -> Loader:
+        _STREAMS.append((accepts, what, reader))
+        return reader
+
+    return register
+
+
 def list_datasets() -> list[str]:
     """Return the names that :func:`load` knows, sorted."""
     return sorted(_NAMED)
@@ -91,12 +106,12 @@ def describe_dataset(name: str) -> str:
     return (inspect.getdoc(_NAMED[name]) or "").partition("\n")[0]
 
 
-def _options_of(loader: Callable[..., Dataset]) -> dict[str, Any]:
+def _options_of(loader: Callable[..., Any]) -> dict[str, Any]:
     parameters = inspect.signature(loader).parameters.values()
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
-def _call(loader: Callable[..., Dataset], label: str, args: tuple[Any, ...], options: dict[str, Any]) -> Dataset:
+def _call(loader: Callable[..., Any], label: str, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
     allowed = _options_of(loader)
     for option in options:
         if option not in allowed:
@@ -160,18 +175,58 @@ def load(name: str | os.PathLike[str], /, **options: Any) -> Dataset:
         return _call(_NAMED[name], name, (), options)
     if not isinstance(name, (str, os.PathLike)) or not os.fspath(name):
         raise unknown_name("data set", name, _NAMED)
-    path = Path(os.fspath(name)).expanduser()
-    try:
-        exists = path.exists()
-    except (OSError, ValueError):  # a name too long for a path, or one with a NUL
-        exists = False
-    if exists:
-        for accepts, _, loader in _BY_PATH:
-            if accepts(path):
-                return _call(loader, str(path), (path,), options)
-        readable = "; ".join(what for _, what, _ in _BY_PATH)
-        raise DataError(f"{path} is not a data set this can read. It reads: {readable}.")
+    path = _existing(name)
+    if path is not None:
+        return _open(path, _BY_PATH, options)
     text = os.fspath(name)
-    if isinstance(name, os.PathLike) or os.sep in text or "/" in text or path.suffix:
+    if isinstance(name, os.PathLike) or os.sep in text or "/" in text or Path(text).suffix:
         raise DataError(f"No file or folder {text!r}. Give an existing path, or a name: {', '.join(list_datasets())}.")
     raise unknown_name("data set", name, _NAMED)
+
+
+def stream(path: str | os.PathLike[str], /, **options: Any) -> Stream:
+    """Open a data set on disk without loading it; samples are read when training wants them.
+
+    Parameters
+    ----------
+    path
+        A directory by :func:`write_tfrecord`, or a folder with one folder of images for each class.
+    **options
+        What :func:`stream_tfrecord` or :func:`stream_images` takes.
+
+    Returns
+    -------
+    Stream
+        To train on as on a :class:`Dataset`: both give the same batches.
+
+    Raises
+    ------
+    InputError
+        An option is unknown, or its value is not usable.
+    DataError
+        The data are missing or not usable, or of a kind that is loaded whole.
+    """
+    if not isinstance(path, (str, os.PathLike)) or (found := _existing(path)) is None:
+        raise DataError(f"No file or folder {path!r}. Give an existing path to stream from.")
+    return _open(found, _STREAMS, options)
+
+
+def _existing(name: str | os.PathLike[str]) -> Path | None:
+    path = Path(os.fspath(name)).expanduser()
+    try:
+        return path if path.exists() else None
+    except (OSError, ValueError):  # a name too long for a path, or one with a NUL
+        return None
+
+
+def _open(path: Path, readers: _ByPath, options: dict[str, Any]) -> Any:
+    for accepts, _, reader in readers:
+        if accepts(path):
+            return _call(reader, str(path), (path,), options)
+    readable = "; ".join(what for _, what, _ in readers)
+    if readers is _STREAMS and any(accepts(path) for accepts, _, _ in _BY_PATH):
+        raise DataError(
+            f"{path} cannot be streamed, only loaded whole. These can: {readable}. Write batches of it with "
+            "write_tfrecord."
+        )
+    raise DataError(f"{path} is not a data set this can read. It reads: {readable}.")

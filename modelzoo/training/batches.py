@@ -6,8 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from modelzoo.datasets.order import shuffled
 from modelzoo.errors import InputError
 from modelzoo.frameworks import tf
+
+#: Batches that wait for training. What tf.data chooses by itself can grow to hundreds, whatever their size.
+PREFETCHED = 2
 
 
 class ArrayBatches:
@@ -44,14 +48,8 @@ class ArrayBatches:
             return tf.zeros((0,), tf.int32)
         position = tf.cast(first_step, tf.int64) * self.batch_size
         position += tf.range(num_steps * self.batch_size, dtype=tf.int64)
-        epoch = position // self.num_samples
-        # XLA has no kernel for this operation, therefore all indices of a call are drawn ahead of its loop.
-        indices = tf.raw_ops.RandomIndexShuffle(
-            index=position % self.num_samples,
-            seed=tf.stack([tf.fill(tf.shape(epoch), tf.constant(self._seed, tf.int64)), epoch, epoch * 0], axis=1),
-            max_index=tf.constant(self.num_samples - 1, tf.int64),
-            rounds=4,
-        )
+        # XLA has no kernel for the shuffle, therefore all indices of a call are drawn ahead of its loop.
+        indices = shuffled(position, self.num_samples, self._seed)
         return tf.reshape(tf.cast(indices, tf.int32), (num_steps, self.batch_size))
 
     def batch(self, plan: Any, index: Any) -> tuple[Any, Any]:
@@ -88,7 +86,7 @@ class StreamBatches:
         length = int(dataset.cardinality())
         if length == 0 or (length < 0 and not any(True for _ in dataset.take(1))):
             raise InputError("The tf.data.Dataset is empty. Give at least one batch.")
-        self._iterator = iter(dataset.repeat().skip(first_step).prefetch(tf.data.AUTOTUNE))
+        self._iterator = iter(dataset.repeat().skip(first_step).prefetch(PREFETCHED))
 
     def plan(self, first_step: Any, num_steps: int) -> Any:
         """Return an empty plan: the order is the data set's own."""

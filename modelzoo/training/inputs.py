@@ -9,7 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from modelzoo.datasets import Dataset, check_arrays, check_samples, stratified_split
+from modelzoo.datasets import (
+    Dataset,
+    StoredSamples,
+    Stream,
+    check_arrays,
+    check_labels,
+    check_samples,
+    stratified_split,
+)
+from modelzoo.datasets.checks import check_several_classes
 from modelzoo.errors import DataError, InputError
 from modelzoo.frameworks import keras, tf
 
@@ -23,7 +32,7 @@ class TrainingData:
     Attributes
     ----------
     train
-        Samples and labels, or a ``tf.data.Dataset`` of batches.
+        Samples and labels in arrays, on disk, or a ``tf.data.Dataset`` of batches.
     test
         The same for the test data, or ``None``.
     facts
@@ -32,8 +41,8 @@ class TrainingData:
         Names of the classes, empty when not known.
     """
 
-    train: Pair | tf.data.Dataset
-    test: Pair | tf.data.Dataset | None
+    train: Pair | StoredSamples | tf.data.Dataset
+    test: Pair | StoredSamples | tf.data.Dataset | None
     facts: Mapping[str, Any]
     class_names: tuple[str, ...] = ()
 
@@ -47,16 +56,17 @@ class TrainingData:
         DataError
             The parts would not hold every class.
         """
-        if not isinstance(self.train, tuple):
+        if not isinstance(self.train, tuple | StoredSamples):
             raise InputError(
                 f"validation_size={num_samples} cannot be held out of a tf.data.Dataset. Give validation_data, or a "
                 "recipe with validation_size=0."
             )
-        x, y = self.train
-        kept, held = stratified_split(y, num_samples, seed=0, where="validation_size")
+        labels = self.train[1] if isinstance(self.train, tuple) else self.train.labels
+        split = stratified_split(labels, num_samples, seed=0, where="validation_size")
+        train, test = (_selected(self.train, indices) for indices in split)
         facts = {name: value for name, value in self.facts.items() if name != "num_test"}
-        facts |= {"num_train": len(kept), "num_validation": len(held)}
-        return dataclasses.replace(self, train=(x[kept], y[kept]), test=(x[held], y[held]), facts=facts)
+        facts |= {"num_train": len(split[0]), "num_validation": len(split[1])}
+        return dataclasses.replace(self, train=train, test=test, facts=facts)
 
 
 def training_data(
@@ -67,10 +77,11 @@ def training_data(
     Parameters
     ----------
     data
-        A :class:`modelzoo.datasets.Dataset`, ``((x_train, y_train), (x_test, y_test))``, ``(x, y)``, or a
-        ``tf.data.Dataset`` of (samples, labels) batches; to reconstruct, an array of samples will do.
+        A :class:`modelzoo.datasets.Dataset` or :class:`modelzoo.datasets.Stream`, ``((x_train, y_train), (x_test,
+        y_test))``, ``(x, y)``, or a ``tf.data.Dataset`` of (samples, labels) batches; to reconstruct, an array of
+        samples will do.
     validation_data
-        Test data that replace those of ``data``: ``(x, y)`` or a ``tf.data.Dataset``.
+        Test data that replace those of ``data``: ``(x, y)``, stored samples or a ``tf.data.Dataset``.
     model
         The model that will see the data.
     reconstruct
@@ -89,11 +100,13 @@ def training_data(
     facts: dict[str, Any] = {}
     train: Any
     test: Any = None
-    if isinstance(data, Dataset):
+    if isinstance(data, Dataset | Stream):
         train, test = data.train, data.test
         class_names = data.class_names
         facts = {"name": data.name, "checksum": data.checksum, "source": data.source, "license": data.license}
         facts["options"] = dict(data.options)
+    elif isinstance(data, StoredSamples):
+        raise InputError("These are stored samples without a test part. Give the stream that they are of.")
     elif isinstance(data, tf.data.Dataset):
         train = data
         facts = {"name": "tf.data"}
@@ -103,12 +116,13 @@ def training_data(
         train, test = _pairs(data)
         facts = {"name": "arrays", "checksum": _checksum(train)}
     if validation_data is not None:
-        test = validation_data if isinstance(validation_data, tf.data.Dataset) else _pair(validation_data)
+        stays = isinstance(validation_data, StoredSamples | tf.data.Dataset)
+        test = validation_data if stays else _pair(validation_data)
     train = _checked(train, model, "training data", single_class=reconstruct or single_class)
     test = test if test is None else _checked(test, model, "test data", single_class=True)
     for part, pair in (("num_train", train), ("num_test" if validation_data is None else "num_validation", test)):
-        if isinstance(pair, tuple):
-            facts[part] = len(pair[0])
+        if isinstance(pair, tuple | StoredSamples):
+            facts[part] = len(pair[0] if isinstance(pair, tuple) else pair)
     return TrainingData(train, test, facts, class_names)
 
 
@@ -131,21 +145,33 @@ def check_fits(x: Any, y: Any, model: keras.Model, where: str, *, single_class: 
     DataError
         With one line that names the value, what was allowed and the next step.
     """
+    _check_shape(tuple(getattr(x, "shape", (0,)))[1:], model, where)
+    if y is None:
+        check_samples(x, where=where)
+    else:
+        check_arrays(x, y, num_classes=_classes_of(model), where=where, allow_single_class=single_class)
+
+
+def _check_shape(given: tuple[int, ...], model: keras.Model, where: str) -> None:
     wanted = tuple(model.input_shape[1:])
-    given = tuple(getattr(x, "shape", (0,)))[1:]
     if len(given) and given != wanted:
         raise DataError(
             f"{where}: samples have shape {given}, but {model.name!r} takes {wanted}. "
             "Reshape the data, or build the model for this shape."
         )
-    if y is None:
-        check_samples(x, where=where)
-    else:
-        outputs = int(np.prod(model.output_shape[1:]))
-        reconstructs = tuple(model.output_shape[1:]) == wanted and len(wanted) > 1
-        check_arrays(
-            x, y, num_classes=None if reconstructs else max(outputs, 2), where=where, allow_single_class=single_class
-        )
+
+
+def _classes_of(model: keras.Model) -> int | None:
+    """Return how many classes the labels may name, or ``None`` where the model takes no notice of them."""
+    reconstructs = tuple(model.output_shape[1:]) == tuple(model.input_shape[1:]) and len(model.input_shape) > 2
+    return None if reconstructs else max(int(np.prod(model.output_shape[1:])), 2)
+
+
+def _selected(part: Pair | StoredSamples, indices: np.ndarray) -> Pair | StoredSamples:
+    if isinstance(part, StoredSamples):
+        return part.select(indices)
+    x, y = part
+    return x[indices], y[indices]
 
 
 def _checked(pair: Any, model: keras.Model, where: str, *, single_class: bool) -> Any:
@@ -153,6 +179,12 @@ def _checked(pair: Any, model: keras.Model, where: str, *, single_class: bool) -
         x, y = pair
         check_fits(x, y, model, where, single_class=single_class)
         return x, y if y.ndim == 1 else y.argmax(axis=1)
+    if isinstance(pair, StoredSamples):
+        _check_shape(pair.shape, model, where)
+        check_labels(pair.labels, num_classes=_classes_of(model), where=where)
+        if not single_class:
+            check_several_classes(pair.labels, where=where)
+        return pair
     spec = pair.element_spec
     samples = spec[0] if isinstance(spec, tuple) else spec
     if samples.shape.rank is not None and tuple(samples.shape[1:]) != tuple(model.input_shape[1:]):

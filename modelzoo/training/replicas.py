@@ -39,8 +39,11 @@ class Share(NamedTuple):
         size = tensor.shape[axis]
         if size is None:  # of a stream, whose batches may be of any size
             size = tf.shape(tensor)[axis]
-        part = slice(size * self.number // self.of, size * (self.number + 1) // self.of)
-        return tensor[(slice(None),) * axis + (part,)]
+        return tensor[(slice(None),) * axis + (self.part(size),)]
+
+    def part(self, size: Any) -> slice:
+        """Return which of ``size`` rows the replica takes."""
+        return slice(size * self.number // self.of, size * (self.number + 1) // self.of)
 
 
 #: What a single replica takes.
@@ -109,6 +112,20 @@ class Replicas:
         return tf.nest.map_structure(
             lambda value: self.strategy.experimental_local_results(value)[0], self.strategy.run(replica)
         )
+
+    def own_rows(self, size: int) -> slice:
+        """Return which rows of a global batch of ``size`` samples this process' replicas take."""
+        if self.strategy is None or not self._many_processes:
+            return slice(0, size)
+        numbers: list[int] = []
+
+        def note() -> None:
+            context = tf.distribute.get_replica_context()
+            numbers.append(int(tf.get_static_value(context.replica_id_in_sync_group)))
+
+        self.strategy.run(note)
+        parts = [Share(number, self.count).part(size) for number in numbers]
+        return slice(min(part.start for part in parts), max(part.stop for part in parts))
 
     def agree(self, facts: Mapping[str, Any]) -> None:
         """Refuse to go on if a fact, of what JSON can hold, is not the same on every worker.

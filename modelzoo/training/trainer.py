@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from modelzoo.datasets import StoredSamples
+from modelzoo.datasets.streams import check_streamed_size
 from modelzoo.errors import ArtifactError, InputError, ModelZooError
 from modelzoo.frameworks import graph_function, keras, tf
 from modelzoo.machine import describe_machine
@@ -21,7 +23,7 @@ from modelzoo.spec import Recipe
 from modelzoo.training.batches import ArrayBatches, StreamBatches
 from modelzoo.training.checkpoints import Checkpoints, Saved
 from modelzoo.training.inputs import TrainingData, training_data
-from modelzoo.training.loop import Arrays, CompiledLoop, evaluate_arrays
+from modelzoo.training.loop import EVALUATION_BATCH, Arrays, CompiledLoop, evaluate_arrays
 from modelzoo.training.objective import Objective
 from modelzoo.training.optimizer import create_optimizer
 from modelzoo.training.replicas import Replicas, check_layers
@@ -59,8 +61,8 @@ def train(
         A zoo model, or any Keras model with one input and one output. It is trained in place and compiled
         with the recipe's optimiser, loss and metrics.
     data
-        A :class:`modelzoo.datasets.Dataset`, ``((x_train, y_train), (x_test, y_test))``, ``(x, y)``, or a
-        ``tf.data.Dataset`` of (samples, labels) batches for data larger than memory.
+        A :class:`modelzoo.datasets.Dataset`, ``((x_train, y_train), (x_test, y_test))``, ``(x, y)``; for data larger
+        than memory a :class:`modelzoo.datasets.Stream`, or a ``tf.data.Dataset`` of (samples, labels) batches.
     recipe
         A recipe, or the name of one of the model's.
     seed
@@ -72,7 +74,8 @@ def train(
         ``tf.distribute.MirroredStrategy`` or ``MultiWorkerMirroredStrategy``: its devices share each batch of
         ``batch_size`` samples, and the result is that of one device but for the order of summation. Build the
         model as always, with the same ``seed`` on every worker; no ``strategy.scope()`` is needed. Every worker needs
-        the same data (a ``tf.data.Dataset``: the same batches in the same order) and evaluates all of the test data.
+        the same data (a ``tf.data.Dataset``: the same batches in the same order), reads its share of a stream's
+        batches, and evaluates all of the test data.
     callbacks
         Keras callbacks, on every worker. ``EarlyStopping``, ``ModelCheckpoint``, ``CSVLogger``, ``TensorBoard``,
         ``ReduceLROnPlateau`` and ``LearningRateScheduler`` work as with ``fit``; what they do after single batches
@@ -151,11 +154,7 @@ def _train(
     _seed_layers(model, seed)
     saved = checkpoints.latest() if checkpoints is not None and resume else None
     first_step = saved.step if saved else 0
-    batches = (
-        ArrayBatches(given.train[0], given.train[1], recipe.batch_size, seed)
-        if isinstance(given.train, tuple)
-        else StreamBatches(given.train, first_step)
-    )
+    batches = _batches(given.train, recipe.batch_size, seed, first_step, replicas)
     loop = CompiledLoop(objective, optimizer, batches, recipe, seed, replicas)
     start = weights_digest(model)
     machine = describe_machine()
@@ -165,7 +164,7 @@ def _train(
         logger.info("Resuming %s at step %d of %d.", model.name, first_step, total)
 
     advice = "" if checkpoints is None else f", with resume=True (--resume), from {checkpoints.directory}"
-    with replicas.watched(advice):
+    with replicas.watched(advice), _watched(given.train), _watched(given.test):
         replicas.agree({**identity, "initial weights": start, "checkpoint": first_step, **versions})
         began = time.perf_counter()
         history, digest = _run(loop, objective, recipe, given, total, saved, callbacks, checkpoints, replicas)
@@ -222,7 +221,8 @@ def _run(
                     )
                 )
             if validate and test is None and given.test is not None:
-                logs |= {f"val_{name}": value for name, value in evaluate_stream(objective, given.test).items()}
+                tested = evaluate_stream(objective, _in_order(given.test))
+                logs |= {f"val_{name}": value for name, value in tested.items()}
             entry = {"step": step, **logs}
             if validate and given.test is not None:
                 entry["val_step"] = step
@@ -267,7 +267,7 @@ def evaluate_stream(objective: Objective, dataset: tf.data.Dataset) -> dict[str,
 
 
 def compute_metrics(model: keras.Model, data: Any, recipe: Recipe) -> dict[str, float]:
-    """Return loss and metrics of a model over all of ``(x, y)`` or a ``tf.data.Dataset``.
+    """Return loss and metrics of a model over all of ``(x, y)``, stored samples or a ``tf.data.Dataset``.
 
     Parameters
     ----------
@@ -280,7 +280,8 @@ def compute_metrics(model: keras.Model, data: Any, recipe: Recipe) -> dict[str, 
     """
     objective = Objective(model, recipe)
     if not isinstance(data, tuple):
-        return evaluate_stream(objective, data)
+        with _watched(data):
+            return evaluate_stream(objective, _in_order(data))
     graph = graph_function(lambda pair: evaluate_arrays(objective, pair))
     return {name: float(value) for name, value in graph(Arrays(*map(tf.constant, data))).items()}
 
@@ -291,6 +292,25 @@ def compile_model(model: keras.Model, recipe: Recipe) -> None:
     A schedule that lasts as long as the run lasts ``recipe.steps`` here, or 1000 steps where the recipe counts epochs.
     """
     Objective(model, recipe).compile_for_keras(create_optimizer(recipe, recipe.steps or 1000))
+
+
+def _batches(train: Any, batch_size: int | None, seed: int, first_step: int, replicas: Replicas) -> Any:
+    """Return what the loop takes its batches from."""
+    if isinstance(train, tuple):
+        return ArrayBatches(train[0], train[1], batch_size, seed)
+    if isinstance(train, StoredSamples):
+        size = check_streamed_size(batch_size, train)
+        rows = replicas.own_rows(min(size, len(train)))
+        return StreamBatches(train.batches(size, seed, first_step=first_step, rows=rows))
+    return StreamBatches(train, first_step)
+
+
+def _in_order(data: Any) -> tf.data.Dataset:
+    return data.in_order(EVALUATION_BATCH) if isinstance(data, StoredSamples) else data
+
+
+def _watched(data: Any) -> contextlib.AbstractContextManager[None]:
+    return data.watched() if isinstance(data, StoredSamples) else contextlib.nullcontext()
 
 
 def _resolve(recipe: Recipe | str, model: keras.Model) -> Recipe:
@@ -310,8 +330,8 @@ def _resolve(recipe: Recipe | str, model: keras.Model) -> Recipe:
 
 
 def _total_steps(recipe: Recipe, given: TrainingData) -> int:
-    if isinstance(given.train, tuple):
-        return recipe.total_steps(len(given.train[0]))
+    if isinstance(given.train, tuple | StoredSamples):
+        return recipe.total_steps(len(given.train[0] if isinstance(given.train, tuple) else given.train))
     if recipe.steps is not None:
         return recipe.steps
     batches = int(given.train.cardinality())
@@ -337,7 +357,7 @@ def _identity(model: keras.Model) -> dict[str, Any]:
 
 
 def _data_identity(given: TrainingData) -> str:
-    if isinstance(given.train, tuple):
+    if isinstance(given.train, tuple | StoredSamples):
         return given.facts["checksum"]
     return f"tf.data of {int(given.train.cardinality())} x {given.train.element_spec}"
 

@@ -57,6 +57,28 @@ def run_stream(strategy: tf.distribute.Strategy | None) -> dict[str, object]:
     return {"loss": history["loss"], "weights": _flat(model)}
 
 
+def run_stored(directory: Path, strategy: tf.distribute.Strategy | None) -> dict[str, object]:
+    """Train on shards on disk, with distortions and a batch that cannot be halved; note how many samples were read."""
+    stream = datasets.stream(directory)
+    read = []
+
+    def counting(indices: np.ndarray) -> np.ndarray:
+        read.append(len(indices))
+        return stream.train[indices][0]
+
+    train = datasets.StoredSamples(counting, stream.train.labels, stream.train.shape, stream.train.dtype)
+    noted = datasets.Stream(train, stream.test, name="s", class_names=stream.class_names, checksum=stream.checksum)
+    model = modelzoo.create_model("relu_mlp", seed=0)
+    recipe = COMMON.replace(batch_size=15, augmentation=DISTORTED)
+    history = modelzoo.train(model, noted, recipe, seed=3, strategy=strategy).history
+    return {"loss": history["loss"], "weights": _flat(model), "largest": max(read)}
+
+
+def write_stored(directory: Path) -> None:
+    """Write the shards that ``run_stored`` reads."""
+    datasets.write_tfrecord(digits(), directory, num_shards=3)
+
+
 def run_dropout(strategy: tf.distribute.Strategy | None) -> dict[str, object]:
     """Train a net with dropout that XLA compiles as a whole on one device, and whose batches cannot be halved."""
     model = keras.Sequential([
@@ -92,6 +114,8 @@ def mirrored(directory: Path) -> None:
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     found = {name: [run(name, None), run(name, strategy)] for name in CASES}
     found["stream"] = [run_stream(None), run_stream(strategy)]
+    write_stored(directory / "shards")
+    found["stored"] = [run_stored(directory / "shards", None), run_stored(directory / "shards", strategy)]
     found["dropout"] = [run_dropout(None), run_dropout(strategy)]
     found["refused"] = refusals(strategy)
     (directory / "mirrored.json").write_text(json.dumps(found))
@@ -110,6 +134,7 @@ def worker(directory: Path, resume: bool) -> None:
             found["disagreement"] = str(error)
         for name in ("dense_500_300", "two_conv_cnn"):
             found[name] = run(name, strategy, checkpoint_dir=directory / f"{name}-{index}")
+        found["stored"] = run_stored(directory / "shards", strategy)
 
     def stop(epoch: int, logs: object) -> None:
         if not resume and index == 1 and epoch == 1:

@@ -68,14 +68,15 @@ def launch(part: str, directory: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 def test_two_workers_give_what_one_gives_and_go_on_after_a_kill(tmp_path):
+    sys.path.insert(0, str(SCRIPT.parent))
+    from distributed import run, run_stored, write_stored
+
+    write_stored(tmp_path / "shards")
     done = launch("work", tmp_path)
     assert done.returncode == 128 + 9, done.stdout  # the launcher tells of the killed worker
     zero, one = (json.loads((tmp_path / f"worker-{index}.json").read_text()) for index in (0, 1))
     for index, result in enumerate((zero, one)):
         assert f"do not have the same seed and initial weights (here: seed {index}," in result["disagreement"]
-
-    sys.path.insert(0, str(SCRIPT.parent))
-    from distributed import run
 
     for name in ("dense_500_300", "two_conv_cnn"):
         alone = run(name, None)
@@ -84,6 +85,13 @@ def test_two_workers_give_what_one_gives_and_go_on_after_a_kill(tmp_path):
         np.testing.assert_allclose(zero[name]["weights"], alone["weights"], **CLOSE)
         assert (tmp_path / f"{name}-0").is_dir()  # the chief's
         assert not (tmp_path / f"{name}-1").exists()
+
+    alone = run_stored(tmp_path / "shards", None)
+    np.testing.assert_allclose(zero["stored"]["loss"], alone["loss"], rtol=1e-5)
+    np.testing.assert_allclose(zero["stored"]["weights"], alone["weights"], **CLOSE)
+    assert zero["stored"]["weights"] == one["stored"]["weights"]
+    # Each reads its share of a batch only.
+    assert [run["largest"] for run in (alone, zero["stored"], one["stored"])] == [15, 7, 8]
 
     assert zero["lost"].startswith("Another worker stopped or cannot be reached")
     assert zero["lost"].endswith(f"with resume=True (--resume), from {tmp_path / 'shared'}.")
