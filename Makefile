@@ -16,10 +16,10 @@ PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format bench docs wheel clean distclean
+.PHONY: help demo test lint format bench bench-costs docs wheel clean distclean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(VENV)/.stamp-run ## train, export, reload and use a network on real MNIST
 	$(BIN)/python scripts/demo.py $(DEMO_ARGS)
@@ -39,6 +39,9 @@ format: $(VENV)/.stamp-dev ## mend what ruff can mend by itself
 
 bench: $(VENV)/.stamp-bench ## measure the trainer beside Keras fit, PyTorch, JAX and scikit-learn
 	$(BIN)/python scripts/benchmark.py $(BENCH_ARGS)
+
+bench-costs: $(VENV)/.stamp-bench ## measure starting, loading, predicting and memory
+	$(BIN)/python scripts/benchmark_costs.py $(BENCH_ARGS)
 
 # A lesson runs again where its own file has changed, and all of them where a pretrained model has.
 docs: $(VENV)/.stamp-docs build/.stamp-lessons ## build the documentation, build/docs/index.html

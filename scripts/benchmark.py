@@ -1,7 +1,8 @@
 """Measure the trainer beside Keras' ``fit``, PyTorch, JAX and scikit-learn, side by side in one run.
 
 Each peer of a case lives in a process of its own (``benchmark_worker.py``), and all but the one that computes are
-stopped: thread pools do not disturb each other, and a machine that changes its pace changes it for all peers.
+stopped: thread pools do not disturb each other, and a machine that changes its pace changes it for all peers. Where the
+time to an accuracy is measured, each peer starts a new process in each round. ``benchmark_costs.py`` measures the rest.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it also runs from a checkout not installed
 
+from benchmark_peers import MATRIX, operations
+
 from modelzoo import get_spec
 from modelzoo.errors import ModelZooError
 from modelzoo.files import atomic_file
@@ -43,10 +46,16 @@ PEERS = {
     "jax": "JAX",
     "sklearn": "scikit-learn",
 }
+#: Not a peer: TensorFlow's product of two large matrices, which shows what the machine can do at most.
+PEAK = "matmul"
+TITLES = PEERS | {PEAK: "matrix product"}
 #: The package of a peer that may not be installed.
 PACKAGES = {"torch": "torch", "torch-compile": "torch", "jax": "optax"}
 #: What not every case has: scikit-learn knows one of the networks.
-ONLY = {"sklearn": ("dense",)}
+ONLY = {"sklearn": ("dense", "dense-98")}
+#: JAX convolves so slowly on a processor that it would take half an hour to get there.
+NEVER = {"jax": ("cnn-99",)}
+ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow", **os.environ}
 SETTLE = 0.2  # seconds between two runs, for idle threads of the last one to fall asleep
 MISSING = (
     "{} is not installed, so its rows are left out. Install it with: pip install 'modelzoo[bench]' "
@@ -65,6 +74,8 @@ What is compared:
   cnn-bf16      the same computed in bfloat16, weights in float32
   cnn-bf16-256  the same with batch 256
   autoencoder   tanh_autoencoder on digits 1, 5 and 6, batch 50, Adam
+  dense-98      seconds from starting a process to 98 % of the test images right, tested after each epoch
+  cnn-99        the same to 99 %, with batch 100 and Adam at 0.001; each round has a seed of its own
 
 \b
   modelzoo       modelzoo.train with the lesson recipe
@@ -75,10 +86,11 @@ What is compared:
   jax            JAX with optax: all steps between two log entries in one jitted lax.scan
   sklearn        MLPClassifier, which has Adam in place of RMSprop; dense only
 
-All train on the same data with the same number of threads; compilation, loading and evaluation are not timed. In
-each round every peer runs once, another one first each time. A ratio is the rate of modelzoo divided by the peer's
-in the same round, and "best" is the fastest peer of the round; the median is compared with the target. A peer
-whose loss does not go down is an error.
+All train on the same data with the same number of threads; compilation, loading and evaluation are not timed, but
+where a process starts cold. In each round every peer runs once, another one first each time. A ratio is the rate of
+modelzoo divided by the peer's in the same round (the peer's seconds divided by ours), and "best" is the fastest peer
+of the round; the median is compared with the target. A peer whose loss does not go down is an error. The peak is
+that of a product of two 2048×2048 matrices in TensorFlow, measured in the same rounds.
 
 Rates depend on what else the machine does: run it on an idle one, and look at the spread before the median.
 
@@ -110,6 +122,10 @@ class Case:
         ``"steps/s"`` or ``"images/s"``.
     batch_size
         Samples a step, where it is not the recipe's.
+    learning_rate
+        The optimiser's, where it is not the recipe's.
+    goal
+        Test accuracy, 0–1, to which the seconds from a cold process are measured, instead of a rate.
     """
 
     model: str
@@ -119,15 +135,19 @@ class Case:
     precision: str = "float32"
     unit: str = "images/s"
     batch_size: int | None = None
+    learning_rate: float | None = None
+    goal: float | None = None
 
     def task(self, peer: str, batch_size: int | None, threads: int, quick: bool) -> dict[str, Any]:
         """Return what the worker of a peer must know; ``batch_size`` is in place of the recipe's."""
         samples = self.quick_samples if quick else self.samples
-        recipe_size = get_spec(self.model).recipe("lesson").batch_size
+        recipe = get_spec(self.model).recipe("lesson")
+        recipe_size = recipe.batch_size
         size = samples if recipe_size is None else min(batch_size or self.batch_size or recipe_size, samples)
         samples -= samples % size  # so that fit has no smaller last batch
         task = {"peer": peer, "model": self.model, "precision": self.precision, "threads": threads}
-        return task | {"batch_size": size, "samples": samples}
+        task |= {"batch_size": size, "samples": samples, "learning_rate": self.learning_rate or recipe.learning_rate}
+        return task | ({"seed": 0} if self.goal is None else {"seed": 0, "goal": QUICK_GOAL if quick else self.goal})
 
 
 CASES = {
@@ -139,11 +159,63 @@ CASES = {
     "cnn-bf16": Case("two_conv_cnn", 5000, 500, {"best": 1.3}, precision="bfloat16"),
     "cnn-bf16-256": Case("two_conv_cnn", 5000, 512, {"best": 1.3}, precision="bfloat16", batch_size=256),
     "autoencoder": Case("tanh_autoencoder", 15_000, 1500, {"best": 1.2}),
+    "dense-98": Case("dense_500_300", 60_000, 3000, {"best": 1.0}, unit="seconds", goal=0.98),
+    "cnn-99": Case(
+        "two_conv_cnn", 60_000, 500, {"best": 1.0}, unit="seconds", batch_size=100, learning_rate=1e-3, goal=0.99
+    ),
 }
+QUICK_GOAL = 0.5
 
 
 class PeerError(ModelZooError):
     """A peer failed or did not learn."""
+
+
+class Cold:
+    """A peer that starts a process in each round and trains until the test accuracy is high enough.
+
+    Parameters
+    ----------
+    task
+        See :meth:`Case.task`.
+    """
+
+    def __init__(self, task: dict[str, Any]) -> None:
+        self.name: str = task["peer"]
+        self.batch_size: int = task["batch_size"]
+        self.rates: list[float] = []  # 1/s
+        self.epochs: list[int] = []
+        self._task = task
+
+    def run(self, seconds: float, number: int) -> None:
+        """Train with the seed of the round's number to the goal and note the time, process start included."""
+        task = self._task | {"seed": number}
+        began = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, str(WORKER), json.dumps(task)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            env=ENVIRONMENT,
+            check=False,
+        )
+        self.rates.append(1 / (time.perf_counter() - began))
+        if done.returncode:
+            last = "\n".join(done.stderr.splitlines()[-12:])
+            raise PeerError(f"{PEERS[self.name]} ended with status {done.returncode}:\n{last}")
+        accuracies = json.loads(done.stdout.splitlines()[-1])["accuracies"]
+        if accuracies[-1] < task["goal"]:
+            raise PeerError(
+                f"{PEERS[self.name]}: the test accuracy was {max(accuracies):.2%} after {len(accuracies)} epochs and "
+                f"must become {task['goal']:.0%}."
+            )
+        self.epochs.append(len(accuracies))
+
+    def check_learned(self) -> None:
+        """Do nothing: a peer that does not learn does not get so far."""
+
+    def close(self) -> None:
+        """Do nothing: the processes have ended."""
 
 
 class Peer:
@@ -160,13 +232,12 @@ class Peer:
         self.batch_size: int = task["batch_size"]
         self.rates: list[float] = []  # steps/s
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed by close)
-        environment = {"TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow", **os.environ}
         self._process = subprocess.Popen(
             [sys.executable, str(WORKER), json.dumps(task)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env=environment,
+            env=ENVIRONMENT,
             text=True,
         )
         try:
@@ -176,7 +247,7 @@ class Peer:
             self.close()
             raise
 
-    def run(self, seconds: float) -> None:
+    def run(self, seconds: float, number: int) -> None:
         """Train for at least this long and note the rate."""
         assert self._process.stdin is not None
         self._signal("SIGCONT")
@@ -188,7 +259,7 @@ class Peer:
 
     def check_learned(self) -> None:
         """Raise PeerError if the loss is not lower than it was at first."""
-        if not self.last_loss < self.first_loss:
+        if self.name != PEAK and not self.last_loss < self.first_loss:
             raise PeerError(
                 f"{PEERS[self.name]}: the loss went from {self.first_loss:.6g} to {self.last_loss:.6g}; it must go "
                 "down, or the peer does not train and its rate means nothing."
@@ -218,26 +289,26 @@ class Peer:
             self._process.wait()
             self._errors.seek(0)
             last = "\n".join(self._errors.read().splitlines()[-12:])
-            raise PeerError(f"{PEERS[self.name]} ended with status {self._process.returncode}:\n{last}")
+            raise PeerError(f"{TITLES[self.name]} ended with status {self._process.returncode}:\n{last}")
         return json.loads(line)
 
 
 def measure(
     case: Case, peer_names: Sequence[str], rounds: int, seconds: float, options: dict[str, Any], progress: Console
-) -> list[Peer]:
+) -> list[Peer | Cold]:
     """Run all peers of a case round by round and return them with their rates."""
-    peers: list[Peer] = []
+    peers: list[Peer | Cold] = []
     with progress.status("") as status:
         try:
             for name in peer_names:
-                status.update(f"{case.model} {case.precision}: starting and compiling {PEERS[name]}")
-                peers.append(Peer(case.task(name, **options)))
+                status.update(f"{case.model} {case.precision}: starting and compiling {TITLES[name]}")
+                peers.append((Peer if case.goal is None else Cold)(case.task(name, **options)))
             for number in range(rounds):
                 start = number % len(peers)
                 for peer in peers[start:] + peers[:start]:
-                    status.update(f"{case.model} {case.precision}: round {number + 1} of {rounds}, {PEERS[peer.name]}")
+                    status.update(f"{case.model} {case.precision}: round {number + 1} of {rounds}, {TITLES[peer.name]}")
                     time.sleep(SETTLE)
-                    peer.run(seconds)
+                    peer.run(seconds, number)
             for peer in peers:
                 peer.check_learned()
         finally:
@@ -251,18 +322,29 @@ def summary(values: Sequence[float]) -> dict[str, Any]:
     return {"median": statistics.median(values), "min": min(values), "max": max(values), "rounds": list(values)}
 
 
-def evaluate(case: Case, peers: Sequence[Peer]) -> dict[str, Any]:
-    """Return rates, losses and ratios of a measured case, ready for JSON."""
+def evaluate(case: Case, peers: Sequence[Peer | Cold]) -> dict[str, Any]:
+    """Return rates (or seconds), losses and ratios of a measured case, ready for JSON."""
     batch = peers[0].batch_size
     result: dict[str, Any] = {"model": case.model, "precision": case.precision, "batch_size": batch, "unit": case.unit}
-    samples_a_step = batch if case.unit == "images/s" else 1
-    result["peers"] = {
-        peer.name: {
-            "rate": summary([rate * samples_a_step for rate in peer.rates]),
-            "loss": {"first": peer.first_loss, "last": peer.last_loss},
-        }
-        for peer in peers
-    }
+    peak = next((peer for peer in peers if peer.name == PEAK), None)
+    peers = [peer for peer in peers if peer is not peak]
+    if peak is not None:
+        peak_rates = [rate * 2 * MATRIX**3 for rate in peak.rates]
+        result["peak_gflops"] = summary([rate / 1e9 for rate in peak_rates])
+    result["peers"] = {}
+    for peer in peers:
+        if isinstance(peer, Cold):
+            found: dict[str, Any] = {"rate": summary([1 / rate for rate in peer.rates]), "epochs": peer.epochs}
+        else:
+            scale = batch if case.unit == "images/s" else 1
+            found = {
+                "rate": summary([rate * scale for rate in peer.rates]),
+                "loss": {"first": peer.first_loss, "last": peer.last_loss},
+            }
+            if peak is not None:
+                work = operations(case.model) * batch
+                found["of_peak"] = summary([r * work / p for r, p in zip(peer.rates, peak_rates, strict=True)])
+        result["peers"][peer.name] = found
     ours = next((peer for peer in peers if peer.name == "modelzoo"), None)
     result["ratios"] = {}
     others = {peer.name: peer.rates for peer in peers if peer is not ours}
@@ -282,11 +364,15 @@ def table(name: str, result: dict[str, Any]) -> Table:
     title = f"{name}: {result['model']}, batch {result['batch_size']}, {result['precision']}"
     shown = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE)
     shown.add_column("peer")
-    for column in (result["unit"], "min–max", "ratio", "min–max", "target"):
+    extra = "epochs" if result["unit"] == "seconds" else "of peak"
+    for column in (result["unit"], "min–max", extra, "ratio", "min–max", "target"):
         shown.add_column(column, justify="right")
-    rows = {peer: [PEERS[peer], *_with_spread(measured["rate"])] for peer, measured in result["peers"].items()}
+    rows = {
+        peer: [PEERS[peer], *_with_spread(measured["rate"]), _extra(measured)]
+        for peer, measured in result["peers"].items()
+    }
     if "best" in result["ratios"]:
-        rows["best"] = ["the best of them", "", ""]
+        rows["best"] = ["the best of them", "", "", ""]
     for peer, row in rows.items():
         if ratio := result["ratios"].get(peer):
             median, spread = _with_spread(ratio)
@@ -315,6 +401,13 @@ def machine(threads: int) -> dict[str, Any]:
     }
 
 
+def _extra(measured: dict[str, Any]) -> str:
+    """Return the epochs of each round, or the fraction of the machine's peak."""
+    if "epochs" in measured:
+        return ", ".join(map(str, measured["epochs"]))
+    return f"{measured['of_peak']['median']:.0%}" if "of_peak" in measured else ""
+
+
 def _with_spread(values: dict[str, Any]) -> tuple[str, str]:
     digits = 0 if values["median"] >= 100 else 1 if values["median"] >= 20 else 2
     median, low, high = (f"{values[key]:,.{digits}f}" for key in ("median", "min", "max"))
@@ -328,7 +421,8 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _usable_cores() -> int:
+def usable_cores() -> int:
+    """Return the number of processor cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -337,7 +431,7 @@ def _usable_cores() -> int:
 @click.option("peers", "--peer", type=click.Choice(list(PEERS)), multiple=True, help="Only this peer; repeatable.")
 @click.option("--rounds", type=click.IntRange(1), help="Runs of each peer.  [default: 5; 2 with --quick]")
 @click.option("--batch-size", type=click.IntRange(1), help="Images a step, instead of the recipe's; not for toy.")
-@click.option("--threads", type=click.IntRange(1), default=_usable_cores(), show_default=True, help="Of every peer.")
+@click.option("--threads", type=click.IntRange(1), default=usable_cores(), show_default=True, help="Of every peer.")
 @click.option("--quick", is_flag=True, help="Short runs on few images: shows that it works, measures little.")
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Also write all figures as JSON.")
 def main(
@@ -372,9 +466,11 @@ def main(
     results: dict[str, Any] = {}
     try:
         for name in chosen:
-            having = [peer for peer in peer_names if name in ONLY.get(peer, CASES)]
+            having = [peer for peer in peer_names if name in ONLY.get(peer, CASES) and name not in NEVER.get(peer, ())]
             if not having:
                 continue
+            if CASES[name].goal is None and CASES[name].unit == "images/s":
+                having = [*having, PEAK]
             measured = measure(CASES[name], having, rounds, 0.2 if quick else 2.0, options, progress)
             results[name] = evaluate(CASES[name], measured)
             console.print(table(name, results[name]))

@@ -25,7 +25,21 @@ WIDTHS = {
     "tanh_autoencoder": (784, 500, 300, 2, 300, 500, 784),
 }
 ACTIVATIONS = {"sigmoid_mlp": "sigmoid", "dense_500_300": "relu", "tanh_autoencoder": "tanh"}
+#: Rows and columns of the matrices whose product shows the machine's peak.
+MATRIX = 2048
 LATENT = 2  # the layer of the autoencoder whose output is linear, counted from 0
+
+
+def operations(model: str) -> int:
+    """Return the floating-point operations of a training step for each sample, of its matrix products alone.
+
+    A layer has one product forward and two backward, the first one only one.
+    """
+    if model == "two_conv_cnn":
+        products = [28 * 28 * 25 * 32, 14 * 14 * 25 * 32 * 64, 7 * 7 * 64 * 1024, 1024 * 10]
+    else:
+        products = [a * b for a, b in zip(WIDTHS[model][:-1], WIDTHS[model][1:], strict=True)]
+    return 2 * (3 * sum(products) - products[0])
 
 
 def run_modelzoo(task: dict[str, Any], recipe: Recipe, x: Any, y: Any, clock: Clock) -> None:
@@ -33,9 +47,13 @@ def run_modelzoo(task: dict[str, Any], recipe: Recipe, x: Any, y: Any, clock: Cl
     import modelzoo
 
     limit_tensorflow(task["threads"])
-    model = modelzoo.create_model(task["model"], recipe="lesson", seed=0)
+    model = modelzoo.create_model(task["model"], recipe="lesson", seed=task["seed"])
     recipe = recipe.replace(steps=FOR_EVER, log_train="batches", precision=task["precision"])
-    modelzoo.train(model, (x, y), recipe, seed=0, callbacks=[keras_callback(clock)])
+    if "goal" in task:
+        recipe = recipe.replace(log_every=clock.steps, validation_freq=1)
+    modelzoo.train(
+        model, (x, y), recipe, seed=task["seed"], validation_data=clock.test, callbacks=[keras_callback(clock)]
+    )
 
 
 def run_fit(task: dict[str, Any], recipe: Recipe, x: Any, y: Any, clock: Clock, *, tuned: bool = False) -> None:
@@ -50,7 +68,8 @@ def run_fit(task: dict[str, Any], recipe: Recipe, x: Any, y: Any, clock: Clock, 
     limit_tensorflow(task["threads"])
     if task["precision"] == "bfloat16":
         keras.config.set_dtype_policy("mixed_bfloat16")
-    model = modelzoo.create_model(task["model"], recipe="lesson", seed=0)
+    keras.utils.set_random_seed(task["seed"])
+    model = modelzoo.create_model(task["model"], recipe="lesson", seed=task["seed"])
     optimizers = {"adam": keras.optimizers.Adam, "rmsprop": keras.optimizers.RMSprop, "sgd": keras.optimizers.SGD}
     batch_size, steps = task["batch_size"], clock.steps
     options: dict[str, Any] = {}
@@ -61,7 +80,8 @@ def run_fit(task: dict[str, Any], recipe: Recipe, x: Any, y: Any, clock: Clock, 
     model.compile(
         optimizer=optimizers[recipe.optimizer](recipe.learning_rate), loss=recipe.loss, metrics=metrics, **options
     )
-    model.fit(x, targets, batch_size=batch_size, epochs=FOR_EVER, verbose=0, callbacks=[keras_callback(clock)])
+    callbacks = [keras_callback(clock)]
+    model.fit(x, targets, batch_size, epochs=FOR_EVER, verbose=0, callbacks=callbacks, validation_data=clock.test)
 
 
 def run_torch(task: dict[str, Any], recipe: Recipe, x: Any, y: Any, clock: Clock, *, compiled: bool = False) -> None:
@@ -70,7 +90,7 @@ def run_torch(task: dict[str, Any], recipe: Recipe, x: Any, y: Any, clock: Clock
     from torch import nn
 
     torch.set_num_threads(task["threads"])
-    torch.manual_seed(0)
+    torch.manual_seed(task["seed"])
 
     class Rescale(nn.Module):
         def forward(self, images: Any) -> Any:
@@ -124,6 +144,17 @@ def run_torch(task: dict[str, Any], recipe: Recipe, x: Any, y: Any, clock: Clock
         model.train()
         return loss
 
+    def accuracy_now() -> float:
+        model.eval()
+        x_test, y_test = map(torch.tensor, clock.test or ((), ()))
+        with torch.no_grad():
+            correct = [
+                (model(part).argmax(1) == labels).float()
+                for part, labels in zip(x_test.split(500), y_test.split(500), strict=True)
+            ]
+        model.train()
+        return torch.cat(correct).mean().item()
+
     going = True
     while going:
         for _ in range(steps):
@@ -138,7 +169,7 @@ def run_torch(task: dict[str, Any], recipe: Recipe, x: Any, y: Any, clock: Clock
             optimizer.zero_grad()
             step_loss(inputs, targets).backward()
             optimizer.step()
-        going = clock.unit_done(loss_now)
+        going = clock.unit_done(loss_now, accuracy_now)
 
 
 def run_jax(task: dict[str, Any], recipe: Recipe, x: Any, y: Any, clock: Clock) -> None:
@@ -157,7 +188,7 @@ def run_jax(task: dict[str, Any], recipe: Recipe, x: Any, y: Any, clock: Clock) 
         if task["model"] == "two_conv_cnn"
         else list(zip(WIDTHS[task["model"]][:-1], WIDTHS[task["model"]][1:], strict=True))
     )
-    keys = jax.random.split(jax.random.key(0), len(shapes))
+    keys = jax.random.split(jax.random.key(task["seed"]), len(shapes))
     glorot = jax.nn.initializers.glorot_uniform()
     weights = [(glorot(key, shape), jnp.zeros(shape[-1])) for key, shape in zip(keys, shapes, strict=True)]
     check_size(task["model"], sum(w.size + b.size for w, b in weights))
@@ -175,7 +206,8 @@ def run_jax(task: dict[str, Any], recipe: Recipe, x: Any, y: Any, clock: Clock) 
             (w1, b1), (w2, b2), (w3, b3), (w4, b4) = weights
             h = convolve(convolve(h[..., jnp.newaxis], w1, b1), w2, b2).reshape(len(h), -1)
             h = jax.nn.relu(h @ w3 + b3)
-            h = jnp.where(jax.random.bernoulli(key, 0.5, h.shape), h * 2, 0)
+            if key is not None:
+                h = jnp.where(jax.random.bernoulli(key, 0.5, h.shape), h * 2, 0)
             return (h @ w4 + b4).astype(jnp.float32)
         h = h.reshape(len(h), -1)
         for number, (w, b) in enumerate(weights):
@@ -213,12 +245,19 @@ def run_jax(task: dict[str, Any], recipe: Recipe, x: Any, y: Any, clock: Clock) 
         state, losses = jax.lax.scan(step, state, None, length=steps)
         return state, losses.mean()
 
-    state = (weights, optimizer.init(weights), jax.random.key(1))
+    @jax.jit
+    def correct(weights: Any, samples: Any, labels: Any) -> Any:
+        return jnp.mean(outputs(weights, samples, None).argmax(1) == labels)
+
+    def accuracy_now() -> float:
+        return float(correct(state[0], *map(jnp.asarray, clock.test or ((), ()))))
+
+    state = (weights, optimizer.init(weights), jax.random.key(task["seed"] + 1))
     going = True
     while going:
         state, loss = unit(state, samples, labels)
         loss.block_until_ready()
-        going = clock.unit_done(functools.partial(float, loss))
+        going = clock.unit_done(functools.partial(float, loss), accuracy_now)
 
 
 def run_sklearn(task: dict[str, Any], recipe: Recipe, x: Any, y: Any, clock: Clock) -> None:
@@ -234,14 +273,36 @@ def run_sklearn(task: dict[str, Any], recipe: Recipe, x: Any, y: Any, clock: Clo
         batch_size=task["batch_size"],
         learning_rate_init=recipe.learning_rate,
         alpha=0,
-        random_state=0,
+        random_state=task["seed"],
     )
-    samples = (x.reshape(len(x), -1) / 255).astype(np.float32)
+
+    def rows(images: Any) -> Any:
+        return (images.reshape(len(images), -1) / 255).astype(np.float32)
+
+    def accuracy_now() -> float:
+        x_test, y_test = clock.test or (x, y)
+        return float(model.score(rows(x_test), y_test))
+
+    samples = rows(x)
     going = True
     with threadpool_limits(task["threads"]):
         while going:
             model.partial_fit(samples, y, classes=np.arange(widths[-1]))
-            going = clock.unit_done(lambda: float(model.loss_))
+            going = clock.unit_done(lambda: float(model.loss_), accuracy_now)
+
+
+def run_matmul(task: dict[str, Any], recipe: Recipe, x: Any, y: Any, clock: Clock) -> None:
+    """Multiply large square matrices in TensorFlow: what the machine can do at most."""
+    limit_tensorflow(task["threads"])
+    import tensorflow as tf
+
+    matrix = tf.cast(tf.random.stateless_normal((MATRIX, MATRIX), (0, 1)), task["precision"])
+    going = True
+    while going:
+        for _ in range(clock.steps):
+            product = tf.matmul(matrix, matrix)
+        first = float(product[0, 0])  # waits for it
+        going = clock.unit_done(functools.partial(float, first), float)
 
 
 def check_size(model: str, parameters: int) -> None:
@@ -267,7 +328,9 @@ def keras_callback(clock: Clock) -> Any:
 
     class Timer(keras.callbacks.Callback):
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            self.model.stop_training = not clock.unit_done(lambda: float(logs["loss"]))
+            self.model.stop_training = not clock.unit_done(
+                lambda: float(logs["loss"]), lambda: float(logs["val_accuracy"])
+            )
 
     return Timer()
 
@@ -280,4 +343,5 @@ RUN: dict[str, Callable[..., None]] = {
     "torch-compile": functools.partial(run_torch, compiled=True),
     "jax": run_jax,
     "sklearn": run_sklearn,
+    "matmul": run_matmul,
 }
