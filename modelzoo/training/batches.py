@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from modelzoo.errors import InputError
-from modelzoo.frameworks import tf
+from modelzoo.errors import DataError, InputError
+from modelzoo.frameworks import keras, tf
+from modelzoo.training.inputs import check_fits
 
 
 class ArrayBatches:
@@ -71,6 +74,8 @@ class StreamBatches:
     first_step
         Batches to skip when training resumes. That gives the same weights only if the data set gives the same
         batches each time it is read: seed its shuffles.
+    num_classes
+        How many classes integer labels may name; any number by default.
 
     Raises
     ------
@@ -78,7 +83,7 @@ class StreamBatches:
         The elements are not pairs of batches, or there are none.
     """
 
-    def __init__(self, dataset: tf.data.Dataset, first_step: int = 0) -> None:
+    def __init__(self, dataset: tf.data.Dataset, first_step: int = 0, num_classes: int | None = None) -> None:
         spec = dataset.element_spec
         if not (isinstance(spec, tuple) and len(spec) == 2 and all(s.shape.rank != 0 for s in spec)):
             raise InputError(
@@ -88,6 +93,7 @@ class StreamBatches:
         length = int(dataset.cardinality())
         if length == 0 or (length < 0 and not any(True for _ in dataset.take(1))):
             raise InputError("The tf.data.Dataset is empty. Give at least one batch.")
+        dataset = dataset.map(lambda x, y: _sound(x, y, num_classes))
         self._iterator = iter(dataset.repeat().skip(first_step).prefetch(tf.data.AUTOTUNE))
 
     def plan(self, first_step: Any, num_steps: int) -> Any:
@@ -98,3 +104,43 @@ class StreamBatches:
         """Return the next batch."""
         x, y = next(self._iterator)
         return x, y
+
+
+def checked_batches(dataset: tf.data.Dataset, model: keras.Model, where: str) -> Iterator[tuple[Any, Any]]:
+    """Give the batches of a ``tf.data.Dataset`` after checking each.
+
+    Raises
+    ------
+    DataError
+        A batch does not fit the model, or the data set fails; the error counts the batches from 0.
+    """
+    batches, number = iter(dataset), 0
+    while True:
+        try:
+            x, y = next(batches)
+        except StopIteration:
+            return
+        except tf.errors.OpError as error:
+            raise DataError(f"{where}: batch {number} of the tf.data.Dataset fails: {reason_of(error)}") from error
+        check_fits(x.numpy(), y.numpy(), model, f"{where}, batch {number}")
+        yield x, y
+        number += 1
+
+
+def reason_of(error: tf.errors.OpError) -> str:
+    """Return the line of one of TensorFlow's errors that says what happened."""
+    lines = [line.strip() for line in str(error.message).splitlines() if line.strip()]
+    told = [line for line in lines if re.match(r"\w*(Error|Exception): ", line)]
+    return f"{(told or lines or [type(error).__name__])[0]:.200}"
+
+
+def _sound(x: Any, y: Any, num_classes: int | None) -> tuple[Any, Any]:
+    """Stop at a batch that training would take amiss without a word: empty, not finite, or with labels of no class."""
+    good = (tf.shape(x)[0] > 0) & (tf.shape(x)[0] == tf.shape(y)[0])
+    if x.dtype.is_floating:
+        good &= tf.reduce_all(tf.math.is_finite(x))
+    if num_classes is not None and y.shape.rank == 1:
+        labels = tf.cast(y, tf.int64)
+        good &= tf.reduce_all((labels >= 0) & (labels < num_classes))
+    with tf.control_dependencies([tf.debugging.Assert(good, ["a batch is not sound"])]):
+        return tf.identity(x), tf.identity(y)
