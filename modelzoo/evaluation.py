@@ -13,7 +13,7 @@ from modelzoo.frameworks import inference_function, keras, tf
 from modelzoo.registry import get_spec, origin_of
 from modelzoo.saving import load
 from modelzoo.spec import Recipe
-from modelzoo.training import check_fits, compute_metrics, training_data
+from modelzoo.training import check_fits, check_model, compute_metrics, training_data, warn_of_scaled_pixels
 
 #: Samples a call of a model takes at once in :func:`predict`, so that memory stays bounded.
 PREDICTION_BATCH = 1000
@@ -115,8 +115,10 @@ def predict(model: keras.Model, samples: Any) -> np.ndarray:
     DataError
         The samples do not fit the model.
     """
-    samples = np.asarray(samples)
+    check_model(model)
+    samples = datasets.as_array(samples, "samples")
     check_fits(samples, None, model, "samples")
+    warn_of_scaled_pixels(samples, model, "samples")
     function = inference_function(model)
     parts = [samples[i : i + PREDICTION_BATCH] for i in range(0, len(samples), PREDICTION_BATCH)]
     return np.concatenate([function(tf.constant(part, tf.float32)).numpy() for part in parts])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import math
 import os
 import platform
 from collections.abc import Mapping
@@ -28,6 +29,14 @@ def describe_machine() -> dict[str, Any]:
         "python": platform.python_version(),
         **{name: _version(name) for name in _PACKAGES},
     }
+
+
+def memory_bytes() -> float:
+    """Return the size of this machine's memory, infinite where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # Windows has no sysconf
+        return math.inf
 
 
 def machine_differences(recorded: Mapping[str, Any] | None) -> dict[str, tuple[Any, Any]]:

@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from modelzoo.errors import InputError, unknown_name
+from modelzoo.machine import memory_bytes
 from modelzoo.spec import ModelSpec, Recipe, Task
-from modelzoo.weights import weights_digest
+from modelzoo.weights import weights_digest, weights_within
 
 if TYPE_CHECKING:
     import keras
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 Builder = TypeVar("Builder", bound=Callable[..., Any])
 
 _REGISTRY: dict[str, ModelSpec] = {}
+
+_BYTES_OF_A_WEIGHT = 16  # in training: its value, its gradient and Adam's two moments, float32 each
 
 
 @dataclasses.dataclass
@@ -101,7 +104,13 @@ def register_model(
                     if option not in signature.parameters:
                         raise unknown_name(f"option of {name}", option, signature.parameters) from None
                 raise InputError(f"{name}: {error}. Options: {', '.join(signature.parameters)}.") from None
-            model = builder(*args, **kwargs)
+            memory = memory_bytes()
+            refusal = (
+                f"{name}: these widths need more weights than this machine's {memory / 2**30:.0f} GiB of memory can "
+                "train. Give smaller ones."
+            )
+            with weights_within(memory / _BYTES_OF_A_WEIGHT, refusal):
+                model = builder(*args, **kwargs)
             given = {key: _jsonable(name, key, value) for key, value in bound.arguments.items() if key != "seed"}
             defaults = {
                 key: _jsonable(name, key, parameter.default)

@@ -92,6 +92,19 @@ class Augmentation:
         return cls(**fields)
 
 
+#: What kind of value a field of a recipe holds, where that is not checked more closely.
+_KINDS: dict[str, type] = {
+    "optimizer": str,
+    "layer_learning_rates": Mapping,
+    "optimizer_options": Mapping,
+    "loss": str,
+    "reconstruct": bool,
+    "model_options": Mapping,
+    "data_options": Mapping,
+    "source": str,
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class Recipe:
     """How to train a network: every hyper-parameter, and nothing that depends on the machine.
@@ -171,6 +184,9 @@ class Recipe:
     source: str = dataclasses.field(default="", compare=False)  # words do not make another recipe
 
     def __post_init__(self) -> None:
+        for name, value in vars(self).items():  # NumPy's numbers become Python's, as a card holds them
+            if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
+                object.__setattr__(self, name, value.item())
         if (self.steps is None) == (self.epochs is None):
             raise InputError(
                 f"A recipe needs either steps or epochs; received steps={self.steps!r}, epochs={self.epochs!r}."
@@ -182,6 +198,11 @@ class Recipe:
                 raise InputError(f"{field} must be a positive integer; received {field}={value!r}.")
         if self.epochs is not None and not _is_positive(self.epochs):
             raise InputError(f"epochs must be a positive number; received epochs={self.epochs!r}.")
+        for field, kind in _KINDS.items():
+            if not isinstance(getattr(self, field), kind):
+                raise InputError(f"{field} must be a {kind.__name__}; received {field}={getattr(self, field)!r:.80}.")
+        if self.target_loss is not None and not _is_finite(self.target_loss):
+            raise InputError(f"target_loss must be a finite number; received target_loss={self.target_loss!r:.80}.")
         rate = self.learning_rate
         if not isinstance(rate, Mapping) and not _is_positive(rate):
             raise InputError(f"learning_rate must be a positive number or a schedule; received {rate!r}.")
@@ -190,18 +211,14 @@ class Recipe:
             ("xla", ("auto", "loop", "update", "off")),
             ("log_train", ("batches", "all")),
         ):
-            if getattr(self, field) not in allowed:
+            if not isinstance(getattr(self, field), str) or getattr(self, field) not in allowed:
                 raise unknown_name(field, getattr(self, field), allowed)
         if not _is_int(self.validation_size) or self.validation_size < 0:
             raise InputError(f"validation_size must be an integer >= 0; received {self.validation_size!r}.")
-        if self.label_smoothing != 0 and not (_is_positive(self.label_smoothing) and self.label_smoothing < 1):
+        if not _is_finite(self.label_smoothing) or not 0 <= self.label_smoothing < 1:
             raise InputError(f"label_smoothing must be at least 0 and below 1; received {self.label_smoothing!r}.")
         if not isinstance(self.augmentation, Augmentation | None):
             raise InputError(f"augmentation must be a modelzoo.Augmentation; received {self.augmentation!r}.")
-        if not isinstance(self.layer_learning_rates, Mapping):
-            raise InputError(
-                f"layer_learning_rates must map layers' names to factors; received {self.layer_learning_rates!r}."
-            )
         for name, factor in self.layer_learning_rates.items():
             if not _is_positive(factor):
                 raise InputError(f"layer_learning_rates[{name!r}] must be a positive number; received {factor!r}.")
@@ -328,6 +345,10 @@ class ModelSpec:
 
 def _is_positive(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and float("-inf") < value < float("inf")
 
 
 def _is_int(value: object) -> bool:

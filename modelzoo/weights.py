@@ -1,14 +1,21 @@
-"""The identity of a model's weights."""
+"""The identity of a model's weights, and how many there may be."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Sequence
+import math
+import threading
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from modelzoo.errors import InputError
 from modelzoo.frameworks import keras
+
+#: One thread at a time changes what Keras does; it may do so again inside.
+_PATCHING = threading.RLock()
 
 
 def weights_digest(model: keras.Model, values: Sequence[Any] | None = None) -> str:
@@ -29,3 +36,38 @@ def weights_digest(model: keras.Model, values: Sequence[Any] | None = None) -> s
         digest.update(f"{weight.path} {value.shape} {value.dtype.str}\n".encode())
         digest.update(value.tobytes())
     return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def weights_within(limit: float, refusal: str) -> Iterator[None]:
+    """Refuse to make layers of more than ``limit`` numbers in all: any width can be asked for, and gets no memory.
+
+    Parameters
+    ----------
+    limit
+        How many numbers this thread may give to layers during the block.
+    refusal
+        What the error says.
+
+    Raises
+    ------
+    InputError
+        The layers would need more; nothing was allocated for the one that does not fit.
+    """
+    left, thread = limit, threading.get_ident()
+    with _PATCHING:
+        add_weight = keras.layers.Layer.add_weight
+
+        def checked(layer: keras.layers.Layer, shape: Any = None, *args: Any, **options: Any) -> Any:
+            nonlocal left
+            if threading.get_ident() == thread:
+                left -= math.prod(shape or ())
+                if left < 0:
+                    raise InputError(refusal)
+            return add_weight(layer, shape, *args, **options)
+
+        keras.layers.Layer.add_weight = checked
+        try:
+            yield
+        finally:
+            keras.layers.Layer.add_weight = add_weight

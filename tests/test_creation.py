@@ -1,9 +1,15 @@
-"""``create_model`` with pretrained weights, with the pretrained artifacts of this checkout."""
+"""``create_model``: the pretrained artifacts of this checkout, and what any builder makes of any arguments."""
 
 from __future__ import annotations
 
+import os
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.special import softmax
 
 import modelzoo
@@ -115,3 +121,70 @@ def test_a_model_without_pretrained_weights_says_so(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)  # a folder of that name is no pretrained model
     with pytest.raises(InputError, match=r"no pretrained newcomer.*relu_mlp"):
         create_model("newcomer", pretrained=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("relu_mlp", {"hidden_units": 10**9}),
+        ("relu_mlp", {"image_shape": (10**6, 10**6)}),
+        ("dense_500_300", {"num_classes": 10**18}),
+        ("dense_500_300", {"hidden_units": (10**6, 10**6)}),
+        ("two_conv_cnn", {"kernel_size": 10**9}),
+        ("tanh_autoencoder", {"latent_dim": 10**12}),
+        ("onehot_softmax", {"input_dim": 10**12}),
+    ],
+)
+def test_what_no_memory_holds_is_refused_before_it_is_allocated(name, options, monkeypatch):
+    monkeypatch.setattr("modelzoo.registry.memory_bytes", lambda: 2**33)
+    with pytest.raises(InputError, match=r"8 GiB of memory can train\. Give smaller ones") as caught:
+        modelzoo.create_model(name, **options)
+    assert "\n" not in str(caught.value)
+    assert modelzoo.create_model(name).count_params() == modelzoo.get_spec(name).num_params
+
+
+#: A builder's arguments, drawn by their names; more examples with MODELZOO_EXAMPLES=200.
+WIDTHS = st.integers(1, 6)
+VALUES = {
+    "num_classes": st.integers(2, 6),
+    "input_dim": WIDTHS,
+    "hidden_units": WIDTHS,
+    "latent_dim": WIDTHS,
+    "kernel_size": st.integers(1, 4),
+    "filters": st.tuples(WIDTHS, WIDTHS),
+    "dropout": st.floats(0, 0.9),
+    "image_shape": st.tuples(st.integers(4, 9), st.integers(4, 9)),
+    "seed": st.integers(0, 2**32),
+    "name": st.sampled_from(["a", "another_name", "x-1", "naïve"]),
+    "use_bias": st.booleans(),
+    "kernel_initializer": st.sampled_from(["he_normal", {"class_name": "Constant", "config": {"value": 0.3}}]),
+    "bias_initializer": st.sampled_from(["zeros", "ones", {"class_name": "RandomNormal", "config": {"stddev": 0.2}}]),
+}  # fmt: skip
+
+
+@st.composite
+def built(draw):
+    name = draw(st.sampled_from(modelzoo.list_models()))
+    options = {}
+    for option, default in modelzoo.get_spec(name).options.items():
+        if option in VALUES and draw(st.booleans()):
+            value = VALUES[option]
+            if option == "hidden_units" and isinstance(default, tuple):
+                value = st.tuples(*[WIDTHS] * len(default))
+            options[option] = draw(value)
+    return name, options
+
+
+@given(built())
+@settings(max_examples=int(os.environ.get("MODELZOO_EXAMPLES", "4")), deadline=None)
+def test_what_any_builder_makes_of_any_arguments_is_loaded_as_it_was_saved(drawn):
+    name, options = drawn
+    model = modelzoo.create_model(name, **options)
+    with tempfile.TemporaryDirectory() as directory:
+        modelzoo.save(model, Path(directory, "saved"))
+        loaded = modelzoo.load(Path(directory, "saved"))
+    assert modelzoo.weights_digest(loaded) == modelzoo.weights_digest(model)
+    assert loaded.name == model.name
+    assert origin_of(loaded).options == origin_of(model).options
+    x = np.linspace(0, 255, 3 * int(np.prod(model.input_shape[1:])), dtype="f4").reshape(3, *model.input_shape[1:])
+    np.testing.assert_array_equal(modelzoo.predict(loaded, x), modelzoo.predict(model, x))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
 from modelzoo import Recipe, get_spec
@@ -27,7 +28,17 @@ def test_steps_or_epochs_and_not_both():
         ("learning_rate", (0, -1, float("nan"), float("inf"), "fast", None, True)),
         ("precision", ("float16", "", None)),
         ("xla", ("on", True, None)),
-        ("log_train", ("every", None)),
+        ("log_train", ("every", None, ["all"])),
+        ("target_loss", ("3", [], float("nan"), float("inf"), True)),
+        ("label_smoothing", (-0.1, 1, "0.1", None, float("nan"))),
+        ("optimizer", (None, 3, [], {}, b"adam")),
+        ("loss", (None, 3, [], {}, b"hinge")),
+        ("reconstruct", (None, 1, "yes", [])),
+        ("optimizer_options", (None, 3, "a", [1])),
+        ("layer_learning_rates", (None, 3, "a", [1])),
+        ("model_options", (None, 3, "a", [1])),
+        ("data_options", (None, 3, "a", [1])),
+        ("source", (None, 3, ["book"])),
     ],
 )
 def test_bad_values_are_refused_and_named(field, values):
@@ -35,6 +46,14 @@ def test_bad_values_are_refused_and_named(field, values):
         with pytest.raises(InputError, match=field) as caught:
             Recipe(**{"steps": 10, field: value})
         assert "\n" not in str(caught.value), value
+
+
+def test_numbers_of_numpy_become_pythons():
+    recipe = Recipe(
+        steps=np.int64(5), batch_size=np.array(3), learning_rate=np.float32(0.5), target_loss=np.float64(0.1)
+    )
+    assert recipe == Recipe(steps=5, batch_size=3, learning_rate=0.5, target_loss=0.1)
+    assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
 
 
 @pytest.mark.parametrize("epochs", [0, -1, float("nan"), float("inf"), "many"])

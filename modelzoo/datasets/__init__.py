@@ -5,7 +5,7 @@ Importing this package imports neither TensorFlow nor scikit-learn, Pillow or Po
 
 from modelzoo.datasets.base import Dataset
 from modelzoo.datasets.batches import Batches
-from modelzoo.datasets.checks import check_arrays, check_labels, check_samples
+from modelzoo.datasets.checks import as_array, check_arrays, check_labels, check_samples
 from modelzoo.datasets.corruptions import CORRUPTIONS
 from modelzoo.datasets.digit import load_digit_image
 from modelzoo.datasets.files import find_idx_files, load_idx_folder, load_npz, read_idx, read_npz
@@ -35,6 +35,7 @@ __all__ = [
     "Dataset",
     "StoredSamples",
     "Stream",
+    "as_array",
     "bayes_accuracy",
     "bayes_predict",
     "check_arrays",

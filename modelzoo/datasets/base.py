@@ -12,9 +12,17 @@ from typing import Any
 import numpy as np
 
 from modelzoo.datasets.batches import Batches
-from modelzoo.datasets.checks import check_arrays, check_classes, check_fraction, check_int, check_seed
+from modelzoo.datasets.checks import (
+    MAX_CLASSES,
+    as_array,
+    check_arrays,
+    check_classes,
+    check_fraction,
+    check_int,
+    check_seed,
+)
 from modelzoo.datasets.labels import one_hot, stratified_split
-from modelzoo.errors import DataError
+from modelzoo.errors import DataError, InputError
 
 Pair = tuple[np.ndarray, np.ndarray]
 
@@ -62,10 +70,13 @@ class Dataset:
 
     def __post_init__(self) -> None:
         for field in ("x_train", "y_train", "x_test", "y_test"):
-            view = np.asarray(getattr(self, field)).view()
+            view = as_array(getattr(self, field), f"{self.name}: {field}").view()
             view.flags.writeable = False  # the checksum and every other holder of this data rely on it
             object.__setattr__(self, field, view)
-        names = tuple(str(name) for name in self.class_names)
+        given: Any = self.class_names
+        if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
+            raise InputError(f"class_names={given!r:.80} is not usable. Give one name a class, in a sequence.")
+        names = tuple(str(name) for name in given)
         width = len(names) or None
         train, test = f"{self.name} training set", f"{self.name} test set"
         check_arrays(*self.train, num_classes=width, where=train, allow_single_class=True)
@@ -79,7 +90,13 @@ class Dataset:
             raise DataError(f"{self.name}: y_train {self.y_train.shape} and y_test {self.y_test.shape} differ in form.")
         if not names:
             one_hot_width = self.y_train.shape[1] if self.y_train.ndim == 2 else 0
-            names = tuple(map(str, range(one_hot_width or 1 + int(max(self.y_train.max(), self.y_test.max())))))
+            count = one_hot_width or 1 + int(max(self.y_train.max(), self.y_test.max()))
+            if count > MAX_CLASSES:
+                raise DataError(
+                    f"{self.name}: label {count - 1} would make {count} classes. Renumber the labels: "
+                    "numpy.unique(y, return_inverse=True)[1]."
+                )
+            names = tuple(map(str, range(count)))
         object.__setattr__(self, "class_names", names)
 
     def __iter__(self) -> Iterator[Pair]:

@@ -9,6 +9,8 @@ import numpy as np
 from modelzoo.datasets.checks import check_int, check_seed
 from modelzoo.errors import DataError
 
+_MAX_BATCH = 10_000_000  # a slip such as 1e12 becomes one line, not a full memory
+
 
 class Batches:
     """Endless reshuffled mini-batches: every sample once an epoch, batches running on across epochs.
@@ -35,7 +37,7 @@ class Batches:
     """
 
     def __init__(self, x: np.ndarray, y: np.ndarray, batch_size: int, seed: int = 0, *, shuffle: bool = True) -> None:
-        self.batch_size = check_int(batch_size, "batch_size", minimum=1)
+        self.batch_size = self._check_size(batch_size)
         self.seed = check_seed(seed)
         self.shuffle = shuffle
         if len(x) != len(y) or len(x) == 0:
@@ -43,6 +45,9 @@ class Batches:
         self._x, self._y = x, y
         self._epoch, self._position = 0, 0
         self._order = self._order_of(0)
+
+    def _check_size(self, batch_size: int) -> int:
+        return check_int(batch_size, "batch_size", minimum=1, maximum=_MAX_BATCH)
 
     def _order_of(self, epoch: int) -> np.ndarray:
         n = len(self._x)
@@ -79,7 +84,7 @@ class Batches:
         tuple of numpy.ndarray
             ``(x, y)`` of shapes ``(batch_size, ...)`` and ``(batch_size, ...)``, copies.
         """
-        missing = self.batch_size if batch_size is None else check_int(batch_size, "batch_size", minimum=1)
+        missing = self.batch_size if batch_size is None else self._check_size(batch_size)
         parts = []
         while missing:
             parts.append(self._advance(missing))

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import operator
+import os
+import stat
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from modelzoo.errors import DataError, InputError
+
+#: Of data whose classes have no names: a label of a billion is a measurement or a key, not the number of a class.
+MAX_CLASSES = 1 << 20
 
 
 def check_int(value: Any, name: str, *, minimum: int, maximum: int | None = None) -> int:
@@ -45,6 +51,35 @@ def check_int(value: Any, name: str, *, minimum: int, maximum: int | None = None
     return number
 
 
+def check_file(path: Any, what: str) -> Path:
+    """Return ``path`` as a Path that can be opened: a pipe would be waited for, and a device may never end.
+
+    Parameters
+    ----------
+    path
+        What the caller gave. Where there is nothing, the reader's own error says so.
+    what
+        What the file should be, for the error.
+
+    Raises
+    ------
+    InputError
+        It is no path.
+    DataError
+        It is a pipe, a socket or a device.
+    """
+    if not isinstance(path, (str, os.PathLike)) or "\0" in str(path):
+        raise InputError(f"{path!r:.80} is no path. Give the path of {what}.")
+    path = Path(path)
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return path
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise DataError(f"Cannot read {path}: it is a pipe, a socket or a device. Give the path of {what}.")
+    return path
+
+
 def check_fraction(value: Any, name: str) -> float:
     """Return ``value`` as a float strictly between 0 and 1, or raise InputError."""
     if isinstance(value, (int, float, np.integer, np.floating)) and 0 < value < 1:
@@ -67,6 +102,8 @@ def check_classes(classes: Iterable[int], num_classes: int, *, where: str = "cla
     """
     if isinstance(classes, (str, bytes)) or not isinstance(classes, Iterable):
         raise InputError(f"{where}={classes!r} is not usable. Give a sequence of labels, such as (1, 5, 6).")
+    if isinstance(classes, np.ndarray):
+        classes = classes.ravel()
     labels = tuple(check_int(label, f"{where} label", minimum=0, maximum=num_classes - 1) for label in classes)
     if not labels:
         raise InputError(f"{where}=() is empty. Give at least one label from 0 to {num_classes - 1}.")
@@ -114,6 +151,32 @@ def check_several_classes(labels: np.ndarray, *, where: str = "data") -> None:
         )
 
 
+def as_array(value: Any, name: str) -> np.ndarray:
+    """Return an array, a list or anything alike as an array.
+
+    Parameters
+    ----------
+    value
+        What the caller gave.
+    name
+        What it is, for the error.
+
+    Raises
+    ------
+    DataError
+        Its rows differ in length, or some of its values are masked: NumPy would bring the hidden ones back.
+    """
+    if np.ma.is_masked(value):
+        raise DataError(
+            f"{name} has {np.ma.count_masked(value)} masked values. Leave their rows out, or fill them (x.filled(0))."
+        )
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise DataError(f"{name} is no rectangular array: {reason}. Give all samples the same shape.") from None
+
+
 def check_samples(x: Any, *, where: str = "data") -> None:
     """Refuse samples that are empty, not numeric, or not finite.
 
@@ -132,8 +195,8 @@ def check_samples(x: Any, *, where: str = "data") -> None:
     dtype, shape = getattr(x, "dtype", None), getattr(x, "shape", None)
     if dtype is None or shape is None:
         raise DataError(f"{where}: x is a {type(x).__name__}, not an array. Convert it with numpy.asarray.")
-    x = np.asarray(x)
-    if x.dtype.kind not in "biuf":
+    x = as_array(x, f"{where}: x")
+    if x.dtype.kind not in "biuf" or x.dtype.itemsize > 8:
         raise DataError(f"{where}: x has dtype {x.dtype}. Give real numbers, such as uint8 or float32.")
     if x.ndim < 2:
         raise DataError(f"{where}: x has shape {x.shape}. Give (n, ...): one row or one image for each sample.")
@@ -142,6 +205,8 @@ def check_samples(x: Any, *, where: str = "data") -> None:
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         index = tuple(int(i) for i in np.argwhere(~np.isfinite(x))[0])
         raise DataError(f"{where}: x[{', '.join(map(str, index))}] is {x[index]}. Remove or replace NaN and infinity.")
+    if x.dtype == np.float64 and (top := max(x.max(), -x.min())) > np.finfo(np.float32).max:
+        raise DataError(f"{where}: x holds {top:.3g}, more than float32 can. Scale the samples.")
 
 
 def check_labels(y: Any, *, num_classes: int | None = None, where: str = "data") -> np.ndarray:
@@ -168,11 +233,13 @@ def check_labels(y: Any, *, num_classes: int | None = None, where: str = "data")
     """
     if getattr(y, "dtype", None) is None:
         raise DataError(f"{where}: y is a {type(y).__name__}, not an array. Convert it with numpy.asarray.")
-    y = np.asarray(y)
+    y = as_array(y, f"{where}: y")
     if y.size == 0:
         raise DataError(f"{where}: y is empty, shape {y.shape}. Give at least one label.")
     if y.dtype.kind not in "biuf":
         raise DataError(f"{where}: y has dtype {y.dtype}. Give integer labels 0, 1, 2, ...")
+    if y.ndim == 2 and y.shape[1] == 1:
+        raise DataError(f"{where}: y has shape {y.shape}, a column. Make it (n,): y.ravel().")
     if y.ndim == 2:
         return _from_one_hot(y, num_classes, where)
     if y.ndim != 1:

@@ -17,7 +17,7 @@ from typing import IO, Any
 import numpy as np
 
 from modelzoo.datasets.base import Dataset, split_arrays
-from modelzoo.datasets.checks import check_arrays
+from modelzoo.datasets.checks import check_arrays, check_file
 from modelzoo.datasets.labels import as_text, number_classes
 from modelzoo.datasets.registry import register_file_loader
 from modelzoo.errors import DataError
@@ -51,7 +51,7 @@ def read_idx(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> np.
     DataError
         The file is missing, no IDX file, truncated, longer than it declares, or declares too much.
     """
-    path = Path(path)
+    path = check_file(path, "an IDX file")
     try:
         size = path.stat().st_size
         with open(path, "rb") as file:
@@ -85,7 +85,10 @@ def _read_idx(file: IO[bytes] | gzip.GzipFile, path: Path, ceiling: int, max_byt
         raise DataError(f"{path} is truncated: it holds {len(data)} of the {size} bytes that shape {shape} needs.")
     if file.read(1):
         raise DataError(f"{path} has bytes after the {size} that shape {shape} needs. Fetch it again.")
-    array = np.frombuffer(data, dtype).reshape(shape)
+    try:
+        array = np.frombuffer(data, dtype).reshape(shape)
+    except ValueError:  # (2**32 - 1, 2**32 - 1, 0)
+        raise DataError(f"{path} declares shape {shape}, which no array can have. Fetch it again.") from None
     return array.astype(dtype.newbyteorder("="), copy=False)
 
 
@@ -110,10 +113,14 @@ def read_npz(path: str | os.PathLike[str] | IO[bytes], *, max_bytes: int = MAX_B
         The file is missing, truncated or altered, holds Python objects, or would unpack to too much.
     """
     label = path if isinstance(path, (str, os.PathLike)) else getattr(path, "name", "npz data")
+    if not hasattr(path, "read"):
+        path = check_file(path, "an .npz file")
     try:
         with zipfile.ZipFile(path) as archive:
             members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
             total = sum(info.file_size for info in members)
+            if len({info.filename for info in members}) < len(members):
+                raise DataError(f"{label} holds an array twice. Save it again with numpy.savez.")
             if total > max_bytes:
                 raise DataError(f"{label} would unpack to {total} bytes; at most {max_bytes} are read.")
             for info in members:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from modelzoo.datasets.base import Dataset
-from modelzoo.datasets.checks import check_fraction, check_int
+from modelzoo.datasets.checks import check_file, check_fraction, check_int
 from modelzoo.datasets.files import MAX_BYTES
 from modelzoo.datasets.records import is_tfrecord
 from modelzoo.datasets.registry import register_file_loader, register_stream
@@ -22,6 +22,8 @@ from modelzoo.datasets.streams import StoredSamples, Stream, split_samples
 from modelzoo.errors import DataError, InputError
 
 MAX_PIXELS = 60_000_000  # of one image: above a 50-megapixel camera, far below what fills a memory
+#: What a file may be, whatever its name says. Pillow knows more, and hands some to other programs (EPS to Ghostscript).
+FORMATS = ("BMP", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
 
@@ -29,7 +31,7 @@ def _open(path: Path) -> Any:
     from PIL import Image, ImageOps
 
     try:
-        with _quiet_pillow(), Image.open(path) as image:
+        with _quiet_pillow(), Image.open(path, formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise DataError(
                     f"{path} has {image.width} x {image.height} pixels; at most {MAX_PIXELS} are read. Make it smaller."
@@ -90,7 +92,8 @@ def read_image(
     Parameters
     ----------
     path
-        A file of any format Pillow reads. Its EXIF orientation is applied, transparency is put on white.
+        A BMP, GIF, ICO, JPEG, JPEG 2000, PNG, PPM, TIFF or WebP file; of several pictures in it the first. Its EXIF
+        orientation is applied, transparency is put on white.
     size
         ``(height, width)`` to scale to, antialiased and without keeping the aspect ratio; None keeps the size.
     grayscale
@@ -111,7 +114,8 @@ def read_image(
     from PIL import Image
 
     sides = None if size is None else _check_size(size)
-    image = _flatten(_open(Path(path)), Path(path)).convert("L" if grayscale else "RGB")
+    path = check_file(path, "an image")
+    image = _flatten(_open(path), path).convert("L" if grayscale else "RGB")
     if sides is not None and image.size != sides[::-1]:
         image = image.resize(sides[::-1], Image.Resampling.BICUBIC)
     return np.array(image)

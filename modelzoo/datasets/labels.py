@@ -7,6 +7,8 @@ import numpy as np
 from modelzoo.datasets.checks import check_fraction, check_int, check_labels, check_seed
 from modelzoo.errors import DataError
 
+_MAX_BYTES = 4 << 30  # of one-hot rows
+
 
 def one_hot(y: np.ndarray, num_classes: int) -> np.ndarray:
     """Return integer labels as one-hot rows.
@@ -28,7 +30,13 @@ def one_hot(y: np.ndarray, num_classes: int) -> np.ndarray:
     DataError
         A label is out of range or no integer.
     """
+    num_classes = check_int(num_classes, "num_classes", minimum=1)
     labels = check_labels(y, num_classes=num_classes, where="one_hot")
+    if len(labels) * num_classes * 4 > _MAX_BYTES:
+        raise DataError(
+            f"one_hot: {len(labels)} rows of {num_classes} numbers need more than {_MAX_BYTES} bytes. Train on integer "
+            "labels, with the loss 'sparse_categorical_crossentropy'."
+        )
     rows = np.zeros((len(labels), num_classes), np.float32)
     rows[np.arange(len(labels)), labels] = 1
     return rows

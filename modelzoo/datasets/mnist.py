@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from modelzoo.datasets.base import Dataset
-from modelzoo.datasets.checks import check_fraction, check_seed
+from modelzoo.datasets.checks import check_file, check_fraction, check_seed
 from modelzoo.datasets.files import find_idx_files, read_idx, read_npz
 from modelzoo.datasets.labels import stratified_split
 from modelzoo.datasets.registry import register_dataset
@@ -119,7 +119,7 @@ def mnist(*, classes: Iterable[int] | None = None) -> Dataset:
 
 def _fashion_folder(folder: str | os.PathLike[str] | None, download: bool) -> Path:
     if folder is not None:
-        return Path(folder).expanduser()
+        return check_file(folder, "a folder of four IDX files").expanduser()
     import pooch
 
     cache = Path(pooch.os_cache("modelzoo")) / "fashion-mnist"

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from modelzoo.datasets.base import Dataset, split_arrays
-from modelzoo.datasets.checks import check_int
+from modelzoo.datasets.checks import check_file, check_int
 from modelzoo.datasets.files import MAX_BYTES
 from modelzoo.datasets.labels import number_classes
 from modelzoo.datasets.registry import register_file_loader
@@ -54,7 +54,7 @@ def load_csv(
     InputError
         An option is not usable, e.g. a label column that does not exist.
     """
-    path = Path(path)
+    path = check_file(path, "a .csv file")
     header, table = _read_table(path)
     column = _label_column(label, header, table.shape[1], path)
     y, names = number_classes(table[:, column], where=str(path))

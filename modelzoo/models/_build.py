@@ -170,7 +170,7 @@ def classifier(inputs: Any, logits: Any, activation: str | None, *, name: str) -
     if activation is None:
         return model(inputs, logits, name)
     right = "sigmoid" if logits.shape[-1] == 1 else "softmax"
-    if activation != right:
+    if not isinstance(activation, str) or activation != right:
         raise InputError(
             f"classifier_activation={activation!r} does not give probabilities of {logits.shape[-1]} output(s). "
             f"Use {right!r}, or None for logits."

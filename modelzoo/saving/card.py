@@ -16,6 +16,8 @@ from modelzoo.files import sha256_of
 CARD_PATH = "assets.extra/modelzoo.json"
 CARD_FORMAT = 1
 
+_MAX_BYTES = 1 << 24  # a card of many seeds and learning curves has a hundredth of that
+
 
 def write_card(directory: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Write the card of a directory whose other files are complete.
@@ -78,6 +80,8 @@ def read_card(directory: str | os.PathLike[str]) -> dict[str, Any]:
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ValueError
         text = path.read_text(encoding="utf-8")
         card = json.loads(text)
         claimed = card["card_digest"]
@@ -98,7 +102,7 @@ def _parse(path: Path) -> dict[str, Any]:
 
 
 def _files(directory: Path) -> Iterable[str]:
-    """Return the files of a directory tree as POSIX paths, refusing symbolic links."""
+    """Return the files of a directory tree as POSIX paths, refusing symbolic links, pipes and devices."""
     names = []
     for parent, folders, files in os.walk(directory):
         for name in [*folders, *files]:
@@ -106,6 +110,8 @@ def _files(directory: Path) -> Iterable[str]:
                 raise ArtifactError(
                     f"{directory}: {name} is a symbolic link, which an artifact never holds. Remove it."
                 )
+            if name in files and not (Path(parent) / name).is_file():
+                raise ArtifactError(f"{directory}: {name} is a pipe, a socket or a device. Remove it.")
         names += [str(PurePosixPath((Path(parent) / name).relative_to(directory))) for name in files]
     return sorted(names)
 

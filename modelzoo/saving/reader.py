@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.resources
 import importlib.util
-import math
 import os
 import re
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +17,9 @@ from modelzoo.frameworks import keras, tf
 from modelzoo.registry import build_model, list_models, origin_of
 from modelzoo.saving.card import read_card
 from modelzoo.saving.golden import read_golden
-from modelzoo.weights import weights_digest
+from modelzoo.weights import weights_digest, weights_within
 
-_VERSION = re.compile(r"\d+")
-#: One thread at a time changes what Keras does.
-_PATCHING = threading.Lock()
+_VERSION = re.compile(r"[0-9]+")
 
 
 def saved_models_dir() -> Path:
@@ -131,7 +125,8 @@ def load(source: str | os.PathLike[str], *, version: int | None = None) -> keras
     card = read_card(directory)
     try:
         values = _read_weights(directory, card)
-        with _weights_within(sum(value.size for value in values)):
+        stored = sum(value.size for value in values)
+        with weights_within(stored, f"it asks for more weights than the {stored:,} numbers that are stored"):
             model = build_model(card["model"]["name"], **card["model"]["options"])
         origin = origin_of(model)
         origin.class_names = tuple(map(str, card["class_names"]))
@@ -158,31 +153,13 @@ def load(source: str | os.PathLike[str], *, version: int | None = None) -> keras
     return model
 
 
-@contextlib.contextmanager
-def _weights_within(limit: int) -> Iterator[None]:
-    """Refuse to make layers of more than ``limit`` numbers in all: a card may ask for any width, and get no memory."""
-    left, thread = limit, threading.get_ident()
-    with _PATCHING:
-        add_weight = keras.layers.Layer.add_weight
-
-        def checked(layer: keras.layers.Layer, shape: Any = None, *args: Any, **options: Any) -> Any:
-            nonlocal left
-            if threading.get_ident() == thread:
-                left -= math.prod(shape or ())
-                if left < 0:
-                    raise InputError(f"it asks for more weights than the {limit:,} numbers that are stored")
-            return add_weight(layer, shape, *args, **options)
-
-        keras.layers.Layer.add_weight = checked
-        try:
-            yield
-        finally:
-            keras.layers.Layer.add_weight = add_weight
-
-
 def _read_weights(directory: Path, card: dict[str, Any]) -> list[np.ndarray]:
     try:
         reader = tf.train.load_checkpoint(str(directory / "variables" / "variables"))
-        return [reader.get_tensor(f"variables/{i}/.ATTRIBUTES/VARIABLE_VALUE") for i in range(len(card["weights"]))]
+        keys = [f"variables/{i}/.ATTRIBUTES/VARIABLE_VALUE" for i in range(len(card["weights"]))]
+        dtypes = {reader.get_variable_to_dtype_map().get(key) for key in keys}
+        if not dtypes <= {tf.float32, tf.int32, tf.int64, tf.uint32}:
+            raise ValueError(f"they have dtypes {sorted(map(repr, dtypes))}")
+        return [reader.get_tensor(key) for key in keys]
     except (tf.errors.OpError, RuntimeError, ValueError) as error:
         raise ArtifactError(f"{directory}: the weights cannot be read: {str(error).splitlines()[0]}") from error

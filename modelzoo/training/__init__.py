@@ -8,6 +8,6 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "trainer": ["DivergedError", "compile_model", "compute_metrics", "train"],
         "progress": ["ProgressBar"],
         "replicas": ["Replicas", "WorkerLostError", "create_strategy"],
-        "inputs": ["check_fits", "training_data"],
+        "inputs": ["check_fits", "check_model", "training_data", "warn_of_scaled_pixels"],
     },
 )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from modelzoo.datasets.order import shuffled
-from modelzoo.errors import InputError
-from modelzoo.frameworks import tf
+from modelzoo.errors import DataError, InputError
+from modelzoo.frameworks import keras, tf
+from modelzoo.training.inputs import check_fits
 
 #: Batches that wait for training. What tf.data chooses by itself can grow to hundreds, whatever their size.
 PREFETCHED = 2
@@ -96,3 +99,57 @@ class StreamBatches:
         """Return the next batch."""
         x, y = next(self._iterator)
         return x, y
+
+
+def checked_batches(dataset: tf.data.Dataset, model: keras.Model, where: str) -> Iterator[tuple[Any, Any]]:
+    """Give the batches of a ``tf.data.Dataset`` after checking each.
+
+    Raises
+    ------
+    DataError
+        A batch does not fit the model, or the data set fails; the error counts the batches from 0.
+    """
+    batches, number = iter(dataset), 0
+    while True:
+        try:
+            x, y = next(batches)
+        except StopIteration:
+            return
+        except tf.errors.OpError as error:
+            raise DataError(f"{where}: batch {number} of the tf.data.Dataset fails: {reason_of(error)}") from error
+        check_fits(x.numpy(), y.numpy(), model, f"{where}, batch {number}")
+        yield x, y
+        number += 1
+
+
+def reason_of(error: tf.errors.OpError) -> str:
+    """Return the line of one of TensorFlow's errors that says what happened."""
+    lines = [line.strip() for line in str(error.message).splitlines() if line.strip()]
+    told = [line for line in lines if re.match(r"\w*(Error|Exception): ", line)]
+    return f"{(told or lines or [type(error).__name__])[0]:.200}"
+
+
+def sound(dataset: tf.data.Dataset, num_classes: int | None) -> tf.data.Dataset:
+    """Let a data set stop at a batch that training would take amiss without a word.
+
+    That is an empty one, or one with a sample that is not finite or an integer label of no class.
+
+    Parameters
+    ----------
+    dataset
+        (samples, labels) batches.
+    num_classes
+        How many classes labels may name, or ``None`` for any number.
+    """
+    return dataset.map(lambda x, y: _sound(x, y, num_classes))
+
+
+def _sound(x: Any, y: Any, num_classes: int | None) -> tuple[Any, Any]:
+    good = (tf.shape(x)[0] > 0) & (tf.shape(x)[0] == tf.shape(y)[0])
+    if x.dtype.is_floating:
+        good &= tf.reduce_all(tf.math.is_finite(x))
+    if num_classes is not None and y.shape.rank == 1:
+        labels = tf.cast(y, tf.int64)
+        good &= tf.reduce_all((labels >= 0) & (labels < num_classes))
+    with tf.control_dependencies([tf.debugging.Assert(good, ["a batch is not sound"])]):
+        return tf.identity(x), tf.identity(y)

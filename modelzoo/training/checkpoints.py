@@ -7,8 +7,6 @@ import errno
 import json
 import logging
 import re
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +14,7 @@ from typing import Any, NamedTuple
 import filelock
 import numpy as np
 
+from modelzoo.datasets import read_npz
 from modelzoo.errors import ArtifactError, TargetExistsError
 from modelzoo.files import atomic_file, explained
 
@@ -138,7 +137,7 @@ class Checkpoints:
         for path in reversed(files):
             try:
                 header, values = _read(path)
-            except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+            except (ValueError, KeyError, RecursionError) as error:
                 logger.warning("Checkpoint %s is damaged (%s); trying the one before.", path, error)
                 continue
             if header.get("format") != _FORMAT:
@@ -164,9 +163,11 @@ class Checkpoints:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
-    with np.load(path, allow_pickle=False) as archive:
-        header = json.loads(archive["header"].tobytes())
-        return header, [archive[f"v{i}"] for i in range(len(archive.files) - 1)]
+    arrays = read_npz(path)
+    header = json.loads(arrays["header"].tobytes())
+    if not isinstance(header, dict) or not {"format", "identity", "step", "history", "stopped"} <= header.keys():
+        raise ValueError("its header is none")
+    return header, [arrays[f"v{i}"] for i in range(len(arrays) - 1)]
 
 
 def _short(value: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from modelzoo.datasets import (
     Dataset,
     StoredSamples,
     Stream,
+    as_array,
     check_arrays,
     check_labels,
     check_samples,
@@ -23,6 +25,11 @@ from modelzoo.errors import DataError, InputError
 from modelzoo.frameworks import keras, tf
 
 Pair = tuple[np.ndarray, np.ndarray]
+
+logger = logging.getLogger(__name__)
+
+_INTEGERS = ("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64")
+_NUMBERS = (*_INTEGERS, "bool", "float16", "bfloat16", "float32", "float64")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,10 +103,12 @@ def training_data(
     DataError
         Shapes, values or labels do not fit the model.
     """
+    check_model(model)
     class_names: tuple[str, ...] = ()
     facts: dict[str, Any] = {}
     train: Any
     test: Any = None
+    arrays: Pair | None = None
     if isinstance(data, Dataset | Stream):
         train, test = data.train, data.test
         class_names = data.class_names
@@ -114,16 +123,39 @@ def training_data(
         if reconstruct and isinstance(data, np.ndarray):
             data = (data, np.zeros(len(data), np.int64))
         train, test = _pairs(data)
-        facts = {"name": "arrays", "checksum": _checksum(train)}
+        arrays, facts = train, {"name": "arrays"}
     if validation_data is not None:
         stays = isinstance(validation_data, StoredSamples | tf.data.Dataset)
         test = validation_data if stays else _pair(validation_data)
     train = _checked(train, model, "training data", single_class=reconstruct or single_class)
     test = test if test is None else _checked(test, model, "test data", single_class=True)
+    if arrays is not None:
+        facts["checksum"] = _checksum(arrays)
     for part, pair in (("num_train", train), ("num_test" if validation_data is None else "num_validation", test)):
         if isinstance(pair, tuple | StoredSamples):
             facts[part] = len(pair[0] if isinstance(pair, tuple) else pair)
     return TrainingData(train, test, facts, class_names)
+
+
+def check_model(model: Any) -> None:
+    """Refuse what is no Keras model with one input and one output.
+
+    Raises
+    ------
+    InputError
+        It is none.
+    """
+    if not isinstance(model, keras.Model):
+        raise InputError(
+            f"model must be a Keras model; received {type(model).__name__}. Write train(model, data), with a model "
+            "from modelzoo.create_model or modelzoo.load."
+        )
+    inputs, outputs = (len(getattr(model, ends, None) or ()) for ends in ("inputs", "outputs"))  # absent before a build
+    if (inputs, outputs) != (1, 1):
+        raise InputError(
+            f"{model.name!r} must have one input and one output; it has {inputs} and {outputs}. Give a model with one "
+            "keras.Input."
+        )
 
 
 def check_fits(x: Any, y: Any, model: keras.Model, where: str, *, single_class: bool = True) -> None:
@@ -145,11 +177,15 @@ def check_fits(x: Any, y: Any, model: keras.Model, where: str, *, single_class: 
     DataError
         With one line that names the value, what was allowed and the next step.
     """
+    if np.ndim(x) == 1 and np.ndim(y) > 1:
+        raise DataError(
+            f"{where}: samples have shape {np.shape(x)}, labels {np.shape(y)}. Are they swapped? Give (x, y)."
+        )
     _check_shape(tuple(getattr(x, "shape", (0,)))[1:], model, where)
     if y is None:
         check_samples(x, where=where)
     else:
-        check_arrays(x, y, num_classes=_classes_of(model), where=where, allow_single_class=single_class)
+        check_arrays(x, y, num_classes=classes_of(model), where=where, allow_single_class=single_class)
 
 
 def _check_shape(given: tuple[int, ...], model: keras.Model, where: str) -> None:
@@ -161,12 +197,6 @@ def _check_shape(given: tuple[int, ...], model: keras.Model, where: str) -> None
         )
 
 
-def _classes_of(model: keras.Model) -> int | None:
-    """Return how many classes the labels may name, or ``None`` where the model takes no notice of them."""
-    reconstructs = tuple(model.output_shape[1:]) == tuple(model.input_shape[1:]) and len(model.input_shape) > 2
-    return None if reconstructs else max(int(np.prod(model.output_shape[1:])), 2)
-
-
 def _selected(part: Pair | StoredSamples, indices: np.ndarray) -> Pair | StoredSamples:
     if isinstance(part, StoredSamples):
         return part.select(indices)
@@ -174,24 +204,81 @@ def _selected(part: Pair | StoredSamples, indices: np.ndarray) -> Pair | StoredS
     return x[indices], y[indices]
 
 
+def warn_of_scaled_pixels(x: np.ndarray, model: keras.Model, where: str) -> None:
+    """Log a warning where a model that divides by 255 itself gets pixels that are no 0–255: it sees black, or glare.
+
+    Parameters
+    ----------
+    x
+        Samples that :func:`check_fits` accepts.
+    model
+        The model.
+    where
+        What the samples are.
+    """
+    low, high = x.min(), x.max()
+    if (low >= 0 and 1 < high <= 255) or low == high:
+        return
+    if any(isinstance(layer, keras.layers.Rescaling) and np.isclose(layer.scale, 1 / 255) for layer in model.layers):
+        logger.warning(
+            "%s: pixels from %.3g to %.3g, but %r takes raw pixels of 0 to 255 and scales them itself. Undo the "
+            "scaling (x * 255, say).",
+            where,
+            low,
+            high,
+            model.name,
+        )
+
+
+def classes_of(model: keras.Model) -> int | None:
+    """Return how many classes labels may name, or ``None`` where the output is an image like the input."""
+    shape = tuple(model.output_shape[1:])
+    if shape == tuple(model.input_shape[1:]) and len(shape) > 1:
+        return None
+    return max(int(np.prod(shape)), 2)
+
+
 def _checked(pair: Any, model: keras.Model, where: str, *, single_class: bool) -> Any:
     if isinstance(pair, tuple):
         x, y = pair
         check_fits(x, y, model, where, single_class=single_class)
+        warn_of_scaled_pixels(x, model, where)
         return x, y if y.ndim == 1 else y.argmax(axis=1)
     if isinstance(pair, StoredSamples):
         _check_shape(pair.shape, model, where)
-        check_labels(pair.labels, num_classes=_classes_of(model), where=where)
+        check_labels(pair.labels, num_classes=classes_of(model), where=where)
         if not single_class:
             check_several_classes(pair.labels, where=where)
         return pair
     spec = pair.element_spec
-    samples = spec[0] if isinstance(spec, tuple) else spec
-    if samples.shape.rank is not None and tuple(samples.shape[1:]) != tuple(model.input_shape[1:]):
+    if not (isinstance(spec, tuple) and len(spec) == 2 and all(isinstance(part, tf.TensorSpec) for part in spec)):
+        raise InputError(
+            f"{where}: a tf.data.Dataset must yield (samples, labels) batches; its elements are {spec!s:.200}. Map it "
+            "to pairs of dense tensors and call .batch(batch_size)."
+        )
+    samples, labels = spec
+    if samples.shape.rank is None or labels.shape.rank is None:
+        raise InputError(
+            f"{where}: the tf.data.Dataset does not say the shape of its batches. Map it through tf.ensure_shape(x, "
+            f"{tuple(model.input_shape)})."
+        )
+    if samples.dtype.name not in _NUMBERS or labels.dtype.name not in (
+        _NUMBERS if labels.shape.rank == 2 else _INTEGERS
+    ):
+        raise DataError(
+            f"{where}: batches are of {samples.dtype.name} with labels of {labels.dtype.name}. Give real numbers, with "
+            "integer labels 0, 1, 2, ..."
+        )
+    if tuple(samples.shape[1:]) != tuple(model.input_shape[1:]):
         raise DataError(
             f"{where}: batches have shape {tuple(samples.shape)}, but {model.name!r} takes {tuple(model.input_shape)}. "
             "Map the tf.data.Dataset to that shape, and batch it."
         )
+    classes = classes_of(model)
+    if classes and labels.shape.rank == 2 and labels.shape[1] not in (None, classes):
+        raise DataError(f"{where}: one-hot labels are {labels.shape[1]} wide, but there are {classes} classes.")
+    if int(pair.cardinality()) == tf.data.INFINITE_CARDINALITY and where == "test data":
+        raise InputError("test data: the tf.data.Dataset never ends. Leave .repeat() out, or end it with .take(n).")
     return pair
 
 
@@ -211,15 +298,18 @@ def _pairs(data: Any) -> tuple[Pair, Pair | None]:
 def _pair(data: Any) -> Pair:
     try:
         x, y = data
+        if isinstance(x, tuple) or isinstance(data, Dataset):
+            raise TypeError
     except (TypeError, ValueError):
-        raise InputError(f"Expected a pair (samples, labels); received {type(data).__name__}.") from None
-    return np.asarray(x), np.asarray(y)
+        raise InputError(
+            f"Expected one pair (samples, labels); received {type(data).__name__}. Of a Dataset give .test."
+        ) from None
+    return as_array(x, "samples"), as_array(y, "labels")
 
 
 def _checksum(pair: Pair) -> str:
     digest = hashlib.sha256()
     for array in pair:
         digest.update(f"{array.shape} {array.dtype.str}".encode())
-        if array.dtype.kind != "O":  # refused later, with a better message
-            digest.update(np.ascontiguousarray(array).data)
+        digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -57,6 +58,12 @@ class Objective:
                 f"The loss {recipe.loss!r} does not fit {self.num_outputs} output(s). Use 'binary_crossentropy' for "
                 "one output, 'sparse_categorical_crossentropy' or 'categorical_crossentropy' for several."
             )
+        if self.reconstruct and tuple(model.output_shape) != tuple(model.input_shape):
+            raise InputError(
+                f"reconstruct=True needs outputs of the inputs' shape; {model.name!r} makes {model.output_shape[1:]} "
+                f"of {model.input_shape[1:]}. Leave it out, or train an autoencoder."
+            )
+        self._check_loss(model)
         if self._smoothing and (not self._crossentropy or self.num_outputs == 1):
             raise InputError(
                 f"label_smoothing={self._smoothing} needs a categorical cross-entropy of several outputs; the loss is "
@@ -81,6 +88,21 @@ class Objective:
         if "accuracy" in self.metric_names:
             scores["accuracy"] = self._correct(target, outputs)
         return scores
+
+    def _check_loss(self, model: keras.Model) -> None:
+        """Refuse a loss that gives no number for each sample of such outputs."""
+        outputs = tf.fill((2, *model.output_shape[1:]), 0.5)
+        target = outputs if self.reconstruct else self._target(None, tf.constant([0, 1]))
+        try:
+            fits = self._per_sample_loss(target, outputs).shape == (2,)
+        except (TypeError, ValueError, tf.errors.OpError):
+            fits = False
+        if not fits:
+            raise InputError(
+                f"The loss {self._loss_name!r} gives no number for each sample of outputs {model.output_shape[1:]} and "
+                f"{'images' if self.reconstruct else 'labels'}. Choose another, such as "
+                f"{'mean_squared_error' if self.reconstruct else 'sparse_categorical_crossentropy'!r}."
+            )
 
     def weight_penalties(self) -> list[Any]:
         """Return what the weights' regularisers add to the loss."""
@@ -145,13 +167,13 @@ def sum_of_squares(target: Any, outputs: Any) -> Any:
 def _loss_function(name: str) -> Callable[..., Any]:
     if name == "sum_of_squares":
         return sum_of_squares
-    try:
-        return getattr(keras.losses, name)
-    except AttributeError:
-        raise InputError(
-            f"Unknown loss {name!r}. Use 'sum_of_squares' or the name of a Keras loss function, such as "
-            "'sparse_categorical_crossentropy' or 'mean_squared_error'."
-        ) from None
+    loss = getattr(keras.losses, name, None)
+    if inspect.isfunction(loss) and list(inspect.signature(loss).parameters)[:2] == ["y_true", "y_pred"]:
+        return loss
+    raise InputError(
+        f"Unknown loss {name!r}. Use 'sum_of_squares' or the name of a Keras loss function, such as "
+        "'sparse_categorical_crossentropy' or 'mean_squared_error'."
+    )
 
 
 def _without_probabilities(model: keras.Model) -> tuple[keras.Model, bool]:

@@ -44,6 +44,8 @@ def create_optimizer(recipe: Recipe, total_steps: int) -> keras.optimizers.Optim
     """
     if recipe.optimizer not in NAMES:
         raise unknown_name("optimizer", recipe.optimizer, NAMES)
+    if recipe.optimizer_options.get("gradient_accumulation_steps") is not None:
+        raise InputError("optimizer_options: gradient_accumulation_steps is not supported. Give a larger batch_size.")
     rate: Any = recipe.learning_rate
     try:
         if isinstance(rate, Mapping):
@@ -106,8 +108,14 @@ def updated(
     rates
         Multiplier of the learning rate of each; all 1 by default.
     """
-    with _backend_agnostic(optimizer, rates):
-        new_weights, new_state = optimizer.stateless_apply(list(state), list(gradients), list(weights))
+    try:
+        with _backend_agnostic(optimizer, rates):
+            new_weights, new_state = optimizer.stateless_apply(list(state), list(gradients), list(weights))
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"Keras' {type(optimizer).__name__} cannot work with its options: {str(error).splitlines()[0]:.200}. "
+            "Check optimizer_options and learning_rate."
+        ) from error
     return list(new_weights), list(new_state)
 
 

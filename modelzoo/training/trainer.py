@@ -15,14 +15,14 @@ import numpy as np
 
 from modelzoo.datasets import StoredSamples
 from modelzoo.datasets.streams import check_streamed_size
-from modelzoo.errors import ArtifactError, InputError, ModelZooError
+from modelzoo.errors import ArtifactError, DataError, InputError, ModelZooError
 from modelzoo.frameworks import graph_function, keras, tf
 from modelzoo.machine import describe_machine
 from modelzoo.registry import Origin, get_spec, origin_of
 from modelzoo.spec import Recipe
-from modelzoo.training.batches import ArrayBatches, StreamBatches
+from modelzoo.training.batches import ArrayBatches, StreamBatches, checked_batches, reason_of, sound
 from modelzoo.training.checkpoints import Checkpoints, Saved
-from modelzoo.training.inputs import TrainingData, training_data
+from modelzoo.training.inputs import TrainingData, check_model, classes_of, training_data
 from modelzoo.training.loop import EVALUATION_BATCH, Arrays, CompiledLoop, evaluate_arrays
 from modelzoo.training.objective import Objective
 from modelzoo.training.optimizer import create_optimizer
@@ -30,6 +30,9 @@ from modelzoo.training.replicas import Replicas, check_layers
 from modelzoo.weights import weights_digest
 
 logger = logging.getLogger(__name__)
+
+_MAX_STEPS = 999_999_999  # what the name of a checkpoint has digits for
+_MAX_DRAWN = 1 << 25  # sample numbers that a compiled call draws ahead; drawing takes 44 bytes for each
 
 
 class DivergedError(ModelZooError, ArithmeticError):
@@ -108,10 +111,18 @@ def train(
     WorkerLostError
         Another worker stopped or cannot be reached.
     """
+    check_model(model)
     replicas = Replicas(strategy)
     recipe = _resolve(recipe, model)
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**31:
         raise InputError(f"seed must be an integer from 0 to 2**31 - 1; received seed={seed!r}.")
+    callbacks = _checked_callbacks(callbacks)
+    if checkpoint_dir is not None and (
+        not isinstance(checkpoint_dir, str | os.PathLike) or "\0" in str(checkpoint_dir)
+    ):
+        raise InputError(f"checkpoint_dir={checkpoint_dir!r:.80} is no path. Give a directory.")
+    if not isinstance(resume, bool):
+        raise InputError(f"resume must be True or False; received resume={resume!r}.")
     if resume and checkpoint_dir is None:
         raise InputError("resume=True needs checkpoint_dir, the directory that holds the checkpoints.")
     given = training_data(data, validation_data, model, reconstruct=recipe.reconstruct)
@@ -121,6 +132,7 @@ def train(
         given = given.hold_out(recipe.validation_size)
     _check_augmentation(recipe, model)
     total = _total_steps(recipe, given)
+    _check_size(recipe, given, total)
     identity = {**_identity(model), "recipe": recipe.to_dict(), "steps": total, "seed": int(seed)}
     identity["data"] = _data_identity(given)
     checkpoints = None
@@ -154,7 +166,7 @@ def _train(
     _seed_layers(model, seed)
     saved = checkpoints.latest() if checkpoints is not None and resume else None
     first_step = saved.step if saved else 0
-    batches = _batches(given.train, recipe.batch_size, seed, first_step, replicas)
+    batches = _batches(given.train, recipe.batch_size, seed, first_step, replicas, classes_of(model))
     loop = CompiledLoop(objective, optimizer, batches, recipe, seed, replicas)
     start = weights_digest(model)
     machine = describe_machine()
@@ -207,7 +219,14 @@ def _run(
             validate = last or (number + 1) % recipe.validation_freq == 0
             watching.on_epoch_begin(number)
             weights = []  # whoever holds values makes an update copy them
-            logs = loop.run(step, num_steps, test if validate else None)
+            try:
+                logs = loop.run(step, num_steps, test if validate else None)
+            except tf.errors.OpError as error:
+                if not isinstance(given.train, tf.data.Dataset) or replicas.count > 1:
+                    raise
+                for _ in checked_batches(given.train.take(step + num_steps), model, "training data"):
+                    pass  # until the batch it failed at
+                raise DataError(f"training data: the tf.data.Dataset fails: {reason_of(error)}") from error
             step += num_steps
             weights = _values(model)
             if not math.isfinite(logs["loss"]):
@@ -255,7 +274,7 @@ def evaluate_stream(objective: Objective, dataset: tf.data.Dataset) -> dict[str,
     part = graph_function(trace, reduce_retracing=True)
     totals = dict.fromkeys(objective.metric_names, 0.0)
     count = 0
-    for x, y in dataset:
+    for x, y in checked_batches(dataset, objective.model, "test data"):
         for name, value in part(x, y).items():
             totals[name] += float(value)
         count += int(x.shape[0])
@@ -294,7 +313,9 @@ def compile_model(model: keras.Model, recipe: Recipe) -> None:
     Objective(model, recipe).compile_for_keras(create_optimizer(recipe, recipe.steps or 1000))
 
 
-def _batches(train: Any, batch_size: int | None, seed: int, first_step: int, replicas: Replicas) -> Any:
+def _batches(
+    train: Any, batch_size: int | None, seed: int, first_step: int, replicas: Replicas, num_classes: int | None
+) -> Any:
     """Return what the loop takes its batches from."""
     if isinstance(train, tuple):
         return ArrayBatches(train[0], train[1], batch_size, seed)
@@ -302,7 +323,7 @@ def _batches(train: Any, batch_size: int | None, seed: int, first_step: int, rep
         size = check_streamed_size(batch_size, train)
         rows = replicas.own_rows(min(size, len(train)))
         return StreamBatches(train.batches(size, seed, first_step=first_step, rows=rows))
-    return StreamBatches(train, first_step)
+    return StreamBatches(sound(train, num_classes), first_step)
 
 
 def _in_order(data: Any) -> tf.data.Dataset:
@@ -341,6 +362,30 @@ def _total_steps(recipe: Recipe, given: TrainingData) -> int:
         )
     assert recipe.epochs is not None
     return max(1, round(recipe.epochs * batches))
+
+
+def _check_size(recipe: Recipe, given: TrainingData, total: int) -> None:
+    """Refuse a slip such as 10**12 steps before anything is computed."""
+    if total > _MAX_STEPS:
+        raise InputError(f"The recipe makes {total} steps; at most {_MAX_STEPS} are. Give fewer steps or epochs.")
+    steps = min(recipe.log_every, total)
+    batch = recipe.batch_size
+    if (
+        isinstance(given.train, tuple)
+        and batch is not None
+        and batch < len(given.train[0])
+        and steps * batch > _MAX_DRAWN
+    ):
+        raise InputError(
+            f"log_every={recipe.log_every} draws the order of {steps} × {batch} samples at once; at most {_MAX_DRAWN} "
+            f"are. Give log_every of at most {max(1, _MAX_DRAWN // batch)}."
+        )
+
+
+def _checked_callbacks(callbacks: Any) -> list[keras.callbacks.Callback]:
+    if not isinstance(callbacks, list | tuple) or not all(isinstance(c, keras.callbacks.Callback) for c in callbacks):
+        raise InputError(f"callbacks must be a sequence of Keras callbacks; received {callbacks!r:.80}.")
+    return list(callbacks)
 
 
 def _identity(model: keras.Model) -> dict[str, Any]:

@@ -12,6 +12,9 @@ from modelzoo.errors import DataError, InputError, unknown_name
 #: A rectangle in the plane, ``((x1 low, high), (x2 low, high))``.
 Limits = tuple[tuple[float, float], tuple[float, float]]
 
+#: Classes that a figure tells apart; a label far above is a measurement, and would cost a matrix of its size.
+MAX_CLASSES = 1000
+
 #: Samples that a network takes at once where a figure needs the whole data set, so that memory stays bounded.
 BATCH = 1000
 
@@ -93,10 +96,12 @@ def integer_labels(labels: Any, count: int) -> np.ndarray:
     if y.ndim == 2 and y.shape[1] > 1:
         y = y.argmax(axis=1)
     y = y.reshape(-1) if y.ndim == 2 else y
-    if y.shape != (count,):
+    if y.shape != (count,) or not count:
         raise DataError(f"Expected {count} labels, one a sample; received shape {y.shape}.")
     if (y != np.round(y)).any() or y.min() < 0:
         raise DataError(f"Labels are the numbers of the classes, 0, 1, …; received values such as {y[:3].tolist()}.")
+    if y.max() >= MAX_CLASSES:
+        raise DataError(f"Label {y.max():.0f} is the number of no class: figures tell at most {MAX_CLASSES} apart.")
     return y.astype(int)
 
 
@@ -108,6 +113,8 @@ def numbers(value: Any, name: str) -> np.ndarray:
     DataError
         It is none.
     """
+    if np.ma.is_masked(value):
+        raise DataError(f"{name}: {np.ma.count_masked(value)} values are masked. Leave their rows out, or fill them.")
     try:
         array = np.asarray(value)
     except ValueError as error:

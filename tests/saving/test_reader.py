@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -207,6 +208,34 @@ def test_loading_never_runs_a_graph(net, artifact, tmp_path):
     assert not trap.exists()
     tf.saved_model.load(str(artifact))(x)
     assert trap.read_text() == "run", "the trap works"
+
+
+def test_a_pipe_in_an_artifact_is_not_waited_for(artifact):
+    os.mkfifo(artifact / "pipe")
+    refused(artifact, "pipe")
+    (artifact / "pipe").unlink()
+    (artifact / "saved_model.pb").unlink()
+    os.mkfifo(artifact / "saved_model.pb")
+    refused(artifact, "saved_model.pb")
+
+
+def test_a_card_larger_than_any_is_not_read(artifact):
+    with open(artifact / CARD_PATH, "r+b") as file:
+        file.truncate(1 << 40)  # a sparse file: it takes no space, and would fill the memory
+    refused(artifact, CARD_PATH)
+
+
+@pytest.mark.parametrize("value", [b"text", 1 + 2j, True, np.float64(1)], ids=repr)
+def test_weights_of_another_kind_are_refused(value, net, artifact):
+    """The card is valid and the shapes are right, but the file holds no float32."""
+    root = tf.train.Checkpoint()
+    root.variables = [tf.Variable(tf.fill(v.shape, value)) for v in net.variables]
+    shutil.rmtree(artifact / "variables")
+    root.write(str(artifact / "variables" / "variables"))
+    resigned(artifact)
+    with pytest.raises(ArtifactError, match="cannot be read: they have dtypes") as caught:
+        modelzoo.load(artifact)
+    assert "\n" not in str(caught.value)
 
 
 # --- finding

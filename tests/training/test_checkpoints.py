@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
 
 import filelock
@@ -162,6 +163,23 @@ def test_all_damaged_is_an_error(interrupted, points, tanh_mlp, weights_of):
         resume(points, interrupted, model)
     for a, b in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    "header", ["3", "[]", "{}", "[" * 100_000, '{"format": 1}', "\x00"], ids=lambda text: text[:13]
+)
+def test_a_header_that_is_none_falls_back_to_the_checkpoint_before(header, interrupted, points, whole, caplog):
+    newest = interrupted / "step-000000024.npz"
+    _, values = read(newest)
+    arrays = {f"v{i}": value for i, value in enumerate(values)}
+    np.savez(newest, header=np.frombuffer(header.encode(), np.uint8), **arrays)
+    assert resume(points, interrupted) == whole
+    assert "step-000000024.npz is damaged" in caplog.text
+
+
+def test_a_pipe_for_a_checkpoint_is_not_waited_for(interrupted, points, whole):
+    os.mkfifo(interrupted / "step-000000032.npz")
+    assert resume(points, interrupted) == whole
 
 
 def test_half_written_temporary_files_are_ignored(interrupted, points, whole):

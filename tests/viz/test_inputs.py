@@ -9,7 +9,7 @@ import pytest
 import scipy.special
 
 from modelzoo.errors import DataError, InputError
-from modelzoo.viz.inputs import check_limits, images_of, limits_of, points_of, samples_of
+from modelzoo.viz.inputs import check_limits, images_of, integer_labels, limits_of, points_of, samples_of
 from modelzoo.viz.outputs import outputs_of, probabilities_of, scored
 
 X, Y = np.arange(12.0).reshape(6, 2), np.array([0, 1, 2, 0, 1, 2])
@@ -104,3 +104,12 @@ assert not {"tensorflow", "keras"} & set(sys.modules), "imported"
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_what_would_be_drawn_as_something_else_is_refused():
+    with pytest.raises(DataError, match="figures tell at most 1000 apart"):
+        samples_of(X, Y + 10**9)
+    with pytest.raises(DataError, match="values are masked"):
+        samples_of(np.ma.masked_greater(X, 3), Y)
+    with pytest.raises(DataError, match="Expected 0 labels"):
+        integer_labels([], 0)
