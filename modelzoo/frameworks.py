@@ -46,10 +46,15 @@ def graph_function(function: Callable[..., Any], *, jit: bool = False, **options
 
 
 def inference_function(model: keras.Model) -> Callable[[Any], Any]:
-    """Return the model's forward pass in inference mode as a graph function, kept with the model once it is made."""
+    """Return the model's forward pass in inference mode, for float32 tensors of any number of samples.
+
+    It is traced once, kept with the model, and called without TensorFlow's search for a trace that fits, which takes
+    longer than a small network.
+    """
     function = getattr(model, "_modelzoo_inference", None)
     if function is None:
-        function = graph_function(lambda x: model(x, training=False), reduce_retracing=True)
+        graph = graph_function(lambda x: model(x, training=False))
+        function = graph.get_concrete_function(tf.TensorSpec((None, *model.input_shape[1:]), tf.float32))
         object.__setattr__(model, "_modelzoo_inference", function)  # past Keras' tracking of attributes
     return function
 

@@ -72,7 +72,9 @@ def measure(
     given = training_data(data, None, model, reconstruct=recipe.reconstruct, single_class=True)
     test = given.train if given.test is None else given.test
     if not isinstance(test, tuple):
-        raise InputError("measure needs arrays; received data that are streamed. Give a modelzoo Dataset or (x, y).")
+        raise InputError(
+            "measure needs arrays; received a stream or a tf.data.Dataset. Give a modelzoo Dataset or (x, y)."
+        )
     x, y = test
     report = progress or (lambda part: None)
 

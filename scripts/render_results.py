@@ -112,13 +112,15 @@ def row(label: str, directory: Path) -> list[str]:
         ) from error
 
 
-def replace_table(text: str, table: str, *, where: str = "README.md") -> str:
+def replace_table(text: str, table: str, *, where: str = "README.md", markers: tuple[str, str] = (BEGIN, END)) -> str:
     """Return a text with what stands between its two markers replaced."""
-    head, begin, rest = text.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not (begin and end) or text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise InputError(f"{where} must hold the lines {BEGIN!r} and {END!r} once each, in this order. Add them.")
-    return f"{head}{BEGIN}\n{table}\n{END}{tail}"
+    head, begin, rest = text.partition(markers[0])
+    _, end, tail = rest.partition(markers[1])
+    if not (begin and end) or any(text.count(marker) != 1 for marker in markers):
+        raise InputError(
+            f"{where} must hold the lines {markers[0]!r} and {markers[1]!r} once each, in this order. Add them."
+        )
+    return f"{head}{begin}\n{table}\n{end}{tail}"
 
 
 def _read(path: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -72,6 +72,8 @@ class StreamBatches:
     first_step
         Batches to skip when training resumes. That gives the same weights only if the data set gives the same
         batches each time it is read: seed its shuffles.
+    check
+        What each batch goes through, such as :func:`sound`.
 
     Raises
     ------
@@ -79,7 +81,7 @@ class StreamBatches:
         The elements are not pairs of batches, or there are none.
     """
 
-    def __init__(self, dataset: tf.data.Dataset, first_step: int = 0) -> None:
+    def __init__(self, dataset: tf.data.Dataset, first_step: int = 0, check: Callable[..., Any] | None = None) -> None:
         spec = dataset.element_spec
         if not (isinstance(spec, tuple) and len(spec) == 2 and all(s.shape.rank != 0 for s in spec)):
             raise InputError(
@@ -89,6 +91,8 @@ class StreamBatches:
         length = int(dataset.cardinality())
         if length == 0 or (length < 0 and not any(True for _ in dataset.take(1))):
             raise InputError("The tf.data.Dataset is empty. Give at least one batch.")
+        if check is not None:
+            dataset = dataset.map(check)
         self._iterator = iter(dataset.repeat().skip(first_step).prefetch(PREFETCHED))
 
     def plan(self, first_step: Any, num_steps: int) -> Any:
@@ -129,22 +133,18 @@ def reason_of(error: tf.errors.OpError) -> str:
     return f"{(told or lines or [type(error).__name__])[0]:.200}"
 
 
-def sound(dataset: tf.data.Dataset, num_classes: int | None) -> tf.data.Dataset:
-    """Let a data set stop at a batch that training would take amiss without a word.
+def sound(x: Any, y: Any, num_classes: int | None) -> tuple[Any, Any]:
+    """Return a batch, or stop where training would take it amiss without a word.
 
-    That is an empty one, or one with a sample that is not finite or an integer label of no class.
+    That is an empty batch, or one with a sample that is not finite or an integer label of no class.
 
     Parameters
     ----------
-    dataset
-        (samples, labels) batches.
+    x, y
+        Samples and labels.
     num_classes
         How many classes labels may name, or ``None`` for any number.
     """
-    return dataset.map(lambda x, y: _sound(x, y, num_classes))
-
-
-def _sound(x: Any, y: Any, num_classes: int | None) -> tuple[Any, Any]:
     good = (tf.shape(x)[0] > 0) & (tf.shape(x)[0] == tf.shape(y)[0])
     if x.dtype.is_floating:
         good &= tf.reduce_all(tf.math.is_finite(x))

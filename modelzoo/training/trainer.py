@@ -240,7 +240,7 @@ def _run(
                     )
                 )
             if validate and test is None and given.test is not None:
-                tested = evaluate_stream(objective, _in_order(given.test))
+                tested = evaluate_stream(objective, given.test)
                 logs |= {f"val_{name}": value for name, value in tested.items()}
             entry = {"step": step, **logs}
             if validate and given.test is not None:
@@ -265,8 +265,10 @@ def _values(model: keras.Model) -> list[Any]:
     return [weight.value.read_value() for weight in model.weights]
 
 
-def evaluate_stream(objective: Objective, dataset: tf.data.Dataset) -> dict[str, float]:
-    """Return the loss and the metrics over all batches of a ``tf.data.Dataset``, in inference mode."""
+def evaluate_stream(objective: Objective, data: StoredSamples | tf.data.Dataset) -> dict[str, float]:
+    """Return the loss and the metrics over all stored samples or batches, in inference mode."""
+    stored = isinstance(data, StoredSamples)
+    batches = data.in_order(EVALUATION_BATCH) if stored else checked_batches(data, objective.model, "test data")
 
     def trace(x: Any, y: Any) -> dict[str, Any]:
         return {name: tf.reduce_sum(value) for name, value in objective.forward(x, y, training=False).items()}
@@ -274,7 +276,7 @@ def evaluate_stream(objective: Objective, dataset: tf.data.Dataset) -> dict[str,
     part = graph_function(trace, reduce_retracing=True)
     totals = dict.fromkeys(objective.metric_names, 0.0)
     count = 0
-    for x, y in checked_batches(dataset, objective.model, "test data"):
+    for x, y in batches:
         for name, value in part(x, y).items():
             totals[name] += float(value)
         count += int(x.shape[0])
@@ -300,7 +302,7 @@ def compute_metrics(model: keras.Model, data: Any, recipe: Recipe) -> dict[str, 
     objective = Objective(model, recipe)
     if not isinstance(data, tuple):
         with _watched(data):
-            return evaluate_stream(objective, _in_order(data))
+            return evaluate_stream(objective, data)
     graph = graph_function(lambda pair: evaluate_arrays(objective, pair))
     return {name: float(value) for name, value in graph(Arrays(*map(tf.constant, data))).items()}
 
@@ -323,11 +325,7 @@ def _batches(
         size = check_streamed_size(batch_size, train)
         rows = replicas.own_rows(min(size, len(train)))
         return StreamBatches(train.batches(size, seed, first_step=first_step, rows=rows))
-    return StreamBatches(sound(train, num_classes), first_step)
-
-
-def _in_order(data: Any) -> tf.data.Dataset:
-    return data.in_order(EVALUATION_BATCH) if isinstance(data, StoredSamples) else data
+    return StreamBatches(train, first_step, check=lambda x, y: sound(x, y, num_classes))
 
 
 def _watched(data: Any) -> contextlib.AbstractContextManager[None]:

@@ -182,7 +182,9 @@ def test_a_folder_of_images_passes_over_pipes_devices_and_dangling_links(tmp_pat
     assert len(found.x_train) + len(found.x_test) == 8
 
 
-@pytest.mark.parametrize("value", [0, None, b"x", 1.5, [], object(), "a\0b"], ids=str)
+@pytest.mark.parametrize(
+    "value", [0, None, b"x", 1.5, [], object(), "a\0b"], ids=["int", "None", "bytes", "float", "list", "object", "NUL"]
+)
 @pytest.mark.parametrize("function", [*FUNCTIONS.values()])
 def test_what_is_no_path_is_refused(function, value):
     from modelzoo import datasets

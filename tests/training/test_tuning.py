@@ -214,7 +214,7 @@ def test_the_learning_curve_goes_into_the_card(points, tanh_mlp, tmp_path):
         ({"augmentation": 3}, "augmentation"),
         ({"augmentation": {"rotation": 0.1}}, "modelzoo.Augmentation"),
         ({"layer_learning_rates": {"hidden": 0}}, "hidden"),
-        ({"layer_learning_rates": [("hidden", 0.1)]}, "must map"),
+        ({"layer_learning_rates": [("hidden", 0.1)]}, "must be a Mapping"),
     ],
 )
 def test_bad_fields_are_refused(fields, message):
