@@ -503,8 +503,8 @@ def main(
             results[name] = evaluate(CASES[name], measured)
             console.print(table(name, results[name]))
         if output is not None:
-            report = {"machine": facts, "quick": quick, "cases": _kept(output, facts, quick) | results}
-            report["cases"] = {name: report["cases"][name] for name in CASES if name in report["cases"]}
+            known = _kept(output, facts, quick) | results
+            report = {"machine": facts, "quick": quick, "cases": {name: known[name] for name in CASES if name in known}}
             with atomic_file(output) as temporary:
                 temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     except ModelZooError as error:

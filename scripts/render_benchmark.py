@@ -34,11 +34,11 @@ the commands on yours.
 
 ## Training
 
-`{by}`, the longer cases in runs of their own: {machine}. In each round every peer trains once, while the others are stopped. *Ratio* is the
-speed of `modelzoo.train` divided by the peer's in the same round, above 1 where modelzoo is faster; rates and
-ratios are medians with their range. *Of peak* is the share of what two 2048×2048 matrices multiply at in
-TensorFlow in the same rounds. Each peer is written as its documentation advises; `make bench BENCH_ARGS=--help`
-says how.
+`{by}`, a case or some at a time: {machine}. In each
+round every peer trains once, while the others are stopped. *Ratio* is the speed of `modelzoo.train` divided by the
+peer's in the same round, above 1 where modelzoo is faster; rates and ratios are medians with their range. *Of
+peak* is the share of what two 2048×2048 matrices multiply at in TensorFlow in the same rounds. Each peer is
+written as its documentation advises; `make bench BENCH_ARGS=--help` says how.
 
 {cases}
 
