@@ -16,16 +16,18 @@ import numpy as np
 from modelzoo.datasets import StoredSamples
 from modelzoo.datasets.streams import check_streamed_size
 from modelzoo.errors import ArtifactError, DataError, InputError, ModelZooError
-from modelzoo.frameworks import graph_function, keras, tf
+from modelzoo.frameworks import keras, tf
 from modelzoo.machine import describe_machine
-from modelzoo.registry import Origin, get_spec, origin_of
+from modelzoo.registry import get_spec, origin_of
 from modelzoo.spec import Recipe
 from modelzoo.training.batches import ArrayBatches, StreamBatches, checked_batches, reason_of, sound
 from modelzoo.training.checkpoints import Checkpoints, Saved
+from modelzoo.training.evaluating import evaluate_stream, watched
 from modelzoo.training.inputs import TrainingData, check_model, classes_of, training_data
-from modelzoo.training.loop import EVALUATION_BATCH, Arrays, CompiledLoop, evaluate_arrays
+from modelzoo.training.loop import Arrays, CompiledLoop
 from modelzoo.training.objective import Objective
 from modelzoo.training.optimizer import create_optimizer
+from modelzoo.training.provenance import data_identity, identity_of, remember
 from modelzoo.training.replicas import Replicas, check_layers
 from modelzoo.weights import weights_digest
 
@@ -133,8 +135,8 @@ def train(
     _check_augmentation(recipe, model)
     total = _total_steps(recipe, given)
     _check_size(recipe, given, total)
-    identity = {**_identity(model), "recipe": recipe.to_dict(), "steps": total, "seed": int(seed)}
-    identity["data"] = _data_identity(given)
+    identity = {**identity_of(model), "recipe": recipe.to_dict(), "steps": total, "seed": int(seed)}
+    identity["data"] = data_identity(given)
     checkpoints = None
     if checkpoint_dir is not None:
         checkpoints = Checkpoints(Path(checkpoint_dir), identity)
@@ -176,14 +178,14 @@ def _train(
         logger.info("Resuming %s at step %d of %d.", model.name, first_step, total)
 
     advice = "" if checkpoints is None else f", with resume=True (--resume), from {checkpoints.directory}"
-    with replicas.watched(advice), _watched(given.train), _watched(given.test):
+    with replicas.watched(advice), watched(given.train), watched(given.test):
         replicas.agree({**identity, "initial weights": start, "checkpoint": first_step, **versions})
         began = time.perf_counter()
         history, digest = _run(loop, objective, recipe, given, total, saved, callbacks, checkpoints, replicas)
     seconds = None if saved else round(time.perf_counter() - began, 2)
     if replicas.count > 1:
         machine["replicas"] = replicas.count
-    _remember(model, recipe, seed, given, history, start=start, end=digest, seconds=seconds, machine=machine)
+    remember(model, recipe, seed, given, history, start=start, end=digest, seconds=seconds, machine=machine)
     return history
 
 
@@ -265,56 +267,6 @@ def _values(model: keras.Model) -> list[Any]:
     return [weight.value.read_value() for weight in model.weights]
 
 
-def evaluate_stream(objective: Objective, data: StoredSamples | tf.data.Dataset) -> dict[str, float]:
-    """Return the loss and the metrics over all stored samples or batches, in inference mode."""
-    stored = isinstance(data, StoredSamples)
-    batches = data.in_order(EVALUATION_BATCH) if stored else checked_batches(data, objective.model, "test data")
-
-    def trace(x: Any, y: Any) -> dict[str, Any]:
-        return {name: tf.reduce_sum(value) for name, value in objective.forward(x, y, training=False).items()}
-
-    part = graph_function(trace, reduce_retracing=True)
-    totals = dict.fromkeys(objective.metric_names, 0.0)
-    count = 0
-    for x, y in batches:
-        for name, value in part(x, y).items():
-            totals[name] += float(value)
-        count += int(x.shape[0])
-    if count == 0:
-        raise InputError("The tf.data.Dataset to evaluate on is empty. Give at least one batch.")
-    return {
-        name: value if name == "loss" and objective.per_sample_sum else value / count for name, value in totals.items()
-    }
-
-
-def compute_metrics(model: keras.Model, data: Any, recipe: Recipe) -> dict[str, float]:
-    """Return loss and metrics of a model over all of ``(x, y)``, stored samples or a ``tf.data.Dataset``.
-
-    Parameters
-    ----------
-    model
-        The model.
-    data
-        The samples and labels.
-    recipe
-        Names the loss.
-    """
-    objective = Objective(model, recipe)
-    if not isinstance(data, tuple):
-        with _watched(data):
-            return evaluate_stream(objective, data)
-    graph = graph_function(lambda pair: evaluate_arrays(objective, pair))
-    return {name: float(value) for name, value in graph(Arrays(*map(tf.constant, data))).items()}
-
-
-def compile_model(model: keras.Model, recipe: Recipe) -> None:
-    """Compile a model for Keras' ``fit`` and ``evaluate`` with the recipe's loss, metrics and a fresh optimiser.
-
-    A schedule that lasts as long as the run lasts ``recipe.steps`` here, or 1000 steps where the recipe counts epochs.
-    """
-    Objective(model, recipe).compile_for_keras(create_optimizer(recipe, recipe.steps or 1000))
-
-
 def _batches(
     train: Any, batch_size: int | None, seed: int, first_step: int, replicas: Replicas, num_classes: int | None
 ) -> Any:
@@ -326,10 +278,6 @@ def _batches(
         rows = replicas.own_rows(min(size, len(train)))
         return StreamBatches(train.batches(size, seed, first_step=first_step, rows=rows))
     return StreamBatches(train, first_step, check=lambda x, y: sound(x, y, num_classes))
-
-
-def _watched(data: Any) -> contextlib.AbstractContextManager[None]:
-    return data.watched() if isinstance(data, StoredSamples) else contextlib.nullcontext()
 
 
 def _resolve(recipe: Recipe | str, model: keras.Model) -> Recipe:
@@ -386,25 +334,6 @@ def _checked_callbacks(callbacks: Any) -> list[keras.callbacks.Callback]:
     return list(callbacks)
 
 
-def _identity(model: keras.Model) -> dict[str, Any]:
-    """Return what makes this model's runs the same run: architecture, what is trained, and the parent."""
-    identity: dict[str, Any] = {
-        "model": {"name": model.name, "weights": [[w.path, *w.shape] for w in model.weights]},
-        "trainable weights": [weight.path for weight in model.trainable_weights],
-    }
-    origin = getattr(model, "_modelzoo", None)
-    if isinstance(origin, Origin):
-        identity["model"] = {"name": origin.name, **origin.options}
-        identity["parent"] = origin.parent and origin.parent["weights_digest"]
-    return identity
-
-
-def _data_identity(given: TrainingData) -> str:
-    if isinstance(given.train, tuple | StoredSamples):
-        return given.facts["checksum"]
-    return f"tf.data of {int(given.train.cardinality())} x {given.train.element_spec}"
-
-
 def _seed_layers(model: keras.Model, seed: int) -> None:
     """Start every random layer from (seed, its number), whatever was drawn from it before."""
     states = [v for v in model.non_trainable_variables if v.path.endswith("seed_generator_state")]
@@ -418,59 +347,6 @@ def _restore(loop: CompiledLoop, saved: Saved) -> None:
         raise ArtifactError("The checkpoint holds other variables than this run has. Was it written by another Keras?")
     for variable, value in zip(loop.variables, saved.values, strict=True):
         variable.assign(value)
-
-
-def _remember(
-    model: keras.Model,
-    recipe: Recipe,
-    seed: int,
-    given: TrainingData,
-    history: keras.callbacks.History,
-    *,
-    start: str,
-    end: str,
-    seconds: float | None,
-    machine: dict[str, Any],
-) -> None:
-    origin = getattr(model, "_modelzoo", None)
-    if not isinstance(origin, Origin):
-        return
-    # Training went on from trained weights, or from ones put there by other means: recipe and seed alone do not give
-    # the result.
-    if origin.training is not None or start != origin.weights_digest:
-        own = {"name": origin.name, "weights_digest": start, "class_names": list(origin.class_names)}
-        origin.parent = own | ({} if origin.parent is None else {"parent": origin.parent})
-    if "step" not in history.history:  # a callback stopped training before it began
-        return
-    names = [name for name, known in get_spec(origin.name).recipes.items() if known == recipe]
-    now = weights_digest(model)
-    values = history.history
-    origin.class_names = given.class_names
-    origin.results = None
-    origin.training = {
-        "recipe_name": names[0] if names else None,
-        "recipe": recipe.to_dict(),
-        "seed": seed,
-        "steps": int(values["step"][-1]),
-        "dataset": dict(given.facts),
-        # A callback may have put earlier weights back, which the last entry does not describe.
-        "metrics": {n: _finite(v[-1]) for n, v in values.items() if not n.endswith("step")} if now == end else None,
-        "seconds": seconds,
-        "machine": machine,
-        "history": {name: [_short(name, value) for value in series] for name, series in values.items()},
-        "weights_digest": now,
-    }
-    origin.weights_digest = now
-
-
-def _short(name: str, value: float) -> float | None:
-    """Return a value of a learning curve as a card holds it."""
-    return int(value) if name.endswith("step") else _finite(float(f"{value:.6g}"))
-
-
-def _finite(value: float) -> float | None:
-    """Return a value as JSON can hold it; a validation loss may be infinite where the training loss is not."""
-    return value if math.isfinite(value) else None
 
 
 def _check_augmentation(recipe: Recipe, model: keras.Model) -> None:
