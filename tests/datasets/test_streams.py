@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
 import json
+import os
+import resource
 import shutil
+import tracemalloc
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
-from modelzoo import datasets
-from modelzoo.errors import DataError, InputError, TargetExistsError
+from modelzoo import datasets, files
+from modelzoo.errors import DataError, InputError, TargetError, TargetExistsError
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +92,23 @@ def test_batches_larger_than_memory_are_written_one_by_one(tmp_path, small):
         np.testing.assert_array_equal(samples[:][1], y)
 
 
-@pytest.mark.parametrize("kind", ["no batch", "other shape", "NaN", "no pair", "number", "other test", "label"])
+def test_labels_of_every_batch_come_back(tmp_path):
+    x = np.zeros((2, 3), "float32")
+    batches = [(x, np.array([0, 1], "uint8")), (x, np.array([300, 1], "int16"))]
+    stream = datasets.stream(datasets.write_tfrecord(batches, tmp_path / "a", test=(x, np.array([0, 299]))))
+    assert stream.train[:][1].tolist() == [0, 1, 300, 1]
+    assert stream.num_classes == 301
+    one_hot = [(x, np.eye(5)[:2])]
+    wide = datasets.stream(datasets.write_tfrecord(one_hot, tmp_path / "b", test=one_hot))
+    assert wide.train[:][1].tolist() == [0, 1]
+    assert wide.num_classes == 5
+    named = datasets.write_tfrecord(batches[:1], tmp_path / "c", test=batches[:1], class_names=(7, 8))
+    assert datasets.stream(named).class_names == ("7", "8")
+
+
+@pytest.mark.parametrize(
+    "kind", ["no batch", "other shape", "NaN", "no pair", "number", "other test", "label", "large", "gone"]
+)
 def test_what_cannot_be_written_leaves_nothing(tmp_path, kind):
     x, y = np.zeros((4, 2), "float32"), np.array([0, 1, 0, 1])
     data, options, message = {
@@ -97,6 +118,8 @@ def test_what_cannot_be_written_leaves_nothing(tmp_path, kind):
         "no pair": ([x], {}, "Batch 0 is no pair"),
         "number": (3, {}, "type int is not usable"),
         "other test": ((x, y), {"test": (x.astype("float64"), y)}, "test samples float64"),
+        "large": ((x, y + 70_000), {}, "label 70001 is too large"),
+        "gone": (map(np.load, [tmp_path / "gone.npy"]), {}, r"cannot be read: .*gone\.npy"),
         "label": ((x, y + 5), {"class_names": ("a", "b")}, "label 5 at index 0 is out of range"),
     }[kind]
     with pytest.raises(InputError, match=message):
@@ -118,6 +141,31 @@ def test_a_directory_is_not_overwritten_unless_told(tmp_path, small):
             datasets.write_tfrecord(small, tmp_path / "more", num_shards=num_shards)
     with pytest.raises(InputError, match="has a test set"):
         datasets.write_tfrecord(small, tmp_path / "more", test=small.test)
+
+
+@pytest.mark.parametrize("kind", ["directory", "file"])
+def test_overwriting_deletes_nothing_but_shards(tmp_path, small, kind):
+    target = tmp_path / "photos"
+    kept = target / "dear.jpg" if kind == "directory" else target
+    kept.parent.mkdir(exist_ok=True)
+    kept.write_text("dear")
+    with pytest.raises(InputError, match="photos is no directory by write_tfrecord"):
+        datasets.write_tfrecord(small, target, overwrite=True)
+    assert kept.read_text() == "dear"
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
+def test_a_full_disk_is_one_clear_error(tmp_path, rng):
+    noise = rng.normal(size=(2000, 100)), np.arange(2000) % 2
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(TargetError, match=r"Cannot write \S+shards: File too large\. Check") as caught:
+            datasets.write_tfrecord(noise, tmp_path / "shards")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
 
 
 def damage(path, how):
