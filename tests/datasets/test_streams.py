@@ -168,6 +168,20 @@ def test_a_full_disk_is_one_clear_error(tmp_path, rng):
     assert not list(tmp_path.iterdir())
 
 
+def test_shards_that_a_killed_writer_had_moved_aside_come_back(tmp_path, small):
+    directory = datasets.write_tfrecord(small, tmp_path / "shards")
+    (tmp_path / ".shards.abcdefgh.tmp").mkdir()
+    directory.rename(tmp_path / ".shards.abcdefgh.tmp" / files._OLD)
+    assert datasets.stream(directory).checksum == small.checksum
+
+
+def test_another_split_is_other_data(tmp_path, small):
+    directory = datasets.write_tfrecord(small.train, tmp_path / "shards")
+    streams = [datasets.stream(directory, **options) for options in ({}, {"seed": 1}, {"test_fraction": 0.3}, {})]
+    assert len({stream.checksum for stream in streams}) == 3
+    assert streams[0].checksum == streams[3].checksum
+
+
 def damage(path, how):
     content = bytearray(path.read_bytes())
     if how == "bit":
@@ -186,6 +200,27 @@ def test_a_damaged_shard_is_named(tmp_path, small, how):
     with pytest.raises(DataError, match=r"train-00001-of-00003\.tfrecord.*again\.$") as caught:
         datasets.stream(directory).train[:]
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["dataset.json", "index.npz"])
+def test_a_file_missing_beside_the_shards_is_named_as_such(tmp_path, small, name):
+    directory = datasets.write_tfrecord(small, tmp_path / "shards")
+    (directory / name).unlink()
+    with pytest.raises(DataError, match=r"shards.* \(?No such file or directory"):
+        datasets.stream(directory)
+
+
+def test_as_many_shards_as_may_be_open(tmp_path, small):
+    directory = datasets.write_tfrecord(small, tmp_path / "shards", num_shards=40)
+    before, used = resource.getrlimit(resource.RLIMIT_NOFILE), len(os.listdir("/dev/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/dev/fd"))) + 50, before[1]))
+    try:
+        with pytest.raises(DataError, match=r"Cannot open shard .*test-.*: Too many open files.*ulimit"):
+            datasets.stream(directory)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    gc.collect()
+    assert len(os.listdir("/dev/fd")) <= used
 
 
 @pytest.mark.parametrize("name", ["dataset.json", "index.npz"])
