@@ -63,8 +63,18 @@ class StoredSamples:
         ------
         DataError
             A sample cannot be read; its file is named.
+        InputError
+            The index is neither, or names a sample that does not exist.
         """
-        indices = np.arange(len(self))[index]
+        count = len(self)
+        indices = np.arange(*index.indices(count)) if isinstance(index, slice) else np.asarray(index)
+        if indices.ndim != 1 or indices.dtype.kind not in "iu":
+            raise InputError(f"{index!r:.60} is no index of stored samples. Give a slice, or an array of integers.")
+        if len(indices) and not -count <= int(indices.min()) <= int(indices.max()) < count:
+            raise InputError(
+                f"{index!r:.60} is no index of {count} stored samples. Give integers from {-count} to {count - 1}."
+            )
+        indices = np.where(indices < 0, indices + count, indices).astype(np.int64)
         return self._read(indices), self.labels[indices].astype(self.label_dtype)
 
     def select(self, indices: np.ndarray) -> StoredSamples:

@@ -279,6 +279,28 @@ def test_in_order_gives_every_sample_once(tmp_path, small):
     np.testing.assert_array_equal(np.concatenate([y for _, y in batches]), small.y_test)
 
 
+def test_what_a_batch_costs_does_not_depend_on_how_many_samples_there_are():
+    samples = datasets.StoredSamples(np.zeros_like, np.zeros(1_000_000, np.uint8), (), np.int64)
+    tracemalloc.start()
+    try:
+        for index in (np.arange(10), slice(10), slice(-10, None), [-1, 3]):
+            samples[index]
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_indices_are_those_of_arrays(tmp_path, small):
+    train = datasets.stream(datasets.write_tfrecord(small, tmp_path / "a", num_shards=4)).train
+    for index in (slice(-3, None), slice(None, None, -5), np.array([-1, 0, -18, 17]), [2, 2]):
+        x, y = train[index]
+        np.testing.assert_array_equal(x, small.x_train[index])
+        np.testing.assert_array_equal(y, small.y_train[index])
+    for index in (3, [18], [-19], [0.5], "a"):
+        with pytest.raises(InputError, match=r"is no index of .*stored samples\. Give"):
+            train[index]
+
+
 @pytest.fixture
 def shapes(tmp_path, rng):
     """A folder of two classes, pictures of unequal size and format."""
