@@ -279,6 +279,24 @@ def test_in_order_gives_every_sample_once(tmp_path, small):
     np.testing.assert_array_equal(np.concatenate([y for _, y in batches]), small.y_test)
 
 
+def test_files_are_closed_when_nothing_reads_them_any_more(tmp_path, small):
+    """TensorFlow keeps each Python function that its pipelines call, but not what that one reads."""
+    directory = datasets.write_tfrecord(small, tmp_path / "a", num_shards=20)
+    gc.collect()
+    before = len(os.listdir("/dev/fd"))
+    batches = datasets.stream(directory).train.batches(4).prefetch(1)
+    gc.collect()
+    assert [len(y) for _, y in batches.take(9)] == [4] * 9
+    iterator = iter(batches)
+    del batches
+    gc.collect()
+    assert [len(y) for _, y in itertools.islice(iterator, 9)] == [4] * 9
+    assert len(os.listdir("/dev/fd")) >= before + 20
+    del iterator
+    gc.collect()
+    assert len(os.listdir("/dev/fd")) <= before
+
+
 def test_what_a_batch_costs_does_not_depend_on_how_many_samples_there_are():
     samples = datasets.StoredSamples(np.zeros_like, np.zeros(1_000_000, np.uint8), (), np.int64)
     tracemalloc.start()
