@@ -194,6 +194,7 @@ def _run(
     params = {"epochs": math.ceil(total / recipe.log_every), "steps": total, "first_step": step, "verbose": 0}
     watching = keras.callbacks.CallbackList([*callbacks, history], model=model, **params)
     test = Arrays(*map(tf.constant, given.test)) if isinstance(given.test, tuple) else None
+    test_stream = None if test is not None or given.test is None else _in_order(given.test)
     model.stop_training = bool(saved and saved.stopped)
     weights = _values(model)
     watching.on_train_begin()
@@ -220,8 +221,8 @@ def _run(
                         else ""
                     )
                 )
-            if validate and test is None and given.test is not None:
-                tested = evaluate_stream(objective, _in_order(given.test))
+            if validate and test_stream is not None:
+                tested = evaluate_stream(objective, test_stream)
                 logs |= {f"val_{name}": value for name, value in tested.items()}
             entry = {"step": step, **logs}
             if validate and given.test is not None:
@@ -248,15 +249,10 @@ def _values(model: keras.Model) -> list[Any]:
 
 def evaluate_stream(objective: Objective, dataset: tf.data.Dataset) -> dict[str, float]:
     """Return the loss and the metrics over all batches of a ``tf.data.Dataset``, in inference mode."""
-
-    def trace(x: Any, y: Any) -> dict[str, Any]:
-        return {name: tf.reduce_sum(value) for name, value in objective.forward(x, y, training=False).items()}
-
-    part = graph_function(trace, reduce_retracing=True)
     totals = dict.fromkeys(objective.metric_names, 0.0)
     count = 0
     for x, y in dataset:
-        for name, value in part(x, y).items():
+        for name, value in objective.sums(x, y).items():
             totals[name] += float(value)
         count += int(x.shape[0])
     if count == 0:
