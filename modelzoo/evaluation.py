@@ -114,7 +114,11 @@ def predict(model: keras.Model, samples: Any) -> np.ndarray:
     ------
     DataError
         The samples do not fit the model.
+    InputError
+        They are a stream.
     """
+    if isinstance(samples, datasets.Stream | datasets.StoredSamples):
+        raise InputError("predict needs arrays; received a stream. Read some samples at a time: stream.test[:1000][0].")
     samples = np.asarray(samples)
     check_fits(samples, None, model, "samples")
     function = inference_function(model)

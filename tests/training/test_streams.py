@@ -140,3 +140,10 @@ def test_the_evaluation_of_a_stream_is_traced_once(stream, tanh_mlp, monkeypatch
     _, history = digest_after(tanh_mlp(), stream, RECIPE.replace(log_every=5))
     assert len(history["val_loss"]) == 6
     assert traced.count(False) == 1
+
+
+def test_predict_says_how_to_read_some(stream, tanh_mlp):
+    for samples in (stream, stream.test):
+        with pytest.raises(InputError, match="received a stream"):
+            modelzoo.predict(tanh_mlp(), samples)
+    assert modelzoo.predict(tanh_mlp(), stream.test[:5][0]).shape == (5, 3)
