@@ -114,8 +114,12 @@ def predict(model: keras.Model, samples: Any) -> np.ndarray:
     ------
     DataError
         The samples do not fit the model.
+    InputError
+        They are a stream.
     """
     check_model(model)
+    if isinstance(samples, datasets.Stream | datasets.StoredSamples):
+        raise InputError("predict needs arrays; received a stream. Read some samples at a time: stream.test[:1000][0].")
     samples = datasets.as_array(samples, "samples")
     check_fits(samples, None, model, "samples")
     warn_of_scaled_pixels(samples, model, "samples")

@@ -174,7 +174,7 @@ def _lock(directory: Path, *, wait: bool = False) -> int | None:
         return None
     descriptor = None
     try:
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except OSError:
         if descriptor is not None:

@@ -7,11 +7,13 @@ These stand-ins keep ``sys.modules`` untouched.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelzoo.errors import InputError
+from modelzoo.errors import InputError, TargetError
 
 if TYPE_CHECKING:
     import keras
@@ -59,4 +61,14 @@ def inference_function(model: keras.Model) -> Callable[[Any], Any]:
     return function
 
 
-__all__ = ["graph_function", "inference_function", "keras", "tf"]
+@contextlib.contextmanager
+def explained_by_tensorflow(path: Path) -> Iterator[None]:
+    """Raise what TensorFlow's own file system says while ``path`` is written as one of our errors."""
+    try:
+        yield
+    except tf.errors.OpError as error:  # "{{node …}} FILE; No space left on device [Op:SaveV2] …"
+        reason = str(error).splitlines()[0].rpartition("; ")[2].partition(" [Op:")[0]
+        raise TargetError(f"Cannot write {path}: {reason}. Check that the place is writable and not full.") from error
+
+
+__all__ = ["explained_by_tensorflow", "graph_function", "inference_function", "keras", "tf"]

@@ -223,6 +223,10 @@ def test_only_leftovers_of_this_target_are_deleted(tmp_path):
         (tmp_path / name).mkdir()
     restore(tmp_path / "t")
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(others)
+    (tmp_path / "mine" / files._OLD).mkdir(parents=True)
+    (tmp_path / ".t.abcdefgh.tmp").symlink_to(tmp_path / "mine")
+    restore(tmp_path / "t")
+    assert (tmp_path / "mine" / files._OLD).is_dir()
     restore(tmp_path / "absent" / "t")
     assert not (tmp_path / "absent").exists()
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import array
+import contextlib
 import hashlib
 import json
+import math
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,14 +17,16 @@ import numpy as np
 
 from modelzoo.datasets.base import Dataset
 from modelzoo.datasets.checks import check_arrays, check_int, check_labels
-from modelzoo.datasets.records import FACTS, FORMAT, FRAME, HEAD, INDEX
+from modelzoo.datasets.records import FACTS, FORMAT, FRAME, HEAD, INDEX, is_tfrecord
 from modelzoo.datasets.streams import StoredSamples, Stream
 from modelzoo.errors import DataError, InputError
-from modelzoo.files import atomic_directory
-from modelzoo.frameworks import tf
+from modelzoo.files import atomic_directory, check_target
+from modelzoo.frameworks import explained_by_tensorflow, tf
 
 MAX_SHARDS = 256  # each is kept open while it is read, for both parts
-_CHUNK = 1000  # samples that are read at once from what is converted
+MAX_CLASSES = 65536  # larger labels are measurements, or mistakes
+_CHUNK = 1000  # samples that are read at once from what is converted, but not more than so many bytes
+_CHUNK_BYTES = 1 << 26
 
 
 def write_tfrecord(
@@ -56,7 +60,7 @@ def write_tfrecord(
     name, class_names
         Name of the data set and of its classes; by default those of ``data``, or the directory's name and the labels.
     overwrite
-        Replace the directory if it exists.
+        Replace a directory of shards if it exists.
 
     Returns
     -------
@@ -68,7 +72,7 @@ def write_tfrecord(
     DataError
         A batch is empty, does not fit those before it, or holds NaN, infinity or labels out of range.
     InputError
-        An argument is not usable.
+        An argument is not usable, or ``overwrite`` would delete something else than shards.
     TargetExistsError
         The directory exists and ``overwrite`` is false.
     TargetError
@@ -77,11 +81,17 @@ def write_tfrecord(
     check_int(num_shards, "num_shards", minimum=1, maximum=MAX_SHARDS)
     if isinstance(class_names, str):
         raise InputError(f"class_names={class_names!r} is not usable. Give a sequence of names.")
+    class_names = tuple(map(str, class_names))
+    path = check_target(directory, overwrite=overwrite)
+    if path.exists() and not is_tfrecord(path) and (not path.is_dir() or any(path.iterdir())):
+        raise InputError(
+            f"{path} is no directory by write_tfrecord, and overwriting would delete it. Choose another path."
+        )
     facts: dict[str, Any] = {"name": Path(directory).resolve().name, "source": "", "license": "unknown", "options": {}}
     own = isinstance(data, Dataset | Stream)
     if own:
         facts = {field: getattr(data, field) for field in facts}
-        class_names = tuple(class_names) or data.class_names
+        class_names = class_names or data.class_names
     if own and test is not None:
         raise InputError(f"test= is given, but {facts['name']!r} has a test set. Leave it out, or give data.train.")
     parts = {"train": data.train, "test": data.test} if own else {"train": data, "test": test}
@@ -92,14 +102,14 @@ def write_tfrecord(
         for part, samples in parts.items():
             if samples is None:
                 continue
-            writer = written[part] = _Writer(temporary, part, num_shards, len(class_names) or None)
+            writer = written[part] = _Writer(temporary, path, part, num_shards, len(class_names) or None)
             with writer:
                 for x, y in _batches_of(samples):
                     writer.write(x, y)
             writer.check_like(written["train"])
             index |= {f"{part}_{column}": values for column, values in writer.index().items()}
         first = written["train"]
-        num_classes = 1 + max(int(index[f"{part}_labels"].max()) for part in written)
+        num_classes = max(writer.num_classes for writer in written.values())
         facts |= {
             "format": FORMAT,
             "name": name or facts["name"],
@@ -124,9 +134,10 @@ def write_tfrecord(
 class _Writer:
     """Writes the shards of one part."""
 
-    def __init__(self, directory: Path, part: str, num_shards: int, num_classes: int | None) -> None:
+    def __init__(self, directory: Path, target: Path, part: str, num_shards: int, num_classes: int | None) -> None:
+        self._target = target
         self._where = f"{part} data"
-        self._num_classes = num_classes
+        self._named_classes, self.num_classes = num_classes, 0
         self._names = [f"{part}-{i:05d}-of-{num_shards:05d}.tfrecord" for i in range(num_shards)]
         self._paths = [directory / name for name in self._names]
         self._lengths, self._places, self._labels = array.array("I"), array.array("I"), array.array("i")
@@ -135,34 +146,44 @@ class _Writer:
         self.dtype = self.label_dtype = np.dtype("u1")
 
     def __enter__(self) -> None:
-        self._writers = [tf.io.TFRecordWriter(str(path)) for path in self._paths]
+        with explained_by_tensorflow(self._target):
+            self._writers = [tf.io.TFRecordWriter(str(path)) for path in self._paths]
 
     def __exit__(self, *error: object) -> None:
-        for writer in self._writers:
-            writer.close()
+        with explained_by_tensorflow(self._target), contextlib.ExitStack() as closing:
+            for writer in self._writers:
+                closing.callback(writer.close)
 
     def write(self, x: Any, y: Any) -> None:
         """Append a batch."""
         x, y = np.asarray(x), np.asarray(y)
         where = f"{self._where}, batch {self._batches}"
-        check_arrays(x, y, num_classes=self._num_classes, where=where, allow_single_class=True)
-        labels = check_labels(y, num_classes=self._num_classes, where=where)
+        check_arrays(x, y, num_classes=self._named_classes, where=where, allow_single_class=True)
+        labels = check_labels(y, num_classes=self._named_classes, where=where)
+        if labels.max() >= MAX_CLASSES:
+            raise DataError(
+                f"{where}: label {labels.max()} is too large. Labels are class numbers below {MAX_CLASSES}."
+            )
+        self.num_classes = max(self.num_classes, y.shape[1] if y.ndim == 2 else 1 + int(labels.max()))
         dtype = x.dtype.newbyteorder("<")
         if not self._batches:
             self.shape, self.dtype, self.label_dtype = x.shape[1:], dtype, labels.dtype.newbyteorder("<")
+        if labels.dtype != self.label_dtype:  # another batch's type may not hold these
+            self.label_dtype = np.dtype("<i8")
         if (x.shape[1:], dtype) != (self.shape, self.dtype):
             raise DataError(
                 f"{where}: samples are {x.dtype} of shape {x.shape[1:]}, those before {self.dtype} of shape "
                 f"{self.shape}. Give all samples the same."
             )
         self._batches += 1
-        for sample, label in zip(np.ascontiguousarray(x, self.dtype), labels.tolist(), strict=True):
-            content = sample.tobytes()
-            record = _serialized(content, label)
-            self._writers[len(self._labels) % len(self._writers)].write(record)
-            self._lengths.append(len(record))
-            self._places.append(HEAD + record.index(content))
-            self._labels.append(label)
+        with explained_by_tensorflow(self._target):
+            for sample, label in zip(np.ascontiguousarray(x, self.dtype), labels.tolist(), strict=True):
+                content = sample.tobytes()
+                record = _serialized(content, label)
+                self._writers[len(self._labels) % len(self._writers)].write(record)
+                self._lengths.append(len(record))
+                self._places.append(HEAD + record.index(content))
+                self._labels.append(label)
 
     def check_like(self, train: _Writer) -> None:
         """Raise DataError if nothing was written, or other samples than of the training part."""
@@ -208,16 +229,26 @@ def _serialized(sample: bytes, label: int) -> bytes:
     return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
 
 
+def _own_errors(batches: Iterable[Any]) -> Iterator[Any]:
+    """Yield batches; what keeps one from being read is not taken for an error of writing."""
+    try:
+        yield from batches
+    except OSError as error:
+        raise DataError(f"A batch to write cannot be read: {error}. Mend what gives the batches.") from error
+
+
 def _batches_of(samples: Any) -> Iterator[tuple[Any, Any]]:
     """Return batches of arrays, of stored samples, or of an iterable of batches."""
     if isinstance(samples, StoredSamples):
-        yield from (samples[start : start + _CHUNK] for start in range(0, len(samples), _CHUNK))
+        size = math.prod(samples.shape) * samples.dtype.itemsize
+        chunk = max(1, min(_CHUNK, _CHUNK_BYTES // max(1, size)))
+        yield from (samples[start : start + chunk] for start in range(0, len(samples), chunk))
     elif isinstance(samples, tuple | list) and len(samples) == 2 and all(hasattr(s, "__array__") for s in samples):
         x, y = (np.asarray(values) for values in samples)
         check_arrays(x, y, allow_single_class=True)
         yield from ((x[start : start + _CHUNK], y[start : start + _CHUNK]) for start in range(0, len(x), _CHUNK))
     elif isinstance(samples, Iterable):
-        for number, batch in enumerate(samples):
+        for number, batch in enumerate(_own_errors(samples)):
             if not (isinstance(batch, tuple | list) and len(batch) == 2):
                 raise DataError(f"Batch {number} is no pair (samples, labels) but {type(batch).__name__}.")
             yield batch[0], batch[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from modelzoo.datasets.base import Dataset
+from modelzoo.datasets.checks import check_fraction
 from modelzoo.datasets.files import MAX_BYTES, read_npz
 from modelzoo.datasets.registry import register_file_loader, register_stream
 from modelzoo.datasets.streams import StoredSamples, Stream, split_samples
@@ -30,16 +32,24 @@ class _Shards:
     """The records of one part, read at random places."""
 
     def __init__(self, paths: list[Path], lengths: np.ndarray, checksums: np.ndarray) -> None:
+        self._files: list[int] = []
         self._paths = paths
         self._lengths, self._checksums = lengths, checksums
         self._starts = np.empty(len(lengths), np.uint64)
         for shard in range(len(paths)):
             sizes = lengths[shard :: len(paths)].astype(np.uint64) + np.uint64(FRAME)
             self._starts[shard :: len(paths)] = np.cumsum(sizes) - sizes
-        self._files = [os.open(path, os.O_RDONLY) for path in paths]
+        for path in paths:
+            try:
+                self._files.append(os.open(path, os.O_RDONLY))
+            except OSError as error:
+                raise DataError(
+                    f"Cannot open shard {path}: {error.strerror}. Make it readable, or allow more open files "
+                    "(ulimit -n): each shard is one."
+                ) from error
 
     def __del__(self) -> None:
-        for file in getattr(self, "_files", []):
+        for file in self._files:
             os.close(file)
 
     def record(self, index: int) -> bytes:
@@ -95,8 +105,9 @@ def _samples(directory: Path, facts: dict[str, Any], index: dict[str, np.ndarray
 
 
 def is_tfrecord(path: Path) -> bool:
-    """Return whether a path is a directory that :func:`write_tfrecord` wrote."""
-    return (path / FACTS).is_file() and (path / INDEX).is_file()
+    """Return whether a path is a directory that :func:`write_tfrecord` wrote, though a file may be missing now."""
+    found = [(path / name).is_file() for name in (FACTS, INDEX)]
+    return all(found) or (any(found) and any(path.glob("train-*.tfrecord")))
 
 
 @register_stream(is_tfrecord, "a directory of TFRecord shards by write_tfrecord")
@@ -140,8 +151,10 @@ def stream_tfrecord(directory: str | os.PathLike[str], *, test_fraction: float =
         raise DataError(f"{directory} is no directory by write_tfrecord ({reason:.100}). Write it again.") from error
     if "test" in parts:
         return Stream(train, parts["test"], class_names=class_names, **given)
-    given["options"] = {**given["options"], "test_fraction": test_fraction, "seed": seed}
-    return Stream(*split_samples(train, test_fraction=test_fraction, seed=seed), class_names=class_names, **given)
+    share = check_fraction(test_fraction, "test_fraction")
+    given["options"] = {**given["options"], "test_fraction": share, "seed": seed}
+    given["checksum"] = hashlib.sha256(f"{given['checksum']} {share} {seed}".encode()).hexdigest()
+    return Stream(*split_samples(train, test_fraction=share, seed=seed), class_names=class_names, **given)
 
 
 @register_file_loader(is_tfrecord, "a directory of TFRecord shards by write_tfrecord")

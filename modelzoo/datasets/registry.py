@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from modelzoo.datasets.base import Dataset
 from modelzoo.errors import DataError, InputError, unknown_name
+from modelzoo.files import restore
 
 if TYPE_CHECKING:
     from modelzoo.datasets.streams import Stream
@@ -214,6 +215,8 @@ def stream(path: str | os.PathLike[str], /, **options: Any) -> Stream:
 def _existing(name: str | os.PathLike[str]) -> Path | None:
     path = Path(os.fspath(name)).expanduser()
     try:
+        if not path.exists():
+            restore(path)  # a killed writer may have moved it aside
         return path if path.exists() else None
     except (OSError, ValueError):  # a name too long for a path, or one with a NUL
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -63,8 +64,18 @@ class StoredSamples:
         ------
         DataError
             A sample cannot be read; its file is named.
+        InputError
+            The index is neither, or names a sample that does not exist.
         """
-        indices = np.arange(len(self))[index]
+        count = len(self)
+        indices = np.arange(*index.indices(count)) if isinstance(index, slice) else np.asarray(index)
+        if indices.ndim != 1 or indices.dtype.kind not in "iu":
+            raise InputError(f"{index!r:.60} is no index of stored samples. Give a slice, or an array of integers.")
+        if len(indices) and not -count <= int(indices.min()) <= int(indices.max()) < count:
+            raise InputError(
+                f"{index!r:.60} is no index of {count} stored samples. Give integers from {-count} to {count - 1}."
+            )
+        indices = np.where(indices < 0, indices + count, indices).astype(np.int64)
         return self._read(indices), self.labels[indices].astype(self.label_dtype)
 
     def select(self, indices: np.ndarray) -> StoredSamples:
@@ -142,20 +153,14 @@ class StoredSamples:
 
     def _fetched(self, plans: tf.data.Dataset, size: int | None) -> tf.data.Dataset:
         """Return the batches of a data set of their indices."""
-        self._failures = []
+        # TensorFlow never lets go of a Python function: of this one, that would keep files open and labels in memory.
+        planned = weakref.WeakMethod(self._planned)
 
         def read(indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            try:
-                if indices.min() >= 0:
-                    return self[indices]
-                x, y = np.zeros((len(indices), *self.shape), self.dtype), np.zeros(len(indices), self.label_dtype)
-                own = indices >= 0
-                if own.any():
-                    x[own], y[own] = self[indices[own]]
-                return x, y
-            except Exception as error:
-                self._failures.append(error)
-                raise
+            method = planned()
+            if method is None:
+                raise DataError("The samples of these batches are gone. Keep the stream as long as it is read from.")
+            return method(indices)
 
         def fetch(indices: Any) -> tuple[Any, Any]:
             x, y = tf.numpy_function(
@@ -167,7 +172,23 @@ class StoredSamples:
 
         # A batch for each core is read ahead; how many tf.data would choose grows with the memory that it sees.
         threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return plans.map(fetch, num_parallel_calls=threads, deterministic=True)
+        fetched = plans.map(fetch, num_parallel_calls=threads, deterministic=True)
+        fetched._samples = self  # what is made of these batches, and iterators, refer to them
+        return fetched
+
+    def _planned(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Read a batch by its plan, indices of samples or -1 for a row of 0."""
+        try:
+            if indices.min() >= 0:
+                return self[indices]
+            x, y = np.zeros((len(indices), *self.shape), self.dtype), np.zeros(len(indices), self.label_dtype)
+            own = indices >= 0
+            if own.any():
+                x[own], y[own] = self[indices[own]]
+            return x, y
+        except Exception as error:
+            self._failures.append(error)
+            raise
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,10 +18,10 @@ import numpy as np
 from modelzoo.datasets import check_samples
 from modelzoo.errors import DataError, InputError, unknown_name
 from modelzoo.files import atomic_file, check_target, explained
-from modelzoo.frameworks import keras, tf
+from modelzoo.frameworks import explained_by_tensorflow, keras, tf
 from modelzoo.registry import get_spec, origin_of
 from modelzoo.saving.facts import export_facts, serving_names
-from modelzoo.saving.writer import explained_by_tensorflow, write_saved_model
+from modelzoo.saving.writer import write_saved_model
 
 logger = logging.getLogger(__name__)
 

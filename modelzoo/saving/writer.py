@@ -15,7 +15,7 @@ import numpy as np
 
 from modelzoo.errors import InputError, TargetError
 from modelzoo.files import atomic_directory, atomic_file, check_target
-from modelzoo.frameworks import keras, tf
+from modelzoo.frameworks import explained_by_tensorflow, keras, tf
 from modelzoo.machine import describe_machine
 from modelzoo.registry import Origin, origin_of
 from modelzoo.saving.card import write_card
@@ -144,16 +144,6 @@ def check_save_target(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
     if path.exists() and not (path / "saved_model.pb").is_file() and (path.is_file() or any(path.iterdir())):
         raise InputError(f"{path} is not a SavedModel, and overwriting would delete it. Choose another path.")
     return path
-
-
-@contextlib.contextmanager
-def explained_by_tensorflow(path: Path) -> Iterator[None]:
-    """Raise what TensorFlow's own file system says while ``path`` is written as one of our errors."""
-    try:
-        yield
-    except tf.errors.OpError as error:  # "{{node …}} FILE; No space left on device [Op:SaveV2] …"
-        reason = str(error).splitlines()[0].rpartition("; ")[2].partition(" [Op:")[0]
-        raise TargetError(f"Cannot write {path}: {reason}. Check that the place is writable and not full.") from error
 
 
 def write_saved_model(model: keras.Model, directory: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 from modelzoo.datasets import StoredSamples
@@ -15,26 +16,29 @@ from modelzoo.training.objective import Objective
 from modelzoo.training.optimizer import create_optimizer
 
 
-def evaluate_stream(objective: Objective, data: StoredSamples | tf.data.Dataset) -> dict[str, float]:
-    """Return the loss and the metrics over all stored samples or batches, in inference mode."""
-    stored = isinstance(data, StoredSamples)
-    batches = data.in_order(EVALUATION_BATCH) if stored else checked_batches(data, objective.model, "test data")
+def stream_evaluation(objective: Objective, data: StoredSamples | tf.data.Dataset) -> Callable[[], dict[str, float]]:
+    """Return a function that gives the loss and the metrics over stored samples or batches, in inference mode.
 
-    def trace(x: Any, y: Any) -> dict[str, Any]:
-        return {name: tf.reduce_sum(value) for name, value in objective.forward(x, y, training=False).items()}
+    What it computes with is made once, and used each time it is called.
+    """
+    stored = data.in_order(EVALUATION_BATCH) if isinstance(data, StoredSamples) else None
 
-    part = graph_function(trace, reduce_retracing=True)
-    totals = dict.fromkeys(objective.metric_names, 0.0)
-    count = 0
-    for x, y in batches:
-        for name, value in part(x, y).items():
-            totals[name] += float(value)
-        count += int(x.shape[0])
-    if count == 0:
-        raise InputError("The tf.data.Dataset to evaluate on is empty. Give at least one batch.")
-    return {
-        name: value if name == "loss" and objective.per_sample_sum else value / count for name, value in totals.items()
-    }
+    def evaluate() -> dict[str, float]:
+        batches = checked_batches(data, objective.model, "test data") if stored is None else stored
+        totals = dict.fromkeys(objective.metric_names, 0.0)
+        count = 0
+        for x, y in batches:
+            for name, value in objective.sums(x, y).items():
+                totals[name] += float(value)
+            count += int(x.shape[0])
+        if count == 0:
+            raise InputError("The tf.data.Dataset to evaluate on is empty. Give at least one batch.")
+        return {
+            name: value if name == "loss" and objective.per_sample_sum else value / count
+            for name, value in totals.items()
+        }
+
+    return evaluate
 
 
 def compute_metrics(model: keras.Model, data: Any, recipe: Recipe) -> dict[str, float]:
@@ -52,7 +56,7 @@ def compute_metrics(model: keras.Model, data: Any, recipe: Recipe) -> dict[str, 
     objective = Objective(model, recipe)
     if not isinstance(data, tuple):
         with watched(data):
-            return evaluate_stream(objective, data)
+            return stream_evaluation(objective, data)()
     graph = graph_function(lambda pair: evaluate_arrays(objective, pair))
     return {name: float(value) for name, value in graph(Arrays(*map(tf.constant, data))).items()}
 

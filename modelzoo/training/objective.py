@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from modelzoo.errors import InputError
-from modelzoo.frameworks import keras, tf
+from modelzoo.frameworks import graph_function, keras, tf
 from modelzoo.spec import Recipe
 from modelzoo.training.kernels import faster_gradients, is_narrow, narrow_crossentropy
 
@@ -138,6 +139,15 @@ class Objective:
         if losses.shape.rank > 1:
             losses = tf.reduce_mean(losses, axis=tuple(range(1, losses.shape.rank)))
         return losses
+
+    @functools.cached_property
+    def sums(self) -> Any:
+        """Graph function from a batch ``(x, y)`` to the sum of each score over it, in inference mode."""
+
+        def trace(x: Any, y: Any) -> dict[str, Any]:
+            return {name: tf.reduce_sum(value) for name, value in self.forward(x, y, training=False).items()}
+
+        return graph_function(trace, reduce_retracing=True)
 
     def _logits(self, outputs: Any) -> Any:
         """Return the logits behind a traced output, which Keras finds in the same way, or ``None``."""

@@ -22,7 +22,7 @@ from modelzoo.registry import get_spec, origin_of
 from modelzoo.spec import Recipe
 from modelzoo.training.batches import ArrayBatches, StreamBatches, checked_batches, reason_of, sound
 from modelzoo.training.checkpoints import Checkpoints, Saved
-from modelzoo.training.evaluating import evaluate_stream, watched
+from modelzoo.training.evaluating import stream_evaluation, watched
 from modelzoo.training.inputs import TrainingData, check_model, classes_of, training_data
 from modelzoo.training.loop import Arrays, CompiledLoop
 from modelzoo.training.objective import Objective
@@ -208,6 +208,7 @@ def _run(
     params = {"epochs": math.ceil(total / recipe.log_every), "steps": total, "first_step": step, "verbose": 0}
     watching = keras.callbacks.CallbackList([*callbacks, history], model=model, **params)
     test = Arrays(*map(tf.constant, given.test)) if isinstance(given.test, tuple) else None
+    evaluate = None if test is not None or given.test is None else stream_evaluation(objective, given.test)
     model.stop_training = bool(saved and saved.stopped)
     weights = _values(model)
     watching.on_train_begin()
@@ -241,9 +242,8 @@ def _run(
                         else ""
                     )
                 )
-            if validate and test is None and given.test is not None:
-                tested = evaluate_stream(objective, given.test)
-                logs |= {f"val_{name}": value for name, value in tested.items()}
+            if validate and evaluate is not None:
+                logs |= {f"val_{name}": value for name, value in evaluate().items()}
             entry = {"step": step, **logs}
             if validate and given.test is not None:
                 entry["val_step"] = step

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
 import json
+import os
+import resource
 import shutil
+import tracemalloc
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
-from modelzoo import datasets
-from modelzoo.errors import DataError, InputError, TargetExistsError
+from modelzoo import datasets, files
+from modelzoo.errors import DataError, InputError, TargetError, TargetExistsError
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +92,23 @@ def test_batches_larger_than_memory_are_written_one_by_one(tmp_path, small):
         np.testing.assert_array_equal(samples[:][1], y)
 
 
-@pytest.mark.parametrize("kind", ["no batch", "other shape", "NaN", "no pair", "number", "other test", "label"])
+def test_labels_of_every_batch_come_back(tmp_path):
+    x = np.zeros((2, 3), "float32")
+    batches = [(x, np.array([0, 1], "uint8")), (x, np.array([300, 1], "int16"))]
+    stream = datasets.stream(datasets.write_tfrecord(batches, tmp_path / "a", test=(x, np.array([0, 299]))))
+    assert stream.train[:][1].tolist() == [0, 1, 300, 1]
+    assert stream.num_classes == 301
+    one_hot = [(x, np.eye(5)[:2])]
+    wide = datasets.stream(datasets.write_tfrecord(one_hot, tmp_path / "b", test=one_hot))
+    assert wide.train[:][1].tolist() == [0, 1]
+    assert wide.num_classes == 5
+    named = datasets.write_tfrecord(batches[:1], tmp_path / "c", test=batches[:1], class_names=(7, 8))
+    assert datasets.stream(named).class_names == ("7", "8")
+
+
+@pytest.mark.parametrize(
+    "kind", ["no batch", "other shape", "NaN", "no pair", "number", "other test", "label", "large", "gone"]
+)
 def test_what_cannot_be_written_leaves_nothing(tmp_path, kind):
     x, y = np.zeros((4, 2), "float32"), np.array([0, 1, 0, 1])
     data, options, message = {
@@ -97,6 +118,8 @@ def test_what_cannot_be_written_leaves_nothing(tmp_path, kind):
         "no pair": ([x], {}, "Batch 0 is no pair"),
         "number": (3, {}, "type int is not usable"),
         "other test": ((x, y), {"test": (x.astype("float64"), y)}, "test samples float64"),
+        "large": ((x, y + 70_000), {}, "label 70001 is too large"),
+        "gone": (map(np.load, [tmp_path / "gone.npy"]), {}, r"cannot be read: .*gone\.npy"),
         "label": ((x, y + 5), {"class_names": ("a", "b")}, "label 5 at index 0 is out of range"),
     }[kind]
     with pytest.raises(InputError, match=message):
@@ -120,6 +143,45 @@ def test_a_directory_is_not_overwritten_unless_told(tmp_path, small):
         datasets.write_tfrecord(small, tmp_path / "more", test=small.test)
 
 
+@pytest.mark.parametrize("kind", ["directory", "file"])
+def test_overwriting_deletes_nothing_but_shards(tmp_path, small, kind):
+    target = tmp_path / "photos"
+    kept = target / "dear.jpg" if kind == "directory" else target
+    kept.parent.mkdir(exist_ok=True)
+    kept.write_text("dear")
+    with pytest.raises(InputError, match="photos is no directory by write_tfrecord"):
+        datasets.write_tfrecord(small, target, overwrite=True)
+    assert kept.read_text() == "dear"
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
+def test_a_full_disk_is_one_clear_error(tmp_path, rng):
+    noise = rng.normal(size=(2000, 100)), np.arange(2000) % 2
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(TargetError, match=r"Cannot write \S+shards: File too large\. Check") as caught:
+            datasets.write_tfrecord(noise, tmp_path / "shards")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_shards_that_a_killed_writer_had_moved_aside_come_back(tmp_path, small):
+    directory = datasets.write_tfrecord(small, tmp_path / "shards")
+    (tmp_path / ".shards.abcdefgh.tmp").mkdir()
+    directory.rename(tmp_path / ".shards.abcdefgh.tmp" / files._OLD)
+    assert datasets.stream(directory).checksum == small.checksum
+
+
+def test_another_split_is_other_data(tmp_path, small):
+    directory = datasets.write_tfrecord(small.train, tmp_path / "shards")
+    streams = [datasets.stream(directory, **options) for options in ({}, {"seed": 1}, {"test_fraction": 0.3}, {})]
+    assert len({stream.checksum for stream in streams}) == 3
+    assert streams[0].checksum == streams[3].checksum
+
+
 def damage(path, how):
     content = bytearray(path.read_bytes())
     if how == "bit":
@@ -138,6 +200,27 @@ def test_a_damaged_shard_is_named(tmp_path, small, how):
     with pytest.raises(DataError, match=r"train-00001-of-00003\.tfrecord.*again\.$") as caught:
         datasets.stream(directory).train[:]
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["dataset.json", "index.npz"])
+def test_a_file_missing_beside_the_shards_is_named_as_such(tmp_path, small, name):
+    directory = datasets.write_tfrecord(small, tmp_path / "shards")
+    (directory / name).unlink()
+    with pytest.raises(DataError, match=r"shards.* \(?No such file or directory"):
+        datasets.stream(directory)
+
+
+def test_as_many_shards_as_may_be_open(tmp_path, small):
+    directory = datasets.write_tfrecord(small, tmp_path / "shards", num_shards=40)
+    before, used = resource.getrlimit(resource.RLIMIT_NOFILE), len(os.listdir("/dev/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/dev/fd"))) + 50, before[1]))
+    try:
+        with pytest.raises(DataError, match=r"Cannot open shard .*test-.*: Too many open files.*ulimit"):
+            datasets.stream(directory)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    gc.collect()
+    assert len(os.listdir("/dev/fd")) <= used
 
 
 @pytest.mark.parametrize("name", ["dataset.json", "index.npz"])
@@ -194,6 +277,46 @@ def test_in_order_gives_every_sample_once(tmp_path, small):
     assert [len(y) for _, y in batches] == [6, 6, 6, 2]
     np.testing.assert_array_equal(np.concatenate([x for x, _ in batches]), small.x_test)
     np.testing.assert_array_equal(np.concatenate([y for _, y in batches]), small.y_test)
+
+
+def test_files_are_closed_when_nothing_reads_them_any_more(tmp_path, small):
+    """TensorFlow keeps each Python function that its pipelines call, but not what that one reads."""
+    directory = datasets.write_tfrecord(small, tmp_path / "a", num_shards=20)
+    gc.collect()
+    before = len(os.listdir("/dev/fd"))
+    batches = datasets.stream(directory).train.batches(4).prefetch(1)
+    gc.collect()
+    assert [len(y) for _, y in batches.take(9)] == [4] * 9
+    iterator = iter(batches)
+    del batches
+    gc.collect()
+    assert [len(y) for _, y in itertools.islice(iterator, 9)] == [4] * 9
+    assert len(os.listdir("/dev/fd")) >= before + 20
+    del iterator
+    gc.collect()
+    assert len(os.listdir("/dev/fd")) <= before
+
+
+def test_what_a_batch_costs_does_not_depend_on_how_many_samples_there_are():
+    samples = datasets.StoredSamples(np.zeros_like, np.zeros(1_000_000, np.uint8), (), np.int64)
+    tracemalloc.start()
+    try:
+        for index in (np.arange(10), slice(10), slice(-10, None), [-1, 3]):
+            samples[index]
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_indices_are_those_of_arrays(tmp_path, small):
+    train = datasets.stream(datasets.write_tfrecord(small, tmp_path / "a", num_shards=4)).train
+    for index in (slice(-3, None), slice(None, None, -5), np.array([-1, 0, -18, 17]), [2, 2]):
+        x, y = train[index]
+        np.testing.assert_array_equal(x, small.x_train[index])
+        np.testing.assert_array_equal(y, small.y_train[index])
+    for index in (3, [18], [-19], [0.5], "a"):
+        with pytest.raises(InputError, match=r"is no index of .*stored samples\. Give"):
+            train[index]
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 import modelzoo
 from modelzoo import Recipe, datasets
 from modelzoo.errors import ArtifactError, DataError, InputError
+from modelzoo.training.objective import Objective
 
 RECIPE = Recipe(steps=30, batch_size=16, optimizer="adam", learning_rate=0.01, log_every=10, xla="update")
 
@@ -125,3 +126,24 @@ def test_the_card_names_the_data(points, stream, tanh_mlp):
     assert (facts["name"], facts["checksum"]) == (points.name, points.checksum)
     assert (facts["num_train"], facts["num_test"]) == (203, 97)
     assert dict(facts["options"]) == {"n": 203, "n_test": 97}
+
+
+def test_the_evaluation_of_a_stream_is_traced_once(stream, tanh_mlp, monkeypatch):
+    traced = []
+    forward = Objective.forward
+
+    def counting(self, *arguments, training, **options):
+        traced.append(training)
+        return forward(self, *arguments, training=training, **options)
+
+    monkeypatch.setattr(Objective, "forward", counting)
+    _, history = digest_after(tanh_mlp(), stream, RECIPE.replace(log_every=5))
+    assert len(history["val_loss"]) == 6
+    assert traced.count(False) == 1
+
+
+def test_predict_says_how_to_read_some(stream, tanh_mlp):
+    for samples in (stream, stream.test):
+        with pytest.raises(InputError, match="received a stream"):
+            modelzoo.predict(tanh_mlp(), samples)
+    assert modelzoo.predict(tanh_mlp(), stream.test[:5][0]).shape == (5, 3)
