@@ -143,7 +143,8 @@ class _Writer:
         self._lengths, self._places, self._labels = array.array("I"), array.array("I"), array.array("i")
         self._batches = 0
         self.shape: tuple[int, ...] = ()
-        self.dtype = self.label_dtype = np.dtype("u1")
+        self.dtype: np.dtype[Any] = np.dtype("u1")
+        self.label_dtype: np.dtype[Any] = np.dtype("u1")
 
     def __enter__(self) -> None:
         with explained_by_tensorflow(self._target):
