@@ -43,7 +43,7 @@ What is measured:
            same model as a .keras file; in a process where TensorFlow runs already
   predict  microseconds for a single image and images/s in batches of 1000, beside model.predict, ONNX Runtime
            and LiteRT
-  memory   the most that a process held which trained for an epoch on MNIST, beside Keras fit
+  memory   the most that a process held which trained for 200 steps on all of MNIST, beside Keras fit
 
 \b
   python scripts/benchmark_costs.py
@@ -75,13 +75,13 @@ import modelzoo
 from modelzoo import datasets
 from modelzoo.training import compile_model
 data, name = datasets.load("mnist"), sys.argv[1]
-recipe = modelzoo.get_spec(name).recipe("lesson").replace(epochs=1, steps=None, log_train="batches")
+recipe = modelzoo.get_spec(name).recipe("lesson").replace(epochs=None, steps=200, log_every=100, log_train="batches")
 model = modelzoo.create_model(name, recipe="lesson", seed=0)
 if sys.argv[2] == "modelzoo":
     modelzoo.train(model, data.train, recipe)
 else:
     compile_model(model, recipe)
-    model.fit(*data.train, batch_size=recipe.batch_size, epochs=1, verbose=0)
+    model.fit(*data.train, batch_size=recipe.batch_size, epochs=1, steps_per_epoch=200, verbose=0)
 status = Path("/proc/self/status")
 if status.exists():  # getrusage counts what the process was forked from too
     print(next(line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM")))
@@ -166,7 +166,7 @@ def measure_predict(rounds: int, directory: Path, progress: Callable[[str], None
 
 
 def measure_memory(rounds: int, directory: Path, progress: Callable[[str], None]) -> Results:
-    """Return the peak memory in MB of processes that train for an epoch."""
+    """Return the peak memory in MB of processes that train for 200 steps."""
     results: Results = {}
     for name in ("dense_500_300", "two_conv_cnn"):
         peaks: dict[str, list[float]] = {"modelzoo.train": [], "fit": []}
@@ -242,9 +242,9 @@ def main(cases: tuple[str, ...], rounds: int | None, threads: int, output: Path 
             report["parts"][name] = found
             for title, rows in found.items():
                 console.print(table(title, rows))
-        if output is not None:
-            with atomic_file(output) as temporary:
-                temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+            if output is not None:
+                with atomic_file(output) as temporary:
+                    temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     except ModelZooError as error:
         raise click.ClickException(str(error)) from None
 

@@ -42,6 +42,17 @@ written as its documentation advises; `make bench BENCH_ARGS=--help` says how.
 
 {cases}
 
+## Where a target is missed
+
+- **Dense networks and the autoencoder beside JAX.** XLA compiles the whole loop of both, and most of a step is its
+  matrix products, which already run near the peak: *of peak* bounds what is left to win.
+- **The CNN.** TensorFlow and PyTorch call the same library for convolutions. In bfloat16 the gradients of the second
+  convolution, casts and the optimiser's update, which is bound by memory, leave no lead over PyTorch.
+- **From a cold process.** Importing TensorFlow takes about as long as some epochs here; Keras imports Matplotlib and
+  scikit-learn meanwhile, and TensorFlow imports JAX where that is installed.
+- **One sample at a time.** A call through TensorFlow costs a few hundred microseconds whatever the network; export to ONNX
+  or LiteRT where that matters.
+
 ## Starting, loading, predicting, memory
 
 `{costs_by}`: {costs_machine}. Medians with their range.
