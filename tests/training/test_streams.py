@@ -146,4 +146,4 @@ def test_predict_says_how_to_read_some(stream, tanh_mlp):
     for samples in (stream, stream.test):
         with pytest.raises(InputError, match="received a stream"):
             modelzoo.predict(tanh_mlp(), samples)
-    assert modelzoo.predict(tanh_mlp(), stream.test[:5][0]).shape == (5, 3)
+    assert modelzoo.predict(tanh_mlp(), stream.test[:5][0]).shape == (5, 4)
