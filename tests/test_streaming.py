@@ -49,14 +49,15 @@ def test_script_measures_both_tables(monkeypatch):
         return json.loads(result.stdout.splitlines()[-1])
 
     monkeypatch.setattr(streaming, "run", run)
-    monkeypatch.setattr(streaming, "SOURCES", dict.fromkeys(streaming.SOURCES, (10_000,)))
+    monkeypatch.setattr(streaming, "SOURCES", dict.fromkeys(("arrays", "tfrecord"), (10_000,)))
     monkeypatch.setattr(streaming, "POINTS", (500,))
+    monkeypatch.setattr(streaming, "CHUNK", 5)
     monkeypatch.setattr(streaming, "POINTS_SEEN", 10_000)
     result = CliRunner().invoke(streaming.main, ["--quick", "--markdown"], catch_exceptions=False)
     assert result.exit_code == 0
     rows = [line.strip("| ").split(" | ") for line in result.stdout.splitlines() if line.startswith("|")]
     measured = {row[0]: row[1:] for row in rows if not row[0].startswith(("read from", "batch", "---"))}
-    assert [*measured] == [*streaming.NAMES.values(), "full", "100"]
+    assert [*measured] == [streaming.NAMES["arrays"], streaming.NAMES["tfrecord"], "full", "100"]
     for values in measured.values():
         assert values[0] in ("1,000", "500")
         assert all(float(value.replace(",", "")) > 0 for value in values)

@@ -212,15 +212,16 @@ def test_a_file_missing_beside_the_shards_is_named_as_such(tmp_path, small, name
 
 def test_as_many_shards_as_may_be_open(tmp_path, small):
     directory = datasets.write_tfrecord(small, tmp_path / "shards", num_shards=40)
-    before, used = resource.getrlimit(resource.RLIMIT_NOFILE), len(os.listdir("/dev/fd"))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/dev/fd"))) + 50, before[1]))
+    before, used = resource.getrlimit(resource.RLIMIT_NOFILE), [int(name) for name in os.listdir("/dev/fd")]
+    limit = next(n for n in itertools.count() if n - sum(file < n for file in used) == 60)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, before[1]))
     try:
         with pytest.raises(DataError, match=r"Cannot open shard .*test-.*: Too many open files.*ulimit"):
             datasets.stream(directory)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
     gc.collect()
-    assert len(os.listdir("/dev/fd")) <= used
+    assert len(os.listdir("/dev/fd")) <= len(used)
 
 
 @pytest.mark.parametrize("name", ["dataset.json", "index.npz"])

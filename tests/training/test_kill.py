@@ -19,6 +19,7 @@ def workers():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_killed_and_resumed_equals_uninterrupted(name, workers, tmp_path):
-    rows = list(kill_rows(name, workers, tmp_path, trials=3, seed=0, progress=lambda text: None, swaps=False))
+    trials = len(PHASES) if name == "sigmoid_mlp" else 1  # what differs between networks is the state of training
+    rows = list(kill_rows(name, workers, tmp_path, trials=trials, seed=0, progress=lambda text: None, swaps=False))
     assert [row.lost for row in rows] == [[]] * len(PHASES)
-    assert sum(row.trials for row in rows) == 3
+    assert sum(row.trials for row in rows) == trials
