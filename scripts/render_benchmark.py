@@ -50,8 +50,8 @@ written as its documentation advises; `make bench BENCH_ARGS=--help` says how.
   convolution, casts and the optimiser's update, which is bound by memory, leave no lead over PyTorch.
 - **From a cold process.** Importing TensorFlow takes about as long as some epochs here; Keras imports Matplotlib and
   scikit-learn meanwhile, and TensorFlow imports JAX where that is installed.
-- **One sample at a time.** A call through TensorFlow costs a few hundred microseconds whatever the network; export to ONNX
-  or LiteRT where that matters.
+- **One sample at a time.** A call through TensorFlow costs a few hundred microseconds whatever the network; export to
+  ONNX or LiteRT where that matters.
 
 ## Starting, loading, predicting, memory
 
