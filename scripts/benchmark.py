@@ -34,7 +34,8 @@ from benchmark_peers import MATRIX, operations
 
 from modelzoo import get_spec
 from modelzoo.errors import ModelZooError
-from modelzoo.files import atomic_file
+from modelzoo.files import atomic_file, check_target
+from modelzoo.machine import usable_cores
 
 WORKER = Path(__file__).with_name("benchmark_worker.py")
 PEERS = {
@@ -90,7 +91,7 @@ All train on the same data with the same number of threads; compilation, loading
 where a process starts cold. In each round every peer runs once, another one first each time. A ratio is the rate of
 modelzoo divided by the peer's in the same round (the peer's seconds divided by ours), and "best" is the fastest peer
 of the round; the median is compared with the target. A peer whose loss does not go down is an error. The peak is
-that of a product of two 2048×2048 matrices in TensorFlow, measured in the same rounds.
+that of a product of two large matrices in TensorFlow, measured in the same rounds.
 
 Rates depend on what else the machine does: run it on an idle one, and look at the spread before the median.
 
@@ -126,8 +127,8 @@ class Case:
         The optimiser's, where it is not the recipe's.
     goal
         Test accuracy, 0–1, to which the seconds from a cold process are measured, instead of a rate.
-    most_rounds
-        Rounds of a case that takes minutes, unless more are asked for.
+    rounds
+        Runs of each peer, unless told otherwise.
     """
 
     model: str
@@ -139,7 +140,7 @@ class Case:
     batch_size: int | None = None
     learning_rate: float | None = None
     goal: float | None = None
-    most_rounds: int | None = None
+    rounds: int = 5
 
     def task(self, peer: str, batch_size: int | None, threads: int, quick: bool) -> dict[str, Any]:
         """Return what the worker of a peer must know; ``batch_size`` is in place of the recipe's."""
@@ -172,7 +173,7 @@ CASES = {
         batch_size=100,
         learning_rate=1e-3,
         goal=0.99,
-        most_rounds=2,
+        rounds=2,
     ),
 }
 QUICK_GOAL = 0.5
@@ -182,8 +183,8 @@ class PeerError(ModelZooError):
     """A peer failed or did not learn."""
 
 
-class Cold:
-    """A peer that starts a process in each round and trains until the test accuracy is high enough.
+class Peer:
+    """What trains a case, once a round.
 
     Parameters
     ----------
@@ -194,26 +195,41 @@ class Cold:
     def __init__(self, task: dict[str, Any]) -> None:
         self.name: str = task["peer"]
         self.batch_size: int = task["batch_size"]
-        self.rates: list[float] = []  # 1/s
-        self.epochs: list[int] = []
+        self.rates: list[float] = []  # steps/s, or 1/s of a cold run
         self._task = task
+
+    def run(self, seconds: float, number: int) -> None:
+        """Train in the round of this number and note the rate."""
+        raise NotImplementedError
+
+    def check_learned(self) -> None:
+        """Raise PeerError if the training was none."""
+
+    def close(self) -> None:
+        """End what still runs."""
+
+    def _failure(self, status: int, errors: str) -> PeerError:
+        last = "\n".join(errors.splitlines()[-12:])
+        return PeerError(f"{TITLES[self.name]} ended with status {status}:\n{last}")
+
+
+class ColdPeer(Peer):
+    """A peer that starts a process in each round and trains until the test accuracy is high enough."""
+
+    def __init__(self, task: dict[str, Any]) -> None:
+        super().__init__(task)
+        self.epochs: list[int] = []
 
     def run(self, seconds: float, number: int) -> None:
         """Train with the seed of the round's number to the goal and note the time, process start included."""
         task = self._task | {"seed": number}
         began = time.perf_counter()
         done = subprocess.run(
-            [sys.executable, str(WORKER), json.dumps(task)],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            env=ENVIRONMENT,
-            check=False,
+            worker_command(task), stdin=subprocess.DEVNULL, capture_output=True, text=True, env=ENVIRONMENT, check=False
         )
         self.rates.append(1 / (time.perf_counter() - began))
         if done.returncode:
-            last = "\n".join(done.stderr.splitlines()[-12:])
-            raise PeerError(f"{PEERS[self.name]} ended with status {done.returncode}:\n{last}")
+            raise self._failure(done.returncode, done.stderr)
         accuracies = json.loads(done.stdout.splitlines()[-1])["accuracies"]
         if accuracies[-1] < task["goal"]:
             raise PeerError(
@@ -222,29 +238,15 @@ class Cold:
             )
         self.epochs.append(len(accuracies))
 
-    def check_learned(self) -> None:
-        """Do nothing: a peer that does not learn does not get so far."""
 
-    def close(self) -> None:
-        """Do nothing: the processes have ended."""
-
-
-class Peer:
-    """A worker process that waits to be told to train.
-
-    Parameters
-    ----------
-    task
-        See :meth:`Case.task`.
-    """
+class WarmPeer(Peer):
+    """A peer whose process waits to be told to train."""
 
     def __init__(self, task: dict[str, Any]) -> None:
-        self.name: str = task["peer"]
-        self.batch_size: int = task["batch_size"]
-        self.rates: list[float] = []  # steps/s
+        super().__init__(task)
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed by close)
         self._process = subprocess.Popen(
-            [sys.executable, str(WORKER), json.dumps(task)],
+            worker_command(task),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -299,21 +301,25 @@ class Peer:
         if not line:
             self._process.wait()
             self._errors.seek(0)
-            last = "\n".join(self._errors.read().splitlines()[-12:])
-            raise PeerError(f"{TITLES[self.name]} ended with status {self._process.returncode}:\n{last}")
+            raise self._failure(self._process.returncode, self._errors.read())
         return json.loads(line)
+
+
+def worker_command(task: dict[str, Any]) -> list[str]:
+    """Return the command of a peer's process."""
+    return [sys.executable, str(WORKER), json.dumps(task)]
 
 
 def measure(
     case: Case, peer_names: Sequence[str], rounds: int, seconds: float, options: dict[str, Any], progress: Console
-) -> list[Peer | Cold]:
+) -> list[Peer]:
     """Run all peers of a case round by round and return them with their rates."""
-    peers: list[Peer | Cold] = []
+    peers: list[Peer] = []
     with progress.status("") as status:
         try:
             for name in peer_names:
                 status.update(f"{case.model} {case.precision}: starting and compiling {TITLES[name]}")
-                peers.append((Peer if case.goal is None else Cold)(case.task(name, **options)))
+                peers.append((WarmPeer if case.goal is None else ColdPeer)(case.task(name, **options)))
             for number in range(rounds):
                 start = number % len(peers)
                 for peer in peers[start:] + peers[:start]:
@@ -333,7 +339,7 @@ def summary(values: Sequence[float]) -> dict[str, Any]:
     return {"median": statistics.median(values), "min": min(values), "max": max(values), "rounds": list(values)}
 
 
-def evaluate(case: Case, peers: Sequence[Peer | Cold]) -> dict[str, Any]:
+def evaluate(case: Case, peers: Sequence[Peer]) -> dict[str, Any]:
     """Return rates (or seconds), losses and ratios of a measured case, ready for JSON."""
     batch = peers[0].batch_size
     result: dict[str, Any] = {"model": case.model, "precision": case.precision, "batch_size": batch, "unit": case.unit}
@@ -344,17 +350,16 @@ def evaluate(case: Case, peers: Sequence[Peer | Cold]) -> dict[str, Any]:
         result["peak_gflops"] = summary([rate / 1e9 for rate in peak_rates])
     result["peers"] = {}
     for peer in peers:
-        if isinstance(peer, Cold):
-            found: dict[str, Any] = {"rate": summary([1 / rate for rate in peer.rates]), "epochs": peer.epochs}
-        else:
-            scale = batch if case.unit == "images/s" else 1
-            found = {
-                "rate": summary([rate * scale for rate in peer.rates]),
-                "loss": {"first": peer.first_loss, "last": peer.last_loss},
-            }
-            if peak is not None:
-                work = operations(case.model) * batch
-                found["of_peak"] = summary([r * work / p for r, p in zip(peer.rates, peak_rates, strict=True)])
+        scale = batch if case.unit == "images/s" else 1
+        shown = [1 / rate if case.unit == "seconds" else rate * scale for rate in peer.rates]
+        found: dict[str, Any] = {"rate": summary(shown)}
+        if isinstance(peer, ColdPeer):
+            found["epochs"] = peer.epochs
+        if isinstance(peer, WarmPeer):
+            found["loss"] = {"first": peer.first_loss, "last": peer.last_loss}
+        if peak is not None:
+            work = operations(case.model) * batch
+            found["of_peak"] = summary([r * work / p for r, p in zip(peer.rates, peak_rates, strict=True)])
         result["peers"][peer.name] = found
     ours = next((peer for peer in peers if peer.name == "modelzoo"), None)
     result["ratios"] = {}
@@ -442,11 +447,6 @@ def _version(package: str) -> str | None:
         return None
 
 
-def usable_cores() -> int:
-    """Return the number of processor cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 @click.command(epilog=EPILOG, context_settings={"max_content_width": 120})
 @click.option("cases", "--case", type=click.Choice(list(CASES)), multiple=True, help="Only this case; repeatable.")
 @click.option("peers", "--peer", type=click.Choice(list(PEERS)), multiple=True, help="Only this peer; repeatable.")
@@ -482,31 +482,31 @@ def main(
             peer_names.remove(name)
     if not peer_names:
         raise click.UsageError("There is no peer left to measure.")
-    asked, rounds = rounds, rounds or (2 if quick else 5)
     facts = machine(threads)
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items() if version)
-    hardware = f"{facts['processor']}, {facts['cores']} cores, {threads} threads a peer, {rounds} rounds"
+    hardware = f"{facts['processor']}, {facts['cores']} cores, {threads} threads a peer"
     console.print(f"{hardware}\n{facts['system']}\n{versions}", highlight=False, soft_wrap=True)
     if facts["load"] and facts["load"] > 0.5:
         progress.print(f"Other programs are busy (load {facts['load']}): rates and ratios are noisy.", style="yellow")
     options = {"batch_size": batch_size, "threads": threads, "quick": quick}
-    results: dict[str, Any] = {}
     try:
+        if output is not None:
+            check_target(output, overwrite=True)
         for name in chosen:
             having = [peer for peer in peer_names if name in ONLY.get(peer, CASES) and name not in NEVER.get(peer, ())]
             if not having:
                 continue
             if CASES[name].goal is None and CASES[name].unit == "images/s":
                 having = [*having, PEAK]
-            number = asked or min(rounds, CASES[name].most_rounds or rounds)
+            number = rounds or (2 if quick else CASES[name].rounds)
             measured = measure(CASES[name], having, number, 0.2 if quick else 2.0, options, progress)
-            results[name] = evaluate(CASES[name], measured)
-            console.print(table(name, results[name]))
-        if output is not None:
-            known = _kept(output, facts, quick) | results
-            report = {"machine": facts, "quick": quick, "cases": {name: known[name] for name in CASES if name in known}}
-            with atomic_file(output) as temporary:
-                temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+            result = evaluate(CASES[name], measured)
+            console.print(table(name, result))
+            if output is not None:
+                known = _kept(output, facts, quick) | {name: result}
+                report = {"machine": facts, "quick": quick, "cases": {key: known[key] for key in CASES if key in known}}
+                with atomic_file(output) as temporary:
+                    temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     except ModelZooError as error:
         raise click.ClickException(str(error)) from None
 

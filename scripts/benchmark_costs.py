@@ -22,10 +22,11 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it also runs from a checkout not installed
 
-from benchmark import machine, summary, usable_cores
+from benchmark import machine, summary
 
 from modelzoo.errors import ModelZooError
 from modelzoo.files import atomic_file, check_target
+from modelzoo.machine import usable_cores
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Models that take part in the parts on loading and predicting; all pretrained ones are loaded.

@@ -14,8 +14,10 @@ from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it also runs from a checkout not installed
 
-from benchmark import machine, summary, usable_cores
+from benchmark import machine, summary
 from launch_workers import free_addresses, worker_environment
+
+from modelzoo.machine import usable_cores
 
 #: Steps between two log entries, and how many of these are timed after the first.
 MODELS = {"dense_500_300": 300, "two_conv_cnn": 30}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from modelzoo.datasets.labels import stratified_split
 from modelzoo.datasets.order import shuffled
 from modelzoo.errors import DataError, InputError
 from modelzoo.frameworks import tf
+from modelzoo.machine import usable_cores
 
 
 class StoredSamples:
@@ -171,8 +171,7 @@ class StoredSamples:
             return x, y
 
         # A batch for each core is read ahead; how many tf.data would choose grows with the memory that it sees.
-        threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        fetched = plans.map(fetch, num_parallel_calls=threads, deterministic=True)
+        fetched = plans.map(fetch, num_parallel_calls=usable_cores(), deterministic=True)
         fetched._samples = self  # what is made of these batches, and iterators, refer to them
         return fetched
 
