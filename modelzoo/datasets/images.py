@@ -148,7 +148,7 @@ class _ImageFiles:
         for entry in _visible(folder):
             if entry.is_dir():
                 names.append(self._files(Path(entry.path)))
-                labels.append(np.full(len(names[-1]), len(self.class_names), np.uint16))
+                labels.append(np.full(len(names[-1]), len(self.class_names), np.int32))
                 self.class_names.append(entry.name)
         if not names:
             raise DataError(f"{folder} holds no class folders. Make one folder for each class, with its images inside.")

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from modelzoo.datasets.base import Dataset
-from modelzoo.datasets.checks import check_arrays, check_int, check_labels
+from modelzoo.datasets.checks import MAX_CLASSES, as_array, check_arrays, check_int, check_labels
 from modelzoo.datasets.records import FACTS, FORMAT, FRAME, HEAD, INDEX, is_tfrecord
 from modelzoo.datasets.streams import StoredSamples, Stream
 from modelzoo.errors import DataError, InputError
@@ -24,7 +24,6 @@ from modelzoo.files import atomic_directory, check_target
 from modelzoo.frameworks import explained_by_tensorflow, tf
 
 MAX_SHARDS = 256  # each is kept open while it is read, for both parts
-MAX_CLASSES = 65536  # larger labels are measurements, or mistakes
 _CHUNK = 1000  # samples that are read at once from what is converted, but not more than so many bytes
 _CHUNK_BYTES = 1 << 26
 
@@ -157,8 +156,8 @@ class _Writer:
 
     def write(self, x: Any, y: Any) -> None:
         """Append a batch."""
-        x, y = np.asarray(x), np.asarray(y)
         where = f"{self._where}, batch {self._batches}"
+        x, y = as_array(x, f"{where}: x"), as_array(y, f"{where}: y")
         check_arrays(x, y, num_classes=self._named_classes, where=where, allow_single_class=True)
         labels = check_labels(y, num_classes=self._named_classes, where=where)
         if labels.max() >= MAX_CLASSES:
@@ -245,7 +244,7 @@ def _batches_of(samples: Any) -> Iterator[tuple[Any, Any]]:
         chunk = max(1, min(_CHUNK, _CHUNK_BYTES // max(1, size)))
         yield from (samples[start : start + chunk] for start in range(0, len(samples), chunk))
     elif isinstance(samples, tuple | list) and len(samples) == 2 and all(hasattr(s, "__array__") for s in samples):
-        x, y = (np.asarray(values) for values in samples)
+        x, y = (as_array(values, name) for values, name in zip(samples, "xy", strict=True))
         check_arrays(x, y, allow_single_class=True)
         yield from ((x[start : start + _CHUNK], y[start : start + _CHUNK]) for start in range(0, len(x), _CHUNK))
     elif isinstance(samples, Iterable):

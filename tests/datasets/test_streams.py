@@ -107,18 +107,34 @@ def test_labels_of_every_batch_come_back(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "kind", ["no batch", "other shape", "NaN", "no pair", "number", "other test", "label", "large", "gone"]
+    "kind",
+    [
+        "no batch",
+        "other shape",
+        "NaN",
+        "masked",
+        "masked batch",
+        "no pair",
+        "number",
+        "other test",
+        "label",
+        "large",
+        "gone",
+    ],
 )
 def test_what_cannot_be_written_leaves_nothing(tmp_path, kind):
     x, y = np.zeros((4, 2), "float32"), np.array([0, 1, 0, 1])
+    masked = np.ma.masked_array(x, mask=x == 0)
     data, options, message = {
         "no batch": ([], {}, "no batch"),
         "other shape": ([(x, y), (x[:, :1], y)], {}, r"batch 1: samples are float32 of shape \(1,\)"),
         "NaN": ([(x, y), (x + np.nan, y)], {}, r"batch 1: x\[0, 0\] is nan"),
+        "masked": ((masked, y), {}, "x has 8 masked values"),
+        "masked batch": ([(x, y), (masked, y)], {}, "batch 1: x has 8 masked values"),
         "no pair": ([x], {}, "Batch 0 is no pair"),
         "number": (3, {}, "type int is not usable"),
         "other test": ((x, y), {"test": (x.astype("float64"), y)}, "test samples float64"),
-        "large": ((x, y + 70_000), {}, "label 70001 is too large"),
+        "large": ((x, y + 2_000_000), {}, "label 2000001 is too large"),
         "gone": (map(np.load, [tmp_path / "gone.npy"]), {}, r"cannot be read: .*gone\.npy"),
         "label": ((x, y + 5), {"class_names": ("a", "b")}, "label 5 at index 0 is out of range"),
     }[kind]
