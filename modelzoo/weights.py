@@ -31,7 +31,7 @@ def weights_digest(model: keras.Model, values: Sequence[Any] | None = None) -> s
         Values of ``model.weights`` at another time; those of now by default.
     """
     digest = hashlib.sha256()
-    for weight, tensor in zip(model.weights, values or model.weights, strict=True):
+    for weight, tensor in zip(model.weights, model.weights if values is None else values, strict=True):
         value = np.ascontiguousarray(tensor.numpy())
         digest.update(f"{weight.path} {value.shape} {value.dtype.str}\n".encode())
         digest.update(value.tobytes())

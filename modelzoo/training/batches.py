@@ -13,7 +13,7 @@ from modelzoo.errors import DataError, InputError
 from modelzoo.frameworks import keras, tf
 from modelzoo.training.inputs import check_fits
 
-#: Batches that wait for training. What tf.data chooses by itself can grow to hundreds, whatever their size.
+#: Batches that wait for training: a fixed number, so that memory does not depend on what tf.data chooses.
 PREFETCHED = 2
 
 

@@ -22,8 +22,8 @@ ELEMENTWISE = ("sigmoid", "tanh", "relu")
 
 
 @contextlib.contextmanager
-def faster_gradients(model: keras.Model) -> Iterator[None]:
-    """Let the model's layers use these gradients while the block traces a training step; outputs stay the same."""
+def faster_layers(model: keras.Model) -> Iterator[None]:
+    """Let the model's layers compute in these ways while the block traces a training step."""
     swapped = [(layer, call) for layer in model._flatten_layers() if (call := _faster_call(layer)) is not None]
     for layer, call in swapped:
         object.__setattr__(layer, "call", call)  # past Keras' tracking of attributes
@@ -35,7 +35,7 @@ def faster_gradients(model: keras.Model) -> Iterator[None]:
 
 
 def _faster_call(layer: keras.layers.Layer) -> Callable[..., Any] | None:
-    """Return what replaces the layer's ``call``, or ``None`` where TensorFlow's own gradient stays."""
+    """Return what replaces the layer's ``call``, or ``None`` where it stays."""
     if type(layer) is keras.layers.MaxPooling2D and layer.data_format == "channels_last":
         if tuple(layer.pool_size) == tuple(layer.strides) == (2, 2):
             return functools.partial(_pool_call, layer.call)

@@ -13,7 +13,7 @@ import numpy as np
 from modelzoo.errors import InputError
 from modelzoo.frameworks import graph_function, keras, tf
 from modelzoo.spec import Recipe
-from modelzoo.training.kernels import faster_gradients, is_narrow, narrow_crossentropy
+from modelzoo.training.kernels import faster_layers, is_narrow, narrow_crossentropy
 
 
 class Objective:
@@ -200,14 +200,14 @@ def _without_probabilities(model: keras.Model) -> tuple[keras.Model, bool]:
 
 @contextlib.contextmanager
 def _as_trained(model: keras.Model, precision: str) -> Iterator[None]:
-    """Let layers compute in ``precision``, with our gradients, while the block traces; weights stay float32."""
+    """Let layers compute in ``precision``, with our kernels, while the block traces; weights stay float32."""
     layers = [layer for layer in model._flatten_layers() if layer is not model]
     before = [layer.dtype_policy for layer in layers]
     try:
         if precision != "float32":
             for layer in layers:
                 layer.dtype_policy = keras.DTypePolicy(f"mixed_{precision}")
-        with faster_gradients(model):
+        with faster_layers(model):
             yield
     finally:
         for layer, policy in zip(layers, before, strict=True):

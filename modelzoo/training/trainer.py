@@ -298,7 +298,7 @@ def _resolve(recipe: Recipe | str, model: keras.Model) -> Recipe:
 
 def _total_steps(recipe: Recipe, given: TrainingData) -> int:
     if isinstance(given.train, tuple | StoredSamples):
-        return recipe.total_steps(len(given.train[0] if isinstance(given.train, tuple) else given.train))
+        return recipe.total_steps(given.facts["num_train"])
     if recipe.steps is not None:
         return recipe.steps
     batches = int(given.train.cardinality())
