@@ -34,10 +34,14 @@ the commands on yours.
 
 ## Training
 
-`{by}`, a case or some at a time: {machine}. In each
+`{by}`, a case or some at a time:
+
+{machine}
+
+In each
 round every peer trains once, while the others are stopped. *Ratio* is the speed of `modelzoo.train` divided by the
 peer's in the same round, above 1 where modelzoo is faster; rates and ratios are medians with their range. *Of
-peak* is the share of what two 2048×2048 matrices multiply at in TensorFlow in the same rounds. Each peer is
+peak* is the share of what two large matrices multiply at in TensorFlow in the same rounds. Each peer is
 written as its documentation advises; `make bench BENCH_ARGS=--help` says how.
 
 {cases}
@@ -55,7 +59,9 @@ written as its documentation advises; `make bench BENCH_ARGS=--help` says how.
 
 ## Starting, loading, predicting, memory
 
-`{costs_by}`: {costs_machine}. Medians with their range.
+`{costs_by}`, medians with their range:
+
+{costs_machine}
 
 {costs}
 
@@ -144,9 +150,9 @@ def cost_section(part: Mapping[str, Any]) -> str:
 
 
 def machine(facts: Mapping[str, Any]) -> str:
-    """Return what the numbers depend on, in a line."""
+    """Return what the numbers depend on, as a list."""
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items() if version)
-    return f"{facts['processor']}, {facts['cores']} cores, {facts['threads']} threads a peer; {versions}"
+    return f"- {facts['processor']}, {facts['cores']} cores, {facts['threads']} threads a peer\n- {versions}"
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
