@@ -67,7 +67,8 @@ def save(
     Raises
     ------
     InputError
-        The model is not a zoo model, or ``results`` are not ready for JSON.
+        The model is not a zoo model, ``path`` is none, or ``results`` are not ready for JSON or, under a name that
+        :func:`modelzoo.measure` uses, of another kind.
     DataError
         The golden samples do not fit the model.
     TargetExistsError
