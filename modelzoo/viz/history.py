@@ -118,7 +118,9 @@ def _series(values: Any, name: str) -> list[Any]:
     except (TypeError, ValueError, OverflowError):
         array = np.empty((0, 0))
     if array.ndim != 1:
-        raise DataError(f"{name} of the history is {values!r:.60}, no list of numbers. Pass what training returned.")
+        raise DataError(
+            f"{name} of the history is no list of numbers ({type(values).__name__}). Pass what training returned."
+        )
     return list(values)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -173,7 +173,7 @@ def check_names(names: Any, name: str) -> tuple[str, ...]:
     InputError
         They are no sequence.
     """
-    if not isinstance(names, Iterable):
+    if not np.iterable(names):
         raise InputError(f"{name} must be a sequence of names; received {name}={names!r:.80}.")
     return tuple(map(str, names))
 

@@ -35,7 +35,7 @@ ARRAYS = [
 LIMITS = [3, "ab", (1,), (1, -1), (0, 0), (NAN, 1), (-INF, INF), (None, 1), (10**400, 10**401), (-1e300, 1e300)]
 BOXES = [*LIMITS, ((1, 0), (0, 1)), ((0, 1), (0, INF)), ((-1e300, 1e300), (0, 1))]
 COUNTS = [0, -1, 1.5, "x", True, None, HUGE]
-NAMES = [None, 3, NAN]
+NAMES = [None, 3, NAN, np.array(NAN)]
 
 
 @pytest.fixture(scope="module")
