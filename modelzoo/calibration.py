@@ -12,6 +12,9 @@ from modelzoo.errors import DataError, InputError
 #: Bins of the calibration error, as Guo et al. (2017) have them.
 BINS = 15
 
+#: Of a diagram that anyone could read; more would only cost memory.
+MAX_BINS = 10_000
+
 
 @dataclass(frozen=True)
 class Reliability:
@@ -58,11 +61,14 @@ def reliability(confidence: Any, correct: Any, *, bins: int = BINS) -> Reliabili
     DataError
         The two do not fit together, or a confidence is outside 0–1.
     InputError
-        ``bins`` is no integer >= 1.
+        ``bins`` is no integer from 1 to ``MAX_BINS``.
     """
-    if isinstance(bins, bool) or not isinstance(bins, int | np.integer) or bins < 1:
-        raise InputError(f"bins={bins!r} is not usable. Give an integer >= 1.")
-    p, right = np.asarray(confidence, float), np.asarray(correct, float)
+    if isinstance(bins, bool) or not isinstance(bins, int | np.integer) or not 1 <= bins <= MAX_BINS:
+        raise InputError(f"bins={bins!r:.80} is not usable. Give an integer from 1 to {MAX_BINS}.")
+    try:
+        p, right = np.asarray(confidence, float), np.asarray(correct, float)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"Confidence and answers must be numbers: {error}.") from None
     if p.shape != right.shape or p.ndim != 1 or not p.size:
         raise DataError(f"Expected one confidence and one answer a sample; received {p.shape} and {right.shape}.")
     if not (p.min() >= 0 and p.max() <= 1 + 1e-2):  # rounding of float32 or bfloat16 may lie above

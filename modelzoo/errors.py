@@ -52,7 +52,8 @@ def unknown_name(kind: str, name: object, available: Iterable[str]) -> InputErro
     InputError
         To be raised by the caller.
     """
-    names = sorted(available)
+    names = sorted(map(str, available))
     close = difflib.get_close_matches(str(name).lower(), names, n=1, cutoff=0.5)
     hint = f" Did you mean {close[0]!r}?" if close else ""
-    return InputError(f"Unknown {kind} {name!r}.{hint} Available: {', '.join(names) or '(none)'}.")
+    shown = " ".join(repr(name).splitlines())
+    return InputError(f"Unknown {kind} {shown:.80}.{hint} Available: {', '.join(names) or '(none)'}.")

@@ -40,7 +40,7 @@ def own_data(model: keras.Model) -> datasets.Dataset:
     origin = origin_of(model)
     name, options = get_spec(origin.name).dataset, recipe_of(model).data_options
     trained_on = (origin.training or {}).get("dataset", {})
-    if "options" in trained_on and trained_on["name"] in datasets.list_datasets():
+    if "options" in trained_on and trained_on.get("name") in datasets.list_datasets():
         name, options = trained_on["name"], trained_on["options"]
     data = datasets.load(name, **options)
     if trained_on.get("checksum", data.checksum) != data.checksum or trained_on.get("name") == "tf.data":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from modelzoo.creation import HEAD, inherit
@@ -226,6 +226,8 @@ def _check_backbone(model: keras.Model, layers: Sequence[str]) -> None:
 def _frozen_names(model: keras.Model, layers: Sequence[str], freeze: str | Sequence[str] | None) -> list[str]:
     if freeze is None:
         return []
+    if not isinstance(freeze, Iterable):
+        raise InputError(f"freeze must be {BACKBONE!r} or a sequence of layers' names; received freeze={freeze!r:.80}.")
     names = list(dict.fromkeys([freeze] if isinstance(freeze, str) else freeze))
     if BACKBONE in names:
         _check_backbone(model, layers)

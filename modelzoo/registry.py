@@ -173,12 +173,14 @@ def list_models(
     Raises
     ------
     InputError
-        No registered model has that task, data set or family.
+        No registered model has that task, data set or family, or ``pattern`` is no text.
     """
+    if not isinstance(pattern, str):
+        raise InputError(f"pattern must be a text such as '*_mlp'; received pattern={pattern!r:.80}.")
     _load_builtin_models()
     for kind, wanted in (("task", task), ("dataset", dataset), ("family", family)):
         known = {getattr(spec, kind) for spec in _REGISTRY.values()}
-        if wanted is not None and wanted not in known:
+        if wanted is not None and (not isinstance(wanted, str) or wanted not in known):
             raise unknown_name(kind, wanted, known)
     return sorted(
         spec.name
@@ -199,7 +201,7 @@ def get_spec(name: str) -> ModelSpec:
         No model has that name; the message has the closest match.
     """
     _load_builtin_models()
-    if name not in _REGISTRY:
+    if not isinstance(name, str) or name not in _REGISTRY:
         raise unknown_name("model", name, _REGISTRY)
     return _REGISTRY[name]
 

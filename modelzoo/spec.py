@@ -92,6 +92,9 @@ class Augmentation:
         return cls(**fields)
 
 
+#: Of what float32 holds: training computes in it, and an integer may even be more than a Python float holds.
+_LARGEST = float.fromhex("0x1.fffffep+127")
+
 #: What kind of value a field of a recipe holds, where that is not checked more closely.
 _KINDS: dict[str, type] = {
     "optimizer": str,
@@ -344,11 +347,11 @@ class ModelSpec:
 
 
 def _is_positive(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= _LARGEST
 
 
 def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and float("-inf") < value < float("inf")
+    return isinstance(value, int | float) and not isinstance(value, bool) and -_LARGEST <= value <= _LARGEST
 
 
 def _is_int(value: object) -> bool:

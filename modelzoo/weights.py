@@ -29,7 +29,14 @@ def weights_digest(model: keras.Model, values: Sequence[Any] | None = None) -> s
         The model.
     values
         Values of ``model.weights`` at another time; those of now by default.
+
+    Raises
+    ------
+    InputError
+        ``model`` is no Keras model.
     """
+    if not isinstance(model, keras.Model):
+        raise InputError(f"model must be a Keras model, such as modelzoo.load returns; received {model!r:.80}.")
     digest = hashlib.sha256()
     for weight, tensor in zip(model.weights, model.weights if values is None else values, strict=True):
         value = np.ascontiguousarray(tensor.numpy())

@@ -87,6 +87,22 @@ def test_list_filters_and_json(modelzoo):
         (["train", "relu_mlp", "--stream", "--data", "mnist"], ["--stream", "'mnist'", "named data set"]),
         (["evaluate", "nowhere/at/all"], ["nowhere/at/all"]),
         (["check", "."], ["saved_model.pb"]),
+        (["evaluate", "tanh_mlp", "--data-option", "n=3"], ["'n=3'", "--data"]),
+        (["predict", "."], ["image .", "directory"]),
+        (["check", "a\nb"], ["a b has no saved_model.pb"]),
+        *(
+            ([*command, "a" * 5000], ["aaa", "too long", "Give the path of"])
+            for command in (
+                ["describe"],
+                ["evaluate"],
+                ["reproduce"],
+                ["check"],
+                ["predict"],
+                ["train", "tanh_mlp", "-o"],
+                ["export", "tanh_mlp", "--format", "keras", "-o"],
+                ["finetune", "tanh_mlp", "--data", "four_class", "-o"],
+            )
+        ),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(modelzoo, tmp_path, args, words):
@@ -100,6 +116,16 @@ def test_bad_input_is_one_line_and_leaves_nothing(modelzoo, tmp_path, args, word
 def test_usage_errors_exit_with_2(modelzoo):
     assert modelzoo("train", "sigmoid_mlp", "--learning-rate", "-1")[0] == 2
     assert modelzoo("trian")[0] == 2
+
+
+def test_divergence_names_step_checkpoint_and_advice(modelzoo, tmp_path):
+    options = ["--steps", 200, "--log-every", 1, "--learning-rate", "1e38", "--quiet", "--checkpoint-dir", "ck"]
+    status, _, err = modelzoo("train", "tanh_mlp", "-o", "net", *options)
+    assert status == 2
+    for word in ("between steps", "Lower the learning rate", "1e+38"):
+        assert word in error_line(err)
+    assert not (tmp_path / "net").exists()
+    assert ("last good checkpoint is in ck" in err) == any((tmp_path / "ck").glob("step-*"))
 
 
 @pytest.mark.parametrize("command", ["", *cli.app.commands])

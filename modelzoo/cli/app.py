@@ -51,7 +51,9 @@ def main() -> None:
         ours = isinstance(error, ModelZooError | OSError | MemoryError)
         if debug or not (ours or type(error).__module__.startswith("tensorflow.")):
             raise
-        click.echo(f"Error: {(str(error).splitlines() or [type(error).__name__])[0]}", err=True)
+        lines = str(error).splitlines() or [type(error).__name__]
+        # Ours are one line, unless a name in them has several; TensorFlow's go on with its stack.
+        click.echo(f"Error: {' '.join(lines) if ours else lines[0]}", err=True)
         status = 2
     sys.exit(status)
 

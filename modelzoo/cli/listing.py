@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import Any
 
 import click
@@ -82,7 +82,7 @@ def _list_datasets(as_json: bool) -> None:
 @as_json
 def info(name: str, as_json: bool) -> None:
     """Show the facts and recipes of a model, or the card of an artifact: NAME is a model or a directory."""
-    if name not in list_models() and Path(name).is_dir():
+    if name not in list_models() and os.path.isdir(name):
         from modelzoo.saving import find, read_card
 
         print_json(read_card(find(name)))

@@ -44,6 +44,8 @@ def evaluate(
         raise InputError("--all compares with the card on the artifact's own test data. Leave --data and --split out.")
     if stream and data is None:
         raise InputError("--stream reads a folder. Name it with --data, or leave --stream out.")
+    if data_option and data is None:
+        raise InputError(f"--data-option {data_option[0]!r} belongs to --data. Name the data, or leave it out.")
     with quiet_tensorflow():
         import modelzoo
     model = modelzoo.load(source)

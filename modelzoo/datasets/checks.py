@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import os
 import stat
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from modelzoo.errors import DataError, InputError
+from modelzoo.files import check_path
 
 #: Of data whose classes have no names: a label of a billion is a measurement or a key, not the number of a class.
 MAX_CLASSES = 1 << 20
@@ -68,9 +68,7 @@ def check_file(path: Any, what: str) -> Path:
     DataError
         It is a pipe, a socket or a device.
     """
-    if not isinstance(path, (str, os.PathLike)) or "\0" in str(path):
-        raise InputError(f"{path!r:.80} is no path. Give the path of {what}.")
-    path = Path(path)
+    path = check_path(path, what)
     try:
         mode = path.stat().st_mode
     except OSError:

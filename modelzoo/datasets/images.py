@@ -44,7 +44,7 @@ def _open(path: Path) -> Any:
     except FileNotFoundError:
         raise DataError(f"No image file {path}. Give the path of an existing image.") from None
     except Exception as error:  # damaged bytes make Pillow's decoders raise errors of many kinds
-        reason = " ".join(str(error).split()).replace(str(path), "the file")
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split()).replace(repr(str(path)), "the file")
         raise DataError(f"Cannot read image {path}: {reason or type(error).__name__:.120}. Save it again.") from error
 
 

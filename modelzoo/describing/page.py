@@ -115,7 +115,7 @@ def _data(subject: Subject) -> str:
     """Return what the model was trained on or, without training, is declared for."""
     assert subject.spec is not None
     data = subject.training.get("dataset") or {"name": subject.spec.dataset}
-    name, options = data["name"], brief(data.get("options") or {})
+    name, options = data.get("name", "?"), brief(data.get("options") or {})
     about = f" ({prose(options)})" if options else ""
     known = f": {prose(describe_dataset(name)).rstrip('.')}" if name in list_datasets() else ""
     held = {"training": "num_train", "held-out": "num_validation", "test": "num_test"}

@@ -61,7 +61,8 @@ def _over_seeds(subject: Subject, results: Mapping[str, Any]) -> list[str]:
         words += ", "
         words += f"mean ± standard deviation over seeds {list_seeds(seeds)}" if len(seeds) > 1 else f"seed {seeds[0]}"
     if len(seeds) > 1 and results.get("selected_by") in _REASONS:
-        words += f". This artifact is seed {results['selected_seed']}, selected by {_REASONS[results['selected_by']]}"
+        reason = _REASONS[results["selected_by"]]
+        words += f". This artifact is seed {results.get('selected_seed')}, selected by {reason}"
     machine = results.get("measured_on") or {}
     if {"cpu", "cores", "tensorflow", "keras"} <= machine.keys():
         words += (

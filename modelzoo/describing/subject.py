@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from modelzoo.errors import ArtifactError, InputError
+from modelzoo.files import check_path
 from modelzoo.frameworks import keras
 from modelzoo.registry import build_model, get_spec, list_models
 from modelzoo.saving import find, list_pretrained, load, looks_like_path, read_card
@@ -71,6 +72,7 @@ def read_subject(source: str | os.PathLike[str]) -> Subject:
     ArtifactError
         The artifact is incomplete or altered, or the file is not one that Keras loads in safe mode.
     """
+    check_path(source, "a .keras file or a SavedModel directory, or the name of a model")
     text = os.fspath(source)
     if text.endswith(".keras"):
         return Subject(Path(text).stem, text, _load_keras(Path(text)))

@@ -10,13 +10,85 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from modelzoo.errors import ArtifactError
-from modelzoo.files import sha256_of
+from modelzoo.files import check_path, sha256_of
 
 #: Where the card is in a SavedModel directory; TensorFlow ignores this folder.
 CARD_PATH = "assets.extra/modelzoo.json"
 CARD_FORMAT = 1
 
+#: What every card says, if only that there is none.
+_FACTS = {"model", "weights", "weights_digest", "class_names", "training", "results", "parent", "versions", "created"}
+
 _MAX_BYTES = 1 << 24  # a card of many seeds and learning curves has a hundredth of that
+
+
+_NUMBER = int | float | None
+_METRICS = {...: (_NUMBER, {"value": _NUMBER, "mean": _NUMBER, "std": _NUMBER, "per_seed": [_NUMBER]})}
+
+#: Kinds of the facts that others than the builders read: a mapping's by key, where ``...`` is any other key; a list's
+#: in a list; alternatives in a tuple.
+RESULTS = {
+    "metrics": _METRICS,
+    "corruptions": ({...: _METRICS[...]}, type(None)),
+    "seeds": [int],
+    "measured_on": {},
+    "recipe": str,
+    "selected_by": str | None,
+    "selected_seed": int | None,
+    "num_params": int | None,
+    "multiply_adds": int | None,
+    "weights_digest": str,
+}
+_READ = {
+    "class_names": [(str, int)],
+    "training": (
+        {
+            "recipe": {},
+            "seed": int,
+            "steps": int,
+            "dataset": {"name": str, "options": {}, "checksum": str, "license": str | None, "source": str | None},
+            "metrics": ({...: _NUMBER}, type(None)),
+            "machine": {...: str | int | float | None},
+            "history": {...: [_NUMBER]},
+            "weights_digest": str,
+        },
+        type(None),
+    ),
+    "results": (RESULTS, type(None)),
+    "parent": ({"name": str, "weights_digest": str}, type(None)),
+    "versions": {},
+    "created": str,
+}
+#: What training and a parent always say, where there are any.
+_ALWAYS = {
+    "training": {"recipe", "seed", "steps", "dataset", "metrics", "machine", "history", "weights_digest"},
+    "parent": {"name", "weights_digest"},
+}
+
+
+def misfit(value: Any, kind: Any, name: str) -> str | None:
+    """Return which part of a fact is of another kind than it should be, or ``None``.
+
+    Parameters
+    ----------
+    value
+        The fact.
+    kind
+        A class, a mapping of kinds by key, a list of one kind, or a tuple of alternatives.
+    name
+        What the fact is called.
+    """
+    if isinstance(kind, tuple):
+        found = [misfit(value, alternative, name) for alternative in kind]
+        return None if None in found else found[0]
+    if isinstance(kind, dict) and isinstance(value, dict):
+        parts = [(item, kind.get(key, kind.get(..., object)), f"{name}.{key}") for key, item in value.items()]
+    elif isinstance(kind, list) and isinstance(value, list):
+        parts = [(item, kind[0], f"{name}[{i}]") for i, item in enumerate(value)]
+    else:
+        fits = not isinstance(kind, dict | list) and isinstance(value, kind)
+        return None if fits else f"{name} is {value!r:.60}"
+    return next((wrong for part in parts if (wrong := misfit(*part))), None)
 
 
 def write_card(directory: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -56,7 +128,7 @@ def read_card(directory: str | os.PathLike[str]) -> dict[str, Any]:
     ArtifactError
         The directory is not ours, or a file is missing, altered, foreign or a symbolic link.
     """
-    directory = Path(directory)
+    directory = check_path(directory, "a SavedModel directory")
     if not directory.is_dir():
         raise ArtifactError(f"{directory} is not a directory. Give a SavedModel directory written by modelzoo.save.")
     path = directory / CARD_PATH
@@ -98,6 +170,13 @@ def _parse(path: Path) -> dict[str, Any]:
         )
     if not isinstance(card.get("files"), dict):
         raise ArtifactError(f"{path}: the card lists no files. Export the artifact again.")
+    missing = sorted(_FACTS - card.keys())
+    for part, names in _ALWAYS.items():
+        if isinstance(card.get(part), dict):
+            missing += [f"{part}.{name}" for name in sorted(names - card[part].keys())]
+    wrong = f"it does not say {missing[0]}" if missing else misfit(card, _READ, "card")
+    if wrong:
+        raise ArtifactError(f"{path} is no card of this format: {wrong}. Export the artifact again.")
     return card
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from modelzoo.errors import ArtifactError
+from modelzoo.files import check_path
 from modelzoo.frameworks import tf
 from modelzoo.saving.card import read_card
 from modelzoo.saving.golden import read_golden
@@ -63,12 +64,14 @@ def check(path: str | os.PathLike[str]) -> list[Point]:
 
     Raises
     ------
+    InputError
+        ``path`` is no path.
     ArtifactError
-        ``path`` is not a SavedModel directory.
+        It is not that of a SavedModel directory.
     """
-    path = Path(path)
+    path = check_path(path, "a SavedModel directory")
     if not (path / "saved_model.pb").is_file():
-        raise ArtifactError(f"{path} has no saved_model.pb, so it is not a SavedModel directory.")
+        raise ArtifactError(f"{path} has no saved_model.pb, so it is not a SavedModel directory. Give one.")
     return list(_check(path))
 
 

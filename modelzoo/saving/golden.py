@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from modelzoo.datasets import check_samples, read_npz
+from modelzoo.datasets import as_array, check_samples, read_npz
 from modelzoo.errors import ArtifactError, DataError
 from modelzoo.frameworks import graph_function, keras, tf
 
@@ -79,7 +79,7 @@ def golden_inputs(model: keras.Model, samples: np.ndarray | None = None) -> np.n
     """
     if samples is None:
         return _made_up(model)
-    samples = np.asarray(samples)
+    samples = as_array(samples, "golden")
     check_samples(samples, where="golden")
     wanted = tuple(model.input_shape[1:])
     fits = len(wanted) == samples.ndim - 1 and all(

@@ -17,7 +17,7 @@ import numpy as np
 
 from modelzoo.datasets import check_samples
 from modelzoo.errors import DataError, InputError, unknown_name
-from modelzoo.files import atomic_file, check_target, explained
+from modelzoo.files import atomic_file, check_path, check_target, explained
 from modelzoo.frameworks import explained_by_tensorflow, keras, tf
 from modelzoo.registry import get_spec, origin_of
 from modelzoo.saving.facts import export_facts, serving_names
@@ -75,7 +75,7 @@ def save_litert(
     TargetError
         ``path`` cannot be written, nor can the directory for temporary files.
     """
-    path = Path(path)
+    path = check_path(path, "the .tflite file to write")
     if path.suffix != ".tflite":
         raise InputError(f"{path} must end in .tflite for this format.")
     if quantize is not None and quantize not in get_args(Quantization):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from modelzoo.errors import InputError
-from modelzoo.files import atomic_file, check_target
+from modelzoo.files import atomic_file, check_path, check_target
 from modelzoo.frameworks import graph_function, keras, tf
 from modelzoo.saving.facts import describe_input, export_facts, serving_names
 
@@ -47,7 +46,7 @@ def save_onnx(model: keras.Model, path: str | os.PathLike[str], *, overwrite: bo
     TargetError
         ``path`` cannot be written.
     """
-    path = Path(path)
+    path = check_path(path, "the .onnx file to write")
     if path.suffix != ".onnx":
         raise InputError(f"{path} must end in .onnx for this format.")
     try:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from modelzoo.errors import ArtifactError, InputError, ModelZooError, unknown_name
-from modelzoo.files import restore
+from modelzoo.files import check_path, restore
 from modelzoo.frameworks import keras, tf
 from modelzoo.registry import build_model, list_models, origin_of
 from modelzoo.saving.card import read_card
@@ -69,6 +69,7 @@ def find(source: str | os.PathLike[str], *, version: int | None = None) -> Path:
     InputError
         There is no such model or directory.
     """
+    check_path(source, "a SavedModel directory, or the name of a pretrained model")
     pretrained = list_pretrained()
     is_path = looks_like_path(source)
     if not is_path and str(source) in pretrained:
@@ -161,5 +162,5 @@ def _read_weights(directory: Path, card: dict[str, Any]) -> list[np.ndarray]:
         if not dtypes <= {tf.float32, tf.int32, tf.int64, tf.uint32}:
             raise ValueError(f"they have dtypes {sorted(map(repr, dtypes))}")
         return [reader.get_tensor(key) for key in keys]
-    except (tf.errors.OpError, RuntimeError, ValueError) as error:
+    except (tf.errors.OpError, IndexError, RuntimeError, ValueError) as error:
         raise ArtifactError(f"{directory}: the weights cannot be read: {str(error).splitlines()[0]}") from error

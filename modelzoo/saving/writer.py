@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from modelzoo.errors import InputError, TargetError
-from modelzoo.files import atomic_directory, atomic_file, check_target
+from modelzoo.files import atomic_directory, atomic_file, check_path, check_target
 from modelzoo.frameworks import explained_by_tensorflow, keras, tf
 from modelzoo.machine import describe_machine
 from modelzoo.registry import Origin, origin_of
-from modelzoo.saving.card import write_card
+from modelzoo.saving.card import RESULTS, misfit, write_card
 from modelzoo.saving.facts import serving_names
 from modelzoo.saving.golden import GOLDEN_PATH, golden_inputs, write_golden
 from modelzoo.weights import weights_digest
@@ -67,7 +67,8 @@ def save(
     Raises
     ------
     InputError
-        The model is not a zoo model, or ``results`` are not ready for JSON.
+        The model is not a zoo model, ``path`` is none, or ``results`` are not ready for JSON or, under a name that
+        :func:`modelzoo.measure` uses, of another kind.
     DataError
         The golden samples do not fit the model.
     TargetExistsError
@@ -120,11 +121,14 @@ def _kept_results(origin: Origin, digest: str) -> dict[str, Any] | None:
 def _plain(results: Mapping[str, Any]) -> dict[str, Any]:
     """Return results as JSON gives them back, which a card must be able to hold."""
     try:
-        plain = json.loads(json.dumps(results, allow_nan=False, default=lambda value: value.tolist()))
+        text = json.dumps(results, allow_nan=False, default=lambda value: value.tolist(), ensure_ascii=False)
+        plain = json.loads(text.encode())
     except (TypeError, ValueError, AttributeError, RecursionError) as error:
         raise InputError(f"results cannot be written to a card: {error}. Give numbers, text and lists.") from None
     if not isinstance(plain, dict):
         raise InputError(f"results must be a mapping; received {type(results).__name__}.")
+    if wrong := misfit(plain, RESULTS, "results"):
+        raise InputError(f"{wrong}, which is of another kind than modelzoo.measure returns. Give it another name.")
     return plain
 
 
@@ -217,14 +221,16 @@ def save_keras(model: keras.Model, path: str | os.PathLike[str], *, overwrite: b
     Raises
     ------
     InputError
-        ``path`` does not end in ``.keras``.
+        ``model`` is no built Keras model, or ``path`` does not end in ``.keras``.
     TargetExistsError
         ``path`` exists and ``overwrite`` is false.
     TargetError
         ``path`` cannot be written.
     """
-    path = Path(path)
+    path = check_path(path, "the .keras file to write")
     if path.suffix != ".keras":
         raise InputError(f"{path} must end in .keras for this format.")
+    if not isinstance(model, keras.Model) or not model.built:
+        raise InputError(f"model must be a Keras model that is built; received {model!r:.80}.")
     with atomic_file(path, overwrite=overwrite) as temporary:
         model.save(temporary)

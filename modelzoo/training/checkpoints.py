@@ -167,7 +167,23 @@ def _read(path: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
     header = json.loads(arrays["header"].tobytes())
     if not isinstance(header, dict) or not {"format", "identity", "step", "history", "stopped"} <= header.keys():
         raise ValueError("its header is none")
+    if header["format"] == _FORMAT and not _is_sound(header, step=int(path.stem[-9:])):
+        raise ValueError("its header does not say how far the run came")
     return header, [arrays[f"v{i}"] for i in range(len(arrays) - 1)]
+
+
+def _is_sound(header: Mapping[str, Any], step: int) -> bool:
+    """Return whether the fields of a header are of their kinds, and the step is that of the file's name."""
+    history = header["history"]
+    return (
+        isinstance(header["identity"], dict)
+        and isinstance(header["stopped"], bool)
+        and isinstance(history, list)
+        and bool(history)
+        and all(isinstance(entry, dict) and all(type(v) in (int, float) for v in entry.values()) for entry in history)
+        and type(header["step"]) is int
+        and header["step"] == step
+    )
 
 
 def _short(value: Any) -> str:

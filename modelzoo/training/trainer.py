@@ -157,8 +157,12 @@ def _train(
     resume: bool,
 ) -> keras.callbacks.History:
     """Train with arguments that have been checked, into checkpoints that no other process writes."""
-    if checkpoints is not None and not resume:
-        checkpoints.refuse_existing()
+    saved = None
+    if checkpoints is not None:  # before the model changes: a checkpoint may be refused
+        if resume:
+            saved = checkpoints.latest()
+        else:
+            checkpoints.refuse_existing()
     if replicas.count > 1:
         check_layers(model)
     objective = Objective(model, recipe)
@@ -166,7 +170,6 @@ def _train(
     optimizer.build(model.trainable_variables)
     objective.compile_for_keras(optimizer)
     _seed_layers(model, seed)
-    saved = checkpoints.latest() if checkpoints is not None and resume else None
     first_step = saved.step if saved else 0
     batches = _batches(given.train, recipe.batch_size, seed, first_step, replicas, classes_of(model))
     loop = CompiledLoop(objective, optimizer, batches, recipe, seed, replicas)
@@ -174,7 +177,7 @@ def _train(
     machine = describe_machine()
     versions = {name: machine[name] for name in ("modelzoo", "tensorflow", "keras", "numpy")}
     if saved:
-        _restore(loop, saved)
+        _restore(loop, saved, len(model.trainable_variables))
         logger.info("Resuming %s at step %d of %d.", model.name, first_step, total)
 
     advice = "" if checkpoints is None else f", with resume=True (--resume), from {checkpoints.directory}"
@@ -342,9 +345,14 @@ def _seed_layers(model: keras.Model, seed: int) -> None:
         state.assign(np.random.SeedSequence([seed, number]).generate_state(2))
 
 
-def _restore(loop: CompiledLoop, saved: Saved) -> None:
-    if [value.shape for value in saved.values] != [tuple(variable.shape) for variable in loop.variables]:
+def _restore(loop: CompiledLoop, saved: Saved, num_weights: int) -> None:
+    stored = [(value.shape, value.dtype) for value in saved.values]
+    if stored != [(tuple(variable.shape), np.dtype(variable.dtype)) for variable in loop.variables]:
         raise ArtifactError("The checkpoint holds other variables than this run has. Was it written by another Keras?")
+    # The optimiser's sums may overflow and do no harm; such weights would only be noticed by the next loss.
+    finite = all(np.isfinite(value).all() for value in saved.values[:num_weights])
+    if not finite or any(np.isnan(value).any() for value in saved.values):
+        raise ArtifactError(f"The checkpoint of step {saved.step} holds NaN or infinity. Train again without resume.")
     for variable, value in zip(loop.variables, saved.values, strict=True):
         variable.assign(value)
 

@@ -10,6 +10,7 @@ import numpy as np
 from modelzoo.errors import InputError, unknown_name
 from modelzoo.reference import ACTIVATIONS, Activation
 from modelzoo.viz import style
+from modelzoo.viz.inputs import check_interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,11 +47,9 @@ def plot_activations(
     InputError
         An activation is unknown or does not work element by element, or ``limits`` are not two rising numbers.
     """
-    if isinstance(activations, str) or not len(activations):
+    if isinstance(activations, str) or not isinstance(activations, Sequence) or not activations:
         raise InputError(f"activations must be a list of names; received {activations!r}.")
-    low, high = limits
-    if not low < high:
-        raise InputError(f"limits must be (low, high) with low < high; received limits={limits!r}.")
+    low, high = check_interval(limits)
     chosen = [_elementwise(activation) for activation in activations]
     z = np.linspace(low, high, 1001)
     figure, axes = style.new_grid(2, len(chosen), (1.25 * style.PAGE_WIDTH * len(chosen) / 4, 4.4), sharex=True)
@@ -80,7 +79,7 @@ def plot_activations(
 
 def _elementwise(activation: str | Activation) -> Activation:
     if not isinstance(activation, Activation):
-        if activation not in ACTIVATIONS:
+        if not isinstance(activation, str) or activation not in ACTIVATIONS:
             raise unknown_name("activation", activation, [name for name, a in ACTIVATIONS.items() if a.elementwise])
         activation = ACTIVATIONS[activation]
     if not activation.elementwise:

@@ -196,7 +196,8 @@ def _points_and_grid(
 ) -> tuple[Samples, ProbabilityGrid]:
     """Return labelled points and the grid around them, with as many names as the model has classes."""
     found = points_of(data, split=split, class_names=class_names)
-    grid = probability_grid(model, limits or limits_of(found.x), resolution=resolution, from_logits=from_logits)
+    box = limits_of(found.x) if limits is None else limits
+    grid = probability_grid(model, box, resolution=resolution, from_logits=from_logits)
     classes = grid.probabilities.shape[2]
     names = found.class_names
     if found.labels.max() >= classes or (len(names) > classes):

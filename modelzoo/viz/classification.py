@@ -11,7 +11,7 @@ import numpy as np
 from modelzoo.errors import DataError
 from modelzoo.viz import style
 from modelzoo.viz.images import grid_of_images, plot_image
-from modelzoo.viz.inputs import check_count, images_of, numbers
+from modelzoo.viz.inputs import check_count, check_names, images_of, numbers
 from modelzoo.viz.outputs import outputs_of, probabilities_of, scored
 
 if TYPE_CHECKING:
@@ -43,12 +43,14 @@ def plot_class_scores(
     Raises
     ------
     DataError
-        ``scores`` is not one-dimensional, or there is not one name a class.
+        ``scores`` is not one-dimensional, there is not one name a class, or ``truth`` is none of them.
     """
     values = numbers(scores, "scores").astype(float)
-    names = list(class_names) or [str(i) for i in range(values.size)]
-    if values.ndim != 1 or len(names) != values.size:
+    names = list(check_names(class_names, "class_names")) or [str(i) for i in range(values.size)]
+    if values.ndim != 1 or not values.size or len(names) != values.size:
         raise DataError(f"Expected one score and one name a class; received {values.shape} and {len(names)} names.")
+    if truth is not None and check_count(truth, "truth", 0) >= values.size:
+        raise DataError(f"truth={truth} is no class of these scores. Give the number of one, 0 to {values.size - 1}.")
     ax = style.new_axes(ax, (4, max(2.8, 0.24 * values.size)))
     colors = [style.TEST_COLOR if truth == i else style.TRAIN_COLOR for i in range(values.size)]
     bars = ax.barh(range(values.size), values, color=colors)
@@ -96,7 +98,7 @@ def plot_prediction(
     """
     pixels = numbers(image, "image")
     scores = probabilities_of(outputs_of(model, pixels[None]), from_logits=from_logits)[0]
-    names = list(class_names) or [str(i) for i in range(scores.size)]
+    names = list(check_names(class_names, "class_names")) or [str(i) for i in range(scores.size)]
     figure, axes = style.new_grid(1, 2, (6.4, max(2.7, 0.24 * scores.size)), width_ratios=(1, 1.3))
     plot_class_scores(scores, names, truth=truth, ax=axes[0, 1]).set_title(f"I am: {names[int(scores.argmax())]}")
     plot_image(pixels, "What am I?" if truth is None else f"What am I? (truth: {names[truth]})", ax=axes[0, 0])

@@ -125,7 +125,7 @@ def class_overview(data: Any) -> ClassOverview:
     DataError
         The data do not have these two parts, or no labels.
     """
-    if not hasattr(data, "x_train") and not (isinstance(data, tuple) and isinstance(data[0], tuple)):
+    if not hasattr(data, "x_train") and not (isinstance(data, tuple) and data and isinstance(data[0], tuple)):
         raise DataError("An overview needs training and test data. Pass a Dataset or ((x, y), (x_test, y_test)).")
     train, test = samples_of(data, split="train"), samples_of(data, split="test")
     names = max(train.class_names, test.class_names, key=len)

@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patheffects import withStroke
 
-from modelzoo.errors import DataError
+from modelzoo.errors import DataError, InputError
 from modelzoo.viz import style
-from modelzoo.viz.inputs import numbers
+from modelzoo.viz.inputs import check_interval, numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,16 +50,21 @@ def plot_descent(
 
     Raises
     ------
+    InputError
+        ``function`` cannot be called, or ``limits`` are not two rising numbers.
     DataError
         ``trace`` is not a sequence of numbers, or ``function`` does not give one number a point.
     """
+    if not callable(function):
+        raise InputError(f"function must map an array to an array; received {type(function).__name__}.")
     points = numbers(trace, "trace").astype(float)
     if points.ndim != 1 or not points.size:
         raise DataError(f"trace has shape (steps + 1,), the points of a descent on a line; received {points.shape}.")
     if limits is None:
         width = float(np.ptp(points)) or 1.0
         limits = float(points.min() - 0.4 * width), float(points.max() + 0.3 * width)
-    x = np.linspace(*limits, 600)
+    low, high = check_interval(limits)
+    x = np.linspace(low, high, 600)
     heights, graph = (numbers(function(at), "function") for at in (points, x))
     if heights.shape != points.shape or graph.shape != x.shape:
         raise DataError(f"function returned shape {heights.shape} for {points.shape}. It must give one number a point.")
@@ -83,5 +88,5 @@ def plot_descent(
             path_effects=[withStroke(linewidth=3, foreground=style.background())],
             zorder=5,
         )
-    ax.set(xlabel="$x$", ylabel="$f(x)$", xlim=limits, title=f"{len(points) - 1} steps of gradient descent")
+    ax.set(xlabel="$x$", ylabel="$f(x)$", xlim=(low, high), title=f"{len(points) - 1} steps of gradient descent")
     return style.open_frame(ax)

@@ -79,7 +79,7 @@ def plot_architecture(
     >>> from modelzoo import viz
     >>> ax = viz.plot_architecture(modelzoo.create_model("xor_mlp", seed=0))
     """
-    if kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise unknown_name("kind of diagram", kind, _KINDS)
     if isinstance(max_units, bool) or not isinstance(max_units, int) or max_units < 3:
         raise InputError(f"max_units must be an integer of at least 3; received max_units={max_units!r}.")
@@ -151,8 +151,8 @@ def _draw(layout: Any, layers: Sequence[LayerInfo], title: str, ax: Axes | None,
 
 
 def _names(argument: str, names: Sequence[str], length: int) -> list[str]:
-    if isinstance(names, str) or (names and len(names) != length):
-        raise InputError(f"{argument} must be {length} names, one a unit; received {names!r}.")
+    if isinstance(names, str) or not isinstance(names, Sequence) or (names and len(names) != length):
+        raise InputError(f"{argument} must be {length} names, one a unit; received {names!r:.80}.")
     return [str(name) for name in names]
 
 

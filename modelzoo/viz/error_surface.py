@@ -10,7 +10,7 @@ import numpy as np
 from modelzoo.errors import DataError, InputError
 from modelzoo.viz import style
 from modelzoo.viz.descent import descent_cmap
-from modelzoo.viz.inputs import check_count, check_limits, numbers, samples_of
+from modelzoo.viz.inputs import MAX_RESOLUTION, check_count, check_interval, check_limits, numbers, samples_of
 from modelzoo.viz.weight_errors import ErrorOverWeights, error_over_weights, find_weights
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ def plot_error_curves(
     DataError
         The data do not fit the model.
     """
-    values = np.linspace(*limits, check_count(resolution, "resolution", 2))
+    low, high = check_interval(limits)
+    values = np.linspace(low, high, check_count(resolution, "resolution", 2, MAX_RESOLUTION))
     found = error_over_weights(model, data, weight, values[:, None], error=error, split=split)
     samples = samples_of(data, split=split)
     ax = style.new_axes(ax)
@@ -86,7 +87,7 @@ def plot_error_curves(
     ax.axvline(
         found.current[0], color=style.muted(), linestyle=":", linewidth=1.2, label=f"now: {found.current[0]:.3g}"
     )
-    ax.set(xlabel=f"weight {found.names[0]}", ylabel=f"error {_FORMULAS[error]}", xlim=limits, ylim=(0, None))
+    ax.set(xlabel=f"weight {found.names[0]}", ylabel=f"error {_FORMULAS[error]}", xlim=(low, high), ylim=(0, None))
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, title="sample")
     return style.open_frame(ax)
 
@@ -135,7 +136,7 @@ def plot_error_surface(
     DataError
         The data do not fit the model, or the trace has another shape.
     """
-    side = check_count(resolution, "resolution", 2)
+    side = check_count(resolution, "resolution", 2, MAX_RESOLUTION)
     ranges = check_limits(limits)
     chosen = find_weights(model, weights)
     if len(chosen) != 2:

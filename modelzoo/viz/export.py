@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 
 from modelzoo.errors import InputError
-from modelzoo.files import atomic_file
+from modelzoo.files import atomic_file, check_path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 # Matplotlib writes the time into SVG and PDF files; None leaves it out.
 _METADATA: dict[str, dict[str, Any]] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {}}
+
+
+#: What Matplotlib's renderer takes along a side.
+_MAX_PIXELS = 2**16
 
 
 def save_figure(
@@ -57,10 +61,13 @@ def save_figure(
         found = found.figure  # the whole figure it is a part of
     if not isinstance(found, mpl.figure.Figure):
         raise InputError(f"figure must be a Matplotlib Figure or Axes; received {type(figure).__name__}.")
-    path = Path(path)
+    path = check_path(path, "the figure to write")
     suffix = path.suffix.lower()
     if suffix not in _METADATA:
         raise InputError(f"A figure is written as .svg, .pdf or .png; received {str(path)!r}. Choose one of these.")
+    size = found.get_size_inches().max()
+    if isinstance(dpi, bool) or not isinstance(dpi, int | float) or not 1 <= dpi * size < _MAX_PIXELS:
+        raise InputError(f"dpi={dpi!r:.80} is not usable. Give a number that makes 1 to {_MAX_PIXELS} pixels a side.")
     settings: Any = {"svg.fonttype": "none", "svg.hashsalt": "modelzoo", "pdf.fonttype": 42}
     with atomic_file(path, overwrite=overwrite) as temporary, mpl.rc_context(settings):
         found.savefig(

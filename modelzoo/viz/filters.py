@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,9 +62,12 @@ def first_layer_weights(
     """
     found = _layer(model, "Dense", layer)
     kernel = found.get_weights()[0]
+    if image_shape is not None and not isinstance(image_shape, Sequence):
+        raise InputError(f"image_shape must be (height, width); received image_shape={image_shape!r:.80}.")
     shape: tuple[Any, ...] = tuple(image_shape or input_shape_of(model))
     shape = shape[:2] if shape[2:] == (1,) else shape
-    if len(shape) != 2 or None in shape or shape[0] * shape[1] != kernel.shape[0]:
+    known = len(shape) == 2 and all(isinstance(side, int | np.integer) for side in shape)
+    if not known or shape[0] * shape[1] != kernel.shape[0]:
         raise InputError(
             f"Layer {found.name!r} has {kernel.shape[0]} inputs, which are not the pixels of an image {shape}. "
             "Name a layer that sees the image, or give image_shape=(height, width)."

@@ -93,19 +93,35 @@ def _as_runs(histories: Any) -> list[Any]:
 def _one_run(history: Any, metric: str) -> tuple[list[Any], list[float], str]:
     """Return where a metric was taken, its values, and what the places count."""
     values = _mapping(history)
-    if metric not in values:
+    if not isinstance(metric, str) or metric not in values:
         raise unknown_name("metric", metric, [name for name in values if name not in ("step", "val_step")])
-    taken = list(values[metric])
+    taken = _series(values[metric], metric)
     at = values.get("val_step" if metric.startswith("val_") else "step", values.get("step"))
     unit = "epoch" if at is None else "step"
     if at is None:
         epochs = getattr(history, "epoch", None) or range(len(taken))
         at = [epoch + 1 for epoch in epochs]
+    at = _series(at, unit)
+    if not np.isfinite(np.array(at, float)).all():
+        raise DataError(f"{metric} was taken at a {unit} that is no number. Pass the history as training returned it.")
     if len(at) != len(taken):
         raise DataError(
             f"{metric} has {len(taken)} values at {len(at)} steps. Pass the history as training returned it."
         )
-    return list(at), taken, unit
+    return at, taken, unit
+
+
+def _series(values: Any, name: str) -> list[Any]:
+    """Return the numbers of a history, which may be NaN or, in a card, None."""
+    try:
+        array = np.array(list(values), float)
+    except (TypeError, ValueError, OverflowError):
+        array = np.empty((0, 0))
+    if array.ndim != 1:
+        raise DataError(
+            f"{name} of the history is no list of numbers ({type(values).__name__}). Pass what training returned."
+        )
+    return list(values)
 
 
 def _curves(named: Mapping[str, Any], metric: str, val_label: str) -> list[tuple[Curve, str, dict[str, Any]]]:
@@ -208,8 +224,8 @@ def plot_training(history: Any, metrics: Sequence[str] | None = None, *, val_lab
     if metrics is None:
         runs = [run for entry in named.values() for run in _as_runs(entry)]
         metrics = ["loss", *(["accuracy"] if all("accuracy" in _mapping(run) for run in runs) else [])]
-    if isinstance(metrics, str) or not metrics:
-        raise InputError(f"metrics must be a list of names; received {metrics!r}.")
+    if isinstance(metrics, str) or not isinstance(metrics, Sequence) or not metrics:
+        raise InputError(f"metrics must be a list of names; received {metrics!r:.80}.")
     drawn = {metric: _curves(named, metric, val_label) for metric in metrics}
     figure, axes = style.new_grid(1, len(drawn), (style.PAGE_WIDTH if len(drawn) > 1 else 5.2, 3.3))
     for ax, (metric, curves) in zip(axes[0], drawn.items(), strict=True):

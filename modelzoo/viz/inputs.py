@@ -15,6 +15,12 @@ Limits = tuple[tuple[float, float], tuple[float, float]]
 #: Classes that a figure tells apart; a label far above is a measurement, and would cost a matrix of its size.
 MAX_CLASSES = 1000
 
+#: Farthest limit of an axis: networks take float32, and Matplotlib adds margins.
+MAX_LIMIT = 1e30
+
+#: Points along each side of a grid: far more than a page can show, and the square of it still fits in memory.
+MAX_RESOLUTION = 4000
+
 #: Samples that a network takes at once where a figure needs the whole data set, so that memory stays bounded.
 BATCH = 1000
 
@@ -60,18 +66,19 @@ def samples_of(data: Any, labels: Any = None, *, split: str = "test", class_name
     DataError
         The samples and labels do not fit together or are not numbers.
     """
-    if split not in ("train", "test"):
+    if not isinstance(split, str) or split not in ("train", "test"):
         raise unknown_name("split", split, ("train", "test"))
+    names = check_names(class_names, "class_names")
     if hasattr(data, f"x_{split}"):
-        x, y, names = getattr(data, f"x_{split}"), getattr(data, f"y_{split}"), class_names or data.class_names
+        x, y, names = getattr(data, f"x_{split}"), getattr(data, f"y_{split}"), names or data.class_names
     elif isinstance(data, tuple) and len(data) == 2 and all(isinstance(part, tuple) for part in data):
         if not all(len(part) == 2 for part in data):
             raise DataError("Expected ((x_train, y_train), (x_test, y_test)); received two tuples of other lengths.")
-        (x, y), names = data[split == "test"], class_names
+        x, y = data[split == "test"]
     elif isinstance(data, tuple) and len(data) == 2:
-        (x, y), names = data, class_names
+        x, y = data
     else:
-        x, y, names = data, labels, class_names
+        x, y = data, labels
     x = numbers(x, "samples")
     if x.ndim < 2 or not len(x):
         raise DataError(f"Samples have shape (n, ...) with at least one sample; received {x.shape}.")
@@ -158,8 +165,21 @@ def images_of(data: Any, labels: Any = None, **options: Any) -> Samples:
     return found._replace(x=found.x[..., 0]) if shape[3:] == (1,) else found
 
 
-def check_count(value: Any, name: str, minimum: int = 1) -> int:
-    """Return ``value`` if it is an integer of at least ``minimum``.
+def check_names(names: Any, name: str) -> tuple[str, ...]:
+    """Return ``names`` as a tuple of texts.
+
+    Raises
+    ------
+    InputError
+        They are no sequence.
+    """
+    if not np.iterable(names):
+        raise InputError(f"{name} must be a sequence of names; received {name}={names!r:.80}.")
+    return tuple(map(str, names))
+
+
+def check_count(value: Any, name: str, minimum: int = 1, maximum: int | None = None) -> int:
+    """Return ``value`` if it is an integer of at least ``minimum``, and at most ``maximum`` where there is one.
 
     Raises
     ------
@@ -167,7 +187,9 @@ def check_count(value: Any, name: str, minimum: int = 1) -> int:
         It is not.
     """
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < minimum:
-        raise InputError(f"{name} must be an integer of at least {minimum}; received {name}={value!r}.")
+        raise InputError(f"{name} must be an integer of at least {minimum}; received {name}={value!r:.80}.")
+    if maximum is not None and value > maximum:
+        raise InputError(f"{name} must be an integer of at most {maximum}; received {name}={value!r}.")
     return int(value)
 
 
@@ -187,11 +209,34 @@ def check_limits(limits: Any) -> Limits:
     InputError
         They are not two pairs of rising finite numbers.
     """
-    try:
-        array = np.asarray(limits, float)
-    except (TypeError, ValueError):
-        array = np.empty(0)
-    if array.shape != (2, 2) or not np.isfinite(array).all() or (array[:, 0] >= array[:, 1]).any():
-        raise InputError(f"limits must be ((x1 low, x1 high), (x2 low, x2 high)); received limits={limits!r}.")
+    array = _rising(limits)
+    if array.shape != (2, 2):
+        raise InputError(f"limits must be ((x1 low, x1 high), (x2 low, x2 high)); received limits={limits!r:.80}.")
     (a, b), (c, d) = array.tolist()
     return (a, b), (c, d)
+
+
+def check_interval(limits: Any) -> tuple[float, float]:
+    """Return limits as ``(low, high)``.
+
+    Raises
+    ------
+    InputError
+        They are not two rising finite numbers.
+    """
+    array = _rising(limits)
+    if array.shape != (2,):
+        raise InputError(f"limits must be (low, high) with low < high, both finite; received limits={limits!r:.80}.")
+    low, high = array.tolist()
+    return low, high
+
+
+def _rising(limits: Any) -> np.ndarray:
+    """Return pairs of rising finite numbers as an array, or an empty one."""
+    try:
+        array = np.asarray(limits, float)
+    except (TypeError, ValueError, OverflowError):
+        return np.empty(0)
+    pairs = array.reshape(-1, 2) if array.shape[-1:] == (2,) else np.empty((0, 2))
+    good = np.isfinite(pairs).all() and (pairs[:, 0] < pairs[:, 1]).all() and np.abs(pairs).max(initial=0) <= MAX_LIMIT
+    return array if good else np.empty(0)

@@ -22,7 +22,7 @@ from modelzoo.viz.inputs import (
     numbers,
     samples_of,
 )
-from modelzoo.viz.outputs import outputs_of
+from modelzoo.viz.outputs import is_keras_model, outputs_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,7 +35,7 @@ LESSON_LIMITS: Limits = ((-8.0, 4.0), (-4.0, 6.0))
 def _part(model: Any, name: str) -> Any:
     """Return the encoder or decoder of an autoencoder."""
     part = getattr(model, name, None)
-    if part is None and hasattr(model, "layers"):
+    if part is None and is_keras_model(model):
         part = next((layer for layer in model.layers if layer.name == name), None)
     if part is None:
         raise InputError(
@@ -228,7 +228,7 @@ def manifold(model: Any, limits: Any = LESSON_LIMITS, *, count: int = 20) -> np.
     DataError
         The decoder does not take points in the plane, or does not return images.
     """
-    ranges, side = check_limits(limits), check_count(count, "count", 2)
+    ranges, side = check_limits(limits), check_count(count, "count", 2, 500)
     u, v = np.meshgrid(np.linspace(*ranges[0], side), np.linspace(*ranges[1], side)[::-1])
     images = decode(model, np.column_stack([u.ravel(), v.ravel()]))
     if images.ndim != 3:

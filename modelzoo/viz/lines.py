@@ -11,7 +11,7 @@ from modelzoo.errors import InputError, unknown_name
 from modelzoo.viz import style
 from modelzoo.viz.data import place_legend, scatter_classes
 from modelzoo.viz.inputs import Limits, check_limits, limits_of, points_of
-from modelzoo.viz.outputs import is_keras_model
+from modelzoo.viz.outputs import check_keras_model, is_keras_model
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,6 +56,7 @@ def unit_lines(model: Any, layer: str | None = None) -> Lines:
     if not dense:
         names = [candidate.name for candidate in model.layers if type(candidate).__name__ == "Dense"]
         raise unknown_name("dense layer", layer, names)
+    check_keras_model(model)
     arrays = dense[0].get_weights()
     kernel = arrays[0].astype(float)
     if len(arrays) == 1 and kernel.shape[0] == 3:
@@ -220,7 +221,7 @@ def _draw_lines(
     lines: Lines, names: Sequence[str], data: Any, limits: Any, class_names: Sequence[str], split: str, ax: Axes | None
 ) -> Axes:
     found = points_of(data, split=split, class_names=class_names)
-    box = check_limits(limits or limits_of(found.x))
+    box = check_limits(limits_of(found.x) if limits is None else limits)
     ax = style.new_axes(ax)
     scatter_classes(ax, found, alpha=0.45)
     spans = np.ptp(np.array(box), axis=1)

@@ -10,7 +10,7 @@ import numpy as np
 
 from modelzoo.errors import DataError, InputError, unknown_name
 from modelzoo.frameworks import inference_function, keras, tf
-from modelzoo.viz.inputs import BATCH, Samples, integer_labels, numbers, samples_of
+from modelzoo.viz.inputs import BATCH, Samples, check_names, integer_labels, numbers, samples_of
 
 
 def is_keras_model(model: Any) -> bool:
@@ -45,16 +45,21 @@ def outputs_of(model: Any, x: np.ndarray, *, batch: int | None = None, name: str
         The samples do not fit the model, or its outputs are not one finite row a sample.
     """
     if is_keras_model(model):
-        call = _compiled(model)
+        check_keras_model(model)
         shape = getattr(model, "input_shape", None)
+        if isinstance(shape, list | dict):
+            raise InputError(f"{name} {model.name!r} takes {len(shape)} inputs. Figures are for models with one Input.")
+        call = _compiled(model)
         if isinstance(shape, tuple) and (
             len(shape) != x.ndim or any(a not in (None, b) for a, b in zip(shape, x.shape, strict=True))
         ):
             raise DataError(f"{name} {model.name!r} takes samples of shape {shape[1:]}; received {x.shape[1:]}.")
-    elif callable(model):
+    elif callable(model) and not isinstance(model, type):
         call = model
     else:
         raise InputError(f"{name} must be a Keras model or a function of arrays; received {type(model).__name__}.")
+    if not len(x):
+        raise DataError(f"{name} got no samples: shape {x.shape}. Give at least one.")
     size = batch or len(x)
     parts = [np.asarray(call(x[i : i + size].astype("float32"))) for i in range(0, len(x), size)]
     if any(part.ndim < 1 or len(part) != min(size, len(x) - i * size) for i, part in enumerate(parts)):
@@ -86,13 +91,13 @@ def tapped(model: Any, layers: str | Sequence[str] | None) -> Any:
     by_name: dict[Any, Any] = {layer.name: layer for layer in model.layers}
     names = list(layers) if isinstance(layers, list | tuple) else [layers]
     for name in names:
-        if name not in by_name:
+        if not isinstance(name, str) or name not in by_name:
             raise unknown_name("layer", name, by_name)
     try:
         ends = [by_name[name].output for name in names]
         return keras.Model(model.inputs, ends if isinstance(layers, list | tuple) else ends[0])
     except (AttributeError, ValueError) as error:
-        raise InputError(f"The layers of {model.name!r} cannot be tapped: {error}") from error
+        raise InputError(f"The layers of {model.name!r} cannot be tapped: {str(error).splitlines()[0]}") from error
 
 
 def probabilities_of(outputs: Any, *, from_logits: bool = False) -> np.ndarray:
@@ -163,8 +168,9 @@ def scored(
     """
     labels_alone = not (is_keras_model(model) or callable(model) or hasattr(data, "x_test") or isinstance(data, tuple))
     if labels_alone:
-        y = integer_labels(data, len(np.atleast_1d(np.asarray(data))))
-        found = Samples(np.empty((len(y), 0)), y, tuple(map(str, class_names)))
+        labels = np.atleast_1d(numbers(data, "labels"))
+        y = integer_labels(labels, len(labels))
+        found = Samples(np.empty((len(y), 0)), y, check_names(class_names, "class_names"))
     else:
         found = samples_of(data, split=split, class_names=class_names)
     p = classifier_of(model, None if labels_alone else found.x, from_logits=from_logits)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modelzoo.viz import style
-from modelzoo.viz.inputs import check_count, check_limits
+from modelzoo.viz.inputs import MAX_RESOLUTION, check_count, check_limits
 from modelzoo.viz.outputs import outputs_of
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def evaluate_plane(model: Any, limits: Any, resolution: int) -> tuple[np.ndarray
         The model does not take points in the plane.
     """
     x_limits, y_limits = check_limits(limits)
-    side = check_count(resolution, "resolution", 2)
+    side = check_count(resolution, "resolution", 2, MAX_RESOLUTION)
     x1, x2 = np.meshgrid(np.linspace(*x_limits, side), np.linspace(*y_limits, side))
     return x1, x2, outputs_of(model, np.column_stack([x1.ravel(), x2.ravel()]))
 

@@ -98,7 +98,7 @@ def interpolate(model: Any, first: Any, second: Any, *, steps: int = 9) -> np.nd
     ends = [numbers(sample, "sample") for sample in (first, second)]
     if ends[0].shape != ends[1].shape:
         raise DataError(f"The two samples have shapes {ends[0].shape} and {ends[1].shape}. Give two of one kind.")
-    alpha = np.linspace(0, 1, check_count(steps, "steps", 2))[:, None]
+    alpha = np.linspace(0, 1, check_count(steps, "steps", 2, 1000))[:, None]
     f = encode(model, np.stack(ends))
     return decode(model, (1 - alpha) * f[0] + alpha * f[1])
 

@@ -12,7 +12,7 @@ from modelzoo.frameworks import graph_function, keras, tf
 from modelzoo.viz import style
 from modelzoo.viz.filters import shown_part
 from modelzoo.viz.images import plot_image, show_pixels, tile
-from modelzoo.viz.inputs import check_count, numbers
+from modelzoo.viz.inputs import check_count, check_names, numbers
 from modelzoo.viz.outputs import check_keras_model, input_shape_of, tapped
 
 if TYPE_CHECKING:
@@ -51,7 +51,9 @@ def feature_maps(model: Any, image: Any, layers: Sequence[str] | None = None) ->
     pixels = _fitting(model, image)
     chosen = [layer.name for layer in model.layers if type(layer).__name__ not in _DULL]
     if layers is not None:
-        chosen = [layers] if isinstance(layers, str) else list(layers)
+        chosen = [layers] if isinstance(layers, str) else list(check_names(layers, "layers"))
+        if not chosen:
+            raise InputError(f"layers={layers!r} names no layer. Give at least one, or leave it out.")
     ends = tapped(model, chosen)
     outputs = graph_function(lambda x: ends(x, training=False))(tf.constant(pixels[None]))
     outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
@@ -237,10 +239,11 @@ def plot_saliency(model: Any, image: Any, class_index: int | None = None, *, cla
     DataError
         The image does not fit the model.
     """
+    names = check_names(class_names, "class_names")
     gradient, label = saliency(model, image, class_index)
     size = np.abs(gradient)
     size = size.max(axis=2) if size.ndim == 3 else size
-    name = class_names[label] if label < len(class_names) else str(label)
+    name = names[label] if label < len(names) else str(label)
     figure, axes = style.new_grid(1, 2, (6.2, 2.9), layout="compressed")
     pixels = np.asarray(image, float)
     plot_image(image, "image", ax=axes[0, 0])

@@ -73,7 +73,7 @@ def theme_rc(name: str = "light") -> dict[str, Any]:
     InputError
         There is no such theme.
     """
-    if name not in _THEMES:
+    if not isinstance(name, str) or name not in _THEMES:
         raise unknown_name("theme", name, _THEMES)
     background, foreground, faint = _THEMES[name]
     return {

@@ -118,7 +118,7 @@ def plot_unit_maps(
         The model or the data are not for points in the plane.
     """
     found = points_of(data, split=split, class_names=class_names)
-    box = check_limits(limits or limits_of(found.x))
+    box = check_limits(limits_of(found.x) if limits is None else limits)
     grid = unit_grid(model, box, layer=layer, resolution=resolution)
     units = grid.activations.shape[2]
     columns = min(check_count(columns, "columns"), units)

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     pass
 
 
-_ADDRESS = re.compile(r"\s*([\w/]+)\s*\[\s*(-?\d+(?:\s*,\s*-?\d+)*)\s*\]\s*")
+_ADDRESS = re.compile(r"\s*([\w/]+)\s*\[\s*(-?\d{1,9}(?:\s*,\s*-?\d{1,9})*)\s*\]\s*")
 
+
+#: Steps of a descent over weights; so many take minutes.
+_MAX_STEPS = 1_000_000
 
 #: Network outputs computed at once, so that memory stays bounded.
 _AT_ONCE = 1_000_000
@@ -78,6 +81,8 @@ def find_weights(model: Any, weights: Any) -> list[Address]:
     check_keras_model(model)
     if isinstance(weights, str):
         weights = [weights]
+    if not isinstance(weights, Mapping | Sequence) or not weights:
+        raise InputError(f"weights must be addresses, such as ['layer/kernel[0, 0]']; received {weights!r:.80}.")
     named = dict(weights) if isinstance(weights, Mapping) else {address: address for address in weights}
     variables = {"/".join(variable.path.split("/")[-2:]): i for i, variable in enumerate(model.trainable_variables)}
     found = []
@@ -141,9 +146,9 @@ def error_over_weights(
     """
     chosen, errors = _prepare(model, data, weights, error, split)
     values = numbers(settings, "settings").astype("float32")
-    if values.shape[-1:] != (len(chosen),):
+    if values.shape[-1:] != (len(chosen),) or not values.size:
         raise InputError(
-            f"settings has shape {values.shape}; its last length must be {len(chosen)}, one value a weight."
+            f"settings has shape {values.shape}; it must be (..., {len(chosen)}), one value a weight, and not empty."
         )
     many = graph_function(lambda several: tf.vectorized_map(errors, several), reduce_retracing=True)
     flat = values.reshape(-1, len(chosen))
@@ -160,7 +165,7 @@ def error_over_weights(
 def _prepare(model: Any, data: Any, weights: Any, error: str, split: str) -> tuple[list[Address], Callable[[Any], Any]]:
     """Return the addressed weights, and the function from their values ``(weights,)`` to errors ``(samples,)``."""
     chosen = find_weights(model, weights)
-    if error not in _ERRORS:
+    if not isinstance(error, str) or error not in _ERRORS:
         raise unknown_name("error", error, _ERRORS)
     found = samples_of(data, split=split)
     if input_shape_of(model) != found.x.shape[1:]:
@@ -220,27 +225,34 @@ def descend_weights(
     InputError
         A weight does not exist, or an argument is not usable.
     DataError
-        The data do not fit the model.
+        The data do not fit the model, or the descent diverges.
     """
     chosen, errors = _prepare(model, data, weights, error, split)
     first = current_values(model, chosen) if start is None else numbers(start, "start").astype(float)
     if first.shape != (len(chosen),):
         raise InputError(f"start has shape {first.shape}; it must be {len(chosen)} numbers, one a weight.")
+    steps = check_count(steps, "steps", maximum=_MAX_STEPS)
     try:
-        optimizer = keras.optimizers.get(optimizer)
-    except (ValueError, TypeError) as problem:
-        raise InputError(f"optimizer must be a Keras optimiser or its name; received {optimizer!r}.") from problem
+        instance = keras.optimizers.get(optimizer)
+        if not isinstance(instance, keras.optimizers.Optimizer):
+            raise TypeError
+    except (ValueError, TypeError, KeyError) as problem:
+        raise InputError(f"optimizer must be a Keras optimiser or its name; received {optimizer!r:.80}.") from problem
     moving = keras.Variable(first.astype("float32"), name="weights")
-    optimizer.build([moving])
+    instance.build([moving])
 
     def step() -> Any:
         with tf.GradientTape() as tape:
             total = tf.reduce_sum(errors(tf.convert_to_tensor(moving.value)))
-        optimizer.apply([tape.gradient(total, moving.value)])
+        instance.apply([tape.gradient(total, moving.value)])
         return tf.convert_to_tensor(moving.value)
 
     compiled = graph_function(step)
-    return np.stack([first, *(compiled().numpy() for _ in range(check_count(steps, "steps")))])
+    path = np.stack([first, *(compiled().numpy() for _ in range(steps))])
+    if not np.isfinite(path).all():
+        last = int(np.isfinite(path).all(axis=1).argmin())
+        raise DataError(f"The weights became {path[last].tolist()} in step {last}. Give a lower learning rate.")
+    return path
 
 
 def record_weights(model: Any, weights: Mapping[str, str] | Sequence[str]) -> keras.callbacks.Callback:

@@ -177,6 +177,52 @@ def test_a_header_that_is_none_falls_back_to_the_checkpoint_before(header, inter
     assert "step-000000024.npz is damaged" in caplog.text
 
 
+CRAFTED = [
+    *({"identity": value} for value in (None, 3, [], "x")),
+    *({"step": value} for value in (None, "24", 24.0, -1, 10**30, True)),
+    *({"history": value} for value in (None, 3, [], {}, [3], [[]], [{"loss": "a"}], [{"loss": [1]}])),
+    *({"stopped": value} for value in (None, 0, "no")),
+]
+
+
+@pytest.mark.parametrize("change", CRAFTED, ids=str)
+def test_a_header_of_other_kinds_falls_back_to_the_checkpoint_before(change, tmp_path, caplog):
+    checkpoints = Checkpoints(tmp_path, {"seed": 1})
+    for step in (16, 24):
+        checkpoints.save(step, [{"step": step, "loss": 0.5}], [np.zeros(2)])
+    newest = tmp_path / "step-000000024.npz"
+    header, values = read(newest)
+    data = np.frombuffer(json.dumps({**header, **change}).encode(), np.uint8)
+    np.savez(newest, header=data, **{f"v{i}": value for i, value in enumerate(values)})
+    assert checkpoints.latest().step == 16
+    assert "step-000000024.npz is damaged" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda a: a * np.nan,
+        lambda a: a[None],
+        lambda a: a.astype("f8"),
+        lambda a: a.astype(str),
+        lambda a: a.astype("c8"),
+        lambda a: np.zeros(a.shape, "M8[s]"),
+    ],
+)
+def test_weights_that_are_none_are_refused_before_any_is_assigned(change, interrupted, points, tanh_mlp, weights_of):
+    model = tanh_mlp()
+    before = weights_of(model)
+    for path in interrupted.glob("step-*"):
+        with np.load(path) as archive:
+            arrays = dict(archive)
+        np.savez(path, **{**arrays, "v1": change(arrays["v1"])})
+    with pytest.raises(ArtifactError, match="checkpoint") as caught:
+        resume(points, interrupted, model)
+    assert "\n" not in str(caught.value)
+    for a, b in zip(before, weights_of(model), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_a_pipe_for_a_checkpoint_is_not_waited_for(interrupted, points, whole):
     os.mkfifo(interrupted / "step-000000032.npz")
     assert resume(points, interrupted) == whole
