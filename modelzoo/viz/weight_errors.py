@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,10 +12,6 @@ from modelzoo.errors import DataError, InputError, unknown_name
 from modelzoo.frameworks import graph_function, keras, tf
 from modelzoo.viz.inputs import Samples, check_count, numbers, samples_of
 from modelzoo.viz.outputs import check_keras_model, input_shape_of
-
-if TYPE_CHECKING:
-    pass
-
 
 _ADDRESS = re.compile(r"\s*([\w/]+)\s*\[\s*(-?\d{1,9}(?:\s*,\s*-?\d{1,9})*)\s*\]\s*")
 
