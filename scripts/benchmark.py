@@ -7,6 +7,7 @@ time to an accuracy is measured, each peer starts a new process in each round. `
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.metadata
 import importlib.util
@@ -19,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,7 @@ ONLY = {"sklearn": ("dense", "dense-98")}
 #: JAX convolves so slowly on a processor that it would take half an hour to get there.
 NEVER = {"jax": ("cnn-99",)}
 ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow", **os.environ}
+OUTPUT_HELP = "Also write all figures as JSON; what was measured there on this machine with these versions stays."
 SETTLE = 0.2  # seconds between two runs, for idle threads of the last one to fall asleep
 MISSING = (
     "{} is not installed, so its rows are left out. Install it with: pip install 'modelzoo[bench]' "
@@ -417,14 +419,27 @@ def machine(threads: int) -> dict[str, Any]:
     }
 
 
-def _kept(output: Path, facts: dict[str, Any], quick: bool) -> dict[str, Any]:
-    """Return the cases of an earlier report from the same machine, versions and threads."""
-    try:
-        report = json.loads(output.read_text(encoding="utf-8"))
-        same = {**report["machine"], "load": None} == {**facts, "load": None} and report["quick"] == quick
-        return dict(report["cases"]) if same else {}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
+def write_report(output: Path, facts: dict[str, Any], part: str, order: Iterable[str], found: dict[str, Any]) -> None:
+    """Write a report as JSON, with what an earlier one with the same facts has measured besides.
+
+    Parameters
+    ----------
+    output
+        The file.
+    facts
+        The machine, and what else a figure depends on.
+    part, order, found
+        Name of the part of the report that holds the figures, all names in it in their order, and the new ones.
+    """
+    known: dict[str, Any] = {}
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        earlier = json.loads(output.read_text(encoding="utf-8"))
+        earlier["machine"]["load"] = facts["machine"]["load"]
+        known = dict(earlier[part]) if facts.items() <= earlier.items() else {}
+    known |= found
+    with atomic_file(output) as temporary:
+        report = facts | {part: {name: known[name] for name in order if name in known}}
+        temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
 def _extra(measured: dict[str, Any]) -> str:
@@ -459,7 +474,7 @@ def _version(package: str) -> str | None:
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Also write all figures as JSON; cases there that were measured on this machine with these versions stay.",
+    help=OUTPUT_HELP,
 )
 def main(
     cases: tuple[str, ...],
@@ -503,10 +518,7 @@ def main(
             result = evaluate(CASES[name], measured)
             console.print(table(name, result))
             if output is not None:
-                known = _kept(output, facts, quick) | {name: result}
-                report = {"machine": facts, "quick": quick, "cases": {key: known[key] for key in CASES if key in known}}
-                with atomic_file(output) as temporary:
-                    temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+                write_report(output, {"machine": facts, "quick": quick}, "cases", CASES, {name: result})
     except ModelZooError as error:
         raise click.ClickException(str(error)) from None
 

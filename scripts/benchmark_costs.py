@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 import subprocess
 import sys
@@ -22,10 +21,10 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it also runs from a checkout not installed
 
-from benchmark import machine, summary
+from benchmark import OUTPUT_HELP, machine, summary, write_report
 
 from modelzoo.errors import ModelZooError
-from modelzoo.files import atomic_file, check_target
+from modelzoo.files import check_target
 from modelzoo.machine import usable_cores
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -226,12 +225,12 @@ CASES: dict[str, tuple[Callable[..., Results], int]] = {  # and rounds
 @click.option("cases", "--case", type=click.Choice(list(CASES)), multiple=True, help="Only this part; repeatable.")
 @click.option("--rounds", type=click.IntRange(1), help="Of each part.  [default: 5, 9, 9, 3]")
 @click.option("--threads", type=click.IntRange(1), default=usable_cores(), show_default=True, help="Of each peer.")
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Also write all figures as JSON.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help=OUTPUT_HELP)
 def main(cases: tuple[str, ...], rounds: int | None, threads: int, output: Path | None) -> None:
     """Measure starting, loading, predicting and memory beside Keras, ONNX Runtime and LiteRT."""
     console, progress = Console(), Console(stderr=True)
     os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)  # of this process and of those it starts
-    report: dict[str, Any] = {"machine": machine(threads), "parts": {}}
+    facts = {"machine": machine(threads)}
     try:
         if output is not None:
             check_target(output, overwrite=True)
@@ -240,12 +239,10 @@ def main(cases: tuple[str, ...], rounds: int | None, threads: int, output: Path 
             options = {"threads": threads} if name == "predict" else {}
             with progress.status("") as status, tempfile.TemporaryDirectory() as directory:
                 found = function(rounds or default, Path(directory), status.update, **options)
-            report["parts"][name] = found
             for title, rows in found.items():
                 console.print(table(title, rows))
             if output is not None:
-                with atomic_file(output) as temporary:
-                    temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+                write_report(output, facts, "parts", CASES, {name: found})
     except ModelZooError as error:
         raise click.ClickException(str(error)) from None
 
