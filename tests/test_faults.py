@@ -85,7 +85,7 @@ def test_what_a_kill_could_lose_is_seen(tmp_path):
     (tmp_path / "1" / "saved_model.pb").write_bytes(b"half")
     assert run._state(tmp_path / "1").startswith("damaged")
     for step in (1, 2):
-        Checkpoints(tmp_path / "c", {}).save(step, [], [np.zeros(3)])
+        Checkpoints(tmp_path / "c", {}).save(step, [{"step": step, "loss": 0.5}], [np.zeros(3)])
     assert run._checkpoints_lost(tmp_path / "c", 2) == []
     (tmp_path / "c" / "step-000000002.npz").write_bytes(b"half")
     assert run._checkpoints_lost(tmp_path / "c", 2) == ["the checkpoint of step 2 is lost; the newest is of 1"]

@@ -13,6 +13,17 @@ from modelzoo.saving import reader
 from modelzoo.saving.card import write_card
 
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "render_results.py"
+#: What every card says.
+FACTS = {
+    "model": {"name": "dense_500_300"},
+    "weights": [],
+    "weights_digest": "",
+    "class_names": [],
+    "training": None,
+    "parent": None,
+    "versions": {},
+    "created": "",
+}
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +85,7 @@ class Zoo:
         directory = self.root / name / str(version)
         directory.mkdir(parents=True)
         (directory / "saved_model.pb").write_bytes(b"x" * size)
-        write_card(directory, {} if results is None else {"results": results})
+        write_card(directory, FACTS | {"results": results})
         return directory
 
     def run(self, *arguments):
@@ -140,7 +151,7 @@ def test_check_notices_a_stale_table_and_writes_nothing(zoo):
 
     results = classifier()
     results["metrics"]["test_accuracy"]["mean"] += 0.001
-    write_card(directory, {"results": results})
+    write_card(directory, FACTS | {"results": results})
     done = zoo.run("--check")
     assert done.exit_code == 1
     assert "-| `dense` | tuned, 2 seeds | 2.50%" in done.stderr
