@@ -113,6 +113,13 @@ def test_bad_input_is_one_line_and_leaves_nothing(modelzoo, tmp_path, args, word
     assert not list(tmp_path.iterdir())
 
 
+def test_the_package_is_the_command():
+    done = subprocess.run([sys.executable, "-m", "modelzoo", "trian"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "Usage: modelzoo " in done.stderr
+    assert "Did you mean 'train'?" in done.stderr
+
+
 def test_usage_errors_exit_with_2(modelzoo):
     assert modelzoo("train", "sigmoid_mlp", "--learning-rate", "-1")[0] == 2
     assert modelzoo("trian")[0] == 2
