@@ -69,11 +69,12 @@ def main(names: tuple[str, ...], rounds: int, batch_size: int) -> None:
     if len(cores) < 2:
         raise click.ClickException("Two workers need two processor cores; there is one.")
     halves = [cores[: len(cores) // 2], cores[len(cores) // 2 :]]
+    half = "1 core" if len(halves[0]) == 1 else f"{len(halves[0])} cores"
     setups = {
-        f"one process, {len(halves[0])} core(s)": (1, [halves[0]]),
+        f"one process, {half}": (1, [halves[0]]),
         f"one process, {len(cores)} cores": (1, [cores]),
         f"two devices, {len(cores)} cores": (2, [cores]),
-        f"two workers, {len(halves[0])} core(s) each": (1, halves),
+        f"two workers, {half} each": (1, halves),
     }
     facts = machine(usable_cores())
     click.echo(f"{facts['processor']}, {facts['cores']} cores, TensorFlow {facts['versions']['tensorflow']}\n")
