@@ -377,6 +377,11 @@ def evaluate(case: Case, peers: Sequence[Peer]) -> dict[str, Any]:
     return result
 
 
+def report_console() -> Console:
+    """Return where tables go: as wide as the terminal, or as a table needs where there is none."""
+    return Console() if sys.stdout.isatty() else Console(width=120)
+
+
 def table(name: str, result: dict[str, Any]) -> Table:
     """Return the table of one case for the terminal."""
     title = f"{name}: {result['model']}, batch {result['batch_size']}, {result['precision']}"
@@ -486,7 +491,7 @@ def main(
     output: Path | None,
 ) -> None:
     """Measure modelzoo's trainer beside other libraries: steps or images a second, and the ratios."""
-    console, progress = Console(), Console(stderr=True)
+    console, progress = report_console(), Console(stderr=True)
     chosen = [name for name in CASES if name in (cases or CASES)]
     if batch_size and chosen == ["toy"]:
         raise click.UsageError("--batch-size does not go with --case toy: its recipe takes the full batch.")

@@ -21,7 +21,7 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it also runs from a checkout not installed
 
-from benchmark import OUTPUT_HELP, machine, summary, write_report
+from benchmark import OUTPUT_HELP, machine, report_console, summary, write_report
 
 from modelzoo.errors import ModelZooError
 from modelzoo.files import check_target
@@ -228,7 +228,7 @@ CASES: dict[str, tuple[Callable[..., Results], int]] = {  # and rounds
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help=OUTPUT_HELP)
 def main(cases: tuple[str, ...], rounds: int | None, threads: int, output: Path | None) -> None:
     """Measure starting, loading, predicting and memory beside Keras, ONNX Runtime and LiteRT."""
-    console, progress = Console(), Console(stderr=True)
+    console, progress = report_console(), Console(stderr=True)
     os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)  # of this process and of those it starts
     facts = {"machine": machine(threads)}
     try:
