@@ -9,7 +9,7 @@ from modelzoo.errors import InputError
 from modelzoo.frameworks import keras
 from modelzoo.registry import build_model, get_spec, origin_of
 from modelzoo.saving import list_pretrained, load
-from modelzoo.weights import weights_digest
+from modelzoo.weights import paths_of, weights_digest
 
 logger = logging.getLogger(__name__)
 
@@ -118,22 +118,23 @@ def inherit(
                 f"{origin.name} has no num_classes to change; received num_classes={num_classes!r}. Leave it out."
             )
     model = build_model(origin.name, seed=seed, **merged)
-    kept = {weight.path: weight for weight in parent.weights}
+    kept = dict(zip(paths_of(parent.weights), parent.weights, strict=True))
+    started = dict(zip(paths_of(model.weights), model.weights, strict=True))
     given = ", ".join(f"{key}={value!r}" for key, value in options.items()) or f"num_classes={num_classes!r}"
     wrong = f"The weights of {origin.name} do not fit {given}: "
     remedy = ". Leave these options out, or build it with fresh weights (modelzoo.create_model)."
-    if {weight.path for weight in model.weights} != kept.keys():
-        raise InputError(f"{wrong}it has {sorted(kept)}, not {sorted(w.path for w in model.weights)}{remedy}")
-    for weight in model.weights:
-        twin = kept[weight.path]
-        is_head = weight.path.split("/")[-2] == HEAD
+    if started.keys() != kept.keys():
+        raise InputError(f"{wrong}it has {sorted(kept)}, not {sorted(started)}{remedy}")
+    for path, weight in started.items():
+        twin = kept[path]
+        is_head = path.split("/")[-2] == HEAD
         classes_differ = tuple(twin.shape)[:-1] == tuple(weight.shape)[:-1] and "num_classes" in merged
         if twin.shape == weight.shape and not (is_head and new_head):
             weight.assign(twin.value)
         elif is_head and classes_differ:
-            logger.info("The head %s starts anew: %s becomes %s.", weight.path, tuple(twin.shape), tuple(weight.shape))
+            logger.info("The head %s starts anew: %s becomes %s.", path, tuple(twin.shape), tuple(weight.shape))
         else:
-            raise InputError(f"{wrong}{weight.path} has shape {tuple(twin.shape)}, not {tuple(weight.shape)}{remedy}")
+            raise InputError(f"{wrong}{path} has shape {tuple(twin.shape)}, not {tuple(weight.shape)}{remedy}")
     now = origin_of(model)
     now.golden, now.weights_digest = origin.golden, weights_digest(model)
     now.parent = {

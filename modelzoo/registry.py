@@ -9,6 +9,7 @@ import importlib
 import inspect
 import json
 import pkgutil
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -104,6 +105,7 @@ def register_model(
                     if option not in signature.parameters:
                         raise unknown_name(f"option of {name}", option, signature.parameters) from None
                 raise InputError(f"{name}: {error}. Options: {', '.join(signature.parameters)}.") from None
+            _check_name(bound.arguments.get("name", name))
             memory = memory_bytes()
             refusal = (
                 f"{name}: these widths need more weights than this machine's {memory / 2**30:.0f} GiB of memory can "
@@ -111,6 +113,7 @@ def register_model(
             )
             with weights_within(memory / _BYTES_OF_A_WEIGHT, refusal):
                 model = builder(*args, **kwargs)
+            _check_name(model.name)  # a builder may give it itself
             given = {key: _jsonable(name, key, value) for key, value in bound.arguments.items() if key != "seed"}
             defaults = {
                 key: _jsonable(name, key, parameter.default)
@@ -138,6 +141,16 @@ def register_model(
         return build  # type: ignore[return-value]
 
     return decorate
+
+
+def _check_name(name: Any) -> None:
+    # TensorFlow refuses the others as names of scopes, in the midst of a call: Keras then stays in that scope, and
+    # gives its path to the weights of every model built after it.
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9.][A-Za-z0-9_.-]*", name):
+        raise InputError(
+            "name must be ASCII letters, digits, '_', '.' and '-', and begin with none of '_' and '-'; "
+            f"received name={name!r:.80}."
+        )
 
 
 def _jsonable(model: str, option: str, value: Any) -> Any:

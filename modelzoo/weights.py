@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
+import posixpath
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -38,11 +39,23 @@ def weights_digest(model: keras.Model, values: Sequence[Any] | None = None) -> s
     if not isinstance(model, keras.Model):
         raise InputError(f"model must be a Keras model, such as modelzoo.load returns; received {model!r:.80}.")
     digest = hashlib.sha256()
-    for weight, tensor in zip(model.weights, model.weights if values is None else values, strict=True):
+    values = model.weights if values is None else values
+    for path, tensor in zip(paths_of(model.weights), values, strict=True):
         value = np.ascontiguousarray(tensor.numpy())
-        digest.update(f"{weight.path} {value.shape} {value.dtype.str}\n".encode())
+        digest.update(f"{path} {value.shape} {value.dtype.str}\n".encode())
         digest.update(value.tobytes())
     return digest.hexdigest()
+
+
+def paths_of(variables: Sequence[keras.Variable]) -> list[str]:
+    """Return the paths of a model's variables, such as ``"hidden/kernel"``, without those of all of them before.
+
+    The model may have been built within a ``keras.name_scope``, or after a call that failed and left one open.
+    """
+    paths = [variable.path for variable in variables]
+    scopes = [path.rpartition("/")[0].rpartition("/")[0] for path in paths]
+    shared = posixpath.commonpath(scopes) if scopes else ""
+    return [path.removeprefix(f"{shared}/") for path in paths]
 
 
 @contextlib.contextmanager

@@ -143,7 +143,7 @@ NONSENSE = {
     "weights": ((1.0,), (1.0, float("nan")), ("a", "b"), 3, [[1.0, 2.0]]),
     "threshold": ("high", float("inf"), [1.0, 2.0]),
     "seed": (-1, 1.5, "a", True),
-    "name": ("", None, 3, "a/b"),
+    "name": ("", None, 3, "a/b", "naïve", "a b", "_a", "a:b", "a\\b", "a\n"),
 }
 
 
@@ -172,6 +172,19 @@ def test_options_may_be_numpy_numbers(name):
         if isinstance(value, int) and not isinstance(value, bool):
             model = modelzoo.get_spec(name).builder(**{option: np.int64(value + 1)})
             assert modelzoo.registry.origin_of(model).options == {option: value + 1}
+
+
+@every_model
+def test_scopes_around_a_builder_change_nothing(name, tmp_path):
+    with keras.name_scope("teacher"):
+        model = modelzoo.create_model(name, seed=0)
+        modelzoo.save(model, tmp_path / "within")
+        modelzoo.load(name)
+    modelzoo.save(modelzoo.create_model(name, seed=0), tmp_path / "without")
+    within, without = (modelzoo.saving.read_card(tmp_path / which) for which in ("within", "without"))
+    assert not any("teacher" in weight["path"] for weight in within["weights"])
+    assert within["weights_digest"] == without["weights_digest"] == modelzoo.weights_digest(model)
+    assert modelzoo.weights_digest(modelzoo.load(tmp_path / "within")) == within["weights_digest"]
 
 
 @every_model

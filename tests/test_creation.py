@@ -155,7 +155,7 @@ VALUES = {
     "dropout": st.floats(0, 0.9),
     "image_shape": st.tuples(st.integers(4, 9), st.integers(4, 9)),
     "seed": st.integers(0, 2**32),
-    "name": st.sampled_from(["a", "another_name", "x-1", "naïve"]),
+    "name": st.sampled_from(["a", "another_name", "x-1", "1.b"]),
     "use_bias": st.booleans(),
     "kernel_initializer": st.sampled_from(["he_normal", {"class_name": "Constant", "config": {"value": 0.3}}]),
     "bias_initializer": st.sampled_from(["zeros", "ones", {"class_name": "RandomNormal", "config": {"stddev": 0.2}}]),

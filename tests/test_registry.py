@@ -99,6 +99,18 @@ def test_a_users_own_builder_gets_everything_by_one_decorator(scratch_registry, 
     assert tuned.output_shape == (None, 4)
 
 
+def test_a_name_that_tensorflow_refuses_is_told_before_it_harms(scratch_registry):
+    @register_model(**facts())
+    def named_net(*, seed=None):
+        """Give itself a name that TensorFlow takes for no scope."""
+        x = keras.Input((2,), name="points")
+        return keras.Model(x, keras.layers.Dense(2, name="logits")(x), name="naïve net")
+
+    with pytest.raises(InputError, match=r"name must be ASCII.*'naïve net'"):
+        create_model("named_net")
+    assert [weight.path for weight in create_model("onehot_softmax").weights] == ["logits/kernel", "logits/bias"]
+
+
 def test_names_are_taken_once_and_lessons_are_needed(scratch_registry):
     def relu_mlp(seed=None, name=""):
         """Take a name that exists."""

@@ -168,18 +168,11 @@ def classifier(inputs: Any, logits: Any, activation: str | None, *, name: str) -
         one, ``"softmax"`` for several.
     """
     if activation is None:
-        return model(inputs, logits, name)
+        return keras.Model(inputs, logits, name=name)
     right = "sigmoid" if logits.shape[-1] == 1 else "softmax"
     if not isinstance(activation, str) or activation != right:
         raise InputError(
             f"classifier_activation={activation!r} does not give probabilities of {logits.shape[-1]} output(s). "
             f"Use {right!r}, or None for logits."
         )
-    return model(inputs, keras.layers.Activation(activation, name="probabilities")(logits), name)
-
-
-def model(inputs: Any, outputs: Any, name: str) -> keras.Model:
-    """Return the functional model, refusing a name that is not one."""
-    if not isinstance(name, str) or not name or "/" in name:
-        raise InputError(f"name must be a non-empty string without '/'; received name={name!r}.")
-    return keras.Model(inputs, outputs, name=name)
+    return keras.Model(inputs, keras.layers.Activation(activation, name="probabilities")(logits), name=name)

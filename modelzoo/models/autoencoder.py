@@ -106,6 +106,6 @@ def tanh_autoencoder(
     decoder = keras.Model(latent, keras.layers.Reshape((height, width), name="reconstruction")(x), name="decoder")
 
     images = keras.Input((height, width), name="images")
-    model = _build.model(images, decoder(encoder(images)), name)
+    model = keras.Model(images, decoder(encoder(images)), name=name)
     model.encoder, model.decoder = encoder, decoder
     return model

@@ -96,7 +96,7 @@ def threshold_perceptron(
     # The step in the forward pass; the difference added to it is exactly 0 and carries the gradient of the identity.
     step = keras.ops.cast(excess > 0, excess.dtype)
     decision = keras.layers.Add(name="decision")([step, excess - keras.ops.stop_gradient(excess)])
-    model = _build.model(points, decision, name)
+    model = keras.Model(points, decision, name=name)
     kernel, bias = model.get_layer("excess").get_weights()
     if weights is not None:
         kernel = _finite("weights", weights, input_dim)[:, np.newaxis]

@@ -12,6 +12,7 @@ from modelzoo.errors import InputError
 from modelzoo.files import atomic_file, check_path, check_target
 from modelzoo.frameworks import graph_function, keras, tf
 from modelzoo.saving.facts import describe_input, export_facts, serving_names
+from modelzoo.weights import paths_of
 
 logger = logging.getLogger(__name__)
 
@@ -136,12 +137,12 @@ def _rename(proto: Any, model: keras.Model) -> None:
     order = {name: i for i, name in enumerate(dict.fromkeys(name for node in graph.node for name in node.input))}
     constants = sorted(graph.initializer, key=lambda tensor: order[tensor.name])
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in constants}
-    for weight in model.weights:
+    for path, weight in zip(paths_of(model.weights), model.weights, strict=True):
         value = weight.numpy()
         stored = value.transpose(3, 2, 0, 1) if value.ndim == 4 else value  # convolution kernels are OIHW in ONNX
         for name, array in arrays.items():
             if name not in names and array.shape == stored.shape and np.array_equal(array, stored):
-                names[name] = weight.path
+                names[name] = path
                 break
     for i, name in enumerate(name for name in arrays if name not in names):
         names[name] = f"constant_{i}"

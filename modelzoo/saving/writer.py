@@ -21,7 +21,7 @@ from modelzoo.registry import Origin, origin_of
 from modelzoo.saving.card import RESULTS, misfit, write_card
 from modelzoo.saving.facts import serving_names
 from modelzoo.saving.golden import GOLDEN_PATH, golden_inputs, write_golden
-from modelzoo.weights import weights_digest
+from modelzoo.weights import paths_of, weights_digest
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +90,10 @@ def save(
     machine = describe_machine()
     facts = {
         "model": {"name": origin.name, "options": origin.options, "seed": origin.seed},
-        "weights": [{"path": w.path, "shape": list(w.shape), "dtype": str(w.dtype)} for w in model.variables],
+        "weights": [
+            {"path": path, "shape": list(weight.shape), "dtype": str(weight.dtype)}
+            for path, weight in zip(paths_of(model.variables), model.variables, strict=True)
+        ],
         "weights_digest": digest,
         "class_names": list(origin.class_names),
         "training": training,

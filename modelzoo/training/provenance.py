@@ -10,14 +10,16 @@ from modelzoo.frameworks import keras
 from modelzoo.registry import Origin, get_spec
 from modelzoo.spec import Recipe
 from modelzoo.training.inputs import TrainingData
-from modelzoo.weights import weights_digest
+from modelzoo.weights import paths_of, weights_digest
 
 
 def identity_of(model: keras.Model) -> dict[str, Any]:
     """Return what makes this model's runs the same run: architecture, what is trained, and the parent."""
+    trained = {id(weight) for weight in model.trainable_weights}
+    weights = list(zip(paths_of(model.weights), model.weights, strict=True))
     identity: dict[str, Any] = {
-        "model": {"name": model.name, "weights": [[w.path, *w.shape] for w in model.weights]},
-        "trainable weights": [weight.path for weight in model.trainable_weights],
+        "model": {"name": model.name, "weights": [[path, *weight.shape] for path, weight in weights]},
+        "trainable weights": [path for path, weight in weights if id(weight) in trained],
     }
     origin = getattr(model, "_modelzoo", None)
     if isinstance(origin, Origin):
