@@ -20,7 +20,7 @@ from modelzoo.files import atomic_file, explained
 
 logger = logging.getLogger(__name__)
 
-_FORMAT = 1
+_FORMAT = 2
 _NAME = re.compile(r"step-(\d{9})\.npz")
 
 
@@ -80,6 +80,7 @@ class Checkpoints:
             "step": step,
             "history": list(history),
             "stopped": stopped,
+            "values": len(values),
         }
         arrays = {f"v{i}": np.asarray(value) for i, value in enumerate(values)}
         with (
@@ -165,24 +166,29 @@ class Checkpoints:
 def _read(path: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
     arrays = read_npz(path)
     header = json.loads(arrays["header"].tobytes())
-    if not isinstance(header, dict) or not {"format", "identity", "step", "history", "stopped"} <= header.keys():
+    if not isinstance(header, dict) or "format" not in header:
         raise ValueError("its header is none")
-    if header["format"] == _FORMAT and not _is_sound(header, step=int(path.stem[-9:])):
-        raise ValueError("its header does not say how far the run came")
+    if header["format"] == _FORMAT and not _is_sound(header, step=int(path.stem[-9:]), num_values=len(arrays) - 1):
+        raise ValueError("its header does not say how far the run came and what it holds")
     return header, [arrays[f"v{i}"] for i in range(len(arrays) - 1)]
 
 
-def _is_sound(header: Mapping[str, Any], step: int) -> bool:
-    """Return whether the fields of a header are of their kinds, and the step is that of the file's name."""
-    history = header["history"]
+def _is_sound(header: Mapping[str, Any], step: int, num_values: int) -> bool:
+    """Return whether the fields of a header are of their kinds, and the step is that of the file's name.
+
+    The number of values is there because an archive's own list of what it holds has no checksum.
+    """
+    history = header.get("history")
     return (
-        isinstance(header["identity"], dict)
+        header.keys() >= {"identity", "step", "history", "stopped", "values"}
+        and isinstance(header["identity"], dict)
         and isinstance(header["stopped"], bool)
         and isinstance(history, list)
         and bool(history)
         and all(isinstance(entry, dict) and all(type(v) in (int, float) for v in entry.values()) for entry in history)
         and type(header["step"]) is int
         and header["step"] == step
+        and header["values"] == num_values
     )
 
 

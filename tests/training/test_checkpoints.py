@@ -11,7 +11,7 @@ import filelock
 import keras
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import modelzoo
@@ -131,20 +131,22 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(damage, interr
     assert "step-000000024.npz is damaged" in caplog.text
 
 
-@given(st.data())
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_damaged_bytes_are_noticed(tmp_path, data):
-    """One byte, a cut, or bytes more: the same values are read, or the checkpoint is refused."""
-    directory = tmp_path / data.draw(st.uuids()).hex
+@pytest.fixture(scope="module")
+def intact(tmp_path_factory):
+    """Return a checkpoint's path, bytes and values."""
+    directory = tmp_path_factory.mktemp("intact")
     values = [np.arange(12, dtype=np.float32).reshape(3, 4), np.array(5)]
     Checkpoints(directory, {"seed": 1}).save(3, [{"loss": 0.5}], values)
     (path,) = directory.glob("step-*")
-    content = bytearray(path.read_bytes())
-    at = data.draw(st.integers(0, len(content) - 1))
-    content[at : at + data.draw(st.sampled_from([1, len(content)]))] = data.draw(st.binary(max_size=2))
-    path.write_bytes(bytes(content))
+    return path, path.read_bytes(), values
+
+
+def assert_noticed(intact, content):
+    """Read a checkpoint of these bytes: the values are the same, or it is refused."""
+    path, _, values = intact
+    path.write_bytes(content)
     try:
-        saved = Checkpoints(directory, {"seed": 1}).latest()
+        saved = Checkpoints(path.parent, {"seed": 1}).latest()
     except ArtifactError as error:
         message = str(error)
         assert "\n" not in message
@@ -152,6 +154,21 @@ def test_damaged_bytes_are_noticed(tmp_path, data):
     assert (saved.step, saved.history, saved.stopped) == (3, [{"loss": 0.5}], False)
     for found, value in zip(saved.values, values, strict=True):
         np.testing.assert_array_equal(found, value)
+
+
+@pytest.mark.parametrize("bits", [0b00000001, 0b11111111])
+def test_every_damaged_byte_is_noticed(bits, intact):
+    content = intact[1]
+    for at, byte in enumerate(content):
+        assert_noticed(intact, content[:at] + bytes([byte ^ bits]) + content[at + 1 :])
+
+
+@given(st.data())
+@settings(max_examples=50, deadline=None)
+def test_cuts_and_bytes_in_the_midst_are_noticed(intact, data):
+    content = intact[1]
+    at = data.draw(st.integers(0, len(content) - 1))
+    assert_noticed(intact, content[:at] + data.draw(st.binary(max_size=2)) + content[data.draw(st.integers(at)) :])
 
 
 def test_all_damaged_is_an_error(interrupted, points, tanh_mlp, weights_of):
@@ -166,7 +183,7 @@ def test_all_damaged_is_an_error(interrupted, points, tanh_mlp, weights_of):
 
 
 @pytest.mark.parametrize(
-    "header", ["3", "[]", "{}", "[" * 100_000, '{"format": 1}', "\x00"], ids=lambda text: text[:13]
+    "header", ["3", "[]", "{}", "[" * 100_000, '{"format": 2}', "\x00"], ids=lambda text: text[:13]
 )
 def test_a_header_that_is_none_falls_back_to_the_checkpoint_before(header, interrupted, points, whole, caplog):
     newest = interrupted / "step-000000024.npz"
@@ -182,6 +199,7 @@ CRAFTED = [
     *({"step": value} for value in (None, "24", 24.0, -1, 10**30, True)),
     *({"history": value} for value in (None, 3, [], {}, [3], [[]], [{"loss": "a"}], [{"loss": [1]}])),
     *({"stopped": value} for value in (None, 0, "no")),
+    *({"values": value} for value in (None, 0, 2, "1" * 1000)),
 ]
 
 
