@@ -97,8 +97,8 @@ def visit(browser):
     """Return a function that opens a page of the site; fail where it asks for something outside or complains."""
     outside, complaints = [], []
 
-    def opened(address, width=1280):
-        page = browser.new_page(viewport={"width": width, "height": 900})
+    def opened(address):
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.on("request", lambda r: None if r.url.startswith(("file:", "data:")) else outside.append(r.url))
         page.on("requestfailed", lambda r: complaints.append(f"{r.url}: {r.failure}"))
         page.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)
@@ -113,14 +113,16 @@ def visit(browser):
 
 @pytest.mark.browser
 @pytest.mark.slow
-@pytest.mark.parametrize("width", [1280, 390])
-def test_pages_are_whole(visit, width):
+def test_pages_are_whole(visit):
     for name in PAGES:
-        page = visit(f"{name}.html", width)
+        page = visit(f"{name}.html")
         if page.query_selector(".math"):
             page.wait_for_function("window.MathJax && MathJax.startup && MathJax.startup.promise")
             page.evaluate("MathJax.startup.promise")
-        assert page.evaluate(STATE) == {"formulae": 0, "pictures": [], "cut": [], "overflow": 0}, name
+        for width in (1280, 390):
+            page.set_viewport_size({"width": width, "height": 900})
+            state = page.evaluate(STATE)
+            assert state == {"formulae": 0, "pictures": [], "cut": [], "overflow": 0}, (name, width)
         page.close()
 
 
