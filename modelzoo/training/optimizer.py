@@ -124,7 +124,8 @@ def _backend_agnostic(optimizer: keras.optimizers.Optimizer, rates: Sequence[flo
     """Give the optimiser the methods of Keras' backend-independent base class while the block traces it.
 
     On TensorFlow Keras overrides them with versions that assign to ``tf.Variable``s through
-    ``tf.distribute``, and so switches ``stateless_apply`` off. The base versions work on values.
+    ``tf.distribute``, and so switches ``stateless_apply`` off. The base versions work on values. What an optimiser
+    itself overrides stays in front of both.
     """
     cls = type(optimizer)
     base = next(c for c in cls.__mro__ if c.__name__ == "BaseOptimizer")
@@ -134,15 +135,17 @@ def _backend_agnostic(optimizer: keras.optimizers.Optimizer, rates: Sequence[flo
         for name in vars(backend)
         if callable(getattr(base, name, None)) and not (name.startswith("__") or name == "_var_key")
     }
+    agnostic = type("Agnostic", (keras.optimizers.Optimizer,), methods)
+    own: dict[str, Any] = {}
     # Variables are known by the key they had when the optimiser was built, which needs a tf.Variable.
     keys = {id(variable): optimizer._var_key(variable) for variable in optimizer._trainable_variables}
-    methods["_var_key"] = lambda self, variable: keys[id(variable)]
+    own["_var_key"] = lambda self, variable: keys[id(variable)]
     if any(rate != 1 for rate in rates):
         rate_of = dict(zip(map(id, optimizer._trainable_variables), rates, strict=True))
-        methods["update_step"] = lambda self, gradient, variable, learning_rate: cls.update_step(
+        own["update_step"] = lambda self, gradient, variable, learning_rate: cls.update_step(
             self, gradient, variable, learning_rate * rate_of[id(variable)]
         )
-    optimizer.__class__ = type(cls.__name__, (cls,), methods)
+    optimizer.__class__ = type(cls.__name__, (cls, agnostic), own)
     try:
         yield
     finally:

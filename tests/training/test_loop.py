@@ -13,13 +13,13 @@ import modelzoo
 from modelzoo import Recipe, datasets
 from modelzoo.errors import InputError
 from modelzoo.training.batches import ArrayBatches
+from modelzoo.training.optimizer import NAMES
 
 OPTIMIZERS = {
     "sgd": (keras.optimizers.SGD, {}),
     "momentum": (keras.optimizers.SGD, {"momentum": 0.9}),
-    "adam": (keras.optimizers.Adam, {}),
-    "rmsprop": (keras.optimizers.RMSprop, {}),
     "adamw": (keras.optimizers.AdamW, {"weight_decay": 0.02}),
+    **{name: (getattr(keras.optimizers, NAMES[name]), {}) for name in NAMES if name not in ("sgd", "adamw")},
 }
 STEPS = 23
 
