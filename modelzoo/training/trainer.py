@@ -16,6 +16,7 @@ import numpy as np
 from modelzoo.datasets import StoredSamples
 from modelzoo.datasets.streams import check_streamed_size
 from modelzoo.errors import ArtifactError, DataError, InputError, ModelZooError
+from modelzoo.files import check_path
 from modelzoo.frameworks import keras, tf
 from modelzoo.machine import describe_machine
 from modelzoo.registry import get_spec, origin_of
@@ -119,10 +120,8 @@ def train(
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**31:
         raise InputError(f"seed must be an integer from 0 to 2**31 - 1; received seed={seed!r}.")
     callbacks = _checked_callbacks(callbacks)
-    if checkpoint_dir is not None and (
-        not isinstance(checkpoint_dir, str | os.PathLike) or "\0" in str(checkpoint_dir)
-    ):
-        raise InputError(f"checkpoint_dir={checkpoint_dir!r:.80} is no path. Give a directory.")
+    if checkpoint_dir is not None:
+        check_path(checkpoint_dir, "a directory for checkpoints")
     if not isinstance(resume, bool):
         raise InputError(f"resume must be True or False; received resume={resume!r}.")
     if resume and checkpoint_dir is None:
@@ -168,6 +167,8 @@ def _train(
     objective = Objective(model, recipe)
     optimizer = create_optimizer(recipe, total)
     optimizer.build(model.trainable_variables)
+    if saved:
+        _check_saved(saved, model, optimizer)
     objective.compile_for_keras(optimizer)
     _seed_layers(model, seed)
     first_step = saved.step if saved else 0
@@ -177,7 +178,8 @@ def _train(
     machine = describe_machine()
     versions = {name: machine[name] for name in ("modelzoo", "tensorflow", "keras", "numpy")}
     if saved:
-        _restore(loop, saved, len(model.trainable_variables))
+        for variable, value in zip(loop.variables, saved.values, strict=True):
+            variable.assign(value)
         logger.info("Resuming %s at step %d of %d.", model.name, first_step, total)
 
     advice = "" if checkpoints is None else f", with resume=True (--resume), from {checkpoints.directory}"
@@ -259,7 +261,7 @@ def _run(
                 replicas.agree({"weights": digest, "results": entry, "decision to stop": bool(model.stop_training)})
             if checkpoints is not None and replicas.is_chief:
                 values = [variable.numpy() for variable in loop.variables]
-                checkpoints.save(step, entries, values, stopped=model.stop_training)
+                checkpoints.save(step, entries, values, stopped=bool(model.stop_training))
     watching.on_train_end(dict(entries[-1]) if entries else None)
     loop.finish()
     return history, weights_digest(model, weights)
@@ -345,16 +347,20 @@ def _seed_layers(model: keras.Model, seed: int) -> None:
         state.assign(np.random.SeedSequence([seed, number]).generate_state(2))
 
 
-def _restore(loop: CompiledLoop, saved: Saved, num_weights: int) -> None:
-    stored = [(value.shape, value.dtype) for value in saved.values]
-    if stored != [(tuple(variable.shape), np.dtype(variable.dtype)) for variable in loop.variables]:
-        raise ArtifactError("The checkpoint holds other variables than this run has. Was it written by another Keras?")
-    # The optimiser's sums may overflow and do no harm; such weights would only be noticed by the next loss.
-    finite = all(np.isfinite(value).all() for value in saved.values[:num_weights])
-    if not finite or any(np.isnan(value).any() for value in saved.values):
-        raise ArtifactError(f"The checkpoint of step {saved.step} holds NaN or infinity. Train again without resume.")
-    for variable, value in zip(loop.variables, saved.values, strict=True):
-        variable.assign(value)
+def _check_saved(saved: Saved, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
+    weights, others = model.trainable_variables, model.non_trainable_variables
+    wanted = [(tuple(v.shape), np.dtype(v.dtype)) for v in (*weights, *others, *optimizer.variables)]
+    if [(value.shape, value.dtype) for value in saved.values] != wanted:
+        raise ArtifactError(
+            f"The checkpoint of step {saved.step} holds other variables than this run has. Was it written by another "
+            "Keras? Train again in an empty directory."
+        )
+    # What else there is may be infinite or none, and do no harm; such weights would only be noticed by the next loss.
+    if not all(np.isfinite(value).all() for value in saved.values[: len(weights)]):
+        raise ArtifactError(
+            f"The checkpoint of step {saved.step} holds weights that are NaN or infinite. Train again in an empty "
+            "directory."
+        )
 
 
 def _check_augmentation(recipe: Recipe, model: keras.Model) -> None:

@@ -241,6 +241,33 @@ def test_weights_that_are_none_are_refused_before_any_is_assigned(change, interr
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("stop", [1, np.bool_(True)])
+def test_whatever_says_that_training_stops_is_kept(stop, points, tanh_mlp, tmp_path):
+    """Keras takes any true value for ``stop_training``."""
+
+    def stopping(epoch, logs=None):
+        model.stop_training = stop
+
+    model = tanh_mlp()
+    callbacks = [keras.callbacks.LambdaCallback(on_epoch_end=stopping)]
+    modelzoo.train(model, points, RECIPE, seed=3, checkpoint_dir=tmp_path / "c", callbacks=callbacks)
+    assert modelzoo.train(tanh_mlp(), points, RECIPE, seed=3, checkpoint_dir=tmp_path / "c", resume=True).history[
+        "step"
+    ] == [8]
+
+
+def test_a_refused_checkpoint_leaves_the_model_as_it_was_compiled(interrupted, points, tanh_mlp):
+    for path in interrupted.glob("step-*"):
+        with np.load(path) as archive:
+            arrays = dict(archive)
+        np.savez(path, **{**arrays, "v0": arrays["v0"] * np.nan})
+    model = tanh_mlp()
+    model.compile("adam", "mse")
+    with pytest.raises(ArtifactError, match=r"NaN or infinite.*empty directory"):
+        resume(points, interrupted, model)
+    assert isinstance(model.optimizer, keras.optimizers.Adam)
+
+
 def test_a_pipe_for_a_checkpoint_is_not_waited_for(interrupted, points, whole):
     os.mkfifo(interrupted / "step-000000032.npz")
     assert resume(points, interrupted) == whole
