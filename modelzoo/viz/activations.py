@@ -10,7 +10,7 @@ import numpy as np
 from modelzoo.errors import InputError, unknown_name
 from modelzoo.reference import ACTIVATIONS, Activation
 from modelzoo.viz import style
-from modelzoo.viz.inputs import check_interval
+from modelzoo.viz.inputs import check_interval, check_items
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,10 +47,10 @@ def plot_activations(
     InputError
         An activation is unknown or does not work element by element, or ``limits`` are not two rising numbers.
     """
-    if isinstance(activations, str) or not isinstance(activations, Sequence) or not activations:
-        raise InputError(f"activations must be a list of names; received {activations!r}.")
+    chosen = [_elementwise(item) for item in check_items(activations, "activations", "a list of names")]
+    if not chosen:
+        raise InputError(f"activations={activations!r:.80} are none. Name at least one.")
     low, high = check_interval(limits)
-    chosen = [_elementwise(activation) for activation in activations]
     z = np.linspace(low, high, 1001)
     figure, axes = style.new_grid(2, len(chosen), (1.25 * style.PAGE_WIDTH * len(chosen) / 4, 4.4), sharex=True)
     for column, activation in zip(axes.T, chosen, strict=True):

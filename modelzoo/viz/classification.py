@@ -11,7 +11,7 @@ import numpy as np
 from modelzoo.errors import DataError
 from modelzoo.viz import style
 from modelzoo.viz.images import grid_of_images, plot_image
-from modelzoo.viz.inputs import check_count, check_names, images_of, numbers
+from modelzoo.viz.inputs import check_count, check_names, images_of, integer_labels, numbers
 from modelzoo.viz.outputs import outputs_of, probabilities_of, scored
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def plot_class_scores(
     names = list(check_names(class_names, "class_names")) or [str(i) for i in range(values.size)]
     if values.ndim != 1 or not values.size or len(names) != values.size:
         raise DataError(f"Expected one score and one name a class; received {values.shape} and {len(names)} names.")
-    if truth is not None and check_count(truth, "truth", 0) >= values.size:
+    if truth is not None and (truth := integer_labels([truth], 1)[0]) >= values.size:
         raise DataError(f"truth={truth} is no class of these scores. Give the number of one, 0 to {values.size - 1}.")
     ax = style.new_axes(ax, (4, max(2.8, 0.24 * values.size)))
     colors = [style.TEST_COLOR if truth == i else style.TRAIN_COLOR for i in range(values.size)]

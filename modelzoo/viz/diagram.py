@@ -15,6 +15,7 @@ from modelzoo.viz.diagram_neurons import NeuronsLayout, draw_neurons, neuron_col
 from modelzoo.viz.diagram_stacks import StacksLayout, draw_stacks
 from modelzoo.viz.diagram_stages import Stage, read_stages
 from modelzoo.viz.diagram_table import draw_table
+from modelzoo.viz.inputs import check_names
 
 if TYPE_CHECKING:
     import keras
@@ -151,9 +152,10 @@ def _draw(layout: Any, layers: Sequence[LayerInfo], title: str, ax: Axes | None,
 
 
 def _names(argument: str, names: Sequence[str], length: int) -> list[str]:
-    if isinstance(names, str) or not isinstance(names, Sequence) or (names and len(names) != length):
+    found = check_names(names, argument)
+    if found and len(found) != length:
         raise InputError(f"{argument} must be {length} names, one a unit; received {names!r:.80}.")
-    return [str(name) for name in names]
+    return list(found)
 
 
 def _class_names(model: Any, length: int, activation: str) -> list[str]:

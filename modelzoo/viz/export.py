@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
+import numpy as np
 
 from modelzoo.errors import InputError
 from modelzoo.files import atomic_file, check_path
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
 _METADATA: dict[str, dict[str, Any]] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {}}
 
 
-#: What Matplotlib's renderer takes along a side.
-_MAX_PIXELS = 2**16
+#: What Matplotlib's renderer takes along a side, and what 1 GiB of memory holds.
+_MAX_SIDE, _MAX_PIXELS = 2**16, 2**28
 
 
 def save_figure(
@@ -65,12 +67,17 @@ def save_figure(
     suffix = path.suffix.lower()
     if suffix not in _METADATA:
         raise InputError(f"A figure is written as .svg, .pdf or .png; received {str(path)!r}. Choose one of these.")
-    size = found.get_size_inches().max()
-    if isinstance(dpi, bool) or not isinstance(dpi, int | float) or not 1 <= dpi * size < _MAX_PIXELS:
-        raise InputError(f"dpi={dpi!r:.80} is not usable. Give a number that makes 1 to {_MAX_PIXELS} pixels a side.")
+    width, height = found.get_size_inches()
+    usable = isinstance(dpi, int | float | np.number) and not isinstance(dpi, bool) and 0 < float(dpi) < math.inf
+    fits = usable and width * dpi * height * dpi <= _MAX_PIXELS
+    if not fits or (suffix == ".png" and not 1 <= max(width, height) * dpi < _MAX_SIDE):
+        raise InputError(
+            f"dpi={dpi!r:.80} is not usable. Give a number that makes at most {_MAX_PIXELS} pixels of "
+            f"{width:g} × {height:g} inches, 1 to {_MAX_SIDE} a side in a PNG."
+        )
     settings: Any = {"svg.fonttype": "none", "svg.hashsalt": "modelzoo", "pdf.fonttype": 42}
     with atomic_file(path, overwrite=overwrite) as temporary, mpl.rc_context(settings):
         found.savefig(
-            temporary, format=suffix[1:], dpi=dpi, facecolor=found.get_facecolor(), metadata=_METADATA[suffix]
+            temporary, format=suffix[1:], dpi=float(dpi), facecolor=found.get_facecolor(), metadata=_METADATA[suffix]
         )
     return path

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from modelzoo.errors import InputError, unknown_name
 from modelzoo.viz import style
 from modelzoo.viz.images import tile
-from modelzoo.viz.inputs import check_count
+from modelzoo.viz.inputs import check_count, check_items
 from modelzoo.viz.outputs import check_keras_model, input_shape_of
 
 if TYPE_CHECKING:
@@ -62,9 +62,9 @@ def first_layer_weights(
     """
     found = _layer(model, "Dense", layer)
     kernel = found.get_weights()[0]
-    if image_shape is not None and not isinstance(image_shape, Sequence):
-        raise InputError(f"image_shape must be (height, width); received image_shape={image_shape!r:.80}.")
-    shape: tuple[Any, ...] = tuple(image_shape or input_shape_of(model))
+    shape: tuple[Any, ...] = (
+        input_shape_of(model) if image_shape is None else check_items(image_shape, "image_shape", "(height, width)")
+    )
     shape = shape[:2] if shape[2:] == (1,) else shape
     known = len(shape) == 2 and all(isinstance(side, int | np.integer) for side in shape)
     if not known or shape[0] * shape[1] != kernel.shape[0]:

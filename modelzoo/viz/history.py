@@ -9,6 +9,7 @@ import numpy as np
 
 from modelzoo.errors import DataError, InputError, unknown_name
 from modelzoo.viz import style
+from modelzoo.viz.inputs import check_items
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -224,9 +225,9 @@ def plot_training(history: Any, metrics: Sequence[str] | None = None, *, val_lab
     if metrics is None:
         runs = [run for entry in named.values() for run in _as_runs(entry)]
         metrics = ["loss", *(["accuracy"] if all("accuracy" in _mapping(run) for run in runs) else [])]
-    if isinstance(metrics, str) or not isinstance(metrics, Sequence) or not metrics:
-        raise InputError(f"metrics must be a list of names; received {metrics!r:.80}.")
-    drawn = {metric: _curves(named, metric, val_label) for metric in metrics}
+    drawn = {name: _curves(named, name, val_label) for name in check_items(metrics, "metrics", "a list of names")}
+    if not drawn:
+        raise InputError(f"metrics={metrics!r:.80} are none. Name at least one.")
     figure, axes = style.new_grid(1, len(drawn), (style.PAGE_WIDTH if len(drawn) > 1 else 5.2, 3.3))
     for ax, (metric, curves) in zip(axes[0], drawn.items(), strict=True):
         _draw(ax, curves, metric)

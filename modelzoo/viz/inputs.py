@@ -166,16 +166,27 @@ def images_of(data: Any, labels: Any = None, **options: Any) -> Samples:
 
 
 def check_names(names: Any, name: str) -> tuple[str, ...]:
-    """Return ``names`` as a tuple of texts.
+    """Return ``names`` as a tuple of texts; ``None`` has none.
 
     Raises
     ------
     InputError
         They are no sequence.
     """
-    if not np.iterable(names):
-        raise InputError(f"{name} must be a sequence of names; received {name}={names!r:.80}.")
-    return tuple(map(str, names))
+    return tuple(map(str, check_items(() if names is None else names, name, "a sequence of names")))
+
+
+def check_items(items: Any, name: str, what: str) -> tuple[Any, ...]:
+    """Return what a sequence, a set, an array or another iterable holds.
+
+    Raises
+    ------
+    InputError
+        It is none, or a text.
+    """
+    if isinstance(items, str | bytes) or not np.iterable(items):
+        raise InputError(f"{name} must be {what}; received {name}={items!r:.80}.")
+    return tuple(items)
 
 
 def check_count(value: Any, name: str, minimum: int = 1, maximum: int | None = None) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 
 from modelzoo.errors import DataError, InputError, unknown_name
 from modelzoo.frameworks import graph_function, keras, tf
-from modelzoo.viz.inputs import Samples, check_count, numbers, samples_of
+from modelzoo.viz.inputs import Samples, check_count, check_items, numbers, samples_of
 from modelzoo.viz.outputs import check_keras_model, input_shape_of
 
 _ADDRESS = re.compile(r"\s*([\w/]+)\s*\[\s*(-?\d{1,9}(?:\s*,\s*-?\d{1,9})*)\s*\]\s*")
@@ -77,12 +77,13 @@ def find_weights(model: Any, weights: Any) -> list[Address]:
     check_keras_model(model)
     if isinstance(weights, str):
         weights = [weights]
-    if not isinstance(weights, Mapping | Sequence) or not weights:
-        raise InputError(f"weights must be addresses, such as ['layer/kernel[0, 0]']; received {weights!r:.80}.")
-    named = dict(weights) if isinstance(weights, Mapping) else {address: address for address in weights}
+    if not isinstance(weights, Mapping):
+        weights = {str(item): item for item in check_items(weights, "weights", "addresses, such as 'layer/bias[0]'")}
+    if not weights:
+        raise InputError("weights are none. Give at least one address, such as 'layer/bias[0]'.")
     variables = {"/".join(variable.path.split("/")[-2:]): i for i, variable in enumerate(model.trainable_variables)}
     found = []
-    for name, address in named.items():
+    for name, address in weights.items():
         match = _ADDRESS.fullmatch(str(address))
         if not match:
             raise InputError(f"A weight is given as 'layer/kernel[0, 0]' or 'layer/bias[0]'; received {address!r}.")
@@ -246,8 +247,8 @@ def descend_weights(
     compiled = graph_function(step)
     path = np.stack([first, *(compiled().numpy() for _ in range(steps))])
     if not np.isfinite(path).all():
-        last = int(np.isfinite(path).all(axis=1).argmin())
-        raise DataError(f"The weights became {path[last].tolist()} in step {last}. Give a lower learning rate.")
+        at = int(np.isfinite(path).all(axis=1).argmin())
+        raise DataError(f"The weights became {path[at].tolist()} in step {at}. Give a lower learning rate.")
     return path
 
 

@@ -299,7 +299,7 @@ def test_units_have_the_names_they_are_given():
     assert_legible(ax)
     with pytest.raises(InputError, match="output_names must be 4 names"):
         viz.plot_architecture(model, output_names=["a"])
-    with pytest.raises(InputError, match="input_names must be 2 names"):
+    with pytest.raises(InputError, match="input_names must be a sequence of names"):
         viz.plot_architecture(model, input_names="ab")
 
 

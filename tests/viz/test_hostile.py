@@ -35,7 +35,7 @@ ARRAYS = [
 LIMITS = [3, "ab", (1,), (1, -1), (0, 0), (NAN, 1), (-INF, INF), (None, 1), (10**400, 10**401), (-1e300, 1e300)]
 BOXES = [*LIMITS, ((1, 0), (0, 1)), ((0, 1), (0, INF)), ((-1e300, 1e300), (0, 1))]
 COUNTS = [0, -1, 1.5, "x", True, None, HUGE]
-NAMES = [None, 3, NAN, np.array(NAN)]
+NAMES = [3, NAN, np.array(NAN), "ab"]
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def refused(call, *models):
         (lambda v: viz.reliability(v, v), ARRAYS),
         (lambda v: viz.mistakes(P, v), ARRAYS),
         (viz.plot_class_scores, [*ARRAYS[1:-1], RAGGED]),
-        (lambda v: viz.plot_class_scores(P[0], truth=v), [-1, 4, 1.5, "x", NAN, ["a"]]),
+        (lambda v: viz.plot_class_scores(P[0], truth=v), [-1, 4, 1.5, "x", NAN, ["a"], [[1]]]),
         (lambda v: viz.plot_points(X, Y, class_names=v), NAMES),
         (lambda v: viz.plot_descent(np.square, v), ARRAYS),
         (lambda v: viz.plot_descent(v, [1.0, 2.0]), [None, 3, "x"]),
@@ -141,17 +141,33 @@ def test_weights_and_their_errors(nets):
             refused(lambda options=options: viz.descend_weights(model, data, WEIGHT, **options), model)
 
 
+def test_collections_of_any_kind_and_numbers_of_numpy_are_taken(nets, tmp_path):
+    model, data = nets["tanh_mlp"], (X, Y)
+    for names in (np.array(["tanh", "relu"]), {"tanh": 1, "relu": 2}.keys(), ("tanh", "relu")):
+        assert len(viz.plot_activations(names).axes) == 4
+    assert len(viz.plot_training({"loss": [1.0]}, {"loss"}).axes) == 1
+    assert viz.plot_confusion_matrix(P, Y, class_names=None)
+    assert viz.plot_architecture(model, input_names={"a": 1, "b": 2}.keys())
+    for truth in (1, 1.0, np.float64(1), np.array(1)):
+        assert viz.plot_class_scores(P[0], truth=truth)
+    for i, dpi in enumerate((np.int64(50), np.float32(50), 50)):
+        viz.save_figure(plt.figure(figsize=(1, 1)), tmp_path / f"{i}.png", dpi=dpi)
+    viz.save_figure(plt.figure(figsize=(400, 2)), tmp_path / "wide.svg")
+    assert viz.error_over_weights(model, data, np.array([WEIGHT]), np.zeros((3, 1)))
+
+
 def test_layers_and_files(nets, tmp_path):
     model, image = nets["cnn"], np.zeros((28, 28))
     for layers in (3, [], {}, [3], "nope", [[]]):
         refused(lambda layers=layers: viz.feature_maps(model, image, layers), model)
     for shape in (3, "ab", (3, 3), ((1, 0), (0, 1)), (None, 1)):
         refused(lambda shape=shape: viz.first_layer_weights(model, image_shape=shape), model)
-    for names in (None, 3, "ab", ["a"]):
+    for names in (3, "ab", ["a"]):
         refused(lambda names=names: viz.plot_architecture(nets["tanh_mlp"], output_names=names))
     figure = plt.figure(figsize=(1, 1))
     for dpi in (-1, 0, 1e-9, NAN, INF, 1e9, "x", None, True):
         refused(lambda dpi=dpi: viz.save_figure(figure, tmp_path / "a.png", dpi=dpi))
+    refused(lambda: viz.save_figure(figure, tmp_path / "a.svg", dpi=1e9))
     for path in (None, 3, "a\0.png", f"{'x' * 300}.png", "/dev/null/x.png", tmp_path / "a.txt"):
         refused(lambda path=path: viz.save_figure(figure, path))
     assert not list(tmp_path.iterdir())
