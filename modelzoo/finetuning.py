@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from modelzoo.creation import HEAD, inherit
 from modelzoo.datasets import Dataset, Stream
@@ -226,9 +228,10 @@ def _check_backbone(model: keras.Model, layers: Sequence[str]) -> None:
 def _frozen_names(model: keras.Model, layers: Sequence[str], freeze: str | Sequence[str] | None) -> list[str]:
     if freeze is None:
         return []
-    if not isinstance(freeze, Iterable):
+    chosen = [freeze] if isinstance(freeze, str) or not np.iterable(freeze) else list(freeze)
+    if not all(isinstance(name, str) for name in chosen):
         raise InputError(f"freeze must be {BACKBONE!r} or a sequence of layers' names; received freeze={freeze!r:.80}.")
-    names = list(dict.fromkeys([freeze] if isinstance(freeze, str) else freeze))
+    names = list(dict.fromkeys(chosen))
     if BACKBONE in names:
         _check_backbone(model, layers)
         names = list(dict.fromkeys([*names, *(name for name in layers if name != HEAD)]))

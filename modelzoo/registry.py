@@ -105,7 +105,8 @@ def register_model(
                     if option not in signature.parameters:
                         raise unknown_name(f"option of {name}", option, signature.parameters) from None
                 raise InputError(f"{name}: {error}. Options: {', '.join(signature.parameters)}.") from None
-            _check_name(bound.arguments.get("name", name))
+            if "name" in bound.arguments:
+                _check_name(bound.arguments["name"])
             memory = memory_bytes()
             refusal = (
                 f"{name}: these widths need more weights than this machine's {memory / 2**30:.0f} GiB of memory can "
@@ -146,9 +147,9 @@ def register_model(
 def _check_name(name: Any) -> None:
     # TensorFlow refuses the others as names of scopes, in the midst of a call: Keras then stays in that scope, and
     # gives its path to the weights of every model built after it.
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9.][A-Za-z0-9_.-]*", name):
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9.][A-Za-z0-9_.>-]*", name):
         raise InputError(
-            "name must be ASCII letters, digits, '_', '.' and '-', and begin with none of '_' and '-'; "
+            "name must be ASCII letters, digits, '_', '.', '-' and '>', the first a letter, a digit or '.'; "
             f"received name={name!r:.80}."
         )
 

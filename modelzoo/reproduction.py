@@ -206,7 +206,7 @@ def _metrics(model: keras.Model, data: datasets.Dataset, recipe: Recipe, history
 
 
 def _checked_seeds(seeds: Iterable[int]) -> list[int]:
-    chosen = list(seeds) if isinstance(seeds, Iterable) else []
+    chosen = list(seeds) if np.iterable(seeds) else []
     good = all(isinstance(s, int | np.integer) and not isinstance(s, bool) and 0 <= s < 2**31 for s in chosen)
     if not chosen or not good:
         raise InputError(f"seeds must be integers from 0 to 2**31 - 1; received {seeds!r:.80}.")

@@ -52,10 +52,11 @@ depends on its seed, too.
   matrix products, which both compute with the same code: *of peak* bounds what is left to win.
 - **The toy** computes for about as long as JAX's loop does: both are XLA's, and ours also counts the right answers.
 - **The CNN.** TensorFlow and PyTorch call the same library for convolutions, and with 256 images a step these are
-  most of the work, in Keras' `fit` as well. In bfloat16 the gradients of the second convolution, casts and the
-  optimiser's update, which is bound by memory, leave no lead over PyTorch.
+  most of the work, in Keras' `fit` as well. In bfloat16 with 50 images the gradients of the second convolution, casts
+  and the optimiser's update, which is bound by memory, leave no lead over PyTorch.
 - **From a cold process.** Importing TensorFlow takes about as long as some epochs of the dense network; Keras imports
-  Matplotlib and scikit-learn meanwhile, and TensorFlow imports JAX where that is installed.
+  Matplotlib and scikit-learn meanwhile, and TensorFlow imports JAX where that is installed. The CNN's minutes are its
+  epochs, whose number is the seed's luck in so few rounds.
 - **One sample at a time.** A call through TensorFlow costs a few hundred microseconds whatever the network; export to
   ONNX or LiteRT where that matters.
 

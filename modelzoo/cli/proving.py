@@ -82,7 +82,7 @@ def reproduce(source: str, seeds: str | None, quiet: bool, as_json: bool) -> Non
     metrics must lie within their spread over seeds. Exit status 1 means that something does not agree.
 
     \b
-    modelzoo reproduce tanh_mlp                    a second or two
+    modelzoo reproduce sigmoid_mlp                 some seconds
     modelzoo reproduce relu_mlp --seeds 0-4        every seed of its card
     """
     chosen = None if seeds is None else parse_seeds(seeds)

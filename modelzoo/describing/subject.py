@@ -72,14 +72,15 @@ def read_subject(source: str | os.PathLike[str]) -> Subject:
     ArtifactError
         The artifact is incomplete or altered, or the file is not one that Keras loads in safe mode.
     """
-    check_path(source, "a .keras file or a SavedModel directory, or the name of a model")
+    pretrained = not looks_like_path(source) and str(source) in list_pretrained()
+    if not pretrained:
+        check_path(source, "a .keras file or a SavedModel directory, or the name of a model")
     text = os.fspath(source)
     if text.endswith(".keras"):
         return Subject(Path(text).stem, text, _load_keras(Path(text)))
-    pretrained = not looks_like_path(source) and text in list_pretrained()
     if not looks_like_path(source) and text in list_models() and not pretrained and not Path(text).is_dir():
         return Subject(text, text, build_model(text, seed=0), get_spec(text))
-    if Path(text).is_file():
+    if not pretrained and Path(text).is_file():
         raise InputError(f"{text} is a file that does not end in .keras. Give a model, a directory or a .keras file.")
     directory = find(source)
     card = read_card(directory)

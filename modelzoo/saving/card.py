@@ -27,7 +27,7 @@ _METRICS = {...: (_NUMBER, {"value": _NUMBER, "mean": _NUMBER, "std": _NUMBER, "
 
 #: Kinds of the facts that others than the builders read: a mapping's by key, where ``...`` is any other key; a list's
 #: in a list; alternatives in a tuple.
-RESULTS = {
+_RESULTS = {
     "metrics": _METRICS,
     "corruptions": ({...: _METRICS[...]}, type(None)),
     "seeds": [int],
@@ -54,7 +54,7 @@ _READ = {
         },
         type(None),
     ),
-    "results": (RESULTS, type(None)),
+    "results": (_RESULTS, type(None)),
     "parent": ({"name": str, "weights_digest": str}, type(None)),
     "versions": {},
     "created": str,
@@ -66,7 +66,7 @@ _ALWAYS = {
 }
 
 
-def misfit(value: Any, kind: Any, name: str) -> str | None:
+def _misfit(value: Any, kind: Any, name: str) -> str | None:
     """Return which part of a fact is of another kind than it should be, or ``None``.
 
     Parameters
@@ -79,7 +79,7 @@ def misfit(value: Any, kind: Any, name: str) -> str | None:
         What the fact is called.
     """
     if isinstance(kind, tuple):
-        found = [misfit(value, alternative, name) for alternative in kind]
+        found = [_misfit(value, alternative, name) for alternative in kind]
         return None if None in found else found[0]
     if isinstance(kind, dict) and isinstance(value, dict):
         parts = [(item, kind.get(key, kind.get(..., object)), f"{name}.{key}") for key, item in value.items()]
@@ -88,7 +88,20 @@ def misfit(value: Any, kind: Any, name: str) -> str | None:
     else:
         fits = not isinstance(kind, dict | list) and isinstance(value, kind)
         return None if fits else f"{name} is {value!r:.60}"
-    return next((wrong for part in parts if (wrong := misfit(*part))), None)
+    return next((wrong for part in parts if (wrong := _misfit(*part))), None)
+
+
+def wrong_fact(facts: Mapping[str, Any]) -> str | None:
+    """Return what no card can say of these facts, or what a card says and they do not; ``None`` if all is well."""
+    try:
+        _text(facts).encode()
+    except (TypeError, ValueError) as error:
+        return f"it is not ready for JSON: {error}"
+    missing = sorted(_FACTS - facts.keys())
+    for part, names in _ALWAYS.items():
+        if isinstance(facts.get(part), dict):
+            missing += [f"{part}.{name}" for name in sorted(names - facts[part].keys())]
+    return f"it does not say {missing[0]}" if missing else _misfit(facts, _READ, "card")
 
 
 def write_card(directory: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,6 +138,8 @@ def read_card(directory: str | os.PathLike[str]) -> dict[str, Any]:
 
     Raises
     ------
+    InputError
+        ``directory`` is no path.
     ArtifactError
         The directory is not ours, or a file is missing, altered, foreign or a symbolic link.
     """
@@ -170,12 +185,7 @@ def _parse(path: Path) -> dict[str, Any]:
         )
     if not isinstance(card.get("files"), dict):
         raise ArtifactError(f"{path}: the card lists no files. Export the artifact again.")
-    missing = sorted(_FACTS - card.keys())
-    for part, names in _ALWAYS.items():
-        if isinstance(card.get(part), dict):
-            missing += [f"{part}.{name}" for name in sorted(names - card[part].keys())]
-    wrong = f"it does not say {missing[0]}" if missing else misfit(card, _READ, "card")
-    if wrong:
+    if wrong := wrong_fact(card):
         raise ArtifactError(f"{path} is no card of this format: {wrong}. Export the artifact again.")
     return card
 

@@ -69,13 +69,12 @@ def find(source: str | os.PathLike[str], *, version: int | None = None) -> Path:
     InputError
         There is no such model or directory.
     """
-    check_path(source, "a SavedModel directory, or the name of a pretrained model")
     pretrained = list_pretrained()
     is_path = looks_like_path(source)
     if not is_path and str(source) in pretrained:
         directory = saved_models_dir() / str(source)
     else:
-        directory = Path(source)
+        directory = check_path(source, "a SavedModel directory, or the name of a pretrained model")
         if not directory.is_dir():
             restore(directory)  # a killed writer may have moved it aside
         if not directory.is_dir():

@@ -18,7 +18,7 @@ from modelzoo.files import atomic_directory, atomic_file, check_path, check_targ
 from modelzoo.frameworks import explained_by_tensorflow, keras, tf
 from modelzoo.machine import describe_machine
 from modelzoo.registry import Origin, origin_of
-from modelzoo.saving.card import RESULTS, misfit, write_card
+from modelzoo.saving.card import write_card, wrong_fact
 from modelzoo.saving.facts import serving_names
 from modelzoo.saving.golden import GOLDEN_PATH, golden_inputs, write_golden
 from modelzoo.weights import paths_of, weights_digest
@@ -67,8 +67,8 @@ def save(
     Raises
     ------
     InputError
-        The model is not a zoo model, ``path`` is none, or ``results`` are not ready for JSON or, under a name that
-        :func:`modelzoo.measure` uses, of another kind.
+        The model is not a zoo model, ``path`` is none, or ``results`` are not ready for JSON or, under a name that a
+        card uses, of another kind.
     DataError
         The golden samples do not fit the model.
     TargetExistsError
@@ -102,6 +102,8 @@ def save(
         "versions": {name: machine[name] for name in ("tensorflow", "keras", "numpy", "modelzoo")},
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
+    if wrong := wrong_fact(facts):
+        raise InputError(f"{wrong}, which is not what a card says there (guide, Cards). Change it or its name.")
     with atomic_directory(path, overwrite=overwrite) as temporary:
         with explained_by_tensorflow(path):
             write_saved_model(model, temporary)
@@ -130,8 +132,6 @@ def _plain(results: Mapping[str, Any]) -> dict[str, Any]:
         raise InputError(f"results cannot be written to a card: {error}. Give numbers, text and lists.") from None
     if not isinstance(plain, dict):
         raise InputError(f"results must be a mapping; received {type(results).__name__}.")
-    if wrong := misfit(plain, RESULTS, "results"):
-        raise InputError(f"{wrong}, which is of another kind than modelzoo.measure returns. Give it another name.")
     return plain
 
 
@@ -143,11 +143,14 @@ def check_save_target(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
     TargetExistsError
         It exists and ``overwrite`` is false.
     InputError
-        It exists and is not a SavedModel, so that overwriting would delete something else.
+        It exists and is not a SavedModel, so that overwriting would delete something else; or TensorFlow would not find
+        it again.
     TargetError
         It cannot be written.
     """
     path = check_target(path, overwrite=overwrite)
+    if odd := sorted(({"[", "\\"} - {os.sep}) & set(str(path.absolute()))):
+        raise InputError(f"{path}: TensorFlow takes {odd[0]!r} in a path for a pattern. Choose another path.")
     if path.exists() and not (path / "saved_model.pb").is_file() and (path.is_file() or any(path.iterdir())):
         raise InputError(f"{path} is not a SavedModel, and overwriting would delete it. Choose another path.")
     return path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -134,6 +135,13 @@ def training_data(
     for part, pair in (("num_train", train), ("num_test" if validation_data is None else "num_validation", test)):
         if isinstance(pair, tuple | StoredSamples):
             facts[part] = len(pair[0] if isinstance(pair, tuple) else pair)
+    try:
+        json.dumps([facts, class_names], allow_nan=False, ensure_ascii=False).encode()
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"name, class_names, source, license and options of the data are not ready for a card: {error}. Give text, "
+            "and numbers or lists as options."
+        ) from None
     return TrainingData(train, test, facts, class_names)
 
 

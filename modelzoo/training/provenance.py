@@ -100,4 +100,4 @@ def _short(name: str, value: float) -> float | None:
 
 def _finite(value: float) -> float | None:
     """Return a value as JSON can hold it; a validation loss may be infinite where the training loss is not."""
-    return value if math.isfinite(value) else None
+    return float(value) if math.isfinite(value) else None

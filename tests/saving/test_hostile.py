@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import errno
 import json
+import os
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -13,6 +17,7 @@ from modelzoo import Recipe
 from modelzoo.errors import ArtifactError, ModelZooError
 from modelzoo.saving import read_card, save_keras, save_litert, save_onnx
 from modelzoo.saving.card import CARD_PATH, write_card
+from modelzoo.saving.reader import saved_models_dir
 
 WRITERS = {modelzoo.save: "", save_keras: ".keras", save_onnx: ".onnx", save_litert: ".tflite"}
 
@@ -41,6 +46,50 @@ def test_targets_and_models(writer, net, tmp_path, monkeypatch):
     for model in (None, 3, "tanh_mlp", keras.Model, keras.Sequential([keras.layers.Dense(2)])):
         assert str(model)[:5] in refused(lambda model=model: writer(model, f"net{end}")) or writer is not save_keras
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["a[1]", "[/x", "C:\\m"])
+def test_paths_that_tensorflow_takes_for_patterns(name, net, tmp_path):
+    assert "pattern" in refused(lambda: modelzoo.save(net, tmp_path / name), net)
+    assert not list(tmp_path.iterdir())
+
+
+def test_pretrained_models_need_no_directory_to_search(net, tmp_path, monkeypatch):
+    """A service's working directory may be closed to it; ``monkeypatch`` stands in for a user who is not root."""
+    found = os.stat
+
+    def closed(path, *args, **options):
+        if isinstance(path, str | os.PathLike) and not os.path.isabs(path):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return found(path, *args, **options)
+
+    monkeypatch.setattr(os, "stat", closed)
+    assert (
+        modelzoo.weights_digest(modelzoo.load("xor_mlp"))
+        == read_card(saved_models_dir() / "xor_mlp" / "1")["weights_digest"]
+    )
+    assert "Permission denied" in refused(lambda: modelzoo.load("nowhere"))
+
+
+@pytest.mark.parametrize(
+    "change", [{"name": 5}, {"source": 5}, {"options": {"a": Path("x")}}, {"class_names": ["a", "\udcff"]}], ids=str
+)
+def test_what_no_card_holds_is_refused_before_training(change, net):
+    data = modelzoo.datasets.load("xor")
+    model = modelzoo.create_model("xor_mlp", seed=0)
+    refused(lambda: modelzoo.train(model, dataclasses.replace(data, **change)), model)
+
+
+def test_numbers_that_callbacks_log_are_kept(tmp_path):
+    class Logging(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["extra"] = np.float32(3)
+
+    model = modelzoo.create_model("xor_mlp", seed=0)
+    recipe = modelzoo.get_spec("xor_mlp").recipe("lesson").replace(steps=20, log_every=10)
+    modelzoo.train(model, modelzoo.datasets.load("xor"), recipe, callbacks=[Logging()])
+    modelzoo.save(model, tmp_path / "net")
+    assert read_card(tmp_path / "net")["training"]["history"]["extra"] == [3.0, 3.0]
 
 
 @pytest.mark.parametrize("source", [None, 3, b"x", [], {}, "a\0b", "x" * 5000, "nowhere", keras.Model, np.zeros(3)])
