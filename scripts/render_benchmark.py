@@ -55,8 +55,8 @@ depends on its seed, too.
   most of the work, in Keras' `fit` as well. In bfloat16 with 50 images the gradients of the second convolution, casts
   and the optimiser's update, which is bound by memory, leave no lead over PyTorch.
 - **From a cold process.** Importing TensorFlow takes about as long as some epochs of the dense network; Keras imports
-  Matplotlib and scikit-learn meanwhile, and TensorFlow imports JAX where that is installed. The CNN's minutes are its
-  epochs, whose number is the seed's luck in so few rounds.
+  Matplotlib and scikit-learn meanwhile, and TensorFlow imports JAX where that is installed. The CNN's minutes are
+  its epochs: one takes modelzoo less time than PyTorch, and PyTorch, with initial weights of its own, needed fewer.
 - **One sample at a time.** A call through TensorFlow costs a few hundred microseconds whatever the network; export to
   ONNX or LiteRT where that matters.
 
