@@ -168,7 +168,9 @@ def test_every_damaged_byte_is_noticed(bits, intact):
 def test_cuts_and_bytes_in_the_midst_are_noticed(intact, data):
     content = intact[1]
     at = data.draw(st.integers(0, len(content) - 1))
-    assert_noticed(intact, content[:at] + data.draw(st.binary(max_size=2)) + content[data.draw(st.integers(at)) :])
+    assert_noticed(
+        intact, content[:at] + data.draw(st.binary(max_size=2)) + content[data.draw(st.integers(at, len(content))) :]
+    )
 
 
 def test_all_damaged_is_an_error(interrupted, points, tanh_mlp, weights_of):
