@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,9 +66,9 @@ def save_figure(
     suffix = path.suffix.lower()
     if suffix not in _METADATA:
         raise InputError(f"A figure is written as .svg, .pdf or .png; received {str(path)!r}. Choose one of these.")
-    width, height = found.get_size_inches()
-    usable = isinstance(dpi, int | float | np.number) and not isinstance(dpi, bool) and 0 < float(dpi) < math.inf
-    fits = usable and width * dpi * height * dpi <= _MAX_PIXELS
+    width, height = found.get_size_inches().tolist()
+    is_number = isinstance(dpi, int | float | np.integer | np.floating) and not isinstance(dpi, bool)
+    fits = is_number and 0 < dpi <= (_MAX_PIXELS / width / height) ** 0.5
     if not fits or (suffix == ".png" and not 1 <= max(width, height) * dpi < _MAX_SIDE):
         raise InputError(
             f"dpi={dpi!r:.80} is not usable. Give a number that makes at most {_MAX_PIXELS} pixels of "

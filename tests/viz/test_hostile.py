@@ -165,7 +165,7 @@ def test_layers_and_files(nets, tmp_path):
     for names in (3, "ab", ["a"]):
         refused(lambda names=names: viz.plot_architecture(nets["tanh_mlp"], output_names=names))
     figure = plt.figure(figsize=(1, 1))
-    for dpi in (-1, 0, 1e-9, NAN, INF, 1e9, "x", None, True):
+    for dpi in (-1, 0, 1e-9, NAN, INF, 1e9, 10**400, np.complex64(50), "x", None, True):
         refused(lambda dpi=dpi: viz.save_figure(figure, tmp_path / "a.png", dpi=dpi))
     refused(lambda: viz.save_figure(figure, tmp_path / "a.svg", dpi=1e9))
     for path in (None, 3, "a\0.png", f"{'x' * 300}.png", "/dev/null/x.png", tmp_path / "a.txt"):
