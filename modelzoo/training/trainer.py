@@ -167,13 +167,13 @@ def _train(
     objective = Objective(model, recipe)
     optimizer = create_optimizer(recipe, total)
     optimizer.build(model.trainable_variables)
-    if saved:
-        _check_saved(saved, model, optimizer)
-    objective.compile_for_keras(optimizer)
-    _seed_layers(model, seed)
     first_step = saved.step if saved else 0
     batches = _batches(given.train, recipe.batch_size, seed, first_step, replicas, classes_of(model))
     loop = CompiledLoop(objective, optimizer, batches, recipe, seed, replicas)
+    if saved:
+        _check_saved(saved, loop, len(model.trainable_variables))
+    objective.compile_for_keras(optimizer)
+    _seed_layers(model, seed)
     start = weights_digest(model)
     machine = describe_machine()
     versions = {name: machine[name] for name in ("modelzoo", "tensorflow", "keras", "numpy")}
@@ -347,16 +347,15 @@ def _seed_layers(model: keras.Model, seed: int) -> None:
         state.assign(np.random.SeedSequence([seed, number]).generate_state(2))
 
 
-def _check_saved(saved: Saved, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
-    weights, others = model.trainable_variables, model.non_trainable_variables
-    wanted = [(tuple(v.shape), np.dtype(v.dtype)) for v in (*weights, *others, *optimizer.variables)]
-    if [(value.shape, value.dtype) for value in saved.values] != wanted:
+def _check_saved(saved: Saved, loop: CompiledLoop, num_weights: int) -> None:
+    stored = [(value.shape, value.dtype) for value in saved.values]
+    if stored != [(tuple(variable.shape), np.dtype(variable.dtype)) for variable in loop.variables]:
         raise ArtifactError(
             f"The checkpoint of step {saved.step} holds other variables than this run has. Was it written by another "
             "Keras? Train again in an empty directory."
         )
-    # What else there is may be infinite or none, and do no harm; such weights would only be noticed by the next loss.
-    if not all(np.isfinite(value).all() for value in saved.values[: len(weights)]):
+    # NaN in a layer's own state and infinity in the optimiser's may do no harm; in weights they do.
+    if not all(np.isfinite(value).all() for value in saved.values[:num_weights]):
         raise ArtifactError(
             f"The checkpoint of step {saved.step} holds weights that are NaN or infinite. Train again in an empty "
             "directory."
