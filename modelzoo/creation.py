@@ -9,7 +9,7 @@ from modelzoo.errors import InputError
 from modelzoo.frameworks import keras
 from modelzoo.registry import build_model, get_spec, origin_of
 from modelzoo.saving import list_pretrained, load
-from modelzoo.weights import paths_of, weights_digest
+from modelzoo.weights import weights_digest, with_paths
 
 logger = logging.getLogger(__name__)
 
@@ -118,8 +118,8 @@ def inherit(
                 f"{origin.name} has no num_classes to change; received num_classes={num_classes!r}. Leave it out."
             )
     model = build_model(origin.name, seed=seed, **merged)
-    kept = dict(zip(paths_of(parent.weights), parent.weights, strict=True))
-    started = dict(zip(paths_of(model.weights), model.weights, strict=True))
+    kept = dict(with_paths(parent.weights))
+    started = dict(with_paths(model.weights))
     given = ", ".join(f"{key}={value!r}" for key, value in options.items()) or f"num_classes={num_classes!r}"
     wrong = f"The weights of {origin.name} do not fit {given}: "
     remedy = ". Leave these options out, or build it with fresh weights (modelzoo.create_model)."

@@ -40,22 +40,22 @@ def weights_digest(model: keras.Model, values: Sequence[Any] | None = None) -> s
         raise InputError(f"model must be a Keras model, such as modelzoo.load returns; received {model!r:.80}.")
     digest = hashlib.sha256()
     values = model.weights if values is None else values
-    for path, tensor in zip(paths_of(model.weights), values, strict=True):
+    for (path, _), tensor in zip(with_paths(model.weights), values, strict=True):
         value = np.ascontiguousarray(tensor.numpy())
         digest.update(f"{path} {value.shape} {value.dtype.str}\n".encode())
         digest.update(value.tobytes())
     return digest.hexdigest()
 
 
-def paths_of(variables: Sequence[keras.Variable]) -> list[str]:
-    """Return the paths of a model's variables, such as ``"hidden/kernel"``, without those of all of them before.
+def with_paths(variables: Sequence[keras.Variable]) -> list[tuple[str, keras.Variable]]:
+    """Return a model's variables with their paths, such as ``"hidden/kernel"``, less the scopes that hold all of them.
 
     The model may have been built within a ``keras.name_scope``, or after a call that failed and left one open.
     """
     paths = [variable.path for variable in variables]
     scopes = [path.rpartition("/")[0].rpartition("/")[0] for path in paths]
     shared = posixpath.commonpath(scopes) if scopes else ""
-    return [path.removeprefix(f"{shared}/") for path in paths]
+    return [(path.removeprefix(f"{shared}/"), variable) for path, variable in zip(paths, variables, strict=True)]
 
 
 @contextlib.contextmanager

@@ -73,8 +73,8 @@ class Dataset:
             view = as_array(getattr(self, field), f"{self.name}: {field}").view()
             view.flags.writeable = False  # the checksum and every other holder of this data rely on it
             object.__setattr__(self, field, view)
-        for field in ("name", "source", "license"):
-            if not isinstance(getattr(self, field), str | None):
+        for field, kind in (("name", str), ("source", str | None), ("license", str | None)):
+            if not isinstance(getattr(self, field), kind):
                 raise InputError(f"{field}={getattr(self, field)!r:.80} is not usable. Give a text.")
         given: Any = self.class_names
         if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):

@@ -92,11 +92,7 @@ def _misfit(value: Any, kind: Any, name: str) -> str | None:
 
 
 def wrong_fact(facts: Mapping[str, Any]) -> str | None:
-    """Return what no card can say of these facts, or what a card says and they do not; ``None`` if all is well."""
-    try:
-        _text(facts).encode()
-    except (TypeError, ValueError) as error:
-        return f"it is not ready for JSON: {error}"
+    """Return which fact is missing, or of another kind than in a card; ``None`` if all is well."""
     missing = sorted(_FACTS - facts.keys())
     for part, names in _ALWAYS.items():
         if isinstance(facts.get(part), dict):

@@ -12,7 +12,7 @@ from modelzoo.errors import InputError
 from modelzoo.files import atomic_file, check_path, check_target
 from modelzoo.frameworks import graph_function, keras, tf
 from modelzoo.saving.facts import describe_input, export_facts, serving_names
-from modelzoo.weights import paths_of
+from modelzoo.weights import with_paths
 
 logger = logging.getLogger(__name__)
 
@@ -137,7 +137,7 @@ def _rename(proto: Any, model: keras.Model) -> None:
     order = {name: i for i, name in enumerate(dict.fromkeys(name for node in graph.node for name in node.input))}
     constants = sorted(graph.initializer, key=lambda tensor: order[tensor.name])
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in constants}
-    for path, weight in zip(paths_of(model.weights), model.weights, strict=True):
+    for path, weight in with_paths(model.weights):
         value = weight.numpy()
         stored = value.transpose(3, 2, 0, 1) if value.ndim == 4 else value  # convolution kernels are OIHW in ONNX
         for name, array in arrays.items():

@@ -21,7 +21,7 @@ from modelzoo.registry import Origin, origin_of
 from modelzoo.saving.card import write_card, wrong_fact
 from modelzoo.saving.facts import serving_names
 from modelzoo.saving.golden import GOLDEN_PATH, golden_inputs, write_golden
-from modelzoo.weights import paths_of, weights_digest
+from modelzoo.weights import weights_digest, with_paths
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ def save(
         "model": {"name": origin.name, "options": origin.options, "seed": origin.seed},
         "weights": [
             {"path": path, "shape": list(weight.shape), "dtype": str(weight.dtype)}
-            for path, weight in zip(paths_of(model.variables), model.variables, strict=True)
+            for path, weight in with_paths(model.variables)
         ],
         "weights_digest": digest,
         "class_names": list(origin.class_names),

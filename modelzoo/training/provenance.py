@@ -10,13 +10,13 @@ from modelzoo.frameworks import keras
 from modelzoo.registry import Origin, get_spec
 from modelzoo.spec import Recipe
 from modelzoo.training.inputs import TrainingData
-from modelzoo.weights import paths_of, weights_digest
+from modelzoo.weights import weights_digest, with_paths
 
 
 def identity_of(model: keras.Model) -> dict[str, Any]:
     """Return what makes this model's runs the same run: architecture, what is trained, and the parent."""
     trained = {id(weight) for weight in model.trainable_weights}
-    weights = list(zip(paths_of(model.weights), model.weights, strict=True))
+    weights = with_paths(model.weights)
     identity: dict[str, Any] = {
         "model": {"name": model.name, "weights": [[path, *weight.shape] for path, weight in weights]},
         "trainable weights": [path for path, weight in weights if id(weight) in trained],

@@ -72,7 +72,9 @@ def test_pretrained_models_need_no_directory_to_search(net, tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize(
-    "change", [{"name": 5}, {"source": 5}, {"options": {"a": Path("x")}}, {"class_names": ["a", "\udcff"]}], ids=str
+    "change",
+    [{"name": 5}, {"name": None}, {"source": 5}, {"options": {"a": Path("x")}}, {"class_names": ["a", "\udcff"]}],
+    ids=str,
 )
 def test_what_no_card_holds_is_refused_before_training(change, net):
     data = modelzoo.datasets.load("xor")
