@@ -7,20 +7,18 @@ import lazy_loader as _lazy
 
 __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
-    submodules=["datasets", "describing", "measuring", "models", "reference", "saving", "training", "viz"],
+    submodules=["datasets", "evaluation", "models", "pages", "reference", "saving", "training", "viz"],
     submod_attrs={
-        "agreement": ["verify"],
         "creation": ["create_model"],
-        "describing": ["describe"],
+        "pages": ["describe"],
         "errors": ["ModelZooError"],
-        "evaluation": ["evaluate", "predict"],
+        "evaluation": ["evaluate", "measure", "predict"],
         "finetuning": ["finetune"],
-        "measuring": ["measure"],
-        "reproduction": ["reproduce"],
-        "registry": ["get_spec", "list_models", "register_model"],
+        "registry": ["ModelSpec", "get_spec", "list_models", "register_model"],
         "saving": ["check", "list_pretrained", "load", "save"],
-        "spec": ["Augmentation", "ModelSpec", "Recipe"],
+        "recipe": ["Augmentation", "Recipe"],
         "training": ["train"],
+        "verification": ["reproduce", "verify"],
         "weights": ["weights_digest"],
     },
 )

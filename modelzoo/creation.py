@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from modelzoo._keras import keras
 from modelzoo.errors import InputError
-from modelzoo.frameworks import keras
 from modelzoo.registry import build_model, get_spec, origin_of
 from modelzoo.saving import list_pretrained, load
 from modelzoo.weights import weights_digest, with_paths

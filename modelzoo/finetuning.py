@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from modelzoo._keras import keras
 from modelzoo.creation import HEAD, inherit
 from modelzoo.datasets import Dataset, Stream
 from modelzoo.errors import InputError, unknown_name
-from modelzoo.frameworks import keras
+from modelzoo.recipe import Recipe
 from modelzoo.registry import build_model, get_spec, origin_of
 from modelzoo.saving import load
-from modelzoo.spec import Recipe
 from modelzoo.training import compile_model, train
 
 #: Name of the recipe that fine-tuning takes by default.

@@ -11,22 +11,82 @@ import json
 import pkgutil
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from modelzoo.errors import InputError, unknown_name
 from modelzoo.machine import memory_bytes
-from modelzoo.spec import ModelSpec, Recipe, Task
+from modelzoo.recipe import Recipe
 from modelzoo.weights import weights_digest, weights_within
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
 
+Task = Literal["classification", "reconstruction"]
 Builder = TypeVar("Builder", bound=Callable[..., Any])
 
 _REGISTRY: dict[str, ModelSpec] = {}
 
 _BYTES_OF_A_WEIGHT = 16  # in training: its value, its gradient and Adam's two moments, float32 each
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSpec:
+    """The facts declared beside a builder; tests execute each of them.
+
+    Parameters
+    ----------
+    name
+        Name of the builder.
+    builder
+        The builder function.
+    family
+        Module the builder lives in, e.g. ``"mlp"``.
+    task
+        ``"classification"`` or ``"reconstruction"``.
+    dataset
+        Name of the data set it is trained on.
+    num_params
+        Number of trainable parameters with default arguments.
+    network
+        The layer widths in one line, e.g. ``"784 → 500 → 300 → 10"``.
+    source
+        Where the architecture comes from.
+    recipes
+        Named recipes; every model has ``"lesson"``.
+    """
+
+    name: str
+    builder: Callable[..., Any]
+    family: str
+    task: Task
+    dataset: str
+    num_params: int
+    network: str
+    source: str
+    recipes: Mapping[str, Recipe]
+
+    def recipe(self, name: str) -> Recipe:
+        """Return the recipe of that name.
+
+        Raises
+        ------
+        InputError
+            There is none; the message lists those that exist.
+        """
+        if name not in self.recipes:
+            raise unknown_name(f"recipe of {self.name}", name, self.recipes)
+        return self.recipes[name]
+
+    @property
+    def summary(self) -> str:
+        """The first line of the builder's docstring."""
+        return (inspect.getdoc(self.builder) or "").partition("\n")[0]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The builder's arguments with their defaults."""
+        return {name: p.default for name, p in inspect.signature(self.builder).parameters.items()}
 
 
 @dataclasses.dataclass
@@ -79,7 +139,7 @@ def register_model(
     """Declare a builder's facts and add it to the registry.
 
     The decorated function returns a plain ``keras.Model`` that remembers its :class:`Origin`. All
-    arguments are as in :class:`modelzoo.spec.ModelSpec`.
+    arguments are as in :class:`modelzoo.registry.ModelSpec`.
 
     Raises
     ------

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from modelzoo._keras import keras
 from modelzoo.errors import InputError
-from modelzoo.frameworks import keras
 
 #: One thread at a time changes what Keras does; it may do so again inside.
 _PATCHING = threading.RLock()

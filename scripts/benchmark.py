@@ -34,8 +34,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it al
 from benchmark_peers import MATRIX, operations
 
 from modelzoo import get_spec
+from modelzoo._io import atomic_file, check_target
 from modelzoo.errors import ModelZooError
-from modelzoo.files import atomic_file, check_target
 from modelzoo.machine import usable_cores
 
 WORKER = Path(__file__).with_name("benchmark_worker.py")

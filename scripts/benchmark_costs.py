@@ -23,8 +23,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it al
 
 from benchmark import OUTPUT_HELP, machine, report_console, summary, write_report
 
+from modelzoo._io import check_target
 from modelzoo.errors import ModelZooError
-from modelzoo.files import check_target
 from modelzoo.machine import usable_cores
 
 ROOT = Path(__file__).resolve().parent.parent

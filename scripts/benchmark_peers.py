@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from modelzoo import get_spec
-from modelzoo.spec import Recipe
+from modelzoo.recipe import Recipe
 
 if TYPE_CHECKING:
     from benchmark_worker import Clock

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it al
 from benchmark_peers import RUN
 
 from modelzoo import datasets, get_spec
-from modelzoo.spec import Recipe
+from modelzoo.recipe import Recipe
 
 WARM_UP = 2  # units that are not timed: the first one compiles, the second one fills caches
 MOST_EPOCHS = 20  # a peer that has not reached its goal by then never will

@@ -13,10 +13,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it also runs from a checkout not installed
 
+from modelzoo._io import atomic_file, check_target, sha256_of
 from modelzoo.datasets import Dataset, find_idx_files, read_idx
 from modelzoo.datasets.mnist import MNIST_BUNDLE_SHA256, MNIST_CHECKSUM
 from modelzoo.errors import DataError, ModelZooError
-from modelzoo.files import atomic_file, check_target, sha256_of
 
 EPILOG = """\
 FOLDER holds these files, plain or .gz; the first hyphen of the ending may also be a dot (train-images.idx3-ubyte):

@@ -24,8 +24,8 @@ from faults_disk import disk_rows
 from faults_download import download_rows
 from faults_kill import MODELS, kill_rows
 
+from modelzoo._io import atomic_file, check_target
 from modelzoo.errors import ModelZooError
-from modelzoo.files import atomic_file, check_target
 from modelzoo.machine import describe_machine
 
 #: Trials of each row unless told otherwise; of "kill", of each network.

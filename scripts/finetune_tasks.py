@@ -20,9 +20,9 @@ import click
 
 import modelzoo
 from modelzoo import Recipe, datasets
+from modelzoo._io import atomic_file
 from modelzoo.cli.options import parse_seeds
 from modelzoo.errors import DataError, InputError, ModelZooError
-from modelzoo.files import atomic_file
 from modelzoo.finetuning import finetuning_recipe
 
 ROOT = Path(__file__).resolve().parent.parent

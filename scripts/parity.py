@@ -19,10 +19,10 @@ import click
 import numpy as np
 
 import modelzoo
+from modelzoo._io import atomic_file, check_target
 from modelzoo.cli.output import quiet_stderr, quiet_tensorflow
 from modelzoo.cli.using import CALIBRATION_SAMPLES
 from modelzoo.errors import ModelZooError
-from modelzoo.files import atomic_file, check_target
 from modelzoo.machine import describe_machine
 
 Run = Callable[[np.ndarray], np.ndarray]

@@ -15,8 +15,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it al
 from benchmark import PEERS
 from render_results import replace_table
 
+from modelzoo._io import atomic_file
 from modelzoo.errors import InputError, ModelZooError
-from modelzoo.files import atomic_file
 
 ROOT = Path(__file__).resolve().parent.parent
 TRAINING, COSTS = ROOT / "docs" / "benchmark.json", ROOT / "docs" / "benchmark_costs.json"

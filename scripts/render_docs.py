@@ -13,10 +13,10 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import click
 
 import modelzoo
-from modelzoo.describing import read_subject, render
-from modelzoo.describing.text import prose, read_docstring
+from modelzoo._io import atomic_file
 from modelzoo.errors import ModelZooError
-from modelzoo.files import atomic_file
+from modelzoo.pages import read_subject, render
+from modelzoo.pages.text import prose, read_docstring
 
 ROOT = Path(__file__).resolve().parent.parent
 #: The folder that is this script's own: what it did not write there is obsolete.

@@ -12,8 +12,8 @@ from typing import Any
 import click
 
 import modelzoo
+from modelzoo._io import atomic_file
 from modelzoo.errors import ArtifactError, InputError, ModelZooError
-from modelzoo.files import atomic_file
 from modelzoo.saving import find, read_card
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -10,9 +10,9 @@ from sklearn.metrics import accuracy_score, log_loss
 
 import modelzoo
 from modelzoo import datasets
-from modelzoo.agreement import Agreement, of_another_run, recorded_values
 from modelzoo.errors import InputError
 from modelzoo.registry import origin_of
+from modelzoo.verification import Agreement, of_another_run, recorded_values
 
 
 @pytest.fixture(scope="module")

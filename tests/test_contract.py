@@ -19,7 +19,7 @@ import tensorflow as tf
 import modelzoo
 from modelzoo import datasets
 from modelzoo.errors import InputError
-from modelzoo.spec import Recipe
+from modelzoo.recipe import Recipe
 from modelzoo.training import compute_metrics
 from modelzoo.training.objective import Objective
 from modelzoo.training.optimizer import create_optimizer

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 import modelzoo
-from modelzoo.describing import equation_of, read_steps
+from modelzoo.pages import equation_of, read_steps
 
 NAMES = modelzoo.list_models()
 

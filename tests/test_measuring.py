@@ -14,7 +14,7 @@ from sklearn.metrics import mean_squared_error
 import modelzoo
 from modelzoo import Recipe, datasets
 from modelzoo.errors import DataError, InputError
-from modelzoo.measuring import expected_calibration_error, measure, multiply_adds, reliability_curve
+from modelzoo.evaluation import expected_calibration_error, measure, multiply_adds, reliability_curve
 from modelzoo.registry import origin_of
 
 

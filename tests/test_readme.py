@@ -25,8 +25,8 @@ def test_contributing_shows_a_builder_that_works():
     text = (README.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
     block = re.search(r"^    @register_model.*?(?=^The registry)", text, re.DOTALL | re.MULTILINE)[0]
     imports = (
-        "from modelzoo.frameworks import keras\nfrom modelzoo.models import _build\n"
-        "from modelzoo.registry import register_model\nfrom modelzoo.spec import Recipe\n"
+        "from modelzoo._keras import keras\nfrom modelzoo.models import _build\n"
+        "from modelzoo.registry import register_model\nfrom modelzoo.recipe import Recipe\n"
     )
     import modelzoo
     from modelzoo import registry

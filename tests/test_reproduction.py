@@ -8,11 +8,10 @@ import pytest
 
 import modelzoo
 from modelzoo import Recipe, datasets
-from modelzoo.agreement import Agreement
 from modelzoo.errors import InputError
 from modelzoo.machine import describe_machine
 from modelzoo.registry import origin_of
-from modelzoo.reproduction import Reproduction, Run
+from modelzoo.verification import Agreement, Reproduction, Run
 
 #: Pretrained models on points of the plane: they train in seconds.
 QUICK = [

@@ -20,8 +20,8 @@ from sklearn.metrics import confusion_matrix
 
 import modelzoo
 from modelzoo import datasets, viz
-from modelzoo.calibration import reliability
 from modelzoo.datasets.corruptions import shift
+from modelzoo.evaluation import reliability
 
 # sphinx_gallery_thumbnail_number = 8
 

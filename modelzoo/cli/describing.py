@@ -36,9 +36,9 @@ def describe(source: str, output: Path | None, overwrite: bool, as_json: bool) -
     os.environ.setdefault("MPLBACKEND", "Agg")
     with quiet_tensorflow():
         import modelzoo
-        from modelzoo.describing.page import cost_of, layer_rows, steps_of, summary_of
-        from modelzoo.describing.results import results_line
-        from modelzoo.describing.subject import read_subject
+        from modelzoo.pages.page import cost_of, layer_rows, steps_of, summary_of
+        from modelzoo.pages.results import results_line
+        from modelzoo.pages.subject import read_subject
     if output is not None:
         click.echo(f"Wrote {modelzoo.describe(source, output, overwrite=overwrite)}")
         return

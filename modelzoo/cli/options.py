@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from modelzoo.errors import InputError
-from modelzoo.spec import Recipe
+from modelzoo.recipe import Recipe
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 data_option = click.option(

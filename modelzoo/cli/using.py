@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
+from modelzoo._io import check_target
 from modelzoo.cli.options import as_json, data_options, load_data, overwrite_option
 from modelzoo.cli.output import print_json, print_scores, quiet_stderr, quiet_tensorflow
 from modelzoo.errors import InputError
-from modelzoo.files import check_target
 
 #: Samples that int8 arithmetic takes its ranges from.
 CALIBRATION_SAMPLES = 500

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from modelzoo._io import check_path
 from modelzoo.errors import DataError, InputError
-from modelzoo.files import check_path
 
 #: Of data whose classes have no names: a label of a billion is a measurement or a key, not the number of a class.
 MAX_CLASSES = 1 << 20

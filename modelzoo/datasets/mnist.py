@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
+from modelzoo._io import atomic_file, sha256_of
 from modelzoo.datasets.base import Dataset
 from modelzoo.datasets.checks import check_file, check_fraction, check_seed
 from modelzoo.datasets.files import find_idx_files, read_idx, read_npz
 from modelzoo.datasets.labels import stratified_split
 from modelzoo.datasets.registry import register_dataset
 from modelzoo.errors import DataError
-from modelzoo.files import atomic_file, sha256_of
 
 MNIST_BUNDLE = "mnist.npz"
 #: SHA-256 of the bundled file; a rebuild with another zlib differs here and is accepted by MNIST_CHECKSUM.

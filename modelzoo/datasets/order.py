@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from modelzoo.frameworks import tf
+from modelzoo._keras import tf
 
 
 def shuffled(position: Any, num_samples: int, seed: int) -> Any:

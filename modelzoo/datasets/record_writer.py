@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from modelzoo._io import atomic_directory, check_target
+from modelzoo._keras import explained_by_tensorflow, tf
 from modelzoo.datasets.base import Dataset
 from modelzoo.datasets.checks import MAX_CLASSES, as_array, check_arrays, check_int, check_labels
 from modelzoo.datasets.records import FACTS, FORMAT, FRAME, HEAD, INDEX, is_tfrecord
 from modelzoo.datasets.streams import StoredSamples, Stream
 from modelzoo.errors import DataError, InputError
-from modelzoo.files import atomic_directory, check_target
-from modelzoo.frameworks import explained_by_tensorflow, tf
 
 MAX_SHARDS = 256  # each is kept open while it is read, for both parts
 _CHUNK = 1000  # samples that are read at once from what is converted, but not more than so many bytes

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from modelzoo._io import restore
 from modelzoo.datasets.base import Dataset
 from modelzoo.errors import DataError, InputError, unknown_name
-from modelzoo.files import restore
 
 if TYPE_CHECKING:
     from modelzoo.datasets.streams import Stream

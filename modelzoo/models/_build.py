@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from modelzoo._keras import keras
 from modelzoo.errors import InputError
-from modelzoo.frameworks import keras
 
 #: The lessons' initialisers, as Keras configurations, which need no Keras yet: N(0, 0.1), the same cut at two
 #: standard deviations, and 0.1.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from modelzoo.frameworks import keras
+from modelzoo._keras import keras
 from modelzoo.models import _build
+from modelzoo.recipe import Augmentation, Recipe
 from modelzoo.registry import register_model
-from modelzoo.spec import Augmentation, Recipe
 
 
 @register_model(

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from modelzoo._keras import keras
 from modelzoo.errors import unknown_name
-from modelzoo.frameworks import keras
 from modelzoo.models import _build
+from modelzoo.recipe import Augmentation, Recipe
 from modelzoo.registry import register_model
-from modelzoo.spec import Augmentation, Recipe
 
 #: Where the lesson evaluates the XOR net. w1, w2: hidden to output; w3, w4 and w5, w6: inputs to the first
 #: and second hidden unit; b1: bias of the output, b2 and b3: of the hidden units.

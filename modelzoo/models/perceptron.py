@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from modelzoo._keras import keras
 from modelzoo.errors import InputError
-from modelzoo.frameworks import keras
 from modelzoo.models import _build
+from modelzoo.recipe import Recipe
 from modelzoo.registry import register_model
-from modelzoo.spec import Recipe
 
 _ANN_LESSON = "Lesson on artificial neural networks: one logistic unit, then one-hot labels, on 'linear' points"
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from modelzoo._io import check_path, sha256_of
 from modelzoo.errors import ArtifactError
-from modelzoo.files import check_path, sha256_of
 
 #: Where the card is in a SavedModel directory; TensorFlow ignores this folder.
 CARD_PATH = "assets.extra/modelzoo.json"

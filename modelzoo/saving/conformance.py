@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from modelzoo._io import check_path
+from modelzoo._keras import tf
 from modelzoo.errors import ArtifactError
-from modelzoo.files import check_path
-from modelzoo.frameworks import tf
 from modelzoo.saving.card import read_card
 from modelzoo.saving.golden import read_golden
 

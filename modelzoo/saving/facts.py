@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from modelzoo.frameworks import keras
+from modelzoo._keras import keras
 from modelzoo.machine import describe_machine
 from modelzoo.registry import get_spec, origin_of
 from modelzoo.weights import weights_digest

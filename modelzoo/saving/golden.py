@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from modelzoo._keras import graph_function, keras, tf
 from modelzoo.datasets import as_array, check_samples, read_npz
 from modelzoo.errors import ArtifactError, DataError
-from modelzoo.frameworks import graph_function, keras, tf
 
 #: Where the golden vectors are in a SavedModel directory, beside the card.
 GOLDEN_PATH = "assets.extra/golden.npz"

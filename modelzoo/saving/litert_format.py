@@ -15,10 +15,10 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from modelzoo._io import atomic_file, check_path, check_target, explained
+from modelzoo._keras import explained_by_tensorflow, keras, tf
 from modelzoo.datasets import check_samples
 from modelzoo.errors import DataError, InputError, unknown_name
-from modelzoo.files import atomic_file, check_path, check_target, explained
-from modelzoo.frameworks import explained_by_tensorflow, keras, tf
 from modelzoo.registry import get_spec, origin_of
 from modelzoo.saving.facts import export_facts, serving_names
 from modelzoo.saving.writer import write_saved_model

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from modelzoo._io import atomic_file, check_path, check_target
+from modelzoo._keras import graph_function, keras, tf
 from modelzoo.errors import InputError
-from modelzoo.files import atomic_file, check_path, check_target
-from modelzoo.frameworks import graph_function, keras, tf
 from modelzoo.saving.facts import describe_input, export_facts, serving_names
 from modelzoo.weights import with_paths
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from modelzoo._io import check_path, restore
+from modelzoo._keras import keras, tf
 from modelzoo.errors import ArtifactError, InputError, ModelZooError, unknown_name
-from modelzoo.files import check_path, restore
-from modelzoo.frameworks import keras, tf
 from modelzoo.registry import build_model, list_models, origin_of
 from modelzoo.saving.card import read_card
 from modelzoo.saving.golden import read_golden

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from modelzoo._io import atomic_directory, atomic_file, check_path, check_target
+from modelzoo._keras import explained_by_tensorflow, keras, tf
 from modelzoo.errors import InputError, TargetError
-from modelzoo.files import atomic_directory, atomic_file, check_path, check_target
-from modelzoo.frameworks import explained_by_tensorflow, keras, tf
 from modelzoo.machine import describe_machine
 from modelzoo.registry import Origin, origin_of
 from modelzoo.saving.card import write_card, wrong_fact

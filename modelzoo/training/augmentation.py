@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from modelzoo.frameworks import tf
-from modelzoo.spec import Augmentation
+from modelzoo._keras import tf
+from modelzoo.recipe import Augmentation
 from modelzoo.training.replicas import WHOLE, Share
 
 #: Share of the elastic field's variance that may be lost when its smooth covariance is factored.

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from modelzoo._keras import keras, tf
 from modelzoo.datasets.order import shuffled
 from modelzoo.errors import DataError, InputError
-from modelzoo.frameworks import keras, tf
 from modelzoo.training.inputs import check_fits
 
 #: Batches that wait for training: a fixed number, so that memory does not depend on what tf.data chooses.

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import filelock
 import numpy as np
 
+from modelzoo._io import atomic_file, explained
 from modelzoo.datasets import read_npz
 from modelzoo.errors import ArtifactError, TargetExistsError
-from modelzoo.files import atomic_file, explained
 
 logger = logging.getLogger(__name__)
 

@@ -6,10 +6,10 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
+from modelzoo._keras import graph_function, keras, tf
 from modelzoo.datasets import StoredSamples
 from modelzoo.errors import InputError
-from modelzoo.frameworks import graph_function, keras, tf
-from modelzoo.spec import Recipe
+from modelzoo.recipe import Recipe
 from modelzoo.training.batches import checked_batches
 from modelzoo.training.loop import EVALUATION_BATCH, Arrays, evaluate_arrays
 from modelzoo.training.objective import Objective

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from modelzoo._keras import keras, tf
 from modelzoo.datasets import (
     Dataset,
     StoredSamples,
@@ -23,7 +24,6 @@ from modelzoo.datasets import (
 )
 from modelzoo.datasets.checks import check_several_classes
 from modelzoo.errors import DataError, InputError
-from modelzoo.frameworks import keras, tf
 
 Pair = tuple[np.ndarray, np.ndarray]
 

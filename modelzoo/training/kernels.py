@@ -11,7 +11,7 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from modelzoo.frameworks import graph_function, keras, tf
+from modelzoo._keras import graph_function, keras, tf
 
 #: From this size on, TensorFlow's float32 product with a transposed kernel is slower than the one used here.
 LARGE_KERNEL = 1 << 20

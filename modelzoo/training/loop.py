@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from modelzoo.frameworks import graph_function, keras, tf
-from modelzoo.spec import Recipe
+from modelzoo._keras import graph_function, keras, tf
+from modelzoo.recipe import Recipe
 from modelzoo.training.augmentation import augment, draw_noise
 from modelzoo.training.batches import ArrayBatches, StreamBatches
 from modelzoo.training.objective import Objective

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from modelzoo._keras import graph_function, keras, tf
 from modelzoo.errors import InputError
-from modelzoo.frameworks import graph_function, keras, tf
-from modelzoo.spec import Recipe
+from modelzoo.recipe import Recipe
 from modelzoo.training.kernels import faster_layers, is_narrow, narrow_crossentropy
 
 

@@ -7,9 +7,9 @@ import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from modelzoo._keras import keras
 from modelzoo.errors import InputError, unknown_name
-from modelzoo.frameworks import keras
-from modelzoo.spec import Recipe
+from modelzoo.recipe import Recipe
 
 NAMES = {
     "adadelta": "Adadelta",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from modelzoo._keras import keras
 from modelzoo.datasets import StoredSamples
-from modelzoo.frameworks import keras
+from modelzoo.recipe import Recipe
 from modelzoo.registry import Origin, get_spec
-from modelzoo.spec import Recipe
 from modelzoo.training.inputs import TrainingData
 from modelzoo.weights import weights_digest, with_paths
 

@@ -11,8 +11,8 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from modelzoo._keras import graph_function, keras, tf
 from modelzoo.errors import InputError, ModelZooError, unknown_name
-from modelzoo.frameworks import graph_function, keras, tf
 
 #: Digests are compared as numbers below this, whose squares can be summed over workers in int64.
 _LARGEST_DIGEST = 1 << 24

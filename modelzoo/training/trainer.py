@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from modelzoo._io import check_path
+from modelzoo._keras import keras, tf
 from modelzoo.datasets import StoredSamples
 from modelzoo.datasets.streams import check_streamed_size
 from modelzoo.errors import ArtifactError, DataError, InputError, ModelZooError
-from modelzoo.files import check_path
-from modelzoo.frameworks import keras, tf
 from modelzoo.machine import describe_machine
+from modelzoo.recipe import Recipe
 from modelzoo.registry import get_spec, origin_of
-from modelzoo.spec import Recipe
 from modelzoo.training.batches import ArrayBatches, StreamBatches, checked_batches, reason_of, sound
 from modelzoo.training.checkpoints import Checkpoints, Saved
 from modelzoo.training.evaluating import stream_evaluation, watched

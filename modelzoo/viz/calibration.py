@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modelzoo.calibration import BINS, Reliability, reliability
 from modelzoo.errors import DataError
+from modelzoo.evaluation import BINS, Reliability, reliability
 from modelzoo.viz import style
 from modelzoo.viz.outputs import scored
 
@@ -33,7 +33,7 @@ def plot_reliability(
     ----------
     model
         A Keras model, a function of arrays, or the outputs for the samples: ``(n, num_classes)`` or ``(n, 1)``. Or a
-        finished curve with the attributes of :class:`modelzoo.calibration.Reliability`, which needs no data.
+        finished curve with the attributes of :class:`modelzoo.evaluation.Reliability`, which needs no data.
     data
         A data set or ``(x, y)``; in the place of a model with outputs, the labels alone will do.
     bins

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 import numpy as np
 
+from modelzoo._io import atomic_file, check_path
 from modelzoo.errors import InputError
-from modelzoo.files import atomic_file, check_path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from modelzoo._keras import inference_function, keras, tf
 from modelzoo.errors import DataError, InputError, unknown_name
-from modelzoo.frameworks import inference_function, keras, tf
 from modelzoo.viz.inputs import BATCH, Samples, check_names, integer_labels, numbers, samples_of
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modelzoo._keras import graph_function, keras, tf
 from modelzoo.errors import DataError, InputError
-from modelzoo.frameworks import graph_function, keras, tf
 from modelzoo.viz import style
 from modelzoo.viz.filters import shown_part
 from modelzoo.viz.images import plot_image, show_pixels, tile

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from modelzoo._keras import graph_function, keras, tf
 from modelzoo.errors import DataError, InputError, unknown_name
-from modelzoo.frameworks import graph_function, keras, tf
 from modelzoo.viz.inputs import Samples, check_count, check_items, numbers, samples_of
 from modelzoo.viz.outputs import check_keras_model, input_shape_of
 

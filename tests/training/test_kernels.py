@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 import modelzoo
-from modelzoo.frameworks import graph_function
+from modelzoo._keras import graph_function
 from modelzoo.training import kernels
 from modelzoo.training.objective import Objective
 

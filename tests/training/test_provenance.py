@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import modelzoo
+from modelzoo.recipe import Recipe
 from modelzoo.registry import origin_of
 from modelzoo.saving import read_card
-from modelzoo.spec import Recipe
 
 RECIPE = Recipe(steps=16, batch_size=8, optimizer="adam", learning_rate=0.01, log_every=4)
 

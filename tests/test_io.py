@@ -15,8 +15,8 @@ import sys
 import pytest
 
 from modelzoo import files
+from modelzoo._io import atomic_directory, atomic_file, check_target, restore, sha256_of
 from modelzoo.errors import TargetError, TargetExistsError
-from modelzoo.files import atomic_directory, atomic_file, check_target, restore, sha256_of
 
 
 @pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, (1 << 20) + 1])

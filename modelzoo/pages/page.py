@@ -7,19 +7,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modelzoo.datasets import describe_dataset, list_datasets
-from modelzoo.describing.equations import equation_of, space
-from modelzoo.describing.layers import Step, read_steps
-from modelzoo.describing.pictures import Confusion, val_label
-from modelzoo.describing.results import results_section
-from modelzoo.describing.subject import Subject
-from modelzoo.describing.text import brief, code, prose, read_docstring, table
-from modelzoo.describing.usage import usage_section
 from modelzoo.errors import InputError
+from modelzoo.evaluation import multiply_adds
 from modelzoo.machine import describe_machine
-from modelzoo.measuring import multiply_adds
+from modelzoo.pages.equations import equation_of, space
+from modelzoo.pages.layers import Step, read_steps
+from modelzoo.pages.pictures import Confusion, val_label
+from modelzoo.pages.results import results_section
+from modelzoo.pages.subject import Subject
+from modelzoo.pages.text import brief, code, prose, read_docstring, table
+from modelzoo.pages.usage import usage_section
+from modelzoo.recipe import Augmentation, Recipe
 from modelzoo.registry import origin_of
 from modelzoo.saving.facts import describe_input, serving_names
-from modelzoo.spec import Augmentation, Recipe
 
 #: Fields that every table of recipes shows; others where a recipe sets them.
 _USUAL_FIELDS = ("batch_size", "optimizer", "learning_rate", "loss")
@@ -40,7 +40,7 @@ def write_page(subject: Subject, pictures: Pictures, confusion: Confusion | None
     Parameters
     ----------
     subject
-        What :func:`modelzoo.describing.read_subject` returned.
+        What :func:`modelzoo.pages.read_subject` returned.
     pictures
         The picture files to show.
     confusion

@@ -1,15 +1,13 @@
-"""The facts about a model and about how to train it, as plain dataclasses that import no TensorFlow."""
+"""How to train a network: ``Recipe`` and ``Augmentation``, plain dataclasses that import no TensorFlow."""
 
 from __future__ import annotations
 
 import dataclasses
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from modelzoo.errors import InputError, unknown_name
 
-Task = Literal["classification", "reconstruction"]
 Xla = Literal["auto", "loop", "update", "off"]
 Precision = Literal["float32", "bfloat16"]
 
@@ -285,65 +283,6 @@ class Recipe:
         if isinstance(fields.get("augmentation"), Mapping):
             fields = {**fields, "augmentation": Augmentation.from_dict(fields["augmentation"])}
         return cls(**fields)
-
-
-@dataclasses.dataclass(frozen=True)
-class ModelSpec:
-    """The facts declared beside a builder; tests execute each of them.
-
-    Parameters
-    ----------
-    name
-        Name of the builder.
-    builder
-        The builder function.
-    family
-        Module the builder lives in, e.g. ``"mlp"``.
-    task
-        ``"classification"`` or ``"reconstruction"``.
-    dataset
-        Name of the data set it is trained on.
-    num_params
-        Number of trainable parameters with default arguments.
-    network
-        The layer widths in one line, e.g. ``"784 → 500 → 300 → 10"``.
-    source
-        Where the architecture comes from.
-    recipes
-        Named recipes; every model has ``"lesson"``.
-    """
-
-    name: str
-    builder: Callable[..., Any]
-    family: str
-    task: Task
-    dataset: str
-    num_params: int
-    network: str
-    source: str
-    recipes: Mapping[str, Recipe]
-
-    def recipe(self, name: str) -> Recipe:
-        """Return the recipe of that name.
-
-        Raises
-        ------
-        InputError
-            There is none; the message lists those that exist.
-        """
-        if name not in self.recipes:
-            raise unknown_name(f"recipe of {self.name}", name, self.recipes)
-        return self.recipes[name]
-
-    @property
-    def summary(self) -> str:
-        """The first line of the builder's docstring."""
-        return (inspect.getdoc(self.builder) or "").partition("\n")[0]
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The builder's arguments with their defaults."""
-        return {name: p.default for name, p in inspect.signature(self.builder).parameters.items()}
 
 
 def _is_positive(value: object) -> bool:

@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from modelzoo.describing.layers import Step, fraction
+from modelzoo.pages.layers import Step, fraction
 from modelzoo.viz.diagram_layers import ACTIVATION_LAYERS
 
 Parameters = dict[str, tuple[int, ...]]
@@ -70,7 +70,7 @@ def equation_of(steps: Sequence[Step]) -> Equation | None:
     Parameters
     ----------
     steps
-        What :func:`modelzoo.describing.read_steps` returned.
+        What :func:`modelzoo.pages.read_steps` returned.
 
     Returns
     -------

@@ -16,9 +16,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from modelzoo import viz
-from modelzoo.describing.subject import Subject
 from modelzoo.errors import DataError, InputError
 from modelzoo.evaluation import own_data, predict
+from modelzoo.pages.subject import Subject
 from modelzoo.saving.facts import serving_names
 
 logger = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ def measure_confusion(subject: Subject) -> Confusion | None:
     Parameters
     ----------
     subject
-        What :func:`modelzoo.describing.read_subject` returned.
+        What :func:`modelzoo.pages.read_subject` returned.
 
     Returns
     -------

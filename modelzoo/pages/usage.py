@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelzoo import datasets
-from modelzoo.describing.subject import Subject
-from modelzoo.describing.text import brief, code, read_docstring, table
+from modelzoo.pages.subject import Subject
+from modelzoo.pages.text import brief, code, read_docstring, table
 from modelzoo.saving.facts import serving_names
 
 

@@ -16,11 +16,11 @@ from click.testing import CliRunner
 
 import modelzoo
 from modelzoo import cli, datasets, finetuning, registry
-from modelzoo.describing import Subject, describe, measure_confusion, read_subject, render
-from modelzoo.describing.pictures import read_confusion
-from modelzoo.describing.text import prose, read_docstring
-from modelzoo.describing.usage import usage_section
 from modelzoo.errors import ArtifactError, InputError, TargetExistsError
+from modelzoo.pages import Subject, describe, measure_confusion, read_subject, render
+from modelzoo.pages.pictures import read_confusion
+from modelzoo.pages.text import prose, read_docstring
+from modelzoo.pages.usage import usage_section
 from scripts import render_docs
 
 NAMES = modelzoo.list_models()
@@ -219,7 +219,7 @@ def test_the_confusion_counts_are_those_of_the_network(described):
 
 def test_an_earlier_page_saves_the_measurement_for_the_same_weights_alone(described, monkeypatch):
     subject, files = described
-    monkeypatch.setattr("modelzoo.describing.pictures.predict", lambda *_: pytest.fail("the network was run"))
+    monkeypatch.setattr("modelzoo.pages.pictures.predict", lambda *_: pytest.fail("the network was run"))
     assert render(subject, previous=files["tanh_mlp.md"], measure=False) == files
     assert "tanh_mlp-confusion.svg" not in render(subject, measure=False)
     other = dataclasses.replace(subject, card={**subject.card, "weights_digest": "0" * 64})
@@ -240,7 +240,7 @@ def test_the_same_model_gives_the_same_bytes(described, artifact):
 
 
 def test_an_untrained_model_has_neither_results_nor_a_card(monkeypatch):
-    monkeypatch.setattr("modelzoo.describing.subject.list_pretrained", dict)
+    monkeypatch.setattr("modelzoo.pages.subject.list_pretrained", dict)
     files = render(read_subject("xor_mlp"))
     assert sorted(files) == ["xor_mlp.md", "xor_mlp.svg"]
     headings = [line for line in files["xor_mlp.md"].splitlines() if line.startswith("## ")]

@@ -9,12 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from modelzoo._io import check_path
+from modelzoo._keras import keras
 from modelzoo.errors import ArtifactError, InputError
-from modelzoo.files import check_path
-from modelzoo.frameworks import keras
-from modelzoo.registry import build_model, get_spec, list_models
+from modelzoo.registry import ModelSpec, build_model, get_spec, list_models
 from modelzoo.saving import find, list_pretrained, load, looks_like_path, read_card
-from modelzoo.spec import ModelSpec
 
 
 @dataclasses.dataclass(frozen=True)

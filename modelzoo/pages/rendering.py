@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from modelzoo.describing.page import Pictures, write_page
-from modelzoo.describing.pictures import (
+from modelzoo._io import atomic_directory, check_target
+from modelzoo.errors import InputError
+from modelzoo.pages.page import Pictures, write_page
+from modelzoo.pages.pictures import (
     confusion_matrix,
     diagram,
     learning_curves,
     measure_confusion,
     read_confusion,
 )
-from modelzoo.describing.subject import Subject, read_subject
-from modelzoo.errors import InputError
-from modelzoo.files import atomic_directory, check_target
+from modelzoo.pages.subject import Subject, read_subject
 
 #: What the names of the pictures end in: diagram, learning curves and confusion matrix.
 PICTURES = ("", "-training", "-confusion")
@@ -82,7 +82,7 @@ def render(subject: Subject, *, previous: str = "", measure: bool = True) -> dic
     Parameters
     ----------
     subject
-        What :func:`modelzoo.describing.read_subject` returned.
+        What :func:`modelzoo.pages.read_subject` returned.
     previous
         An earlier page. Counts of the confusion matrix are taken from it where they are about the same weights and
         data, so that the network need not be run again.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from modelzoo.describing.pictures import val_label
-from modelzoo.describing.subject import Subject
-from modelzoo.describing.text import code, prose, table
+from modelzoo.pages.pictures import val_label
+from modelzoo.pages.subject import Subject
+from modelzoo.pages.text import code, prose, table
 
 _SHARES = ("accuracy", "calibration_error")
 
