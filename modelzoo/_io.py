@@ -13,9 +13,9 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from modelzoo.errors import InputError, TargetError, TargetExistsError
+from modelzoo._checks import check_path
+from modelzoo.errors import TargetError, TargetExistsError
 
 try:
     import fcntl
@@ -36,33 +36,6 @@ def _sha256(file) -> str:  # Python 3.10 has no hashlib.file_digest
     while block := file.read(1 << 20):
         digest.update(block)
     return digest.hexdigest()
-
-
-def check_path(path: Any, what: str) -> Path:
-    """Return ``path`` as a Path that the system can look up; whether anything is there is the caller's question.
-
-    Parameters
-    ----------
-    path
-        What the caller gave.
-    what
-        What it should be the path of, for the error.
-
-    Raises
-    ------
-    InputError
-        It is no path, longer than the system takes, or in a directory that may not be searched.
-    """
-    if not isinstance(path, (str, os.PathLike)) or "\0" in str(path):
-        raise InputError(f"{path!r:.80} is no path. Give the path of {what}.")
-    try:
-        os.stat(path)
-    except OSError as error:
-        if error.errno in (errno.ENAMETOOLONG, errno.EACCES):
-            raise InputError(f"{str(path)!r:.80}: {error.strerror}. Give the path of {what}.") from None
-    except ValueError:  # characters that no file name has
-        raise InputError(f"{str(path)!r:.80} is no path. Give the path of {what}.") from None
-    return Path(path)
 
 
 def check_target(path: str | os.PathLike[str], *, overwrite: bool) -> Path:

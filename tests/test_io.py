@@ -14,7 +14,7 @@ import sys
 
 import pytest
 
-from modelzoo import files
+from modelzoo import _io as files
 from modelzoo._io import atomic_directory, atomic_file, check_target, restore, sha256_of
 from modelzoo.errors import TargetError, TargetExistsError
 
@@ -155,7 +155,7 @@ def test_failed_swap_brings_the_old_directory_back(tmp_path, monkeypatch):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from modelzoo import files
+from modelzoo import _io as files
 
 target, one_step, moment = Path(sys.argv[1]), sys.argv[2] == "exchange", int(sys.argv[3])
 

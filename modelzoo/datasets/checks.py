@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from modelzoo._io import check_path
+from modelzoo._checks import check_path
 from modelzoo.errors import DataError, InputError
 
 #: Of data whose classes have no names: a label of a billion is a measurement or a key, not the number of a class.

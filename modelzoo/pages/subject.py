@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from modelzoo._io import check_path
+from modelzoo._checks import check_path
 from modelzoo._keras import keras
 from modelzoo.errors import ArtifactError, InputError
 from modelzoo.registry import ModelSpec, build_model, get_spec, list_models

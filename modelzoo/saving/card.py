@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from modelzoo._io import check_path, sha256_of
+from modelzoo._checks import check_path
+from modelzoo._io import sha256_of
 from modelzoo.errors import ArtifactError
 
 #: Where the card is in a SavedModel directory; TensorFlow ignores this folder.

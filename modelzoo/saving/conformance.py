@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from modelzoo._io import check_path
+from modelzoo._checks import check_path
 from modelzoo._keras import tf
 from modelzoo.errors import ArtifactError
 from modelzoo.saving.card import read_card

@@ -15,7 +15,8 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from modelzoo._io import atomic_file, check_path, check_target, explained
+from modelzoo._checks import check_path
+from modelzoo._io import atomic_file, check_target, explained
 from modelzoo._keras import explained_by_tensorflow, keras, tf
 from modelzoo.datasets import check_samples
 from modelzoo.errors import DataError, InputError, unknown_name

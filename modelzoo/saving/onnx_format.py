@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from modelzoo._io import atomic_file, check_path, check_target
+from modelzoo._checks import check_path
+from modelzoo._io import atomic_file, check_target
 from modelzoo._keras import graph_function, keras, tf
 from modelzoo.errors import InputError
 from modelzoo.saving.facts import describe_input, export_facts, serving_names

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from modelzoo._io import check_path, restore
+from modelzoo._checks import check_path
+from modelzoo._io import restore
 from modelzoo._keras import keras, tf
 from modelzoo.errors import ArtifactError, InputError, ModelZooError, unknown_name
 from modelzoo.registry import build_model, list_models, origin_of

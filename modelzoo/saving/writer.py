@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from modelzoo._io import atomic_directory, atomic_file, check_path, check_target
+from modelzoo._checks import check_path
+from modelzoo._io import atomic_directory, atomic_file, check_target
 from modelzoo._keras import explained_by_tensorflow, keras, tf
 from modelzoo.errors import InputError, TargetError
 from modelzoo.machine import describe_machine

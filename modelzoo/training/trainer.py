@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from modelzoo._io import check_path
+from modelzoo._checks import check_path
 from modelzoo._keras import keras, tf
 from modelzoo.datasets import StoredSamples
 from modelzoo.datasets.streams import check_streamed_size

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 import numpy as np
 
-from modelzoo._io import atomic_file, check_path
+from modelzoo._checks import check_path
+from modelzoo._io import atomic_file
 from modelzoo.errors import InputError
 
 if TYPE_CHECKING:
