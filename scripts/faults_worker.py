@@ -24,7 +24,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it also runs from a checkout not installed
 
 import modelzoo
-from modelzoo import datasets, files, viz
+from modelzoo import _io, datasets, viz
 from modelzoo.errors import ModelZooError, TargetError
 
 REPORT = os.dup(1)
@@ -67,7 +67,7 @@ def train_and_export(job: dict[str, Any]) -> dict[str, Any]:
 
 def die_at_the_swap(moment: str) -> None:
     """Kill this process just before or just after the two directories change places, or between two renames."""
-    exchange, rename = files._exchange, os.rename
+    exchange, rename = _io._exchange, os.rename
 
     def exchanged(new: Path, path: Path) -> bool:
         if moment == "after":
@@ -78,10 +78,10 @@ def die_at_the_swap(moment: str) -> None:
 
     def renamed(source: Any, target: Any) -> None:
         rename(source, target)
-        if files._OLD in str(target):
+        if _io._OLD in str(target):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    files._exchange = exchanged
+    _io._exchange = exchanged
     os.rename = renamed  # type: ignore[assignment]
 
 

@@ -14,7 +14,7 @@ import sys
 
 import pytest
 
-from modelzoo import _io as files
+from modelzoo import _io
 from modelzoo._io import atomic_directory, atomic_file, check_target, restore, sha256_of
 from modelzoo.errors import TargetError, TargetExistsError
 
@@ -109,7 +109,7 @@ def test_file_systems_without_hard_links(code, tmp_path, monkeypatch):
 def swap(request, monkeypatch):
     """How an old directory is replaced: in one step, or as systems do that cannot."""
     if request.param == "two renames":
-        monkeypatch.setattr(files, "_exchange", lambda new, path: False)
+        monkeypatch.setattr(_io, "_exchange", lambda new, path: False)
     return request.param
 
 
@@ -128,9 +128,9 @@ def test_directory_replaces_the_old_one_whole(swap, tmp_path):
 def test_two_directories_change_places_in_one_step(tmp_path):
     for name in "ab":
         (tmp_path / name / name).mkdir(parents=True)
-    assert files._exchange(tmp_path / "a", tmp_path / "b")
+    assert _io._exchange(tmp_path / "a", tmp_path / "b")
     assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")) == ["a", "a/b", "b", "b/a"]
-    assert not files._exchange(tmp_path / "a", tmp_path / "absent")
+    assert not _io._exchange(tmp_path / "a", tmp_path / "absent")
     assert (tmp_path / "a" / "b").is_dir()
 
 
@@ -141,11 +141,11 @@ def test_failed_swap_brings_the_old_directory_back(tmp_path, monkeypatch):
     real = os.rename
 
     def rename(source, destination):
-        if str(destination) == str(target) and files._OLD not in str(source):
+        if str(destination) == str(target) and _io._OLD not in str(source):
             raise OSError(5, "Input/output error")
         real(source, destination)
 
-    monkeypatch.setattr(files, "_exchange", lambda new, path: False)
+    monkeypatch.setattr(_io, "_exchange", lambda new, path: False)
     monkeypatch.setattr(os, "rename", rename)
     with pytest.raises(TargetError, match="Input/output error"), atomic_directory(target, overwrite=True) as temporary:
         (temporary / "new").write_text("y")
@@ -155,7 +155,7 @@ def test_failed_swap_brings_the_old_directory_back(tmp_path, monkeypatch):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from modelzoo import _io as files
+from modelzoo import _io
 
 target, one_step, moment = Path(sys.argv[1]), sys.argv[2] == "exchange", int(sys.argv[3])
 
@@ -169,12 +169,12 @@ def counted(function):
     return call
 
 if not one_step:
-    files._exchange = lambda new, path: False
+    _io._exchange = lambda new, path: False
 with files.atomic_directory(target, overwrite=True) as temporary:
     (temporary / "f").write_text("new")
     for name in ("rename", "rmdir", "unlink"):
         setattr(os, name, counted(getattr(os, name)))
-    files._exchange = counted(files._exchange) if one_step else files._exchange
+    _io._exchange = counted(_io._exchange) if one_step else _io._exchange
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -223,10 +223,10 @@ def test_only_leftovers_of_this_target_are_deleted(tmp_path):
         (tmp_path / name).mkdir()
     restore(tmp_path / "t")
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(others)
-    (tmp_path / "mine" / files._OLD).mkdir(parents=True)
+    (tmp_path / "mine" / _io._OLD).mkdir(parents=True)
     (tmp_path / ".t.abcdefgh.tmp").symlink_to(tmp_path / "mine")
     restore(tmp_path / "t")
-    assert (tmp_path / "mine" / files._OLD).is_dir()
+    assert (tmp_path / "mine" / _io._OLD).is_dir()
     restore(tmp_path / "absent" / "t")
     assert not (tmp_path / "absent").exists()
 

@@ -15,7 +15,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from modelzoo import datasets, files
+from modelzoo import _io, datasets
 from modelzoo.errors import DataError, InputError, TargetError, TargetExistsError
 
 
@@ -187,7 +187,7 @@ def test_a_full_disk_is_one_clear_error(tmp_path, rng):
 def test_shards_that_a_killed_writer_had_moved_aside_come_back(tmp_path, small):
     directory = datasets.write_tfrecord(small, tmp_path / "shards")
     (tmp_path / ".shards.abcdefgh.tmp").mkdir()
-    directory.rename(tmp_path / ".shards.abcdefgh.tmp" / files._OLD)
+    directory.rename(tmp_path / ".shards.abcdefgh.tmp" / _io._OLD)
     assert datasets.stream(directory).checksum == small.checksum
 
 

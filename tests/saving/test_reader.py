@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import modelzoo
-from modelzoo import files
+from modelzoo import _io
 from modelzoo.errors import ArtifactError, InputError
 from modelzoo.saving import CARD_PATH, find, read_card
 from modelzoo.saving.card import write_card
@@ -304,6 +304,6 @@ def test_hash_in_the_card_is_of_the_card(artifact):
 def test_an_artifact_that_a_killed_process_had_moved_aside_comes_back(net, artifact):
     workplace = artifact.parent / f".{artifact.name}.abcdefgh.tmp"
     workplace.mkdir()
-    artifact.rename(workplace / files._OLD)
+    artifact.rename(workplace / _io._OLD)
     assert modelzoo.weights_digest(modelzoo.load(artifact)) == modelzoo.weights_digest(net)
     assert [p.name for p in artifact.parent.iterdir()] == [artifact.name]

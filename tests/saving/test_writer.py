@@ -15,7 +15,7 @@ import pytest
 import tensorflow as tf
 
 import modelzoo
-from modelzoo import files
+from modelzoo import _io
 from modelzoo.errors import InputError, ModelZooError, TargetError, TargetExistsError
 from modelzoo.saving import CARD_PATH, writer
 
@@ -133,7 +133,7 @@ def test_ctrl_c_at_the_very_swap_leaves_one_of_the_two(net, artifact, monkeypatc
         if str(source) == str(artifact):  # the old one was just moved aside
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(files, "_exchange", lambda new, path: False)
+    monkeypatch.setattr(_io, "_exchange", lambda new, path: False)
     monkeypatch.setattr(os, "rename", rename)
     with pytest.raises(KeyboardInterrupt):
         modelzoo.save(net, artifact, overwrite=True)
