@@ -7,9 +7,10 @@ from typing import Any
 
 from modelzoo._keras import keras
 from modelzoo.errors import InputError
+from modelzoo.network import with_paths
 from modelzoo.registry import build_model, get_spec, origin_of
 from modelzoo.saving import list_pretrained, load
-from modelzoo.weights import weights_digest, with_paths
+from modelzoo.weights import weights_digest
 
 logger = logging.getLogger(__name__)
 

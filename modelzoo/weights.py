@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
-import posixpath
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 
 from modelzoo._keras import keras
 from modelzoo.errors import InputError
+from modelzoo.network import with_paths
 
 #: One thread at a time changes what Keras does; it may do so again inside.
 _PATCHING = threading.RLock()
@@ -45,17 +45,6 @@ def weights_digest(model: keras.Model, values: Sequence[Any] | None = None) -> s
         digest.update(f"{path} {value.shape} {value.dtype.str}\n".encode())
         digest.update(value.tobytes())
     return digest.hexdigest()
-
-
-def with_paths(variables: Sequence[keras.Variable]) -> list[tuple[str, keras.Variable]]:
-    """Return a model's variables with their paths, such as ``"hidden/kernel"``, less the scopes that hold all of them.
-
-    The model may have been built within a ``keras.name_scope``, or after a call that failed and left one open.
-    """
-    paths = [variable.path for variable in variables]
-    scopes = [path.rpartition("/")[0].rpartition("/")[0] for path in paths]
-    shared = posixpath.commonpath(scopes) if scopes else ""
-    return [(path.removeprefix(f"{shared}/"), variable) for path, variable in zip(paths, variables, strict=True)]
 
 
 @contextlib.contextmanager

@@ -12,8 +12,8 @@ from modelzoo._checks import check_path
 from modelzoo._io import atomic_file, check_target
 from modelzoo._keras import graph_function, keras, tf
 from modelzoo.errors import InputError
+from modelzoo.network import with_paths
 from modelzoo.saving.facts import describe_input, export_facts, serving_names
-from modelzoo.weights import with_paths
 
 logger = logging.getLogger(__name__)
 

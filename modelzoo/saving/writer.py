@@ -18,11 +18,12 @@ from modelzoo._io import atomic_directory, atomic_file, check_target
 from modelzoo._keras import explained_by_tensorflow, keras, tf
 from modelzoo.errors import InputError, TargetError
 from modelzoo.machine import describe_machine
+from modelzoo.network import with_paths
 from modelzoo.registry import Origin, origin_of
 from modelzoo.saving.card import write_card, wrong_fact
 from modelzoo.saving.facts import serving_names
 from modelzoo.saving.golden import GOLDEN_PATH, golden_inputs, write_golden
-from modelzoo.weights import weights_digest, with_paths
+from modelzoo.weights import weights_digest
 
 logger = logging.getLogger(__name__)
 

@@ -7,10 +7,11 @@ from typing import Any
 
 from modelzoo._keras import keras
 from modelzoo.datasets import StoredSamples
+from modelzoo.network import with_paths
 from modelzoo.recipe import Recipe
 from modelzoo.registry import Origin, get_spec
 from modelzoo.training.inputs import TrainingData
-from modelzoo.weights import weights_digest, with_paths
+from modelzoo.weights import weights_digest
 
 
 def identity_of(model: keras.Model) -> dict[str, Any]:

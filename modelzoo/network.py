@@ -1,0 +1,505 @@
+"""A network as data: its layers in the order of computation, how they connect, what they end in and what they cost.
+
+Everything that asks about an architecture asks here: training for the logits, fine-tuning for the head, diagrams,
+equations and tables for the layers, exports for the names of input and output.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import posixpath
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from modelzoo.errors import InputError
+
+Shape = tuple[int | None, ...]
+
+#: Layers that are nothing but an activation, with the name of its function.
+ACTIVATION_LAYERS = {
+    "ELU": "elu",
+    "LeakyReLU": "leaky_relu",
+    "PReLU": "prelu",
+    "ReLU": "relu",
+    "Softmax": "softmax",
+}
+
+#: Kinds whose multiply-adds are counted: one for each weight of the kernel that meets an input.
+_COUNTED = {"Dense", "Conv1D", "Conv2D", "Conv3D"}
+#: Kinds with weights that scale and shift, which multiply-adds leave out as they do biases.
+_FREE = {"BatchNormalization", "LayerNormalization", "Normalization"}
+#: Settings of a layer that say how it is trained or stored, not what it computes.
+_TRAINING_SETTINGS = {"name", "trainable", "dtype", "seed", "quantization_config"}
+_TRAINING_SUFFIXES = ("_initializer", "_regularizer", "_constraint")
+
+
+@dataclasses.dataclass(frozen=True)
+class Weight:
+    """One weight of a layer.
+
+    Attributes
+    ----------
+    path
+        Its path in the model without the scopes that hold all weights, e.g. ``"encoder_1/kernel"``.
+    shape
+        Its shape.
+    """
+
+    path: str
+    shape: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """The last part of the path, e.g. ``"kernel"``."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def size(self) -> int:
+        """Number of its elements."""
+        return math.prod(self.shape)
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+    """One layer, or one operation, where it is computed.
+
+    Attributes
+    ----------
+    kind
+        Its class in Keras, e.g. ``"Dense"``.
+    name
+        Its name in Keras.
+    config
+        The settings in Keras' configuration that change what it computes, such as ``kernel_size``; ready for JSON.
+    inputs
+        Indices, in :attr:`Network.layers`, of the layers that it reads.
+    output_shape
+        Shape of its output without the batch dimension; ``None`` where a length is open.
+    weights
+        Its weights, in Keras' order.
+    group
+        Names of the nested models it is in, outermost first.
+    shared
+        Whether it stood in the list before, with the same weights.
+    """
+
+    kind: str
+    name: str
+    config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    inputs: tuple[int, ...] = ()
+    output_shape: Shape = ()
+    weights: tuple[Weight, ...] = ()
+    group: tuple[str, ...] = ()
+    shared: bool = False
+
+    @property
+    def activation(self) -> str:
+        """Name of its activation, e.g. ``"relu"``; empty if it has none or a linear one."""
+        activation = ACTIVATION_LAYERS.get(self.kind, self.config.get("activation"))
+        if isinstance(activation, Mapping):  # a layer, or a function that its author registered
+            config = activation.get("config")
+            registered = config.get("name") if isinstance(config, Mapping) else config
+            kind = str(activation.get("class_name"))
+            activation = ACTIVATION_LAYERS.get(kind) or (registered if kind == "function" else kind)
+        return "" if activation in (None, "linear") else str(activation)
+
+    @property
+    def is_activation(self) -> bool:
+        """Whether it is nothing but an activation."""
+        return self.kind == "Activation" or self.kind in ACTIVATION_LAYERS
+
+    @property
+    def num_params(self) -> int:
+        """Number of its parameters; 0 where it stands a second time."""
+        return 0 if self.shared else sum(weight.size for weight in self.weights)
+
+    @property
+    def arithmetic(self) -> str:
+        """How its parameters are counted, e.g. ``"784×500 + 500"``; empty if there are none."""
+        return "" if self.shared else parameter_arithmetic([weight.shape for weight in self.weights])
+
+    @property
+    def multiply_adds(self) -> int | None:
+        """Multiplications with additions for one sample; ``None`` where its kind or shape does not tell."""
+        if self.kind in _COUNTED:
+            # Each output is a sum over all axes of the kernel but its last, whose place says which output it is.
+            sides = [side for side in self.output_shape if side is not None]
+            known = len(sides) == len(self.output_shape) and bool(self.weights)
+            return math.prod(sides) * math.prod(self.weights[0].shape[:-1]) if known else None
+        return None if self.weights and self.kind not in _FREE else 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """The layers of a model in the order in which they are computed.
+
+    Attributes
+    ----------
+    name
+        Name of the model.
+    layers
+        Nested models are opened; their layers carry the nested model's name in :attr:`Layer.group`.
+    outputs
+        Indices of the layers whose outputs the model returns.
+    """
+
+    name: str
+    layers: tuple[Layer, ...]
+    outputs: tuple[int, ...]
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        """Indices of the input layers."""
+        return tuple(index for index, layer in enumerate(self.layers) if layer.kind == "InputLayer")
+
+    @property
+    def input(self) -> Layer:
+        """The input layer of a network with one."""
+        (index,) = self.inputs
+        return self.layers[index]
+
+    @property
+    def output(self) -> Layer:
+        """The last layer of a network with one output."""
+        (index,) = self.outputs
+        return self.layers[index]
+
+    @property
+    def num_params(self) -> int:
+        """Number of parameters; shared ones count once."""
+        return sum(layer.num_params for layer in self.layers)
+
+    @property
+    def multiply_adds(self) -> int:
+        """Number of multiplications with additions for one sample, half of what is often given as FLOPs.
+
+        Products of weights and inputs in dense and convolutional layers are counted, also where a convolution's
+        padding makes them 0, and each use of a shared layer. Biases, activations, pools and normalisation are not,
+        nor are operations between tensors without weights.
+
+        Raises
+        ------
+        InputError
+            A layer with weights is of another kind, or its output has no fixed shape.
+        """
+        counts = [layer.multiply_adds for layer in self.layers]
+        if None in counts:
+            layer = self.layers[counts.index(None)]
+            raise InputError(
+                f"The multiply-adds of the layer {layer.name!r} ({layer.kind}, output {shape_text(layer.output_shape)}) "
+                f"are not known: only {', '.join(sorted(_COUNTED))} layers with outputs of a fixed shape are counted."
+            )
+        return sum(count for count in counts if count is not None)
+
+    @property
+    def gives_probabilities(self) -> bool:
+        """Whether the outputs are probabilities: a softmax of several, or the sigmoid of one."""
+        return len(self.outputs) == 1 and self.output.activation == self._probability_function
+
+    @property
+    def gives_logits(self) -> bool:
+        """Whether the output comes straight from weights, without an activation, one number a class."""
+        return len(self.outputs) == 1 and self.head is self.output and not self.output.activation
+
+    @property
+    def logits(self) -> Layer | None:
+        """The layer whose outputs are the logits, where one has them as its own outputs; else ``None``.
+
+        That is the layer before a final activation layer that gives probabilities, or the last layer itself. A dense
+        layer with its own softmax keeps its logits to itself.
+        """
+        if self.gives_logits:
+            return self.output
+        if self.gives_probabilities and self.output.is_activation:
+            return self.layers[self.output.inputs[0]]
+        return None
+
+    @property
+    def head(self) -> Layer | None:
+        """The layer that other classes replace: the last one with weights, where each class has one of its outputs.
+
+        ``None`` where the outputs are not one row of numbers, or no single layer gives them.
+        """
+        weighted = [layer for layer in self.layers if layer.weights]
+        if len(self.outputs) != 1 or len(self.output.output_shape) != 1 or not weighted:
+            return None
+        last = weighted[-1]
+        return last if last.output_shape == self.output.output_shape and not last.shared else None
+
+    @property
+    def takes_raw_pixels(self) -> bool:
+        """Whether it divides its inputs by 255 itself."""
+        scales = (layer.config.get("scale") for layer in self.layers if layer.kind == "Rescaling")
+        return any(isinstance(scale, int | float) and math.isclose(scale, 1 / 255, rel_tol=1e-5) for scale in scales)
+
+    @property
+    def is_convolutional(self) -> bool:
+        """Whether any layer is a convolution."""
+        return any("Conv" in layer.kind for layer in self.layers)
+
+    @property
+    def _probability_function(self) -> str:
+        return "sigmoid" if self.output.output_shape == (1,) else "softmax"
+
+    def chain(self) -> tuple[Layer, ...]:
+        """Return the layers as one chain from the input to the output, each reading only the one before.
+
+        Two small detours are taken for one layer each: the threshold of a step unit (``"step"`` as activation), whose
+        gradient takes another way than its value, and a column of ones that stands for a bias (kind
+        ``"ColumnOfOnes"``).
+
+        Raises
+        ------
+        NotAChainError
+            There are several inputs, several outputs or branches.
+        """
+        if (len(self.inputs), len(self.outputs)) != (1, 1):
+            names = [[self.layers[index].name for index in ends] for ends in (self.inputs, self.outputs)]
+            raise NotAChainError(f"The model is not one chain of layers: inputs {names[0]}, outputs {names[1]}.")
+        chain, start = [self.layers[0]], 0
+        while start < len(self.layers) - 1:
+            end = next(i for i in range(start + 1, len(self.layers)) if self._closes(i))
+            joined = _joined(self.layers[start : end + 1])
+            chain.append(dataclasses.replace(joined, inputs=(len(chain) - 1,)))
+            start = end
+        return tuple(chain)
+
+    def _closes(self, end: int) -> bool:
+        """Return whether everything after ``end`` depends on what is before only through ``end``."""
+        return all(index >= end for layer in self.layers[end + 1 :] for index in layer.inputs)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything, ready for JSON; :meth:`from_dict` reads it."""
+        return json.loads(json.dumps(dataclasses.asdict(self)))
+
+    @classmethod
+    def from_dict(cls, facts: Mapping[str, Any]) -> Network:
+        """Rebuild a network from :meth:`to_dict`, without TensorFlow."""
+        layers = [
+            Layer(
+                kind=layer["kind"],
+                name=layer["name"],
+                config=layer["config"],
+                inputs=tuple(layer["inputs"]),
+                output_shape=tuple(layer["output_shape"]),
+                weights=tuple(Weight(weight["path"], tuple(weight["shape"])) for weight in layer["weights"]),
+                group=tuple(layer["group"]),
+                shared=layer["shared"],
+            )
+            for layer in facts["layers"]
+        ]
+        return cls(facts["name"], tuple(layers), tuple(facts["outputs"]))
+
+
+class NotAChainError(InputError):
+    """The layers of a network do not follow each other one by one."""
+
+
+def parameter_arithmetic(shapes: Sequence[tuple[int, ...]]) -> str:
+    """Return how the parameters in weights of these shapes are counted.
+
+    Equal shapes are joined: ``[(64,)] * 4`` is ``"4×64"``.
+    """
+    terms = []
+    for shape, count in Counter(tuple(shape) for shape in shapes).items():
+        factors = ([str(count)] if count > 1 else []) + [str(length) for length in shape]
+        terms.append("×".join(factors) or "1")
+    return " + ".join(terms)
+
+
+def shape_text(shape: Sequence[int | None]) -> str:
+    """Return a shape as text, e.g. ``"28×28×1"``, with ``?`` for an open length."""
+    return "×".join("?" if length is None else str(length) for length in shape)
+
+
+_STEP = {"Greater", "GreaterEqual", "Cast", "Subtract", "StopGradient", "Add"}
+_ONES = {"GetItem", "OnesLike", "Concatenate"}
+
+
+def _joined(part: Sequence[Layer]) -> Layer:
+    """Return one layer for those after the first of ``part``, which alone reads what is before."""
+    before, *between, last = part
+    if not between:
+        return last
+    kinds = {layer.kind for layer in part[1:]}
+    if kinds <= _STEP and kinds & {"Greater", "GreaterEqual"} and last.output_shape == before.output_shape:
+        return dataclasses.replace(last, kind="Activation", config={"activation": "step"})
+    if kinds == _ONES:
+        return dataclasses.replace(last, kind="ColumnOfOnes")
+    raise NotAChainError(f"The model is not one chain of layers: it branches after {before.name!r}.")
+
+
+def read_network(model: Any) -> Network:
+    """Read the network of a live model, through Keras' public configuration.
+
+    Parameters
+    ----------
+    model
+        A Sequential or functional Keras model, possibly of models.
+
+    Raises
+    ------
+    InputError
+        It is not, or it has not been built.
+    """
+    if not hasattr(model, "get_config") or not hasattr(model, "layers"):
+        raise InputError(
+            f"model must be a Keras model; got {type(model).__name__}. "
+            "Build one with modelzoo.create_model(name), or load one with modelzoo.load(name)."
+        )
+    if not _is_graph(model):
+        raise InputError(
+            f"The layers of {model.name!r} are not known as a graph. Give a functional or Sequential model that is "
+            "built: begin it with keras.Input(shape)."
+        )
+    reader = _Reader({id(weight): path for path, weight in with_paths(model.weights)})
+    outputs = reader.read(model, None, ())
+    return Network(model.name, tuple(reader.layers), tuple(dict.fromkeys(outputs)))
+
+
+def with_paths(variables: Sequence[Any]) -> list[tuple[str, Any]]:
+    """Return a model's variables with their paths, such as ``"hidden/kernel"``, less the scopes that hold all of them.
+
+    The model may have been built within a ``keras.name_scope``, or after a call that failed and left one open.
+    """
+    paths = [variable.path for variable in variables]
+    scopes = [path.rpartition("/")[0].rpartition("/")[0] for path in paths]
+    shared = posixpath.commonpath(scopes) if scopes else ""
+    return [(path.removeprefix(f"{shared}/"), variable) for path, variable in zip(paths, variables, strict=True)]
+
+
+def _is_graph(model: Any) -> bool:
+    """Return whether Keras knows what the model's layers read."""
+    return bool(getattr(model, "inputs", None) and getattr(model, "outputs", None) and "layers" in model.get_config())
+
+
+#: A call of a layer: its name and which of its calls.
+_Call = tuple[str, int]
+
+
+class _Reader:
+    """Collects the layers of a model, nested ones opened."""
+
+    def __init__(self, paths: Mapping[int, str]) -> None:
+        self.layers: list[Layer] = []
+        self._paths = paths
+        self._seen: set[int] = set()
+
+    def read(self, model: Any, outer: Sequence[int] | None, group: tuple[str, ...]) -> list[int]:
+        """Append the layers of ``model``, inputs first, and return the indices of those that give its outputs.
+
+        ``outer`` are the indices of the layers that a nested model reads in the place of its inputs.
+        """
+        config = json.loads(json.dumps(model.get_config(), default=_plain))
+        if "input_layers" in config:
+            return self._functional(model, config, outer, group)
+        return self._sequential(model, config, outer, group)
+
+    def _sequential(self, model: Any, config: Any, outer: Sequence[int] | None, group: tuple[str, ...]) -> list[int]:
+        shape = tuple(model.inputs[0].shape)
+        configs = [layer for layer in config["layers"] if layer["class_name"] != "InputLayer"]
+        if outer is None:
+            named = [layer["config"]["name"] for layer in config["layers"] if layer not in configs]
+            name = named[0] if named else model.inputs[0].name
+            self.layers.append(Layer("InputLayer", name, output_shape=shape[1:], group=group))
+            outer = [len(self.layers) - 1]
+        now = list(outer)
+        for layer, layer_config in zip(model.layers, configs, strict=True):
+            shape = tuple(layer.compute_output_shape(shape))
+            now = self._append(layer, layer_config, now, shape, group)
+        return now
+
+    def _functional(self, model: Any, config: Any, outer: Sequence[int] | None, group: tuple[str, ...]) -> list[int]:
+        configs = {layer["name"]: layer for layer in config["layers"]}
+        live = {layer.name: layer for layer in model.layers}
+        reads = {
+            (name, number): [_call_of(tensor) for tensor in _tensors(node)]
+            for name, layer in configs.items()
+            for number, node in enumerate(layer["inbound_nodes"])
+        }
+        shapes = {
+            _call_of(tensor): tuple(tensor["shape"])
+            for layer in configs.values()
+            for node in layer["inbound_nodes"]
+            for tensor in _tensors(node)
+        }
+        ends = [_end(history, configs) for history in _histories(config["output_layers"])]
+        shapes |= {end: tuple(output.shape) for end, output in zip(ends, model.outputs, strict=True)}
+        starts = [(name, 0) for name, *_ in _histories(config["input_layers"])]
+        made: dict[_Call, int] = {} if outer is None else dict(zip(starts, outer, strict=True))
+        waiting = list(reversed(starts + ends if outer is None else ends))
+        while waiting:  # depth first, without recursion: a network may be deep
+            call = waiting[-1]
+            missing = [source for source in reads.get(call, []) if source not in made]
+            if call in made:
+                waiting.pop()
+            elif missing:
+                waiting.extend(reversed(missing))
+            else:
+                waiting.pop()
+                name, _ = call
+                inputs = [made[source] for source in reads.get(call, [])]
+                made[call] = self._append(live.get(name), configs[name], inputs, shapes[call], group)[0]
+        return [made[end] for end in ends]
+
+    def _append(
+        self, layer: Any, config: Any, inputs: Sequence[int], shape: Shape, group: tuple[str, ...]
+    ) -> list[int]:
+        """Append one call of a layer, an operation (``layer`` is ``None``) or a nested model's layers."""
+        nested = layer is not None and hasattr(layer, "layers") and _is_graph(layer)
+        if nested and len(layer.inputs) == len(inputs) and len(layer.outputs) == 1:
+            return self.read(layer, inputs, (*group, layer.name))
+        weights = tuple(Weight(self._paths[id(w)], tuple(w.shape)) for w in getattr(layer, "weights", ()))
+        settings = {
+            key: value
+            for key, value in config["config"].items()
+            if key not in _TRAINING_SETTINGS and not key.endswith(_TRAINING_SUFFIXES)
+        }
+        shared = bool(weights) and id(layer) in self._seen
+        self._seen.add(id(layer))
+        name = config["config"]["name"]
+        self.layers.append(
+            Layer(config["class_name"], name, settings, tuple(inputs), tuple(shape[1:]), weights, group, shared)
+        )
+        return [len(self.layers) - 1]
+
+
+def _tensors(node: Any) -> Iterator[Mapping[str, Any]]:
+    """Give the configurations of the tensors among the arguments of a call."""
+    if isinstance(node, Mapping):
+        if node.get("class_name") == "__keras_tensor__":
+            yield node["config"]
+        else:
+            for value in node.values():
+                yield from _tensors(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _tensors(value)
+
+
+def _call_of(tensor: Mapping[str, Any]) -> _Call:
+    name, number, _ = tensor["keras_history"]
+    return name, number
+
+
+def _histories(ends: Any) -> list[Any]:
+    """Return a list of ``[name, call, tensor]``, also where Keras gives a single one by itself or by name."""
+    if isinstance(ends, Mapping):
+        ends = list(ends.values())
+    return [ends] if ends and isinstance(ends[0], str) else list(ends)
+
+
+def _end(history: Sequence[Any], configs: Mapping[str, Any]) -> _Call:
+    """Return the call behind an output.
+
+    Keras counts the making of a nested functional model as its first call there, and nowhere else.
+    """
+    name, number, _ = history
+    return name, number - (configs[name]["class_name"] == "Functional")
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if hasattr(value, "tolist") else str(value)
