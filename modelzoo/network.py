@@ -189,8 +189,8 @@ class Network:
         if None in counts:
             layer = self.layers[counts.index(None)]
             raise InputError(
-                f"The multiply-adds of the layer {layer.name!r} ({layer.kind}, output {shape_text(layer.output_shape)}) "
-                f"are not known: only {', '.join(sorted(_COUNTED))} layers with outputs of a fixed shape are counted."
+                f"The multiply-adds of {layer.name!r} ({layer.kind}, output {shape_text(layer.output_shape)}) are not "
+                f"known: only {', '.join(sorted(_COUNTED))} layers with outputs of a fixed shape are counted."
             )
         return sum(count for count in counts if count is not None)
 
@@ -373,7 +373,7 @@ def with_paths(variables: Sequence[Any]) -> list[tuple[str, Any]]:
 
 def _is_graph(model: Any) -> bool:
     """Return whether Keras knows what the model's layers read."""
-    return bool(getattr(model, "inputs", None) and getattr(model, "outputs", None) and "layers" in model.get_config())
+    return bool(getattr(model, "inputs", None) and getattr(model, "outputs", None))
 
 
 #: A call of a layer: its name and which of its calls.
