@@ -21,7 +21,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         ],
         "data": ["class_overview", "plot_dataset", "plot_points"],
         "descent": ["plot_descent"],
-        "diagram": ["plot_architecture"],
+        "architecture": ["plot_architecture"],
         "error_surface": ["plot_error_curves", "plot_error_surface"],
         "export": ["save_figure"],
         "filters": ["first_layer_weights", "kernels", "plot_kernels", "plot_weights"],
