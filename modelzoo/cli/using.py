@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -80,7 +81,7 @@ def export(
     source: str,
     output: Path,
     form: str,
-    quantize: str | None,
+    quantize: Literal["int8", "float16"] | None,
     data: str | None,
     data_option: tuple[str, ...],
     overwrite: bool,
