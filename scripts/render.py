@@ -77,7 +77,7 @@ def results(check: bool) -> Files:
 
 def result_row(label: str, directory: Path) -> list[str]:
     """Return one artifact's cells of the table of results."""
-    found = read_card(directory).get("results")
+    found: Any = read_card(directory).get("results")
     try:
         metrics, seeds = found["metrics"], len(found["seeds"])
         classifies = "test_accuracy" in metrics
