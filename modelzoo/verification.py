@@ -150,7 +150,7 @@ def recorded_values(model: keras.Model, num_test: int | None = None) -> dict[str
     on_test_data = logged_on is not None and num_test in (None, logged_on)
     on_test_data = on_test_data and training["weights_digest"] == weights_digest(model)
     metrics = (training.get("metrics") or {}) if on_test_data else {}
-    found = {f"test_{name}": metrics.get(f"val_{name}") for name in ("loss", "accuracy")}
+    found = {f"test_{name}": metrics.get(f"test_{name}") for name in ("loss", "accuracy")}
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -391,9 +391,8 @@ def _data_of(data: datasets.Dataset, own_seed: int, seed: int) -> datasets.Datas
 def _metrics(model: keras.Model, data: datasets.Dataset, recipe: Recipe, history: Any) -> dict[str, float]:
     measured = measure(model, data, corruptions=False)
     metrics = {name: measured[name] for name in TEST_METRICS if measured.get(name) is not None}
-    if recipe.validation_size:  # without it the log was taken on the test data
-        last = {name: series[-1] for name, series in history.history.items()}
-        metrics |= {name: last[name] for name in ("val_loss", "val_accuracy") if name in last}
+    last = {name: series[-1] for name, series in history.history.items()}
+    metrics |= {name: last[name] for name in ("val_loss", "val_accuracy") if name in last}
     return metrics
 
 
