@@ -97,7 +97,8 @@ def training_data(
         y_test))``, ``(x, y)``, or a ``tf.data.Dataset`` of (samples, labels) batches; to reconstruct, an array of
         samples will do.
     validation_data
-        Validation data, evaluated instead of the test part of ``data``: ``(x, y)``, stored samples or a ``tf.data.Dataset``.
+        Validation data, evaluated instead of the test part of ``data``: ``(x, y)``, stored samples or a
+        ``tf.data.Dataset``.
     model
         The model that will see the data.
     reconstruct

@@ -96,8 +96,8 @@ def train(
     Returns
     -------
     keras.callbacks.History
-        ``history.history`` maps each name to its values; ``"step"`` holds the steps of the training metrics, ``"val_step"``
-        or ``"test_step"`` those of the evaluations.
+        ``history.history`` maps each name to its values; ``"step"`` are the steps of the training metrics,
+        ``"val_step"`` or ``"test_step"`` those of the evaluations.
 
     Raises
     ------

@@ -43,7 +43,7 @@ def test_a_single_run_has_no_spread():
 def test_named_runs_have_one_colour_each_and_test_data_dashed():
     ax = viz.plot_history({"slow": RUNS[0], "both": RUNS})
     labels = [line.get_label() for line in ax.get_lines()]
-    assert labels[:2] == ["slow, training", "slow, test"]
+    assert labels[:2] == ["slow, training", "slow, validation"]
     assert labels[2].startswith("both, training (mean")
     slow, slow_test, both, _ = ax.get_lines()
     assert slow.get_color() == slow_test.get_color() != both.get_color()
