@@ -15,7 +15,7 @@ import numpy as np
 
 from modelzoo._checks import check_path
 from modelzoo._keras import keras, tf
-from modelzoo.datasets import StoredSamples
+from modelzoo.datasets import Dataset, StoredSamples, Stream
 from modelzoo.datasets.streams import check_streamed_size
 from modelzoo.errors import ArtifactError, DataError, InputError, ModelZooError
 from modelzoo.machine import describe_machine
@@ -75,8 +75,8 @@ def train(
     seed
         Seed of the sample order and of dropout; initial weights are the builder's (``create_model(seed=…)``).
     validation_data
-        ``(x, y)`` or a ``tf.data.Dataset`` to evaluate on, in the place of what the recipe holds out and of the test
-        part of ``data``.
+        ``(x, y)`` or a ``tf.data.Dataset`` to evaluate on, in the place of the validation part of ``data`` and of
+        what the recipe holds out.
     strategy
         ``tf.distribute.MirroredStrategy`` or ``MultiWorkerMirroredStrategy``: its devices share each batch of
         ``batch_size`` samples, and the result is that of one device but for the order of summation. Build the
@@ -128,6 +128,8 @@ def train(
         raise InputError(f"resume must be True or False; received resume={resume!r}.")
     if resume and checkpoint_dir is None:
         raise InputError("resume=True needs checkpoint_dir, the directory that holds the checkpoints.")
+    if validation_data is None and isinstance(data, Dataset | Stream):
+        validation_data = data.validation
     given = training_data(data, validation_data, model, reconstruct=recipe.reconstruct)
     if validation_data is not None:
         recipe = recipe.replace(validation_size=0)  # nothing is held out, and card and checkpoints say so

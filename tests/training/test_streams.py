@@ -145,6 +145,6 @@ def test_the_evaluation_of_a_stream_is_traced_once(stream, tanh_mlp, monkeypatch
 
 def test_predict_says_how_to_read_some(stream, tanh_mlp):
     for samples in (stream, stream.test):
-        with pytest.raises(InputError, match="received a stream"):
+        with pytest.raises(InputError, match="got a stream"):
             modelzoo.predict(tanh_mlp(), samples)
     assert modelzoo.predict(tanh_mlp(), stream.test[:5][0]).shape == (5, 4)
