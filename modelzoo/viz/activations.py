@@ -266,7 +266,10 @@ def plot_feature_maps(model: Any, image: Any, layers: Sequence[str] | None = Non
             titles.append(f"{name}: {part} maps of {maps.shape[1]}×{maps.shape[2]}")
     # A layer takes the height that its shape needs at full width, within reason.
     shares = [canvas.shape[0] / canvas.shape[1] for canvas in canvases]
-    heights = [0.22 if len(c) == 1 else float(np.clip(style.PAGE_WIDTH * s, 0.3, 1.8)) for c, s in zip(canvases, shares, strict=True)]
+    heights = [
+        0.22 if len(c) == 1 else float(np.clip(style.PAGE_WIDTH * s, 0.3, 1.8))
+        for c, s in zip(canvases, shares, strict=True)
+    ]
     heights = [1.0, *heights]
     size = (style.PAGE_WIDTH, sum(heights) + 0.3 * len(heights))
     figure, axes = plt.subplots(len(heights), 1, figsize=size, height_ratios=heights, layout="constrained")

@@ -39,8 +39,8 @@ def _part(model: Any, name: str) -> Any:
     part = getattr(model, name, layers.get(name))
     if part is None:
         raise InputError(
-            "model must be an autoencoder with the attributes encoder and decoder, or with two layers (models) of these "
-            f"names; got {getattr(model, 'name', model)!r:.80}."
+            "model must be an autoencoder with the attributes encoder and decoder, or with two such layers (models); "
+            f"got {getattr(model, 'name', model)!r:.80}."
         )
     return part
 

@@ -277,7 +277,9 @@ def unit_lines(model: Any, layer: str | None = None) -> Lines:
     if len(arrays) == 1 and len(kernel) == 3:
         return Lines(kernel[:2].T, kernel[2])
     if len(kernel) != 2:
-        raise InputError(f"Layer {name!r} has {len(kernel)} inputs. Lines in the plane belong to units with two inputs.")
+        raise InputError(
+            f"Layer {name!r} has {len(kernel)} inputs. Lines in the plane belong to units with two inputs."
+        )
     return Lines(kernel.T, arrays[1].astype(float) if len(arrays) == 2 else np.zeros(kernel.shape[1]))
 
 
@@ -296,8 +298,8 @@ def decision_lines(model: Any) -> Lines:
     dense = 1 if is_given else [layer.kind for layer in read_network(model).layers].count("Dense")
     if (dense, len(lines.bias)) != (1, 1):
         raise InputError(
-            f"The boundary is one straight line for one dense layer, of one unit or of two under a softmax; got {dense} "
-            f"with {len(lines.bias)} units. Use plot_regions, or plot_hidden_units for its units."
+            f"The boundary is one straight line for one dense layer, of one unit or of two under a softmax; got "
+            f"{dense} with {len(lines.bias)} units. Use plot_regions, or plot_hidden_units for its units."
         )
     return lines
 
@@ -352,7 +354,9 @@ def plot_decision_line(
     matplotlib.axes.Axes
         With the points, and the line unless it misses the rectangle.
     """
-    return _draw_lines(decision_lines(model), ["boundary"], points_of(data, split=split, class_names=class_names), limits, ax)
+    return _draw_lines(
+        decision_lines(model), ["boundary"], points_of(data, split=split, class_names=class_names), limits, ax
+    )
 
 
 def plot_hidden_units(
@@ -411,7 +415,9 @@ def _draw_lines(lines: Lines, names: Sequence[str], found: Samples, limits: Any,
         arrow = place + w * spans / np.hypot(*(w * spans)) * spans * 0.11
         ax.annotate("", arrow, place, arrowprops={"arrowstyle": "-|>", "color": ink, "linewidth": 1.3}, zorder=4)
         if len(names) > 1:
-            ax.text(*place, name, ha="center", va="center", fontsize=8, fontweight="bold", bbox=mark, zorder=5)
+            ax.text(
+                place[0], place[1], name, ha="center", va="center", fontsize=8, fontweight="bold", bbox=mark, zorder=5
+            )
     style.open_frame(ax).set(xlim=box[0], ylim=box[1], xlabel="$x_1$", ylabel="$x_2$")
     ax.locator_params(nbins=7)
     if outside:

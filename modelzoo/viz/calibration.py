@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def plot_reliability(
-    model: Any, data: Any, *, bins: int = BINS, split: str = "test", ax: Axes | None = None
-) -> Axes:
+def plot_reliability(model: Any, data: Any, *, bins: int = BINS, split: str = "test", ax: Axes | None = None) -> Axes:
     """Draw the reliability diagram: how often the classifier is right when it is so sure.
 
     Parameters

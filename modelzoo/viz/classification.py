@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modelzoo._checks import check_integer, check_names
-from modelzoo.datasets import Dataset, as_array, check_labels
+from modelzoo.datasets import Dataset, as_array
 from modelzoo.errors import DataError, InputError
 from modelzoo.evaluation import interpret, predict, probabilities_of
 from modelzoo.viz import style
-from modelzoo.viz.data import MAX_CLASSES, Samples, grid_of_images, images_of, plot_image, samples_of
+from modelzoo.viz.data import Samples, grid_of_images, images_of, labels_of, plot_image, samples_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,10 +37,10 @@ def class_probabilities(model: Any, x: np.ndarray) -> np.ndarray:
         return np.eye(max(outputs.shape[1], 2))[found.classes] if found.probabilities is None else found.probabilities
     if isinstance(model, str | type) or model is None:
         raise InputError(f"model must be a Keras model, a function or probabilities; got {model!r:.80}.")
-    found = probabilities_of(model(x) if callable(model) else as_array(model, "probabilities"))
-    if len(found) != len(x):
-        raise DataError(f"There must be one row of probabilities a sample; got {found.shape} for {len(x)} samples.")
-    return found
+    rows = probabilities_of(model(x) if callable(model) else as_array(model, "probabilities"))
+    if len(rows) != len(x):
+        raise DataError(f"There must be one row of probabilities a sample; got {rows.shape} for {len(x)} samples.")
+    return rows
 
 
 def scored(
@@ -60,7 +60,7 @@ def scored(
     if callable(model) or isinstance(data, Dataset | tuple):
         found = samples_of(data, split=split, class_names=class_names)
     else:
-        y = check_labels(np.atleast_1d(as_array(data, "labels")), num_classes=MAX_CLASSES, where="labels")
+        y = labels_of(data)
         found = Samples(np.empty((len(y), 0)), y, check_names("class_names", class_names))
     p = class_probabilities(model, found.x)
     return found.named(p.shape[1]), p
@@ -236,7 +236,13 @@ def mistakes(probabilities: Any, labels: Any, *, top: int = 3) -> Mistakes:
 
 
 def plot_misclassified(
-    model: Any, data: Any, *, count: int = 12, columns: int = 6, split: str = "test"
+    model: Any,
+    data: Any,
+    *,
+    count: int = 12,
+    columns: int = 6,
+    class_names: Sequence[str] = (),
+    split: str = "test",
 ) -> Figure:
     """Draw the images a classifier got wrong, the surest mistake first, with its three best guesses and the truth.
 
@@ -251,6 +257,8 @@ def plot_misclassified(
         How many images at most.
     columns
         Images in a row.
+    class_names
+        Names of the classes; those of the data set by default.
     split
         Which part of a data set, ``"train"``, ``"validation"`` or ``"test"``.
 
@@ -264,7 +272,7 @@ def plot_misclassified(
     DataError
         The classifier makes no mistake on them.
     """
-    found, p = scored(model, data, split=split)
+    found, p = scored(model, data, split=split, class_names=class_names)
     images, wrong, names = images_of(found.x).x, mistakes(p, found.labels), found.class_names
     if not len(wrong.index):
         raise DataError(f"All {len(p):,} images are classified correctly: there is no mistake to show.")

@@ -78,10 +78,18 @@ def samples_of(data: Any, labels: Any = None, *, split: str = "test", class_name
     check_samples(x, where="samples")
     if pair[1] is None:
         return Samples(x, None, names)
-    y = check_labels(as_array(pair[1], "labels"), num_classes=len(names) or MAX_CLASSES, where="labels")
+    y = labels_of(pair[1], names)
     if len(y) != len(x):
         raise DataError(f"Expected {len(x)} labels, one a sample; got {len(y)}.")
     return Samples(x, y, names)
+
+
+def labels_of(labels: Any, names: Sequence[str] = ()) -> np.ndarray:
+    """Return labels, integers ``(n,)`` or one-hot rows, as integers of classes that a figure can tell apart."""
+    y = check_labels(np.atleast_1d(as_array(labels, "labels")), num_classes=len(names) or None, where="labels")
+    if y.max() >= MAX_CLASSES:
+        raise DataError(f"Label {y.max()} is out of range: figures tell at most {MAX_CLASSES} classes apart.")
+    return y
 
 
 def points_of(data: Any, labels: Any = None, **options: Any) -> Samples:
@@ -143,8 +151,10 @@ def scatter_classes(ax: Axes, found: Samples, *, size: float | None = None, **op
     colors = style.class_colors(len(found.class_names))
     size = float(np.clip(12_000 / max(1, len(found.x)), 7, 45)) if size is None else size
     for label, name in enumerate(found.class_names):
+        chosen = found.labels == label
         ax.scatter(
-            *found.x[found.labels == label].T,
+            found.x[chosen, 0],
+            found.x[chosen, 1],
             s=size,
             color=colors[label],
             marker=style.MARKERS[label % len(style.MARKERS)],

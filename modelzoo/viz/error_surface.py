@@ -67,7 +67,7 @@ def plot_descent(
     """
     points = as_array(trace, "trace").astype(float)
     if points.ndim != 1 or not points.size or not np.isfinite(points).all():
-        raise DataError(f"trace must be finite numbers, shape (steps + 1,); got {trace!r:.80}.")
+        raise DataError(f"trace must be finite numbers, shape (steps + 1,); got {points.shape}.")
     width = float(np.ptp(points)) or 1.0
     low, high = check_interval("limits", limits or (points.min() - 0.4 * width, points.max() + 0.3 * width))
     x = np.linspace(low, high, 600)
@@ -409,7 +409,9 @@ def plot_error_surface(
     if path is not None:
         _draw_path(left, right, path)
     for ax in (left, right):
-        ax.set(xlabel=f"weight {found.names[0]}", ylabel=f"weight {found.names[1]}", xlim=a[0, [0, -1]], ylim=b[[0, -1], 0])
+        ax.set(
+            xlabel=f"weight {found.names[0]}", ylabel=f"weight {found.names[1]}", xlim=a[0, [0, -1]], ylim=b[[0, -1], 0]
+        )
     left.set_title("error surface")
     right.set_title("the same from above")
     return figure
