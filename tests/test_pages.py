@@ -19,7 +19,7 @@ from modelzoo import cli, datasets, finetuning
 from modelzoo.errors import ArtifactError, InputError, TargetExistsError
 from modelzoo.pages import Subject, describe, measure_confusion, read_subject, render
 from modelzoo.pages.pictures import read_confusion
-from modelzoo.pages.text import prose, read_docstring
+from modelzoo.pages.markdown import prose, read_docstring
 from modelzoo.pages.usage import usage_section
 
 NAMES = modelzoo.list_models()

@@ -36,21 +36,20 @@ def describe(source: str, output: Path | None, overwrite: bool, as_json: bool) -
     os.environ.setdefault("MPLBACKEND", "Agg")
     with quiet_tensorflow():
         import modelzoo
-        from modelzoo.pages.page import cost_of, layer_rows, steps_of, summary_of
-        from modelzoo.pages.results import results_line
+        from modelzoo.pages.page import layer_rows, results_line
         from modelzoo.pages.subject import read_subject
     if output is not None:
         click.echo(f"Wrote {modelzoo.describe(source, output, overwrite=overwrite)}")
         return
     subject = read_subject(source)
-    rows, total, cost = layer_rows(steps_of(subject)), subject.model.count_params(), cost_of(subject)
+    rows, total, cost = layer_rows(subject), subject.network.num_params, subject.cost
     if as_json:
         keys = ("name", "type", "output_shape", "parameters")
         layers = [dict(zip(keys, row, strict=True)) for row in rows]
-        facts = {"name": subject.name, "summary": summary_of(subject), "layers": layers, "num_params": total}
+        facts = {"name": subject.name, "summary": subject.summary, "layers": layers, "num_params": total}
         print_json({**facts, "multiply_adds": cost})
         return
-    click.echo(f"{subject.name}: {summary_of(subject)}\n")
+    click.echo(f"{subject.name}: {subject.summary}\n")
     print_table(["layer", "type", "output shape", "parameters"], rows, right=3)
     click.echo(f"\n{total:,} parameters" + (f", {cost:,} multiply-adds a sample" if cost is not None else ""))
     if line := results_line(subject):

@@ -10,7 +10,7 @@ import click
 from modelzoo.cli.options import as_json
 from modelzoo.cli.output import print_json, print_table
 from modelzoo.errors import InputError
-from modelzoo.pages.text import brief
+from modelzoo.pages.markdown import brief
 from modelzoo.registry import get_spec, list_models
 
 
