@@ -91,7 +91,7 @@ def verify(source: keras.Model | str | os.PathLike[str], *, corruptions: bool = 
     """
     model = source if isinstance(source, keras.Model) else load(source)
     data = own_data(model)
-    recorded = _recorded(model, data)
+    recorded = _recorded(model)
     if not recorded:
         return []
     found = measure(model, data, corruptions=corruptions)
@@ -106,10 +106,10 @@ def verify(source: keras.Model | str | os.PathLike[str], *, corruptions: bool = 
     return agreements
 
 
-def _recorded(model: keras.Model, data: datasets.Dataset) -> dict[str, Any]:
+def _recorded(model: keras.Model) -> dict[str, Any]:
     """Return what a model's card says of its weights on its test data: each a value, or ``{"value": …}`` over seeds.
 
-    It comes from the card's results or, without any, from the last log entry of the training on these test data.
+    It comes from the card's results or, without any, from the last log entry of the training.
     """
     origin, digest = origin_of(model), weights_digest(model)
     results, training = origin.results or {}, origin.training or {}
@@ -118,9 +118,8 @@ def _recorded(model: keras.Model, data: datasets.Dataset) -> dict[str, Any]:
         found = dict.fromkeys(TEST_METRICS) | results.get("metrics", {})
         found |= {f"corruptions.{name}": entry for name, entry in (results.get("corruptions") or {}).items()}
         found |= {name: results.get(name) for name in ("num_params", "multiply_adds")}
-    elif training.get("weights_digest") == digest and training["dataset"].get("num_test") == len(data.x_test):
-        logged = training.get("metrics") or {}
-        found = {f"test_{name}": logged.get(f"val_{name}") for name in ("loss", "accuracy")}
+    elif training.get("weights_digest") == digest:
+        found = {name: value for name, value in (training.get("metrics") or {}).items() if name.startswith("test_")}
     return {name: entry for name, entry in found.items() if _value(entry) is not None}
 
 
@@ -155,7 +154,7 @@ class Run:
         Its seed.
     metrics
         ``test_loss``, ``test_accuracy`` and ``calibration_error`` as far as the model has them, and ``val_loss`` and
-        ``val_accuracy`` where the recipe holds samples out.
+        ``val_accuracy`` where samples were held out.
     weights_digest
         Of the trained weights.
     seconds
@@ -251,7 +250,7 @@ def reproduce(
     if not chosen:
         raise InputError("seeds must name at least one seed; got none. Leave seeds out for the artifact's own.")
     data, recipe = own_data(model), recipe_of(model)
-    recorded = _recorded(model, data)
+    recorded = _recorded(model)
     over_seeds = any(isinstance(entry, Mapping) for entry in recorded.values())
     runs = []
     for number, seed in enumerate(chosen):
@@ -264,8 +263,7 @@ def reproduce(
         seconds = round(time.perf_counter() - began, 2)
         measured = measure(fresh, run_data, corruptions=False)
         metrics = {name: measured[name] for name in TEST_METRICS if measured.get(name) is not None}
-        if recipe.validation_size:  # without it the log was taken on the test data
-            metrics |= {name: series[-1] for name, series in history.items() if name in ("val_loss", "val_accuracy")}
+        metrics |= {name: series[-1] for name, series in history.items() if name in ("val_loss", "val_accuracy")}
         agreements = tuple(
             of_another_run(
                 name, value, recorded[name], recipe.validation_size if name.startswith("val_") else len(run_data.x_test)
