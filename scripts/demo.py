@@ -20,7 +20,7 @@ import matplotlib.pyplot as plt
 
 import modelzoo
 from modelzoo import datasets, viz
-from modelzoo.cli.output import print_scores
+from modelzoo.cli.use import print_scores
 
 NAME = "two_conv_cnn"
 
@@ -33,7 +33,7 @@ def main(output: Path, digit: int, seed: int) -> None:
     """Train two_conv_cnn by its lesson recipe on MNIST, export a SavedModel and classify a test digit with it."""
     began = time.perf_counter()
     headline("The zoo")
-    subprocess.run([sys.executable, "-m", "modelzoo.cli", "list"], check=True)
+    subprocess.run([sys.executable, "-m", "modelzoo", "list"], check=True)
 
     headline(f"Training {NAME} on MNIST by its lesson recipe")
     from modelzoo.training import ProgressBar

@@ -21,7 +21,7 @@ import click
 import modelzoo
 from modelzoo import Recipe, datasets
 from modelzoo._io import atomic_file
-from modelzoo.cli.options import parse_seeds
+from modelzoo.cli.common import parse_seeds
 from modelzoo.errors import DataError, InputError, ModelZooError
 from modelzoo.finetuning import finetuning_recipe
 
