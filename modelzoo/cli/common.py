@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,15 @@ def print_table(header: list[str], rows: list[list[str]], right: int = -1) -> No
     for line in [header, ["─" * width for width in widths], *rows]:
         cells = [f"{c:>{w}}" if i == right else f"{c:<{w}}" for i, (c, w) in enumerate(zip(line, widths, strict=True))]
         click.echo("  ".join(cells).rstrip())
+
+
+def print_scores(scores: Mapping[str, float], width: int = 40) -> None:
+    """Print class scores as bars, one line a class."""
+    longest = max(map(len, scores))
+    best = max(scores, key=scores.__getitem__)
+    for name, score in scores.items():
+        bar = "█" * round(score * width) or "▏"
+        click.echo(f"  {name:>{longest}} {click.style(bar, bold=name == best)} {score:.1%}")
 
 
 def import_tensorflow() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +20,7 @@ from modelzoo.cli.common import (
     overwrite_option,
     parse_seeds,
     print_json,
+    print_scores,
     print_table,
     quiet_stderr,
     stream_option,
@@ -210,15 +210,6 @@ def predict(images: tuple[Path, ...], source: str, as_is: bool, as_json: bool) -
     for path, row in zip(images, rows, strict=True):
         click.echo(f"{path}: {max(row, key=row.__getitem__)}")
         print_scores(row)
-
-
-def print_scores(scores: Mapping[str, float], width: int = 40) -> None:
-    """Print class scores as bars, one line a class."""
-    longest = max(map(len, scores))
-    best = max(scores, key=scores.__getitem__)
-    for name, score in scores.items():
-        bar = "█" * round(score * width) or "▏"
-        click.echo(f"  {name:>{longest}} {click.style(bar, bold=name == best)} {score:.1%}")
 
 
 @click.command()
