@@ -113,13 +113,13 @@ def _recorded(model: keras.Model) -> dict[str, Any]:
     """
     origin, digest = origin_of(model), weights_digest(model)
     results, training = origin.results or {}, origin.training or {}
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = dict.fromkeys(TEST_METRICS)
     if results.get("weights_digest") == digest:
-        found = dict.fromkeys(TEST_METRICS) | results.get("metrics", {})
+        found |= results.get("metrics", {})
         found |= {f"corruptions.{name}": entry for name, entry in (results.get("corruptions") or {}).items()}
         found |= {name: results.get(name) for name in ("num_params", "multiply_adds")}
     elif training.get("weights_digest") == digest:
-        found = {name: value for name, value in (training.get("metrics") or {}).items() if name.startswith("test_")}
+        found |= {name: value for name, value in (training.get("metrics") or {}).items() if name.startswith("test_")}
     return {name: entry for name, entry in found.items() if _value(entry) is not None}
 
 
