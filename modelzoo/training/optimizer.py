@@ -83,7 +83,7 @@ def scale_rates(optimizer: keras.optimizers.Optimizer, model: keras.Model, facto
         Multipliers by the names of layers.
     """
     layers = {layer.name: layer for layer in model._flatten_layers() if layer.trainable_weights and layer is not model}
-    factor_of = {}
+    factor_of: dict[int, float] = {}
     for name, factor in factors.items():
         if name not in layers:
             raise unknown_name("layer with weights to train", name, layers)
