@@ -193,7 +193,7 @@ def run(model: str, data: datasets.Dataset, recipe: Recipe, start: str, seed: in
     else:
         freeze = "backbone" if start == "head" else None
         _, history = modelzoo.finetune(model, data, freeze=freeze, recipe=recipe, seed=seed)
-    return float(history.history["val_accuracy"][-1])
+    return float(history.history["test_accuracy"][-1])
 
 
 @functools.cache

@@ -195,8 +195,8 @@ def test_the_page_of_an_artifact(described):
     assert "- of this artifact: a \\| test" in page
     assert "train_zoo.py" not in page  # that command made the zoo's own, not this one
     history = subject.card["training"]["history"]
-    assert f"the held-out loss from {history['val_loss'][0]:.3g} to {history['val_loss'][-1]:.3g}" in page
-    assert "held out" in files["tanh_mlp-training.svg"]
+    assert f"the validation loss from {history['val_loss'][0]:.3g} to {history['val_loss'][-1]:.3g}" in page
+    assert "validation" in files["tanh_mlp-training.svg"]
     for row in re.findall(r"^\|.*\|$", page, re.MULTILINE):
         assert len(re.findall(r"(?<!\\)\|", row)) in (4, 5, 6)
 

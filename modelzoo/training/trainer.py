@@ -58,8 +58,9 @@ def train(
 
     Same model, data, recipe and seed on the same machine give the same weights bit for bit, also when the
     run is killed and resumed. Between two calls Keras callbacks see an "epoch": its number is that of the log
-    entry, its logs hold ``step``, ``loss``, ``accuracy`` (for classifiers) and the same with the prefix ``val_``
-    where the test data were evaluated (``recipe.validation_freq``).
+    entry, its logs hold ``step``, ``loss`` and ``accuracy`` (for classifiers). Every ``recipe.validation_freq`` entries
+    they also hold ``val_loss`` and ``val_accuracy`` of validation data, or ``test_loss`` and ``test_accuracy`` of the
+    test data where nothing was held out.
 
     Parameters
     ----------
@@ -74,8 +75,8 @@ def train(
     seed
         Seed of the sample order and of dropout; initial weights are the builder's (``create_model(seed=…)``).
     validation_data
-        ``(x, y)`` or a ``tf.data.Dataset`` to evaluate on instead of the test part of ``data`` (and of what the
-        recipe holds out); by default the validation part of ``data``, if it has one.
+        ``(x, y)`` or a ``tf.data.Dataset`` to evaluate on, in the place of the validation part of ``data`` and of
+        what the recipe holds out.
     strategy
         ``tf.distribute.MirroredStrategy`` or ``MultiWorkerMirroredStrategy``: its devices share each batch of
         ``batch_size`` samples, and the result is that of one device but for the order of summation. Build the
@@ -95,7 +96,8 @@ def train(
     Returns
     -------
     keras.callbacks.History
-        ``history.history`` maps each name to its values, ``"step"`` to the steps they were taken at.
+        ``history.history`` maps each name to its values; ``"step"`` are the steps of the training metrics,
+        ``"val_step"`` or ``"test_step"`` those of the evaluations.
 
     Raises
     ------
@@ -230,7 +232,7 @@ def _run(
             watching.on_epoch_begin(number)
             weights = []  # whoever holds values makes an update copy them
             try:
-                logs = loop.run(step, num_steps, test if validate else None)
+                logs = loop.run(step, num_steps, test if validate else None, given.evaluated)
             except tf.errors.OpError as error:
                 if not isinstance(given.train, tf.data.Dataset) or replicas.count > 1:
                     raise
@@ -250,10 +252,10 @@ def _run(
                     )
                 )
             if validate and evaluate is not None:
-                logs |= {f"val_{name}": value for name, value in evaluate().items()}
+                logs |= {f"{given.evaluated}_{name}": value for name, value in evaluate().items()}
             entry = {"step": step, **logs}
             if validate and given.test is not None:
-                entry["val_step"] = step
+                entry[f"{given.evaluated}_step"] = step
             entries.append(entry)
             if recipe.target_loss is not None and logs["loss"] <= recipe.target_loss:
                 model.stop_training = True
