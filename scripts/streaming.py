@@ -70,6 +70,7 @@ def train(source: str, count: int, path: Path) -> dict[str, float]:
 
     import modelzoo
 
+    data: Any = None
     name, batch, steps = "dense_500_300", 100, count // 100
     if "points" in source:
         name, data = "sigmoid_mlp", modelzoo.datasets.load("quadratic", n=count, n_test=100).train
