@@ -101,7 +101,7 @@ def select(cards: Mapping[int, Mapping[str, Any]]) -> tuple[int, str]:
     """Return the seed with the best result on the held-out samples, and the name of that result.
 
     Nothing but the cards' training results is looked at: the validation accuracy, between equals the validation loss;
-    the validation loss of what has no accuracy; the training loss where a recipe holds nothing out.
+    the validation loss of an autoencoder; the training loss if the recipe holds nothing out.
     """
     metrics = {seed: card["training"]["metrics"] for seed, card in cards.items()}
     if not all("val_loss" in entry for entry in metrics.values()):
