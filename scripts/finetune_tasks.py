@@ -149,14 +149,15 @@ class Store:
 
 
 def run(model: str, data: datasets.Dataset, recipe: Recipe, start: str, seed: int) -> float:
-    """Train once, and return the accuracy on the validation part of the data, or on the test part if there is none."""
+    """Train once, and return the accuracy on the validation data, or else on the test data."""
     if start == "scratch":
         fresh = modelzoo.create_model(model, num_classes=data.num_classes, seed=seed)
         history = modelzoo.train(fresh, data, recipe, seed=seed)
     else:
         freeze = "backbone" if start == "head" else None
         _, history = modelzoo.finetune(model, data, freeze=freeze, recipe=recipe, seed=seed)
-    return float(history.history["test_accuracy" if data.x_val is None else "val_accuracy"][-1])
+    part = "test" if data.validation is None else "val"
+    return float(history.history[f"{part}_accuracy"][-1])
 
 
 @functools.cache

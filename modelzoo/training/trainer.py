@@ -16,7 +16,7 @@ import numpy as np
 from modelzoo._checks import check_path
 from modelzoo._keras import keras, tf
 from modelzoo.datasets import Dataset, StoredSamples, Stream
-from modelzoo.datasets.streams import check_streamed_size
+from modelzoo.datasets.streaming import check_streamed_size
 from modelzoo.errors import ArtifactError, DataError, InputError, ModelZooError
 from modelzoo.machine import describe_machine
 from modelzoo.recipe import Recipe
