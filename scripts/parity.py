@@ -20,8 +20,8 @@ from rich.console import Console
 
 import modelzoo
 from modelzoo._io import check_target
-from modelzoo.cli.output import quiet_stderr, quiet_tensorflow
-from modelzoo.cli.using import CALIBRATION_SAMPLES
+from modelzoo.cli.common import import_tensorflow, quiet_stderr
+from modelzoo.cli.use import CALIBRATION_SAMPLES
 from modelzoo.errors import ModelZooError
 from modelzoo.machine import describe_machine
 
@@ -59,8 +59,9 @@ def main(names: tuple[str, ...], threads: int, calls: int, output: Path) -> None
     Each finished model is written to the output at once. Exit status 1 means that a format differs from Keras by more
     than it may.
     """
-    with quiet_tensorflow():
-        import tensorflow as tf
+    import_tensorflow()
+    import tensorflow as tf
+
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     packages = ("onnx", "onnxruntime", "tf2onnx", "ai-edge-litert")

@@ -21,7 +21,7 @@ from report import COMMAND, ROOT, markdown_table, number, read_text, replace_bet
 import modelzoo
 from modelzoo.errors import ArtifactError, InputError, ModelZooError
 from modelzoo.pages import read_subject, render
-from modelzoo.pages.text import prose, read_docstring
+from modelzoo.pages.markdown import prose, read_docstring
 from modelzoo.saving import find, read_card
 
 #: The folder that is this script's own: what it did not write there is obsolete.

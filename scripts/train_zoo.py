@@ -23,7 +23,7 @@ from report import COMMAND, markdown_table, write_json
 
 import modelzoo
 from modelzoo import datasets
-from modelzoo.cli.options import parse_seeds
+from modelzoo.cli.common import parse_seeds
 from modelzoo.evaluation import measure
 from modelzoo.machine import describe_machine
 from modelzoo.saving import GOLDEN_COUNT, read_card, saved_models_dir
