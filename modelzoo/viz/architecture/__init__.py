@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
+
+from matplotlib.axes import Axes
 
 from modelzoo._checks import check_choice, check_names
+from modelzoo._keras import keras
 from modelzoo.errors import InputError
 from modelzoo.network import Network, NotAChainError, read_network, with_paths
 from modelzoo.registry import origin_of
@@ -16,10 +19,6 @@ from modelzoo.viz.architecture.neurons import Neurons, neuron_columns
 from modelzoo.viz.architecture.stacks import Stacks
 from modelzoo.viz.architecture.stages import Stage, read_stages
 from modelzoo.viz.architecture.table import Table
-
-if TYPE_CHECKING:
-    import keras
-    from matplotlib.axes import Axes
 
 Kind = Literal["auto", "hourglass", "neurons", "stacks", "table"]
 
