@@ -17,7 +17,7 @@ from modelzoo.errors import InputError
 from modelzoo.network import NotAChainError, read_network, with_paths
 from modelzoo.registry import origin_of
 from modelzoo.viz import style
-from modelzoo.viz.architecture.canvas import fitted, glyph_curve, text_width
+from modelzoo.viz.architecture.canvas import glyph_curve
 from modelzoo.viz.architecture.hourglass import Hourglass
 from modelzoo.viz.architecture.neurons import Neurons, neuron_columns, shown_units
 from modelzoo.viz.architecture.stacks import Stacks, shown_maps
@@ -117,18 +117,6 @@ def deep(length=100):
     )
 
 
-def convolutional_autoencoder():
-    return stacked(
-        keras.Input((28, 28, 1)),
-        layers.Conv2D(16, 3, strides=2, padding="same", activation="relu"),
-        layers.Flatten(),
-        layers.Dense(8),
-        layers.Dense(14 * 14 * 16),
-        layers.Reshape((14, 14, 16)),
-        layers.Conv2DTranspose(1, 3, strides=2, padding="same", activation="sigmoid"),
-    )
-
-
 def long_names():
     return stacked(
         keras.Input((4,), name="measurements_of_the_flower_in_centimetres"),
@@ -141,7 +129,6 @@ def long_names():
 FOREIGN = {
     "lenet": (lenet, "stacks"),
     "colour_cnn": (colour_cnn, "stacks"),
-    "convolutional_autoencoder": (convolutional_autoencoder, "stacks"),
     "recurrent": (recurrent, "table"),
     "two_inputs": (two_inputs, "table"),
     "deep": (deep, "table"),
@@ -193,7 +180,7 @@ def test_other_models_have_a_legible_diagram(name):
 
 
 @pytest.mark.parametrize("kind", ["neurons", "hourglass", "stacks", "table"])
-def test_dark_diagrams_stand_out_from_their_ground(kind):
+def test_dark_diagrams_stand_out_from_their_ground(kind, contrast):
     name = {"hourglass": "tanh_autoencoder", "stacks": "two_conv_cnn"}.get(kind, "xor_mlp")
     model = modelzoo.create_model(name, seed=0)
     for theme in ("light", "dark"):
@@ -201,14 +188,6 @@ def test_dark_diagrams_stand_out_from_their_ground(kind):
             ax = viz.plot_architecture(model, kind=kind)
             ground = style.background()
         assert min(contrast(text.get_color(), ground) for text in ax.texts) >= 4.5  # what WCAG 2 asks of small text
-
-
-def contrast(color, other):
-    """Return the contrast of two colours by WCAG 2, 1 to 21."""
-    channels = np.array([to_rgb(color), to_rgb(other)])
-    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
-    dark, bright = np.sort(linear @ [0.2126, 0.7152, 0.0722])
-    return (bright + 0.05) / (dark + 0.05)
 
 
 def test_pictures_grow_beyond_the_page_where_they_must():
@@ -254,6 +233,9 @@ def test_stages_of_the_cnn():
     assert stages[0].notes == ("÷ 255",)
     assert stages[7].operation == ("dropout", "0.5")
     assert stages[8].heading == "probabilities"
+    labels = words(viz.plot_architecture(modelzoo.create_model("two_conv_cnn", seed=0)))
+    expected = ["32@28×28", "64@7×7", "conv 5×5", "max pool", "2×2", "3,136", "51,264", "÷ 255", "softmax", "9"]
+    assert set(expected) <= set(labels)
 
 
 def test_what_changes_no_shape_is_folded_into_the_stage_before():
@@ -415,15 +397,6 @@ def test_maps_stand_apart_and_shrink_with_the_image():
     np.testing.assert_allclose(wide.fronts[0][0] / wide.fronts[0][1], np.sqrt(96 / 64))
 
 
-def test_stacks_say_what_each_stage_is():
-    labels = words(viz.plot_architecture(modelzoo.create_model("two_conv_cnn", seed=0)))
-    for label in ("32@28×28", "64@7×7", "conv 5×5", "max pool", "2×2", "3,136", "51,264", "÷ 255", "softmax", "9"):
-        assert label in labels
-    labels = words(viz.plot_architecture(lenet()))  # Keras' own names say nothing
-    assert "mean pool" in labels
-    assert not any("average" in label for label in labels)
-
-
 def test_bars_of_the_hourglass_are_the_roots_of_the_units():
     picture = Hourglass(columns_of(modelzoo.create_model("tanh_autoencoder", latent_dim=6, seed=0)))
     units = np.array([784, 500, 300, 6, 300, 500, 784])
@@ -447,15 +420,6 @@ def test_rows_of_the_table():
     nested = layer_rows(read_network(modelzoo.create_model("tanh_autoencoder", seed=0)))
     assert [row[0] for row, _ in nested if not row[1]] == ["encoder", "decoder"]
     assert next(depth for row, depth in nested if row[0] == "latent") == 1
-
-
-def test_text_is_measured_and_cut():
-    text = plt.figure(dpi=600).text(0, 0, "measured text", fontsize=9)
-    np.testing.assert_allclose(text_width("measured text", 9), text.get_window_extent().width / 600, rtol=0.01)
-    assert fitted("short", 5.0) == "short"
-    cut = fitted("a text that is too long", 0.8)
-    assert cut.endswith("…")
-    assert 0.5 < text_width(cut) <= 0.8
 
 
 @pytest.mark.parametrize(
