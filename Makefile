@@ -5,7 +5,7 @@
 #   make docs DOCS_ARGS="-D plot_gallery=0"      arguments for sphinx-build: here, run no lesson
 
 PYTHON ?= python3
-PYTEST_ARGS ?= -n 2
+PYTEST_ARGS ?= -n 2 --dist loadfile
 BENCH_ARGS ?=
 DEMO_ARGS ?=
 DOCS_ARGS ?=
@@ -16,7 +16,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format bench bench-costs docs wheel clean distclean
+.PHONY: help demo test test-all lint format bench bench-costs docs wheel clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -24,7 +24,10 @@ help: ## list the targets
 demo: $(VENV)/.stamp-run ## train, export, reload and use a network on real MNIST
 	$(BIN)/python scripts/demo.py $(DEMO_ARGS)
 
-test: $(VENV)/.stamp-dev ## run the whole test suite
+test: $(VENV)/.stamp-dev ## run the tests, but for the slow ones
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "not slow"
+
+test-all: $(VENV)/.stamp-dev ## run the whole test suite, slow tests included
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/.stamp-dev ## check style, types and the direction of imports

@@ -5,20 +5,4 @@ Names load on first use, so that ``import modelzoo`` imports neither TensorFlow 
 
 import lazy_loader as _lazy
 
-__getattr__, __dir__, __all__ = _lazy.attach(
-    __name__,
-    submodules=["datasets", "evaluation", "models", "pages", "reference", "saving", "training", "viz"],
-    submod_attrs={
-        "creation": ["create_model"],
-        "pages": ["describe"],
-        "errors": ["ModelZooError"],
-        "evaluation": ["evaluate", "measure", "predict"],
-        "finetuning": ["finetune"],
-        "registry": ["ModelSpec", "get_spec", "list_models", "register_model"],
-        "saving": ["check", "list_pretrained", "load", "save"],
-        "recipe": ["Augmentation", "Recipe"],
-        "training": ["train"],
-        "verification": ["reproduce", "verify"],
-        "weights": ["weights_digest"],
-    },
-)
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

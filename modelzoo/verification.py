@@ -77,7 +77,6 @@ def verify(
     source: keras.Model | str | os.PathLike[str],
     *,
     corruptions: bool = False,
-    progress: Callable[[str], None] | None = None,
 ) -> list[Agreement]:
     """Measure an artifact on its own test data and compare with its card.
 
@@ -87,8 +86,6 @@ def verify(
         Name of a pretrained model, directory of an artifact, or a live zoo model.
     corruptions
         Compare the errors on corrupted images too, where the card has them; that takes longer.
-    progress
-        Called with the name of each part before it is measured.
 
     Returns
     -------
@@ -108,7 +105,7 @@ def verify(
         return []
     data = own_data(model)
     recorded = recorded_values(model, len(data.x_test))
-    found = measure(model, data, corruptions=corruptions, progress=progress)
+    found = measure(model, data, corruptions=corruptions)
     found |= {f"corruptions.{name}": value for name, value in found.pop("corruptions", {}).items()}
     count = len(data.x_test)
     reconstructs = recipe_of(model).reconstruct

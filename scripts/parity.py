@@ -176,7 +176,7 @@ def open_format(
 
     path = directory / f"{form}.tflite"
     _, _, quantize = form.partition("_")
-    mode = quantize or None
+    mode: Any = quantize or None
     step = -(-len(x_train) // CALIBRATION_SAMPLES)
     calibration = x_train[::step] if needs_calibration(model, mode) else None
     with quiet_stderr():

@@ -1,15 +1,23 @@
-"""``evaluate`` against scikit-learn on the predictions, and ``predict`` against the model itself."""
+"""Predictions, metrics and calibration against scikit-learn, SciPy and a slow loop."""
 
 from __future__ import annotations
 
+import json
+
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from scipy import special
+from sklearn.calibration import calibration_curve
 from sklearn.metrics import accuracy_score, log_loss, mean_squared_error
 
 import modelzoo
 from modelzoo import Recipe, datasets
 from modelzoo.errors import DataError, InputError
-from modelzoo.evaluation import own_data
+from modelzoo.evaluation import interpret, own_data, probabilities_of, reliability
+
+SHORT = Recipe(steps=2, log_every=2, xla="off")
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +32,92 @@ def net():
     return modelzoo.create_model("relu_mlp", hidden_units=12, seed=0)
 
 
+@pytest.fixture(scope="module")
+def logit_net():
+    return modelzoo.create_model("relu_mlp", hidden_units=12, classifier_activation=None, seed=0)
+
+
+# --- predict
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64", "int64", "list"])
+def test_predict_is_the_model_without_dropout(dtype, digits):
+    model = modelzoo.create_model("relu_mlp", hidden_units=30, dropout=0.9, seed=0)
+    x = digits[1][0][:33]
+    given = x.tolist() if dtype == "list" else x.astype(dtype)
+    np.testing.assert_allclose(modelzoo.predict(model, given), model(x.astype("float32")).numpy(), atol=1e-6)
+
+
+def test_predict_takes_any_number_of_samples_and_follows_the_weights(digits, tmp_path):
+    model = modelzoo.create_model("relu_mlp", hidden_units=3, seed=0)
+    x = digits[1][0]
+    for n in (1, 2, 1037):
+        np.testing.assert_allclose(modelzoo.predict(model, x[:n]), model(x[:n]).numpy(), atol=1e-6)
+    before = modelzoo.predict(model, x[:2])
+    modelzoo.save(model, tmp_path / "1")
+    modelzoo.train(model, digits, SHORT.replace(batch_size=20))
+    after = modelzoo.predict(model, x[:2])
+    assert not np.array_equal(before, after)
+    np.testing.assert_allclose(after, model(x[:2]).numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("bad", [np.zeros((28, 28)), np.zeros((2, 27, 28)), np.full((1, 28, 28), np.nan), np.zeros(0)])
+def test_predict_refuses_what_does_not_fit(bad, net):
+    with pytest.raises(DataError, match="samples"):
+        modelzoo.predict(net, bad)
+
+
+# --- what outputs mean
+
+
+def test_outputs_mean_the_same_in_all_forms(net, logit_net, digits):
+    x = digits[1][0][:50]
+    probabilities, logits = modelzoo.predict(net, x), modelzoo.predict(logit_net, x)
+    for model, outputs in ((net, probabilities), (logit_net, logits)):
+        found = interpret(model, outputs)
+        np.testing.assert_allclose(found.probabilities, special.softmax(logits, axis=1), rtol=1e-4)
+        np.testing.assert_array_equal(found.classes, logits.argmax(axis=1))
+    squares = interpret(logit_net, logits, recipe=Recipe(steps=1, loss="sum_of_squares"))
+    assert squares.probabilities is None, "the loss says that these are not logits"
+    np.testing.assert_array_equal(squares.classes, logits.argmax(axis=1))
+
+
+def test_one_output_is_that_of_class_1():
+    z = np.array([[-3.0], [-0.1], [0.1], [2.0]])
+    expected = np.hstack([special.expit(-z), special.expit(z)])
+    for activation, outputs in (("sigmoid", special.expit(z)), (None, z)):
+        unit = modelzoo.create_model("logistic_perceptron", classifier_activation=activation, seed=0)
+        found = interpret(unit, outputs)
+        np.testing.assert_allclose(found.probabilities, expected)
+        assert found.classes.tolist() == [0, 0, 1, 1]
+    assert interpret(keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]), z).classes.tolist() == [0, 0, 1, 1]
+    decisions = interpret(modelzoo.create_model("threshold_perceptron"), [[0.0], [1.0]])
+    assert decisions.probabilities is None
+    assert decisions.classes.tolist() == [0, 1]
+    assert probabilities_of([0.5]).argmax() == 0, "one half is class 0, as in the accuracy of training"
+
+
+@pytest.mark.parametrize(
+    ("outputs", "message"),
+    [
+        ([[0.5, 0.6]], "sums to 1.1"),
+        ([[2.0, -1.0]], "-1 to 2"),
+        ([0.1, np.nan], "finite"),
+        ([], "shape"),
+        (["a"], "<U1"),
+        (np.zeros((1, 2, 2)), "shape"),
+    ],
+)
+def test_probabilities_of_something_else(outputs, message):
+    with pytest.raises(DataError, match=message):
+        probabilities_of(outputs)
+
+
+# --- evaluate
+
+
 @pytest.mark.parametrize("split", ["test", "train"])
-def test_classifier_metrics_are_scikit_learns(split, net, digits):
+def test_classifier_metrics_are_scikit_learns(split, net, logit_net, digits):
     x, y = digits[split == "test"]
     probabilities = net(x).numpy().astype(float)
     found = modelzoo.evaluate(net, digits, split=split)
@@ -33,21 +125,18 @@ def test_classifier_metrics_are_scikit_learns(split, net, digits):
     assert found["accuracy"] == pytest.approx(accuracy_score(y, probabilities.argmax(axis=1)), abs=1e-6)
     probabilities /= probabilities.sum(axis=1, keepdims=True)
     assert found["loss"] == pytest.approx(log_loss(y, probabilities, labels=range(10)), rel=1e-4)
+    assert modelzoo.evaluate(logit_net, digits, split=split) == pytest.approx(found, rel=1e-6)
+    assert modelzoo.evaluate(net, (x, y)) == found, "a single pair is evaluated as it is"
 
 
-@pytest.mark.parametrize("n", [1, 499, 500, 501, 999, 1000, 1001])
+@pytest.mark.parametrize("n", [1, 499, 500, 501, 1000, 1001])
 def test_every_sample_counts_once(n, net, digits):
-    x, y = digits[1][0][:n], digits[1][1][:n]
-    expected = (net(x).numpy().argmax(axis=1) == y).mean()
-    assert modelzoo.evaluate(net, (digits[0], (x, y)))["accuracy"] == pytest.approx(expected, abs=1e-6)
-
-
-def test_the_last_sample_alone_can_change_the_result(net, digits):
-    (x, y) = digits[1][0][:501], digits[1][1][:501].copy()
-    before = modelzoo.evaluate(net, (digits[0], (x, y)))["accuracy"]
-    right = int(net(x[-1:]).numpy().argmax())
-    y[-1] = right if y[-1] != right else (right + 1) % 10
-    assert abs(modelzoo.evaluate(net, (digits[0], (x, y)))["accuracy"] - before) == pytest.approx(1 / 501, abs=1e-6)
+    x, y = digits[1][0][:n], digits[1][1][:n].copy()
+    answers = net(x).numpy().argmax(axis=1)
+    for last in (answers[-1], (answers[-1] + 1) % 10):
+        y[-1] = last
+        found = modelzoo.evaluate(net, (digits[0], (x, y)))
+        assert found["accuracy"] == pytest.approx((answers == y).mean(), abs=1e-6)
 
 
 def test_one_output_is_a_binary_classifier():
@@ -57,20 +146,6 @@ def test_one_output_is_a_binary_classifier():
     found = modelzoo.evaluate(model)
     assert found["accuracy"] == pytest.approx(accuracy_score(data.y_test, p > 0.5))
     assert found["loss"] == pytest.approx(log_loss(data.y_test, p), rel=1e-5)
-
-
-def test_reconstruction_error_is_on_the_scale_of_0_to_1(digits):
-    model = modelzoo.create_model("tanh_autoencoder", hidden_units=(9, 7), seed=0)
-    x, _ = digits[1]
-    expected = mean_squared_error(x.reshape(len(x), -1) / 255, model(x).numpy().reshape(len(x), -1))
-    assert modelzoo.evaluate(model, digits) == {"loss": pytest.approx(expected, rel=1e-5)}
-
-
-def test_logits_and_probabilities_score_alike(digits):
-    kwargs = {"hidden_units": 12, "seed": 0}
-    probabilities = modelzoo.create_model("relu_mlp", **kwargs)
-    logits = modelzoo.create_model("relu_mlp", classifier_activation=None, **kwargs)
-    assert modelzoo.evaluate(logits, digits) == pytest.approx(modelzoo.evaluate(probabilities, digits), rel=1e-6)
 
 
 def test_loss_stays_finite_where_probabilities_underflow(digits):
@@ -87,90 +162,152 @@ def test_a_saved_artifact_is_evaluated_by_its_path(net, digits, tmp_path):
     assert modelzoo.evaluate(str(tmp_path / "1"), digits) == modelzoo.evaluate(net, digits)
 
 
-def test_own_data_and_recipe_are_the_default():
+def test_own_data_are_those_of_the_card(tmp_path):
+    """Points drawn with a seed of their own, and a data set the builder does not declare, are loaded again."""
     model = modelzoo.create_model("tanh_mlp", seed=0)
     assert modelzoo.evaluate(model) == modelzoo.evaluate(model, datasets.load("four_class"))
     recipe = Recipe(steps=1, loss="categorical_crossentropy")
     assert modelzoo.evaluate(model, recipe=recipe) == pytest.approx(modelzoo.evaluate(model), rel=1e-5)
 
-
-def test_bad_arguments(net, digits):
-    with pytest.raises(InputError, match="split"):
-        modelzoo.evaluate(net, digits, split="validation")
-    with pytest.raises(DataError, match="shape"):
-        modelzoo.evaluate(net, (np.zeros((4, 28, 29)), np.arange(4)), split="train")
-
-
-def test_a_single_pair_is_evaluated_as_it_is(net, digits):
-    train, test = digits
-    assert modelzoo.evaluate(net, test) == modelzoo.evaluate(net, (train, test))
-    assert modelzoo.evaluate(net, train) == modelzoo.evaluate(net, (train, test), split="train")
-
-
-def test_data_it_was_not_trained_on_are_not_taken_silently(digits):
-    model = modelzoo.create_model("relu_mlp", seed=0)
-    modelzoo.train(model, digits, modelzoo.Recipe(steps=2, batch_size=10, log_every=2))
-    with pytest.raises(InputError, match="was trained on 'arrays', which is not 'mnist'"):
-        modelzoo.evaluate(model)
-
-
-# --- predict
-
-
-@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64", "int64"])
-def test_predict_is_the_model(dtype, net, digits):
-    x = digits[1][0][:33].astype(dtype)
-    np.testing.assert_allclose(modelzoo.predict(net, x), net(x.astype("float32")).numpy(), atol=1e-6)
-
-
-def test_predict_takes_any_number_of_samples_and_follows_the_weights(digits):
-    model = modelzoo.create_model("relu_mlp", hidden_units=3, seed=0)
-    x = digits[1][0]
-    for n in (1, 2, 501):
-        np.testing.assert_allclose(modelzoo.predict(model, x[:n]), model(x[:n]).numpy(), atol=1e-6)
-    before = modelzoo.predict(model, x[:2])
-    model.set_weights([w + 0.5 for w in model.get_weights()])
-    after = modelzoo.predict(model, x[:2])
-    assert not np.array_equal(before, after)
-    np.testing.assert_allclose(after, model(x[:2]).numpy(), atol=1e-6)
-
-
-def test_predict_takes_lists_and_has_no_dropout(digits):
-    model = modelzoo.create_model("relu_mlp", hidden_units=30, dropout=0.9, seed=0)
-    x = digits[1][0][:3]
-    np.testing.assert_array_equal(modelzoo.predict(model, x.tolist()), modelzoo.predict(model, x))
-
-
-@pytest.mark.parametrize("bad", [np.zeros((28, 28)), np.zeros((2, 27, 28)), np.full((1, 28, 28), np.nan), np.zeros(0)])
-def test_predict_refuses_what_does_not_fit(bad, net):
-    with pytest.raises(DataError, match="samples"):
-        modelzoo.predict(net, bad)
-
-
-def test_a_model_that_predicted_can_be_saved_and_trained(digits, tmp_path):
-    model = modelzoo.create_model("relu_mlp", hidden_units=3, seed=0)
-    modelzoo.predict(model, digits[1][0][:2])
-    modelzoo.save(model, tmp_path / "1")
-    modelzoo.train(model, digits, Recipe(steps=2, batch_size=20, log_every=2))
-    np.testing.assert_allclose(modelzoo.predict(model, digits[1][0][:2]), model(digits[1][0][:2]).numpy(), atol=1e-6)
-
-
-# --- the data set of a model
-
-
-def test_own_data_are_those_of_the_card(tmp_path):
-    """Points drawn with a seed of their own, and a data set the builder does not declare, are loaded again."""
     points = datasets.load("linear", n=80, n_test=90, seed=7)
     model = modelzoo.create_model("logistic_perceptron", seed=0)
-    modelzoo.train(model, points, Recipe(steps=2, loss="binary_crossentropy", log_every=2, xla="off"))
+    modelzoo.train(model, points, SHORT.replace(loss="binary_crossentropy"))
     modelzoo.save(model, tmp_path / "1")
     assert own_data(modelzoo.load(tmp_path / "1")).checksum == points.checksum
     assert modelzoo.evaluate(tmp_path / "1") == modelzoo.evaluate(model, points)
 
     model = modelzoo.create_model("tanh_mlp", num_classes=2, seed=0)
     curve = datasets.load("quadratic", n=70)
-    modelzoo.train(model, curve, Recipe(steps=2, log_every=2, xla="off"))
+    modelzoo.train(model, curve, SHORT)
     assert own_data(model).checksum == curve.checksum
-    modelzoo.train(model, curve.take(per_class=5), Recipe(steps=2, log_every=2, xla="off"))
+    modelzoo.train(model, curve.take(per_class=5), SHORT)
     with pytest.raises(InputError, match="was trained on 'quadratic', which is not"):
-        own_data(model)
+        modelzoo.evaluate(model)
+
+
+@pytest.mark.parametrize(
+    ("function", "options", "error", "message"),
+    [
+        ("evaluate", {"split": "validation"}, InputError, "split"),
+        ("evaluate", {"data": (np.zeros((4, 28, 29)), np.arange(4))}, DataError, "shape"),
+        ("measure", {"data": tf.data.Dataset.from_tensors((0.0, 0))}, InputError, r"tf\.data\.Dataset"),
+        ("measure", {"data": (np.full((9, 28, 28), 300.0), np.arange(9))}, DataError, "0 to 255"),
+        ("measure", {"model": keras.Sequential([keras.Input((2,))])}, InputError, "not made by a modelzoo builder"),
+    ],
+)
+def test_refused_arguments(function, options, error, message, net):
+    with pytest.raises(error, match=message):
+        getattr(modelzoo, function)(**{"model": net, **options})
+
+
+# --- calibration
+
+
+def slow_error(probabilities, labels, bins=15):
+    """Guo et al.'s equation 3, sample by sample; bins hold their upper limit."""
+    sums = {}
+    for row, label in zip(probabilities.tolist(), labels.tolist(), strict=True):
+        confidence = max(row)
+        number = next(m for m in range(1, bins + 1) if confidence <= m / bins or m == bins)
+        gap, count = sums.get(number, (0.0, 0))
+        sums[number] = (gap + (row.index(confidence) == label) - confidence, count + 1)
+    return sum(abs(gap) for gap, _ in sums.values()) / len(labels)
+
+
+@pytest.mark.parametrize("bins", [1, 2, 7, 15, 100])
+def test_reliability_is_the_slow_loops_and_scikit_learns(bins, rng):
+    """Of a classifier that is too sure."""
+    logits = rng.normal(size=(3000, 4))
+    labels = (rng.random((3000, 1)) > special.softmax(logits, axis=1).cumsum(axis=1)).sum(axis=1)
+    claimed = special.softmax(3 * logits, axis=1)
+    confidence, correct = claimed.max(axis=1), claimed.argmax(axis=1) == labels
+    curve = reliability(confidence, correct, bins=bins)
+    assert curve.calibration_error == pytest.approx(slow_error(claimed, labels, bins), abs=1e-12)
+    assert curve.calibration_error > 0.03
+    some = curve.count > 0
+    expected = calibration_curve(correct, confidence, n_bins=bins, strategy="uniform")
+    np.testing.assert_allclose([curve.accuracy[some], curve.confidence[some]], expected)
+    np.testing.assert_allclose(curve.edges, np.arange(bins + 1) / bins)
+    assert curve.count.sum() == len(labels)
+    assert np.isnan(curve.accuracy[~some]).all()
+
+
+def test_calibration_error_by_hand():
+    # |0.5 − 0.9| · 2/3 + |1 − 0.6| · 1/3; in one bin the gaps cancel in part: |2/3 − 0.8|.
+    assert reliability([0.9, 0.9, 0.6], [1, 0, 1]).calibration_error == pytest.approx(0.4)
+    assert reliability([0.9, 0.9, 0.6], [1, 0, 1], bins=1).calibration_error == pytest.approx(2 / 15)
+    assert reliability([1.0, 1.0, 0.5], [1, 0, 0], bins=4).count.tolist() == [0, 1, 0, 2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (([0.5], [1, 0]), DataError, "one shape"),
+        (([], []), DataError, "one shape"),
+        (([1.5], [1]), DataError, "between 0 and 1"),
+        (([np.nan], [1]), DataError, "between 0 and 1"),
+        (([0.5], [1], 0), InputError, "bins must be"),
+        (([0.5], [1], 1.5), InputError, "bins must be"),
+    ],
+)
+def test_refused_arguments_of_reliability(arguments, error, message):
+    confidence, correct, *bins = arguments
+    with pytest.raises(error, match=message):
+        reliability(confidence, correct, **({"bins": bins[0]} if bins else {}))
+
+
+# --- measure
+
+
+def test_measures_of_an_image_classifier(net, logit_net, digits):
+    found = modelzoo.measure(net, digits)
+    x, y = digits[1]
+    assert list(found["corruptions"]) == list(datasets.CORRUPTIONS)
+    scores = modelzoo.evaluate(net, digits)
+    assert (found["test_loss"], found["test_accuracy"]) == (scores["loss"], scores["accuracy"])
+    assert found["calibration_error"] == pytest.approx(slow_error(net(x).numpy().astype(float), y), abs=1e-6)
+    for name, corrupt in datasets.CORRUPTIONS.items():
+        expected = np.mean(net(corrupt(x)).numpy().argmax(axis=1) != y)
+        assert found["corruptions"][name] == pytest.approx(expected, abs=1.5 / len(x))
+    assert found["num_params"] == 784 * 12 + 12 + 120 + 10
+    assert found["multiply_adds"] == 784 * 12 + 120
+    assert json.loads(json.dumps(found)) == found
+    assert found.pop("corruptions")
+    assert modelzoo.measure(logit_net, digits, corruptions=False) == pytest.approx(found, rel=1e-4)
+
+
+def test_one_output_measures_as_two_do():
+    data = datasets.load("linear", n=400)
+    model = modelzoo.create_model("logistic_perceptron", seed=3)
+    found = modelzoo.measure(model, data)
+    p = model(data.x_test).numpy().astype(float)
+    assert found["calibration_error"] == pytest.approx(slow_error(np.hstack([1 - p, p]), data.y_test), abs=1e-6)
+    assert "corruptions" not in found  # points are no images
+    logits = modelzoo.create_model("logistic_perceptron", classifier_activation=None, seed=3)
+    assert modelzoo.measure(logits, data) == pytest.approx(found, rel=1e-5)
+
+
+def test_outputs_that_are_decisions_have_no_calibration_error():
+    found = modelzoo.measure(modelzoo.create_model("threshold_perceptron", weights=(-0.5, 1), threshold=-0.2))
+    assert found["calibration_error"] is None
+    assert (found["test_accuracy"], found["test_loss"]) == (1, 0)
+    model = modelzoo.create_model("tanh_mlp", classifier_activation=None, seed=0)
+    assert modelzoo.measure(model)["calibration_error"] > 0
+    modelzoo.train(model, datasets.load("four_class"), SHORT.replace(loss="sum_of_squares"))
+    assert modelzoo.measure(model)["calibration_error"] is None
+
+
+def test_reconstructions_are_compared_with_the_clean_image(digits):
+    model = modelzoo.create_model("tanh_autoencoder", hidden_units=(9, 7), seed=0)
+    found = modelzoo.measure(model, digits)
+    x = digits[1][0]
+    clean = x.reshape(len(x), -1) / 255
+    assert set(found) == {"test_loss", "corruptions", "num_params", "multiply_adds"}
+    assert modelzoo.evaluate(model, digits) == {"loss": found["test_loss"]}
+    for name, value in (("", found["test_loss"]), *found["corruptions"].items()):
+        outputs = model(datasets.CORRUPTIONS[name](x) if name else x).numpy().reshape(len(x), -1)
+        assert value == pytest.approx(mean_squared_error(clean, outputs), rel=1e-5)
+
+
+def test_a_pretrained_model_is_measured_by_its_name():
+    assert modelzoo.measure("tanh_mlp")["test_loss"] == modelzoo.evaluate("tanh_mlp")["loss"]

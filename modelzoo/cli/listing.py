@@ -39,7 +39,7 @@ def list_command(
 
     versions = list_pretrained()
     specs = [get_spec(name) for name in list_models(pattern, task=task, dataset=dataset, family=family)]
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "name": spec.name,
             "network": spec.network,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -26,7 +26,7 @@ def evaluate(
     data: str | None,
     data_option: tuple[str, ...],
     stream: bool,
-    split: str,
+    split: Literal["train", "test"],
     thorough: bool,
     as_json: bool,
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -30,6 +31,7 @@ def predict(images: tuple[Path, ...], source: str, as_is: bool, as_json: bool) -
     with quiet_tensorflow():
         import modelzoo
         from modelzoo import datasets
+        from modelzoo.evaluation import interpret
         from modelzoo.registry import origin_of
     import numpy as np
 
@@ -40,10 +42,9 @@ def predict(images: tuple[Path, ...], source: str, as_is: bool, as_json: bool) -
     if not as_is and shape != (28, 28):
         raise InputError(f"{source} takes images of {shape}, not digits of 28×28. Scale them yourself and add --as-is.")
     pixels = [datasets.read_image(path, size=shape) if as_is else datasets.load_digit_image(path) for path in images]
-    scores = modelzoo.predict(model, np.stack(pixels))
-    if model.layers[-1].name == "logits":
-        scores = np.exp(scores - scores.max(axis=1, keepdims=True))
-        scores /= scores.sum(axis=1, keepdims=True)
+    outputs = modelzoo.predict(model, np.stack(pixels))
+    scores = interpret(model, outputs).probabilities
+    scores = outputs if scores is None else scores
     names = origin_of(model).class_names or tuple(map(str, range(scores.shape[1])))
     rows = [dict(zip(names, map(float, row), strict=True)) for row in scores]
     if as_json:
@@ -80,7 +81,7 @@ def export(
     source: str,
     output: Path,
     form: str,
-    quantize: str | None,
+    quantize: Literal["int8", "float16"] | None,
     data: str | None,
     data_option: tuple[str, ...],
     overwrite: bool,

@@ -8,8 +8,8 @@ from typing import Any
 
 from modelzoo.datasets import describe_dataset, list_datasets
 from modelzoo.errors import InputError
-from modelzoo.evaluation import multiply_adds
 from modelzoo.machine import describe_machine
+from modelzoo.network import read_network
 from modelzoo.pages.equations import equation_of, space
 from modelzoo.pages.layers import Step, read_steps
 from modelzoo.pages.pictures import Confusion, val_label
@@ -77,7 +77,7 @@ def summary_of(subject: Subject) -> str:
 def cost_of(subject: Subject) -> int | None:
     """Return the multiply-adds a sample needs; ``None`` where they are not known."""
     try:
-        return multiply_adds(subject.model)
+        return read_network(subject.model).multiply_adds
     except InputError:
         return None
 

@@ -17,9 +17,8 @@ import numpy as np
 
 from modelzoo import viz
 from modelzoo.errors import DataError, InputError
-from modelzoo.evaluation import own_data, predict
+from modelzoo.evaluation import interpret, own_data, predict
 from modelzoo.pages.subject import Subject
-from modelzoo.saving.facts import serving_names
 
 logger = logging.getLogger(__name__)
 
@@ -103,9 +102,7 @@ def measure_confusion(subject: Subject) -> Confusion | None:
     except (InputError, DataError) as error:  # DataError: their files are not on this machine
         logger.info("No confusion matrix of %s: %s", subject.source, error)
         return None
-    outputs = predict(subject.model, data.x_test)
-    threshold = 0.0 if serving_names(subject.model)[1] == "logits" else 0.5
-    predicted = outputs.argmax(axis=1) if outputs.shape[1] > 1 else (outputs[:, 0] > threshold).astype(int)
+    predicted = interpret(subject.model, predict(subject.model, data.x_test)).classes
     labels = np.asarray(data.y_test)
     labels = labels.argmax(axis=1) if labels.ndim > 1 else labels
     counts = np.zeros((len(data.class_names),) * 2, int)

@@ -1,0 +1,12 @@
+from .evaluating import compile_model as compile_model
+from .evaluating import compute_metrics as compute_metrics
+from .inputs import check_fits as check_fits
+from .inputs import check_model as check_model
+from .inputs import training_data as training_data
+from .inputs import warn_of_scaled_pixels as warn_of_scaled_pixels
+from .progress import ProgressBar as ProgressBar
+from .replicas import Replicas as Replicas
+from .replicas import WorkerLostError as WorkerLostError
+from .replicas import create_strategy as create_strategy
+from .trainer import DivergedError as DivergedError
+from .trainer import train as train
