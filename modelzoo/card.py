@@ -1,8 +1,8 @@
 """Where a model's weights come from: the record a live model carries, and the card an artifact stores.
 
-A builder attaches a :class:`Card`; training, loading and fine-tuning replace it with :func:`set_card`. An artifact keeps
-the same facts as JSON in :data:`CARD_PATH`, with the network, the place of every weight and the SHA-256 of every file, so
-that a JSON parser and ``numpy.memmap`` read it. Nothing here needs TensorFlow, except a live model.
+A builder attaches a :class:`Card`; training, loading and fine-tuning replace it with :func:`set_card`. An artifact
+keeps the same facts as JSON in :data:`CARD_PATH`, with the network, the place of every weight and the SHA-256 of every
+file: a JSON parser and ``numpy.memmap`` are enough to read it. Only live models need TensorFlow here.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import importlib.metadata
+import itertools
 import json
 import math
 import os
@@ -119,7 +120,7 @@ class BuilderFacts(TypedDict):
 
 
 class CardFile(TypedDict):
-    """The card of an artifact, as :func:`read_card` returns it."""
+    """What the card of an artifact always says."""
 
     format: int
     name: str
@@ -166,13 +167,13 @@ class Card:
     options: Mapping[str, Any]
     seed: int | None = None
     class_names: tuple[str, ...] = ()
-    training: Training | None = None
-    parent: Parent | None = None
+    training: dict[str, Any] | None = None
+    parent: dict[str, Any] | None = None
     weights_digest: str | None = None
     artifact: Path | None = dataclasses.field(default=None, compare=False)
 
     @classmethod
-    def from_file(cls, facts: CardFile, directory: Path) -> Card:
+    def from_file(cls, facts: Mapping[str, Any], directory: Path) -> Card:
         """Return the record of the weights in an artifact."""
         return cls(
             **facts["builder"],
@@ -193,11 +194,14 @@ class Card:
             "parent": self.parent,
         }
 
-    def as_parent(self, digest: str, frozen: Sequence[str] = ()) -> Parent:
+    def as_parent(self, digest: str, frozen: Sequence[str] = ()) -> dict[str, Any]:
         """Return these weights, of that digest, as the parent of what is trained from them."""
-        parent = Parent(
-            name=self.name, weights_digest=digest, class_names=list(self.class_names), frozen=list(frozen)
-        )
+        parent: dict[str, Any] = {
+            "name": self.name,
+            "weights_digest": digest,
+            "class_names": list(self.class_names),
+            "frozen": list(frozen),
+        }
         if self.parent is not None:
             parent["parent"] = self.parent
         return parent
@@ -305,7 +309,7 @@ def _cpu() -> str:
     return ", ".join([name, *numbers])
 
 
-def write_card(directory: Path, facts: Mapping[str, Any]) -> CardFile:
+def write_card(directory: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Write the card of a directory whose other files are complete, and return it.
 
     The format, the hashes of the files and the card's own digest are added to ``facts``.
@@ -313,13 +317,13 @@ def write_card(directory: Path, facts: Mapping[str, Any]) -> CardFile:
     path = directory / CARD_PATH
     path.parent.mkdir(exist_ok=True)
     files = {name: sha256_of(directory / name) for name in _files(directory) if name != CARD_PATH}
-    card = {"format": CARD_FORMAT, **facts, "files": files}
+    card: dict[str, Any] = {"format": CARD_FORMAT, **facts, "files": files}
     card["card_digest"] = _digest(card)
     path.write_text(_text(card), encoding="utf-8")
-    return typing.cast(CardFile, card)
+    return card
 
 
-def read_card(directory: str | os.PathLike[str]) -> CardFile:
+def read_card(directory: str | os.PathLike[str]) -> dict[str, Any]:
     """Return the card of an artifact after checking the card and every file against it.
 
     Parameters
@@ -353,7 +357,7 @@ def read_card(directory: str | os.PathLike[str]) -> CardFile:
     return card
 
 
-def read_weights(directory: Path, card: CardFile) -> list[np.ndarray]:
+def read_weights(directory: Path, card: Mapping[str, Any]) -> list[np.ndarray]:
     """Return the values of the weights in the order of ``card["weights"]``, mapped from the file, not copied.
 
     Raises
@@ -376,7 +380,7 @@ def read_weights(directory: Path, card: CardFile) -> list[np.ndarray]:
         ends.append((start, end))
         values.append(content[start:end].view(dtype).reshape(shape))
     ends.sort()
-    if any(end > start for (_, end), (start, _) in zip(ends, ends[1:], strict=False)):
+    if any(end > start for (_, end), (start, _) in itertools.pairwise(ends)):
         raise ArtifactError(f"{directory}: two weights overlap in {WEIGHTS_PATH}. Export the artifact again.")
     return values
 
@@ -392,7 +396,7 @@ def _misfit(value: Any, kind: Any, name: str) -> str | None:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (types.UnionType, typing.Union):
         found = [_misfit(value, alternative, name) for alternative in arguments]
-        return None if None in found else max(found, key=len)  # type: ignore[arg-type]  # the one that got furthest
+        return None if None in found else found[0]
     if typing.is_typeddict(kind) and isinstance(value, dict):
         missing = sorted(kind.__required_keys__ - value.keys())
         if missing:
@@ -409,7 +413,7 @@ def _misfit(value: Any, kind: Any, name: str) -> str | None:
     return next((wrong for item, part, key in parts if (wrong := _misfit(item, part, f"{name}.{key}"))), None)
 
 
-def _parse(path: Path) -> CardFile:
+def _parse(path: Path) -> dict[str, Any]:
     wrong = None
     try:
         if path.stat().st_size > _MAX_BYTES:

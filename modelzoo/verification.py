@@ -14,14 +14,13 @@ import numpy as np
 
 from modelzoo import datasets
 from modelzoo._keras import keras
+from modelzoo.card import Card, card_of, machine_differences, weights_digest
 from modelzoo.errors import InputError
 from modelzoo.evaluation import measure, own_data, recipe_of
-from modelzoo.machine import machine_differences
 from modelzoo.recipe import Recipe
-from modelzoo.registry import Origin, build_model, origin_of
-from modelzoo.saving import load
+from modelzoo.registry import build_model
+from modelzoo.saving import load, results_of
 from modelzoo.training import train
-from modelzoo.weights import weights_digest
 
 logger = logging.getLogger(__name__)
 
@@ -116,12 +115,6 @@ def verify(
     ]
 
 
-def results_of(model: keras.Model) -> dict[str, Any] | None:
-    """Return the results in a zoo model's card; ``None`` where there are none, or the weights changed since."""
-    results = origin_of(model).results
-    return results if results is not None and results.get("weights_digest") == weights_digest(model) else None
-
-
 def recorded_values(model: keras.Model, num_test: int | None = None) -> dict[str, float]:
     """Return what a zoo model's card says that :func:`verify` can measure again; empty where it says nothing.
 
@@ -142,7 +135,7 @@ def recorded_values(model: keras.Model, num_test: int | None = None) -> dict[str
         values |= {name: results.get(name) for name in ("num_params", "multiply_adds")}
         plain = {name: entry.get("value") if isinstance(entry, Mapping) else entry for name, entry in values.items()}
         return {name: value for name, value in plain.items() if value is not None}
-    training = origin_of(model).training or {}
+    training = card_of(model).training or {}
     logged_on = training.get("dataset", {}).get("num_test")
     on_test_data = logged_on is not None and num_test in (None, logged_on)
     on_test_data = on_test_data and training["weights_digest"] == weights_digest(model)
@@ -322,8 +315,8 @@ def reproduce(
         The artifact is incomplete or altered.
     """
     model = source if isinstance(source, keras.Model) else load(source)
-    origin = origin_of(model)
-    training = _training_of(origin, weights_digest(model))
+    card = card_of(model)
+    training = _training_of(card, weights_digest(model))
     results = results_of(model)
     own_seed = int(training["seed"])
     chosen = _checked_seeds([own_seed] if seeds is None else seeds)
@@ -333,8 +326,8 @@ def reproduce(
     recipe = Recipe.from_dict(training["recipe"])
     runs = []
     for number, seed in enumerate(chosen):
-        logger.info("Run %d of %d: %s with seed %d.", number + 1, len(chosen), origin.name, seed)
-        fresh = build_model(origin.name, seed=origin.seed if seed == own_seed else seed, **origin.options)
+        logger.info("Run %d of %d: %s with seed %d.", number + 1, len(chosen), card.name, seed)
+        fresh = build_model(card.name, seed=card.seed if seed == own_seed else seed, **card.options)
         run_data = _data_of(data, own_seed, seed)
         began = time.perf_counter()
         history = train(fresh, run_data, recipe, seed=seed, callbacks=callbacks(seed) if callbacks else ())
@@ -350,26 +343,26 @@ def reproduce(
         )
         runs.append(Run(seed, metrics, weights_digest(fresh), round(seconds, 2), agreements))
     differences = machine_differences(training["machine"])
-    return Reproduction(origin.name, own_seed, weights_digest(model), differences, tuple(runs))
+    return Reproduction(card.name, own_seed, weights_digest(model), differences, tuple(runs))
 
 
-def _training_of(origin: Origin, digest: str) -> dict[str, Any]:
-    if origin.parent is not None:
+def _training_of(card: Card, digest: str) -> dict[str, Any]:
+    if card.parent is not None:
         raise InputError(
-            f"{origin.name} was fine-tuned from {origin.parent['name']} with the weights "
-            f"{origin.parent['weights_digest'][:12]}. Only a training from fresh weights can be reproduced: "
+            f"{card.name} was fine-tuned from {card.parent['name']} with the weights "
+            f"{card.parent['weights_digest'][:12]}. Only a training from fresh weights can be reproduced: "
             "run modelzoo.finetune again."
         )
-    if origin.training is None or origin.training["weights_digest"] != digest:
+    if card.training is None or card.training["weights_digest"] != digest:
         raise InputError(
-            f"The card of {origin.name} does not say how its weights were trained. Train it with modelzoo.train."
+            f"The card of {card.name} does not say how its weights were trained. Train it with modelzoo.train."
         )
-    if origin.seed is None:
+    if card.seed is None:
         raise InputError(
-            f"The initial weights of {origin.name} were drawn without a seed. Train one that can be reproduced: "
-            f"create_model({origin.name!r}, seed=0)."
+            f"The initial weights of {card.name} were drawn without a seed. Train one that can be reproduced: "
+            f"create_model({card.name!r}, seed=0)."
         )
-    return origin.training
+    return card.training
 
 
 def _with_values(metrics: Mapping[str, Any]) -> dict[str, Any]:

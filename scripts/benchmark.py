@@ -35,8 +35,8 @@ from benchmark_peers import MATRIX, operations
 
 from modelzoo import get_spec
 from modelzoo._io import atomic_file, check_target
+from modelzoo.card import usable_cores
 from modelzoo.errors import ModelZooError
-from modelzoo.machine import usable_cores
 
 WORKER = Path(__file__).with_name("benchmark_worker.py")
 PEERS = {

@@ -24,8 +24,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it al
 from benchmark import OUTPUT_HELP, machine, report_console, summary, write_report
 
 from modelzoo._io import check_target
+from modelzoo.card import usable_cores
 from modelzoo.errors import ModelZooError
-from modelzoo.machine import usable_cores
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Models that take part in the parts on loading and predicting; all pretrained ones are loaded.

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it al
 from benchmark import machine, summary
 from launch_workers import free_addresses, worker_environment
 
-from modelzoo.machine import usable_cores
+from modelzoo.card import usable_cores
 
 #: Steps between two log entries, and how many of these are timed after the first.
 MODELS = {"dense_500_300": 300, "two_conv_cnn": 30}

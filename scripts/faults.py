@@ -25,8 +25,8 @@ from faults_download import download_rows
 from faults_kill import MODELS, kill_rows
 
 from modelzoo._io import atomic_file, check_target
+from modelzoo.card import describe_machine
 from modelzoo.errors import ModelZooError
-from modelzoo.machine import describe_machine
 
 #: Trials of each row unless told otherwise; of "kill", of each network.
 TRIALS = {"kill": 30, "disk": 3, "download": 10}

@@ -20,10 +20,10 @@ import numpy as np
 
 import modelzoo
 from modelzoo._io import atomic_file, check_target
+from modelzoo.card import describe_machine
 from modelzoo.cli.output import quiet_stderr, quiet_tensorflow
 from modelzoo.cli.using import CALIBRATION_SAMPLES
 from modelzoo.errors import ModelZooError
-from modelzoo.machine import describe_machine
 
 Run = Callable[[np.ndarray], np.ndarray]
 
@@ -101,8 +101,8 @@ def progress(text: str) -> None:
 
 def compare(source: str, threads: int, calls: int, count: str) -> dict[str, Any]:
     """Return how each format of one artifact does; ``count`` goes before what is shown meanwhile."""
+    from modelzoo.card import card_of
     from modelzoo.evaluation import own_data
-    from modelzoo.registry import origin_of
     from modelzoo.saving import find, read_golden
 
     artifact = find(source)
@@ -110,7 +110,7 @@ def compare(source: str, threads: int, calls: int, count: str) -> dict[str, Any]
     inputs, expected = read_golden(artifact)
     inputs = inputs.astype(np.float32)
     data = own_data(model)
-    spec = modelzoo.get_spec(origin_of(model).name)
+    spec = modelzoo.get_spec(card_of(model).name)
     entry: dict[str, Any] = {
         "name": spec.name,
         "weights_digest": modelzoo.weights_digest(model),
@@ -146,10 +146,11 @@ def open_format(
     import keras
     import tensorflow as tf
 
+    from modelzoo.network import read_network
     from modelzoo.saving import needs_calibration, save_keras, save_litert, save_onnx
-    from modelzoo.saving.facts import serving_names
 
-    given, returned = serving_names(model)
+    network = read_network(model)
+    given, returned = network.input.name, network.output.name
     if form == "keras":
         return lambda x: modelzoo.predict(model, x), None
     if form == "saved_model":

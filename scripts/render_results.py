@@ -13,8 +13,9 @@ import click
 
 import modelzoo
 from modelzoo._io import atomic_file
+from modelzoo.card import read_card
 from modelzoo.errors import ArtifactError, InputError, ModelZooError
-from modelzoo.saving import find, read_card
+from modelzoo.saving import find
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from modelzoo.saving import reader
-from modelzoo.saving.card import write_card
+from modelzoo.card import write_card
+from modelzoo.saving import saved_model
 
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "render_results.py"
 #: What every card says.
@@ -100,7 +100,7 @@ class Zoo:
 @pytest.fixture
 def zoo(tmp_path, script, monkeypatch):
     made = Zoo(tmp_path, script)
-    monkeypatch.setattr(reader, "saved_models_dir", lambda: made.root)
+    monkeypatch.setattr(saved_model, "saved_models_dir", lambda: made.root)
     return made
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
 
 import modelzoo
 from modelzoo import Recipe, datasets
+from modelzoo.card import card_of, describe_machine, set_card
 from modelzoo.errors import InputError
-from modelzoo.machine import describe_machine
-from modelzoo.registry import origin_of
 from modelzoo.verification import Agreement, Reproduction, Run
 
 #: Pretrained models on points of the plane: they train in seconds.
@@ -68,38 +68,41 @@ def test_each_seed_draws_its_own_data_where_the_artifacts_seed_did(data_seed, dr
     assert found.runs[1].agreements == (), "the card has one run only"
 
 
-def test_samples_held_out_are_compared_with_the_log():
+def with_card(model, **changes):
+    set_card(model, dataclasses.replace(card_of(model), **changes))
+    return model
+
+
+def saved_with(model, path, metrics):
+    modelzoo.save(model, path, results={"metrics": metrics}, overwrite=True)
+    return modelzoo.load(path)
+
+
+def test_samples_held_out_are_compared_with_the_log(tmp_path):
     data = datasets.load("four_class")
     model, history = trained(data, SHORT.replace(validation_size=100))
     last = {name: history.history[name][-1] for name in ("val_loss", "val_accuracy")}
-    origin_of(model).results = {
-        "weights_digest": modelzoo.weights_digest(model),
-        "metrics": {name: {"value": value} for name, value in last.items()},
-    }
+    model = saved_with(model, tmp_path / "1", {name: {"value": value} for name, value in last.items()})
     found = modelzoo.reproduce(model)
     assert {name: found.runs[0].metrics[name] for name in last} == last
     assert {agreement.name for agreement in found.runs[0].agreements} == set(last)
     assert found.same_weights
 
 
-def with_results(model, accuracies):
+def with_results(model, path, accuracies):
     entry = {"value": accuracies[0], "per_seed": accuracies}
     no_value = {"value": None, "mean": None, "std": None, "per_seed": [None] * len(accuracies)}
-    origin_of(model).results = {
-        "weights_digest": modelzoo.weights_digest(model),
-        "metrics": {"test_accuracy": entry, "calibration_error": no_value, "seconds": {"value": 1.0}},
-    }
-    return model
+    return saved_with(model, path, {"test_accuracy": entry, "calibration_error": no_value, "seconds": {"value": 1.0}})
 
 
-def test_results_over_seeds_are_the_measure_of_every_seed():
+def test_results_over_seeds_are_the_measure_of_every_seed(tmp_path):
     model, _ = trained(datasets.load("four_class"))
     accuracy = modelzoo.evaluate(model)["accuracy"]
-    good = with_results(model, [accuracy, accuracy + 0.02, accuracy - 0.02])
+    good = with_results(model, tmp_path / "1", [accuracy, accuracy + 0.02, accuracy - 0.02])
     found = modelzoo.reproduce(good, [2, 3])
     assert [[agreement.name for agreement in run.agreements] for run in found.runs] == [["test_accuracy"]] * 2
     assert found.ok
-    wrong = with_results(model, [accuracy + 0.2, accuracy + 0.2001, accuracy + 0.1999])
+    wrong = with_results(model, tmp_path / "1", [accuracy + 0.2, accuracy + 0.2001, accuracy + 0.1999])
     found = modelzoo.reproduce(wrong)
     assert found.same_weights
     assert not found.ok
@@ -107,7 +110,7 @@ def test_results_over_seeds_are_the_measure_of_every_seed():
 
 def test_weights_must_be_the_same_on_the_same_machine_only():
     model, _ = trained(datasets.load("four_class"))
-    origin_of(model).seed = 77  # so that other weights come out
+    with_card(model, seed=77)  # so that other weights come out
     assert not modelzoo.reproduce(model).same_weights
     run = Run(2, {}, "a", 1.0, ())
     here = Reproduction("tanh_mlp", 2, "b", {}, [run])
@@ -123,7 +126,7 @@ def test_weights_must_be_the_same_on_the_same_machine_only():
 def test_the_machine_of_the_card_is_compared_with_this_one():
     model, _ = trained(datasets.load("four_class"))
     assert modelzoo.reproduce(model).machine_differences == {}, "trained in this process"
-    origin_of(model).training["machine"] = {**describe_machine(), "cpu": "An abacus"}
+    with_card(model, training={**card_of(model).training, "machine": {**describe_machine(), "cpu": "An abacus"}})
     differences = modelzoo.reproduce(model).machine_differences
     assert list(differences) == ["cpu"]
     assert differences["cpu"][0] == "An abacus"
@@ -161,7 +164,7 @@ def test_what_no_card_can_tell_is_one_clear_error():
     with pytest.raises(InputError, match=r"fine-tuned from tanh_mlp.*modelzoo.finetune"):
         modelzoo.reproduce(tuned)
     drawn, _ = trained(data, seed=2)
-    origin_of(drawn).seed = None
+    with_card(drawn, seed=None)
     with pytest.raises(InputError, match="without a seed"):
         modelzoo.reproduce(drawn)
     subset, _ = trained(data.take(per_class=10))

@@ -83,7 +83,8 @@ def _list_datasets(as_json: bool) -> None:
 def info(name: str, as_json: bool) -> None:
     """Show the facts and recipes of a model, or the card of an artifact: NAME is a model or a directory."""
     if name not in list_models() and os.path.isdir(name):
-        from modelzoo.saving import find, read_card
+        from modelzoo.card import read_card
+        from modelzoo.saving import find
 
         print_json(read_card(find(name)))
         return

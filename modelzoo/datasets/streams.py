@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from modelzoo._keras import tf
+from modelzoo.card import usable_cores
 from modelzoo.datasets.base import Dataset
 from modelzoo.datasets.checks import check_int, check_seed
 from modelzoo.datasets.labels import stratified_split
 from modelzoo.datasets.order import shuffled
 from modelzoo.errors import DataError, InputError
-from modelzoo.machine import usable_cores
 
 
 class StoredSamples:

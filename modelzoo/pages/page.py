@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from modelzoo.card import card_of, describe_machine
 from modelzoo.datasets import describe_dataset, list_datasets
 from modelzoo.errors import InputError
-from modelzoo.machine import describe_machine
 from modelzoo.network import read_network
 from modelzoo.pages.equations import equation_of, space
 from modelzoo.pages.layers import Step, read_steps
@@ -18,8 +18,7 @@ from modelzoo.pages.subject import Subject
 from modelzoo.pages.text import brief, code, prose, read_docstring, table
 from modelzoo.pages.usage import usage_section
 from modelzoo.recipe import Augmentation, Recipe
-from modelzoo.registry import origin_of
-from modelzoo.saving.facts import describe_input, serving_names
+from modelzoo.saving.onnx import describe_input
 
 #: Fields that every table of recipes shows; others where a recipe sets them.
 _USUAL_FIELDS = ("batch_size", "optimizer", "learning_rate", "loss")
@@ -95,14 +94,14 @@ def _head(subject: Subject, steps: Sequence[Step], diagram: str) -> str:
     parts.append(f"![Diagram of {prose(subject.name)}: {words}]({diagram})")
     facts: dict[str, str] = {}
     if spec is not None:
-        origin = origin_of(model)
+        card, layers = card_of(model), read_network(model)
         facts["Task"] = spec.task
         facts["Data"] = _data(subject)
         facts["Network"] = prose(network)
-        facts["Input"] = f"{code(serving_names(model)[0])}, {describe_input(model)}"
+        facts["Input"] = f"{code(layers.input.name)}, {describe_input(model)}"
         shape = ", ".join(["batch", *("?" if length is None else str(length) for length in model.output_shape[1:])])
-        facts["Output"] = f"{code(serving_names(model)[1])}, shape ({shape})"
-        facts["Classes"] = ", ".join(map(prose, origin.class_names)) if spec.task == "classification" else ""
+        facts["Output"] = f"{code(layers.output.name)}, shape ({shape})"
+        facts["Classes"] = ", ".join(map(prose, card.class_names)) if spec.task == "classification" else ""
     frozen = sum(int(weight.shape.num_elements()) for weight in model.non_trainable_weights)
     facts["Parameters"] = f"{model.count_params():,}" + (f", of which {frozen:,} are not trained" if frozen else "")
     cost = cost_of(subject)

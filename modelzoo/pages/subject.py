@@ -11,9 +11,10 @@ from typing import Any
 
 from modelzoo._checks import check_path
 from modelzoo._keras import keras
+from modelzoo.card import read_card
 from modelzoo.errors import ArtifactError, InputError
 from modelzoo.registry import ModelSpec, build_model, get_spec, list_models
-from modelzoo.saving import find, list_pretrained, load, looks_like_path, read_card
+from modelzoo.saving import find, list_pretrained, load, looks_like_path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +85,7 @@ def read_subject(source: str | os.PathLike[str]) -> Subject:
     directory = find(source)
     card = read_card(directory)
     model = load(directory)
-    name = card["model"]["name"]
+    name = card["name"]
     return Subject(name, text, model, get_spec(name), card, pretrained=pretrained)
 
 

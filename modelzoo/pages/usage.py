@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelzoo import datasets
+from modelzoo.network import read_network
 from modelzoo.pages.subject import Subject
 from modelzoo.pages.text import brief, code, read_docstring, table
-from modelzoo.saving.facts import serving_names
 
 
 def usage_section(subject: Subject) -> str:
@@ -22,7 +22,7 @@ def usage_section(subject: Subject) -> str:
 def _zoo_model(subject: Subject) -> list[str]:
     spec, model = subject.spec, subject.model
     assert spec is not None
-    options = dict((subject.card or {}).get("model", {}).get("options") or {}) if not subject.pretrained else {}
+    options = dict(subject.card["builder"]["options"] if subject.card else {}) if not subject.pretrained else {}
     arguments = _arguments(spec.name, {**options, "seed": 0})
     parts = [
         "### Build",
@@ -34,7 +34,8 @@ def _zoo_model(subject: Subject) -> list[str]:
         command = f"$ modelzoo train {spec.name} -o my_{spec.name}"
         return [*parts, "### Train", "There are no pretrained weights.", _console(command)]
     source, data = _literal(subject.source), _data_code(subject)
-    given, result = serving_names(model)
+    network = read_network(model)
+    given, result = network.input.name, network.output.name
     variable = result if result.isidentifier() else "outputs"
     loading = [f"model = modelzoo.load({source})"]
     if data:

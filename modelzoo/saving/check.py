@@ -12,8 +12,8 @@ import numpy as np
 
 from modelzoo._checks import check_path
 from modelzoo._keras import tf
-from modelzoo.errors import ArtifactError
 from modelzoo.card import read_card
+from modelzoo.errors import ArtifactError
 from modelzoo.saving.golden import read_golden
 
 #: Largest difference from the golden outputs, for outputs up to 1; of larger ones, this share.

@@ -87,7 +87,7 @@ def _describe(proto: Any, model: keras.Model, facts: dict[str, str]) -> None:
     (given,), (returned,) = proto.graph.input, proto.graph.output
     for value in (given, returned):
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
-    given.doc_string = _describe_input(model)
+    given.doc_string = describe_input(model)
     proto.graph.name, proto.graph.doc_string = facts["name"], ""
     proto.producer_name, proto.producer_version = "modelzoo", facts["modelzoo"]
     network = f" {facts['network']}." if "network" in facts else ""
@@ -102,7 +102,7 @@ def _describe(proto: Any, model: keras.Model, facts: dict[str, str]) -> None:
     proto.opset_import.extend(used)
 
 
-def _describe_input(model: keras.Model) -> str:
+def describe_input(model: keras.Model) -> str:
     """Return in words what a model takes."""
     shape = ", ".join(["batch", *map(str, model.input_shape[1:])])
     return f"float32 ({shape}), " + ("raw pixels of 0–255" if len(model.input_shape) > 2 else "coordinates of points")

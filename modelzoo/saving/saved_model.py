@@ -1,4 +1,4 @@
-"""``save`` writes a live zoo model as a SavedModel that plain TensorFlow can call and fine-tune; ``load`` reads it back."""
+"""``save``: a live zoo model becomes a SavedModel that plain TensorFlow can fine-tune; ``load`` reads it back."""
 
 from __future__ import annotations
 
@@ -22,11 +22,8 @@ from modelzoo._io import atomic_directory, atomic_file, check_target, restore
 from modelzoo._keras import explained_by_tensorflow, keras, tf
 from modelzoo.card import (
     WEIGHTS_PATH,
-    BuilderFacts,
     Card,
-    CardFile,
     Results,
-    StoredWeight,
     card_of,
     read_card,
     read_weights,
@@ -54,7 +51,7 @@ def save(
     overwrite: bool = False,
     results: Mapping[str, Any] | None = None,
     golden: np.ndarray | None = None,
-) -> CardFile:
+) -> dict[str, Any]:
     """Write a zoo model as a SavedModel with its card.
 
     The artifact meets TensorFlow's *Reusable SavedModel* interface: ``obj = tf.saved_model.load(path)`` is
@@ -101,7 +98,9 @@ def save(
     if results is not None:
         results = {**_plain(results), "weights_digest": digest}
         if wrong := wrong_fact(results, Results):
-            raise InputError(f"results: {wrong}, which is not what a card says there (guide, Cards). Change it or its name.")
+            raise InputError(
+                f"results: {wrong}, which is not what a card says there (guide, Cards). Change it or its name."
+            )
     else:
         results = results_of(model)
         if results is None and _artifact_results(card) is not None:
@@ -133,7 +132,7 @@ def save(
     return written
 
 
-def _locate_weights(model: keras.Model, path: Path) -> list[StoredWeight]:
+def _locate_weights(model: keras.Model, path: Path) -> list[dict[str, Any]]:
     """Find the bytes of each variable of the model in TensorFlow's file, where they follow each other."""
     content = np.memmap(path, np.uint8, "r").tobytes()
     trainable = {id(weight) for weight in model.trainable_variables}
@@ -145,25 +144,25 @@ def _locate_weights(model: keras.Model, path: Path) -> list[StoredWeight]:
             raise RuntimeError(f"{name} is not in {path} as TensorFlow used to store it.")
         end = offset + value.nbytes
         found.append(
-            StoredWeight(
-                path=name,
-                shape=list(value.shape),
-                dtype=value.dtype.name,
-                offset=offset,
-                trainable=id(variable) in trainable,
-            )
+            {
+                "path": name,
+                "shape": list(value.shape),
+                "dtype": value.dtype.name,
+                "offset": offset,
+                "trainable": id(variable) in trainable,
+            }
         )
     return found
 
 
-def _artifact_results(card: Card) -> Results | None:
+def _artifact_results(card: Card) -> dict[str, Any] | None:
     """Return the results in the artifact that a model was loaded from; ``None`` if it is gone."""
     with contextlib.suppress(ArtifactError, InputError):
         return None if card.artifact is None else read_card(card.artifact)["results"]
     return None
 
 
-def results_of(model: keras.Model) -> Results | None:
+def results_of(model: keras.Model) -> dict[str, Any] | None:
     """Return the results in the card of the artifact a model was loaded from; ``None`` if its weights changed since."""
     results = _artifact_results(card_of(model))
     return results if results is not None and results.get("weights_digest") == weights_digest(model) else None
@@ -476,7 +475,7 @@ def _sizes_may_differ(options: Any) -> bool:
     return isinstance(options, int | float) and options > 1
 
 
-def _shapes(builder: BuilderFacts) -> list[tuple[int, ...]]:
+def _shapes(builder: Mapping[str, Any]) -> list[tuple[int, ...]]:
     """Return the shapes of what a builder would make, built in a graph of its own: nothing is allocated."""
     options = {key: value for key, value in builder["options"].items() if key != "seed"}
     with tf.Graph().as_default():

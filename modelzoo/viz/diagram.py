@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from modelzoo.card import card_of
 from modelzoo.errors import InputError, unknown_name
-from modelzoo.registry import origin_of
 from modelzoo.viz import style
 from modelzoo.viz.diagram_hourglass import HourglassLayout, draw_hourglass
 from modelzoo.viz.diagram_layers import LayerInfo, NotDrawableError, read_layers
@@ -160,7 +160,7 @@ def _names(argument: str, names: Sequence[str], length: int) -> list[str]:
 
 def _class_names(model: Any, length: int, activation: str) -> list[str]:
     with contextlib.suppress(InputError):
-        names = origin_of(model).class_names
+        names = card_of(model).class_names
         if len(names) == length > 1:
             return [str(name) for name in names]
         if (len(names), length, activation) == (2, 1, "sigmoid"):

@@ -13,9 +13,9 @@ from scipy.special import softmax
 
 import modelzoo
 from modelzoo import datasets
+from modelzoo.card import CARD_PATH, write_card
 from modelzoo.errors import ArtifactError, DataError
-from modelzoo.saving import CARD_PATH, GOLDEN_COUNT, read_golden
-from modelzoo.saving.card import write_card
+from modelzoo.saving import GOLDEN_COUNT, read_golden
 from modelzoo.saving.golden import GOLDEN_PATH, golden_inputs
 
 
