@@ -41,10 +41,10 @@ format: $(VENV)/.stamp-dev ## mend what ruff can mend by itself
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.stamp-bench ## measure the trainer beside Keras fit, PyTorch, JAX and scikit-learn
-	$(BIN)/python scripts/benchmark.py $(BENCH_ARGS)
+	$(BIN)/python scripts/benchmark.py train $(BENCH_ARGS)
 
 bench-costs: $(VENV)/.stamp-bench ## measure starting, loading, predicting and memory
-	$(BIN)/python scripts/benchmark_costs.py $(BENCH_ARGS)
+	$(BIN)/python scripts/benchmark.py costs $(BENCH_ARGS)
 
 # A lesson runs again where its own file has changed, and all of them where a pretrained model has.
 docs: $(VENV)/.stamp-docs build/.stamp-lessons ## build the documentation, build/docs/index.html

@@ -138,15 +138,15 @@ class Recipe:
     augmentation
         How training images are distorted.
     validation_size
-        Samples of the training set to hold out: they are evaluated on instead of the test data, which training then
-        never sees. Which ones depends on the data alone, not on the seed.
+        Samples of the training set to hold out and evaluate on (``val_loss``, ``val_accuracy``); training then never
+        sees the test data. Which ones depends on the data alone, not on the seed.
     log_every
         Steps between two entries of the history, each of which is one compiled call.
     log_train
         ``"batches"``: the training loss and metrics are means over the batches since the last entry, as in
         Keras' ``fit``; ``"all"``: they are computed over the whole training set, in inference mode.
     validation_freq
-        Entries between two evaluations on the test (or held-out) data; the last entry always has one.
+        Entries between two evaluations on the validation data, or else the test data; the last entry always has one.
     target_loss
         Stop at the first entry whose training loss is not above this value.
     precision

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from modelzoo import datasets
+from modelzoo._checks import check_seed
 from modelzoo._keras import keras
 from modelzoo.card import Card, card_of, machine_differences, weights_digest
 from modelzoo.errors import InputError
 from modelzoo.evaluation import measure, own_data, recipe_of
-from modelzoo.recipe import Recipe
 from modelzoo.registry import build_model
 from modelzoo.saving import load, results_of
 from modelzoo.training import train
@@ -72,11 +72,7 @@ class Agreement:
         return {name: None if name in nan else value for name, value in numbers.items()} | {"ok": self.ok}
 
 
-def verify(
-    source: keras.Model | str | os.PathLike[str],
-    *,
-    corruptions: bool = False,
-) -> list[Agreement]:
+def verify(source: keras.Model | str | os.PathLike[str], *, corruptions: bool = False) -> list[Agreement]:
     """Measure an artifact on its own test data and compare with its card.
 
     Parameters
@@ -84,64 +80,52 @@ def verify(
     source
         Name of a pretrained model, directory of an artifact, or a live zoo model.
     corruptions
-        Compare the errors on corrupted images too, where the card has them; that takes longer.
+        Compare the errors on corrupted images too, if the card has them; that takes longer.
 
     Returns
     -------
     list of Agreement
         One for each of ``test_loss``, ``test_accuracy``, ``calibration_error``, ``corruptions.NAME``, ``num_params``
-        and ``multiply_adds`` that the card has; none where it says nothing of test data.
-
-    Raises
-    ------
-    InputError
-        There is no such artifact, or it was trained on data that only the caller can give.
-    ArtifactError
-        The artifact is incomplete or altered.
+        and ``multiply_adds`` in the card; empty for a card that says nothing of test data.
     """
     model = source if isinstance(source, keras.Model) else load(source)
-    if not recorded_values(model):
-        return []
     data = own_data(model)
-    recorded = recorded_values(model, len(data.x_test))
+    recorded = _recorded(model, data)
+    if not recorded:
+        return []
     found = measure(model, data, corruptions=corruptions)
     found |= {f"corruptions.{name}": value for name, value in found.pop("corruptions", {}).items()}
-    count = len(data.x_test)
     reconstructs = recipe_of(model).reconstruct
-    return [
-        Agreement(name, _number(found[name]), value, *_rounding(name, value, count, reconstructs=reconstructs))
-        for name, value in recorded.items()
-        if name in found
-    ]
+    agreements = []
+    for name, entry in recorded.items():
+        if name in found:
+            value = math.nan if found[name] is None else float(found[name])
+            tolerance, reason = _rounding(name, _value(entry), len(data.x_test), reconstructs=reconstructs)
+            agreements.append(Agreement(name, value, _value(entry), tolerance, reason))
+    return agreements
 
 
-def recorded_values(model: keras.Model, num_test: int | None = None) -> dict[str, float]:
-    """Return what a zoo model's card says that :func:`verify` can measure again; empty where it says nothing.
+def _recorded(model: keras.Model, data: datasets.Dataset) -> dict[str, Any]:
+    """Return what a model's card says of its weights on its test data: each a value, or ``{"value": …}`` over seeds.
 
-    It comes from the card's ``"results"``, or else from the last log entry of the training, where that was taken on
-    the test data.
-
-    Parameters
-    ----------
-    model
-        The model.
-    num_test
-        Size of the test set: a log that was taken on another number of samples is not about it.
+    It comes from the card's results or, without any, from the last log entry of the training on these test data.
     """
-    results = results_of(model)
+    results, training = results_of(model), card_of(model).training or {}
+    found: dict[str, Any] = {}
     if results is not None:
-        values = {name: results.get("metrics", {}).get(name) for name in TEST_METRICS}
-        values |= {f"corruptions.{name}": entry for name, entry in (results.get("corruptions") or {}).items()}
-        values |= {name: results.get(name) for name in ("num_params", "multiply_adds")}
-        plain = {name: entry.get("value") if isinstance(entry, Mapping) else entry for name, entry in values.items()}
-        return {name: value for name, value in plain.items() if value is not None}
-    training = card_of(model).training or {}
-    logged_on = training.get("dataset", {}).get("num_test")
-    on_test_data = logged_on is not None and num_test in (None, logged_on)
-    on_test_data = on_test_data and training["weights_digest"] == weights_digest(model)
-    metrics = (training.get("metrics") or {}) if on_test_data else {}
-    found = {f"test_{name}": metrics.get(f"val_{name}") for name in ("loss", "accuracy")}
-    return {name: value for name, value in found.items() if value is not None}
+        found = dict.fromkeys(TEST_METRICS) | results.get("metrics", {})
+        found |= {f"corruptions.{name}": entry for name, entry in (results.get("corruptions") or {}).items()}
+        found |= {name: results.get(name) for name in ("num_params", "multiply_adds")}
+    elif training.get("weights_digest") == weights_digest(model) and training["dataset"].get("num_test") == len(
+        data.y_test
+    ):
+        logged = training.get("metrics") or {}
+        found = {name: logged.get(name) for name in ("test_loss", "test_accuracy")}
+    return {name: entry for name, entry in found.items() if _value(entry) is not None}
+
+
+def _value(entry: Any) -> Any:
+    return entry.get("value") if isinstance(entry, Mapping) else entry
 
 
 def _rounding(name: str, value: float, count: int, *, reconstructs: bool) -> tuple[float, str]:
@@ -151,62 +135,14 @@ def _rounding(name: str, value: float, count: int, *, reconstructs: bool) -> tup
     if name.startswith("corruptions."):
         if reconstructs:
             return 1e-3 * abs(value), "another SciPy may round pixels differently: 0.1 %"
-        return (
-            count // 1000 / count + 1e-6,
-            f"another SciPy may round pixels differently: {count // 1000} of {count} samples",
-        )
+        few = count // 1000
+        return few / count + 1e-6, f"another SciPy may round pixels differently: {few} of {count} samples"
     close = count // 5000
     if name == "test_accuracy":
         return close / count + 1e-6, f"{close} of {count} samples may lie within float32 rounding of a decision"
     if name == "calibration_error":
         return 2 * close / count + 1e-4, f"{close} of {count} samples may lie within float32 rounding of a bin's edge"
     return 1e-4 * abs(value) + 1e-6, "float32 sums in another order: 0.01 %"
-
-
-def of_another_run(name: str, value: float, entry: Mapping[str, Any] | float, count: int) -> Agreement:
-    """Compare a metric of a run that was trained anew with those a card holds.
-
-    Parameters
-    ----------
-    name
-        The metric; a loss is judged relative to its size, all others are shares of 0–1.
-    value
-        What the new run reached.
-    entry
-        The card's entry with ``mean`` and ``per_seed``, or the value of its only run.
-    count
-        Number of samples it was measured on.
-    """
-    loss = name.endswith("loss")
-    if isinstance(entry, Mapping):
-        per_seed = [float(v) for v in entry.get("per_seed") or [] if v is not None]
-        if len(per_seed) >= FEWEST_RUNS:
-            mean = sum(per_seed) / len(per_seed)
-            floor = 0.05 * abs(mean) + 1e-4 if loss else 0.002
-            text = f"99 % prediction interval of the {len(per_seed)} runs in the card, at least "
-            text += "5 %" if loss else "0.002"
-            return Agreement(name, value, mean, max(_prediction_interval(per_seed), floor), text)
-    recorded = float(entry["value"] if isinstance(entry, Mapping) else entry)
-    if loss:
-        return Agreement(name, value, recorded, 0.2 * abs(recorded) + 1e-4, "too few runs for a spread: 20 %")
-    error = math.sqrt(2 * max(0.0, recorded * (1 - recorded)) / count)
-    return Agreement(
-        name, value, recorded, 3 * error + 0.002, "too few runs for a spread: 3 binomial standard errors, + 0.002"
-    )
-
-
-def _prediction_interval(values: Sequence[float]) -> float:
-    """Return how far from the mean one more value of the same normal distribution is in 1 of 100 cases."""
-    from scipy import stats
-
-    count = len(values)
-    mean = sum(values) / count
-    deviation = math.sqrt(sum((value - mean) ** 2 for value in values) / (count - 1))
-    return float(stats.t.ppf(0.995, count - 1)) * deviation * math.sqrt(1 + 1 / count)
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -219,7 +155,7 @@ class Run:
         Its seed.
     metrics
         ``test_loss``, ``test_accuracy`` and ``calibration_error`` as far as the model has them, and ``val_loss`` and
-        ``val_accuracy`` where the recipe holds samples out.
+        ``val_accuracy`` where samples were held out.
     weights_digest
         Of the trained weights.
     seconds
@@ -298,7 +234,7 @@ def reproduce(
         Name of a pretrained model, directory of an artifact, or a live zoo model.
     seeds
         Seeds to train with; the artifact's own by default. Where the data were drawn with the seed of the run, each
-        seed draws its own. Seeds other than the artifact's are compared where the card holds results over seeds.
+        seed draws its own. Seeds other than the artifact's are compared if the card holds results over seeds.
     callbacks
         Called with the seed of each run before it starts; returns Keras callbacks, such as a progress bar.
 
@@ -306,47 +242,42 @@ def reproduce(
     -------
     Reproduction
         Weights and metrics of each run beside the card's.
-
-    Raises
-    ------
-    InputError
-        There is no such artifact, its card does not hold how to train it, or a seed is not usable.
-    ArtifactError
-        The artifact is incomplete or altered.
     """
     model = source if isinstance(source, keras.Model) else load(source)
-    card = card_of(model)
-    training = _training_of(card, weights_digest(model))
-    results = results_of(model)
+    card, digest = card_of(model), weights_digest(model)
+    training = _training_of(card, digest)
     own_seed = int(training["seed"])
-    chosen = _checked_seeds([own_seed] if seeds is None else seeds)
-    data = own_data(model)
-    logged = recorded_values(model, len(data.x_test))
-    recorded = logged if results is None else _with_values(results.get("metrics", {}))
-    recipe = Recipe.from_dict(training["recipe"])
+    chosen = [own_seed] if seeds is None else list(dict.fromkeys(check_seed(seed, "seeds") for seed in seeds))
+    if not chosen:
+        raise InputError("seeds must name at least one seed; got none. Leave seeds out for the artifact's own.")
+    data, recipe = own_data(model), recipe_of(model)
+    recorded = _recorded(model, data)
+    over_seeds = any(isinstance(entry, Mapping) for entry in recorded.values())
     runs = []
     for number, seed in enumerate(chosen):
         logger.info("Run %d of %d: %s with seed %d.", number + 1, len(chosen), card.name, seed)
         fresh = build_model(card.name, seed=card.seed if seed == own_seed else seed, **card.options)
-        run_data = _data_of(data, own_seed, seed)
+        drawn_by_seed = data.options.get("seed") == own_seed
+        run_data = datasets.load(data.name, **{**data.options, "seed": seed}) if drawn_by_seed else data
         began = time.perf_counter()
-        history = train(fresh, run_data, recipe, seed=seed, callbacks=callbacks(seed) if callbacks else ())
-        seconds = time.perf_counter() - began
-        metrics = _metrics(fresh, run_data, recipe, history)
-        known = recorded if seed == own_seed or results is not None else {}
+        history = train(fresh, run_data, recipe, seed=seed, callbacks=callbacks(seed) if callbacks else ()).history
+        seconds = round(time.perf_counter() - began, 2)
+        measured = measure(fresh, run_data, corruptions=False)
+        metrics = {name: measured[name] for name in TEST_METRICS if measured.get(name) is not None}
+        metrics |= {name: series[-1] for name, series in history.items() if name in ("val_loss", "val_accuracy")}
         agreements = tuple(
             of_another_run(
-                name, value, known[name], recipe.validation_size if name.startswith("val_") else len(run_data.x_test)
+                name, value, recorded[name], recipe.validation_size if name.startswith("val_") else len(run_data.x_test)
             )
             for name, value in metrics.items()
-            if name in known
+            if name in recorded and (seed == own_seed or over_seeds)
         )
-        runs.append(Run(seed, metrics, weights_digest(fresh), round(seconds, 2), agreements))
-    differences = machine_differences(training["machine"])
-    return Reproduction(card.name, own_seed, weights_digest(model), differences, tuple(runs))
+        runs.append(Run(seed, metrics, weights_digest(fresh), seconds, agreements))
+    return Reproduction(card.name, own_seed, digest, machine_differences(training["machine"]), tuple(runs))
 
 
 def _training_of(card: Card, digest: str) -> dict[str, Any]:
+    """Return the training in a card, if it says how these weights came from fresh ones."""
     if card.parent is not None:
         raise InputError(
             f"{card.name} was fine-tuned from {card.parent['name']} with the weights "
@@ -365,31 +296,34 @@ def _training_of(card: Card, digest: str) -> dict[str, Any]:
     return card.training
 
 
-def _with_values(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the metrics that have a value: a threshold unit has no calibration error, say."""
-    plain = {name: entry.get("value") if isinstance(entry, Mapping) else entry for name, entry in metrics.items()}
-    return {name: entry for name, entry in metrics.items() if plain[name] is not None}
+def of_another_run(name: str, value: float, entry: Mapping[str, Any] | float, count: int) -> Agreement:
+    """Compare a metric of a run that was trained anew with those a card holds.
 
+    Parameters
+    ----------
+    name
+        The metric; a loss is judged relative to its size, all others are shares of 0–1.
+    value
+        What the new run reached.
+    entry
+        The card's entry with ``mean`` and ``per_seed``, or the value of its only run.
+    count
+        Number of samples it was measured on.
+    """
+    loss = name.endswith("loss")
+    per_seed = [v for v in entry.get("per_seed") or [] if v is not None] if isinstance(entry, Mapping) else []
+    if len(per_seed) >= FEWEST_RUNS:
+        from scipy import stats
 
-def _data_of(data: datasets.Dataset, own_seed: int, seed: int) -> datasets.Dataset:
-    """Return the data of a run: drawn anew where the artifact's were drawn with the seed of its run."""
-    if seed == own_seed or data.options.get("seed") != own_seed:
-        return data
-    return datasets.load(data.name, **{**data.options, "seed": seed})
-
-
-def _metrics(model: keras.Model, data: datasets.Dataset, recipe: Recipe, history: Any) -> dict[str, float]:
-    measured = measure(model, data, corruptions=False)
-    metrics = {name: measured[name] for name in TEST_METRICS if measured.get(name) is not None}
-    if recipe.validation_size:  # without it the log was taken on the test data
-        last = {name: series[-1] for name, series in history.history.items()}
-        metrics |= {name: last[name] for name in ("val_loss", "val_accuracy") if name in last}
-    return metrics
-
-
-def _checked_seeds(seeds: Iterable[int]) -> list[int]:
-    chosen = list(seeds) if np.iterable(seeds) else []
-    good = all(isinstance(s, int | np.integer) and not isinstance(s, bool) and 0 <= s < 2**31 for s in chosen)
-    if not chosen or not good:
-        raise InputError(f"seeds must be integers from 0 to 2**31 - 1; received {seeds!r:.80}.")
-    return [int(seed) for seed in dict.fromkeys(chosen)]
+        # The 99 % prediction interval: one more value of the same normal distribution is outside in 1 of 100 cases.
+        deviation = np.std(per_seed, ddof=1) * math.sqrt(1 + 1 / len(per_seed))
+        mean, interval = float(np.mean(per_seed)), float(stats.t.ppf(0.995, len(per_seed) - 1) * deviation)
+        floor, text = (0.05 * abs(mean) + 1e-4, "5 %") if loss else (0.002, "0.002")
+        reason = f"99 % prediction interval of the {len(per_seed)} runs in the card, at least {text}"
+        return Agreement(name, value, mean, max(interval, floor), reason)
+    recorded = float(_value(entry))
+    if loss:
+        return Agreement(name, value, recorded, 0.2 * abs(recorded) + 1e-4, "too few runs for a spread: 20 %")
+    error = math.sqrt(2 * max(0.0, recorded * (1 - recorded)) / count)
+    reason = "too few runs for a spread: 3 binomial standard errors, + 0.002"
+    return Agreement(name, value, recorded, 3 * error + 0.002, reason)

@@ -1,44 +1,38 @@
-"""Measure the trainer beside Keras' ``fit``, PyTorch, JAX and scikit-learn, side by side in one run.
-
-Each peer of a case lives in a process of its own (``benchmark_worker.py``), and all but the one that computes are
-stopped: thread pools do not disturb each other, and a machine that changes its pace changes it for all peers. Where the
-time to an accuracy is measured, each peer starts a new process in each round. ``benchmark_costs.py`` measures the rest.
-"""
+"""Measure modelzoo beside other libraries: training, several devices and workers, and what is not training."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import importlib.metadata
 import importlib.util
 import json
 import os
-import platform
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
 import click
-from rich import box
-from rich.console import Console
-from rich.table import Table
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it also runs from a checkout not installed
-
 from benchmark_peers import MATRIX, operations
+from launch_workers import free_addresses, worker_environment
+from report import COMMAND, ROOT, markdown_table, number, summary, with_range, write_json
+from rich.console import Console
 
-from modelzoo import get_spec
-from modelzoo._io import atomic_file, check_target
-from modelzoo.card import usable_cores
+import modelzoo
+from modelzoo._io import check_target
+from modelzoo.card import describe_machine, usable_cores
 from modelzoo.errors import ModelZooError
 
-WORKER = Path(__file__).with_name("benchmark_worker.py")
+WORKER = Path(__file__).with_name("benchmark_peers.py")
 PEERS = {
     "modelzoo": "modelzoo",
     "fit": "Keras fit",
@@ -53,90 +47,64 @@ PEAK = "matmul"
 TITLES = PEERS | {PEAK: "matrix product"}
 #: The package of a peer that may not be installed.
 PACKAGES = {"torch": "torch", "torch-compile": "torch", "jax": "optax"}
-#: What not every case has: scikit-learn knows one of the networks.
-ONLY = {"sklearn": ("dense", "dense-98")}
-#: JAX convolves so slowly on a processor that it would take half an hour to get there.
-NEVER = {"jax": ("cnn-99",)}
-ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow", **os.environ}
-OUTPUT_HELP = "Also write all figures as JSON; what was measured there on this machine with these versions stays."
+#: scikit-learn knows one of the networks; JAX convolves so slowly on a processor that it would take half an hour.
+ONLY, NEVER = {"sklearn": ("dense", "dense-98")}, {"jax": ("cnn-99",)}
 SETTLE = 0.2  # seconds between two runs, for idle threads of the last one to fall asleep
-MISSING = (
-    "{} is not installed, so its rows are left out. Install it with: pip install 'modelzoo[bench]' "
-    "(in a checkout `make bench` does)."
-)
+QUICK_GOAL = 0.5
 
-EPILOG = """\
-What is compared:
 
-\b
-  toy           sigmoid_mlp, 2-4-2 on 1000 points, full batch, SGD       steps/s
-  dense         dense_500_300 on MNIST, batch 100, RMSprop, float32      images/s
-  dense-256     the same with batch 256
-  cnn           two_conv_cnn on MNIST, batch 50, Adam, float32
-  cnn-256       the same with batch 256
-  cnn-bf16      the same computed in bfloat16, weights in float32
-  cnn-bf16-256  the same with batch 256
-  autoencoder   tanh_autoencoder on digits 1, 5 and 6, batch 50, Adam
-  dense-98      seconds from starting a process to 98 % of the test images right, tested after each epoch
-  cnn-99        the same to 99 %, with batch 100 and Adam at 0.001; each round has a seed of its own
+@click.group(context_settings=COMMAND)
+def main() -> None:
+    """Measure modelzoo beside other libraries."""
 
-\b
-  modelzoo       modelzoo.train with the lesson recipe
-  fit            model.compile + model.fit with their defaults, as a user would write it (mixed_bfloat16 for bf16)
-  fit-tuned      the same with steps_per_execution of an epoch, and XLA for dense networks
-  torch          PyTorch eager: the same network, fused Adam, channels_last for the CNN, autocast for bf16
-  torch-compile  the same with its loss compiled by torch.compile
-  jax            JAX with optax: all steps between two log entries in one jitted lax.scan
-  sklearn        MLPClassifier, which has Adam in place of RMSprop; dense only
 
-All train on the same data with the same number of threads; compilation, loading and evaluation are not timed, but
-where a process starts cold. In each round every peer runs once, another one first each time. A ratio is the rate of
-modelzoo divided by the peer's in the same round (the peer's seconds divided by ours), and "best" is the fastest peer
-of the round; the median is compared with the target. A peer whose loss does not go down is an error. The peak is
-that of a product of two large matrices in TensorFlow, measured in the same rounds.
+def output_option(command: Any) -> Any:
+    kept = "Also write all figures as JSON; what was measured there on this machine with these versions stays."
+    return click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help=kept)(command)
 
-Rates depend on what else the machine does: run it on an idle one, and look at the spread before the median.
 
-\b
-  make bench                                          all of it, more than ten minutes on 2 cores
-  make bench BENCH_ARGS="--case toy --rounds 9"       one case, more rounds
-  make bench BENCH_ARGS="--case cnn --batch-size 64"
-  make bench BENCH_ARGS="--quick"                     only shows that all peers work; the rates say little
-"""
+def machine() -> dict[str, Any]:
+    """Return what the rates depend on: processor, threads, versions, and how busy the machine is."""
+    described = describe_machine()
+    versions = {name: described[name] for name in ("python", "modelzoo", "tensorflow", "keras", "numpy")}
+    for package in ("torch", "jax", "optax", "scikit-learn"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[package] = importlib.metadata.version(package)
+    load = round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+    facts = {"processor": described["cpu"], "cores": described["cores"], "threads": usable_cores(), "load": load}
+    return {**facts, "system": described["system"], "versions": versions}
+
+
+def machine_lines(facts: Mapping[str, Any]) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items() if version)
+    return f"- {facts['processor']}, {facts['cores']} cores, {facts['threads']} threads a peer\n- {versions}"
+
+
+def write_report(output: Path, facts: dict[str, Any], part: str, order: Iterable[str], found: dict[str, Any]) -> None:
+    """Write ``facts`` and, as ``part``, what was found, with what an earlier report of the same facts holds besides."""
+    known: dict[str, Any] = {}
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        earlier = json.loads(output.read_text(encoding="utf-8"))
+        earlier["machine"]["load"] = facts["machine"]["load"]
+        known = dict(earlier[part]) if facts.items() <= earlier.items() else {}
+    known |= found
+    write_json(output, facts | {part: {name: known[name] for name in order if name in known}})
+
+
+# --- training
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """One network with its precision, data and targets.
+    """One network with its precision and data, trained by its lesson recipe but for batch size and learning rate.
 
-    Parameters
-    ----------
-    model
-        Name of the model; its lesson recipe is used.
-    samples
-        Training samples taken, the same for every peer; what ``fit`` calls an epoch.
-    quick_samples
-        The same for ``--quick``.
-    targets
-        What the ratio to a peer, or to the best of them, should be at least.
-    precision
-        ``"float32"`` or ``"bfloat16"``.
-    unit
-        ``"steps/s"`` or ``"images/s"``.
-    batch_size
-        Samples a step, where it is not the recipe's.
-    learning_rate
-        The optimiser's, where it is not the recipe's.
-    goal
-        Test accuracy, 0–1, to which the seconds from a cold process are measured, instead of a rate.
-    rounds
-        Runs of each peer, unless told otherwise.
+    ``samples`` are those every peer trains on, which ``fit`` calls an epoch. With a ``goal``, a test accuracy, the
+    seconds to it are measured from a cold process in place of a rate.
     """
 
     model: str
     samples: int
     quick_samples: int
-    targets: dict[str, float]
     precision: str = "float32"
     unit: str = "images/s"
     batch_size: int | None = None
@@ -144,41 +112,31 @@ class Case:
     goal: float | None = None
     rounds: int = 5
 
-    def task(self, peer: str, batch_size: int | None, threads: int, quick: bool) -> dict[str, Any]:
-        """Return what the worker of a peer must know; ``batch_size`` is in place of the recipe's."""
+    def task(self, peer: str, quick: bool) -> dict[str, Any]:
+        """Return what the process of a peer must know."""
         samples = self.quick_samples if quick else self.samples
-        recipe = get_spec(self.model).recipe("lesson")
-        recipe_size = recipe.batch_size
-        size = samples if recipe_size is None else min(batch_size or self.batch_size or recipe_size, samples)
+        recipe = modelzoo.get_spec(self.model).recipe("lesson")
+        size = samples if recipe.batch_size is None else min(self.batch_size or recipe.batch_size, samples)
         samples -= samples % size  # so that fit has no smaller last batch
-        task = {"peer": peer, "model": self.model, "precision": self.precision, "threads": threads}
+        task = {"peer": peer, "model": self.model, "precision": self.precision, "threads": usable_cores(), "seed": 0}
         task |= {"batch_size": size, "samples": samples, "learning_rate": self.learning_rate or recipe.learning_rate}
-        return task | ({"seed": 0} if self.goal is None else {"seed": 0, "goal": QUICK_GOAL if quick else self.goal})
+        return task if self.goal is None else task | {"goal": QUICK_GOAL if quick else self.goal}
 
 
 CASES = {
-    "toy": Case("sigmoid_mlp", 1000, 1000, {"best": 1.0, "fit": 500.0}, unit="steps/s"),
-    "dense": Case("dense_500_300", 30_000, 3000, {"best": 1.25}),
-    "dense-256": Case("dense_500_300", 30_000, 3000, {"best": 1.25}, batch_size=256),
-    "cnn": Case("two_conv_cnn", 5000, 500, {"best": 1.15}),
-    "cnn-256": Case("two_conv_cnn", 5000, 512, {"best": 1.15}, batch_size=256),
-    "cnn-bf16": Case("two_conv_cnn", 5000, 500, {"best": 1.3}, precision="bfloat16"),
-    "cnn-bf16-256": Case("two_conv_cnn", 5000, 512, {"best": 1.3}, precision="bfloat16", batch_size=256),
-    "autoencoder": Case("tanh_autoencoder", 15_000, 1500, {"best": 1.2}),
-    "dense-98": Case("dense_500_300", 60_000, 3000, {"best": 1.0}, unit="seconds", goal=0.98),
+    "toy": Case("sigmoid_mlp", 1000, 1000, unit="steps/s"),
+    "dense": Case("dense_500_300", 30_000, 3000),
+    "dense-256": Case("dense_500_300", 30_000, 3000, batch_size=256),
+    "cnn": Case("two_conv_cnn", 5000, 500),
+    "cnn-256": Case("two_conv_cnn", 5000, 512, batch_size=256),
+    "cnn-bf16": Case("two_conv_cnn", 5000, 500, "bfloat16"),
+    "cnn-bf16-256": Case("two_conv_cnn", 5000, 512, "bfloat16", batch_size=256),
+    "autoencoder": Case("tanh_autoencoder", 15_000, 1500),
+    "dense-98": Case("dense_500_300", 60_000, 3000, unit="seconds", goal=0.98),
     "cnn-99": Case(
-        "two_conv_cnn",
-        60_000,
-        500,
-        {"best": 1.0},
-        unit="seconds",
-        batch_size=100,
-        learning_rate=1e-3,
-        goal=0.99,
-        rounds=2,
+        "two_conv_cnn", 60_000, 500, unit="seconds", batch_size=100, learning_rate=1e-3, goal=0.99, rounds=2
     ),
 }
-QUICK_GOAL = 0.5
 
 
 class PeerError(ModelZooError):
@@ -186,77 +144,27 @@ class PeerError(ModelZooError):
 
 
 class Peer:
-    """What trains a case, once a round.
-
-    Parameters
-    ----------
-    task
-        See :meth:`Case.task`.
-    """
+    """A process that trains when told to, and is stopped otherwise: idle threads of some libraries compute to wait."""
 
     def __init__(self, task: dict[str, Any]) -> None:
-        self.name: str = task["peer"]
-        self.batch_size: int = task["batch_size"]
+        self.name, self.batch_size = task["peer"], task["batch_size"]
         self.rates: list[float] = []  # steps/s, or 1/s of a cold run
+        self.epochs: list[int] = []  # of cold runs
+        self.losses: dict[str, float] = {}
         self._task = task
+        self._start()
 
-    def run(self, seconds: float, number: int) -> None:
-        """Train in the round of this number and note the rate."""
-        raise NotImplementedError
-
-    def check_learned(self) -> None:
-        """Raise PeerError if the training was none."""
-
-    def close(self) -> None:
-        """End what still runs."""
-
-    def _failure(self, status: int, errors: str) -> PeerError:
-        last = "\n".join(errors.splitlines()[-12:])
-        return PeerError(f"{TITLES[self.name]} ended with status {status}:\n{last}")
-
-
-class ColdPeer(Peer):
-    """A peer that starts a process in each round and trains until the test accuracy is high enough."""
-
-    def __init__(self, task: dict[str, Any]) -> None:
-        super().__init__(task)
-        self.epochs: list[int] = []
-
-    def run(self, seconds: float, number: int) -> None:
-        """Train with the seed of the round's number to the goal and note the time, process start included."""
-        task = self._task | {"seed": number}
-        began = time.perf_counter()
-        done = subprocess.run(
-            worker_command(task), stdin=subprocess.DEVNULL, capture_output=True, text=True, env=ENVIRONMENT, check=False
-        )
-        self.rates.append(1 / (time.perf_counter() - began))
-        if done.returncode:
-            raise self._failure(done.returncode, done.stderr)
-        accuracies = json.loads(done.stdout.splitlines()[-1])["accuracies"]
-        if accuracies[-1] < task["goal"]:
-            raise PeerError(
-                f"{PEERS[self.name]}: the test accuracy was {max(accuracies):.2%} after {len(accuracies)} epochs and "
-                f"must become {task['goal']:.0%}."
-            )
-        self.epochs.append(len(accuracies))
-
-
-class WarmPeer(Peer):
-    """A peer whose process waits to be told to train."""
-
-    def __init__(self, task: dict[str, Any]) -> None:
-        super().__init__(task)
+    def _start(self) -> None:
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed by close)
         self._process = subprocess.Popen(
-            worker_command(task),
+            [sys.executable, str(WORKER), json.dumps(self._task)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env=ENVIRONMENT,
             text=True,
         )
         try:
-            self.first_loss = self.last_loss = float(self._answer()["ready"])
+            self.losses["first"] = float(self._answer()["ready"])
             self._signal("SIGSTOP")
         except BaseException:
             self.close()
@@ -270,18 +178,16 @@ class WarmPeer(Peer):
         answer = self._answer()
         self._signal("SIGSTOP")
         self.rates.append(answer["steps"] / answer["seconds"])
-        self.last_loss = answer["loss"]
+        self.losses["last"] = answer["loss"]
 
     def check_learned(self) -> None:
-        """Raise PeerError if the loss is not lower than it was at first."""
-        if self.name != PEAK and not self.last_loss < self.first_loss:
+        if self.name != PEAK and self.losses and not self.losses["last"] < self.losses["first"]:
             raise PeerError(
-                f"{PEERS[self.name]}: the loss went from {self.first_loss:.6g} to {self.last_loss:.6g}; it must go "
-                "down, or the peer does not train and its rate means nothing."
+                f"{TITLES[self.name]}: the loss went from {self.losses['first']:.6g} to {self.losses['last']:.6g}; it "
+                "must go down, or the rate means nothing."
             )
 
     def close(self) -> None:
-        """End the process."""
         assert self._process.stdin is not None
         self._signal("SIGCONT")
         try:
@@ -293,7 +199,6 @@ class WarmPeer(Peer):
         self._errors.close()
 
     def _signal(self, name: str) -> None:
-        """Stop the process or let it go on: the idle threads of some libraries wait by computing."""
         if hasattr(signal, name):  # not on Windows
             self._process.send_signal(getattr(signal, name))
 
@@ -306,226 +211,442 @@ class WarmPeer(Peer):
             raise self._failure(self._process.returncode, self._errors.read())
         return json.loads(line)
 
-
-def worker_command(task: dict[str, Any]) -> list[str]:
-    """Return the command of a peer's process."""
-    return [sys.executable, str(WORKER), json.dumps(task)]
+    def _failure(self, status: int, errors: str) -> PeerError:
+        return PeerError(f"{TITLES[self.name]} ended with status {status}:\n" + "\n".join(errors.splitlines()[-12:]))
 
 
-def measure(
-    case: Case, peer_names: Sequence[str], rounds: int, seconds: float, options: dict[str, Any], progress: Console
-) -> list[Peer]:
+class ColdPeer(Peer):
+    """A peer that starts a process in each round and trains until the test accuracy is high enough."""
+
+    def _start(self) -> None:
+        return
+
+    def run(self, seconds: float, number: int) -> None:
+        """Train with the seed of the round's number to the goal and note the time, process start included."""
+        command = [sys.executable, str(WORKER), json.dumps(self._task | {"seed": number})]
+        began = time.perf_counter()
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        self.rates.append(1 / (time.perf_counter() - began))
+        if done.returncode:
+            raise self._failure(done.returncode, done.stderr)
+        accuracies = json.loads(done.stdout.splitlines()[-1])["accuracies"]
+        if accuracies[-1] < self._task["goal"]:
+            raise PeerError(
+                f"{TITLES[self.name]}: the test accuracy was {max(accuracies):.2%} after {len(accuracies)} epochs and "
+                f"must become {self._task['goal']:.0%}."
+            )
+        self.epochs.append(len(accuracies))
+
+    def close(self) -> None:
+        return
+
+
+@main.command()
+@click.option("cases", "--case", type=click.Choice(list(CASES)), multiple=True, help="Only this case; repeatable.")
+@click.option("peers", "--peer", type=click.Choice(list(PEERS)), multiple=True, help="Only this peer; repeatable.")
+@click.option("--rounds", type=click.IntRange(1), help="Runs of each peer.  [default: 5; 2 of cnn-99 and --quick]")
+@click.option("--quick", is_flag=True, help="Short runs on few images: shows that it works, measures little.")
+@output_option
+def train(cases: tuple[str, ...], peers: tuple[str, ...], rounds: int | None, quick: bool, output: Path | None) -> None:
+    """Measure modelzoo's trainer beside other libraries: steps or images a second, and the ratios.
+
+    What is compared:
+
+    \b
+      toy           sigmoid_mlp, 2-4-2 on 1000 points, full batch, SGD       steps/s
+      dense         dense_500_300 on MNIST, batch 100, RMSprop, float32      images/s
+      dense-256     the same with batch 256
+      cnn           two_conv_cnn on MNIST, batch 50, Adam, float32
+      cnn-256       the same with batch 256
+      cnn-bf16      the same computed in bfloat16, weights in float32
+      cnn-bf16-256  the same with batch 256
+      autoencoder   tanh_autoencoder on digits 1, 5 and 6, batch 50, Adam
+      dense-98      seconds from starting a process to 98 % of the test images right, tested after each epoch
+      cnn-99        the same to 99 %, with batch 100 and Adam at 0.001; each round has a seed of its own
+
+    \b
+      modelzoo       modelzoo.train with the lesson recipe
+      fit            model.compile + model.fit with their defaults, as a user would write it (mixed_bfloat16 for bf16)
+      fit-tuned      the same with steps_per_execution of an epoch, and XLA for dense networks
+      torch          PyTorch eager: the same network, fused Adam, channels_last for the CNN, autocast for bf16
+      torch-compile  the same with its loss compiled by torch.compile
+      jax            JAX with optax: all steps between two log entries in one jitted lax.scan
+      sklearn        MLPClassifier, which has Adam in place of RMSprop; dense only
+
+    All train on the same data with the same number of threads; compilation, loading and evaluation are not timed,
+    but where a process starts cold. Each peer of a case lives in a process of its own, and all but the one that
+    computes are stopped. In each round every peer runs once, another one first each time. A ratio is the rate of
+    modelzoo divided by the peer's in the same round (the peer's seconds divided by ours), and "best" is the fastest
+    peer of the round. A peer whose loss does not go down is an error. The peak is that of a product of two large
+    matrices in TensorFlow, measured in the same rounds.
+
+    Rates depend on what else the machine does: run it on an idle one, and look at the range before the median.
+
+    \b
+      make bench                                          all of it, more than ten minutes on 2 cores
+      make bench BENCH_ARGS="--case toy --rounds 9"       one case, more rounds
+      make bench BENCH_ARGS="--quick"                     only shows that all peers work; the rates say little
+    """
+    progress = Console(stderr=True)
+    missing = {peer for peer, package in PACKAGES.items() if importlib.util.find_spec(package) is None}
+    peer_names = [name for name in PEERS if name in (peers or PEERS) and name not in missing]
+    if missing & set(peers or PEERS):
+        left_out = ", ".join(PEERS[name] for name in PEERS if name in missing)
+        progress.print(f"Left out: {left_out}. To measure them: pip install 'modelzoo[bench]'", style="yellow")
+    facts = machine()
+    click.echo(f"{machine_lines(facts)}\n")
+    if facts["load"] and facts["load"] > 0.5:
+        progress.print(f"Other programs are busy (load {facts['load']}): rates and ratios are noisy.", style="yellow")
+    with errors_shown():
+        if output is not None:
+            check_target(output, overwrite=True)
+        for name, case in CASES.items():
+            having = [peer for peer in peer_names if name in ONLY.get(peer, CASES) and name not in NEVER.get(peer, ())]
+            if not having or name not in (cases or CASES):
+                continue
+            if case.unit == "images/s":
+                having.append(PEAK)
+            with progress.status("") as status:
+                number_of_rounds = rounds or (2 if quick else case.rounds)
+                result = evaluate(case, measure(case, having, number_of_rounds, quick, status.update))
+            click.echo(f"{case_section(name, result)}\n")
+            if output is not None:
+                write_report(output, {"machine": facts, "quick": quick}, "cases", CASES, {name: result})
+
+
+def measure(case: Case, names: Sequence[str], rounds: int, quick: bool, progress: Callable[[str], None]) -> list[Peer]:
     """Run all peers of a case round by round and return them with their rates."""
     peers: list[Peer] = []
-    with progress.status("") as status:
-        try:
-            for name in peer_names:
-                status.update(f"{case.model} {case.precision}: starting and compiling {TITLES[name]}")
-                peers.append((WarmPeer if case.goal is None else ColdPeer)(case.task(name, **options)))
-            for number in range(rounds):
-                start = number % len(peers)
-                for peer in peers[start:] + peers[:start]:
-                    status.update(f"{case.model} {case.precision}: round {number + 1} of {rounds}, {TITLES[peer.name]}")
-                    time.sleep(SETTLE)
-                    peer.run(seconds, number)
-            for peer in peers:
-                peer.check_learned()
-        finally:
-            for peer in peers:
-                peer.close()
+    try:
+        for name in names:
+            progress(f"{case.model} {case.precision}: starting and compiling {TITLES[name]}")
+            peers.append((Peer if case.goal is None else ColdPeer)(case.task(name, quick)))
+        for i in range(rounds):
+            start = i % len(peers)
+            for peer in peers[start:] + peers[:start]:
+                progress(f"{case.model} {case.precision}: round {i + 1} of {rounds}, {TITLES[peer.name]}")
+                time.sleep(SETTLE)
+                peer.run(0.2 if quick else 2.0, i)
+        for peer in peers:
+            peer.check_learned()
+    finally:
+        for peer in peers:
+            peer.close()
     return peers
-
-
-def summary(values: Sequence[float]) -> dict[str, Any]:
-    """Return the median and the spread of some values, and the values themselves."""
-    return {"median": statistics.median(values), "min": min(values), "max": max(values), "rounds": list(values)}
 
 
 def evaluate(case: Case, peers: Sequence[Peer]) -> dict[str, Any]:
     """Return rates (or seconds), losses and ratios of a measured case, ready for JSON."""
     batch = peers[0].batch_size
     result: dict[str, Any] = {"model": case.model, "precision": case.precision, "batch_size": batch, "unit": case.unit}
-    peak = next((peer for peer in peers if peer.name == PEAK), None)
-    peers = [peer for peer in peers if peer is not peak]
-    if peak is not None:
-        peak_rates = [rate * 2 * MATRIX**3 for rate in peak.rates]
+    peak_rates = [rate * 2 * MATRIX**3 for peer in peers if peer.name == PEAK for rate in peer.rates]
+    if peak_rates:
         result["peak_gflops"] = summary([rate / 1e9 for rate in peak_rates])
-    result["peers"] = {}
+    rates = {peer.name: peer.rates for peer in peers if peer.name != PEAK}
+    result |= {"peers": {}, "ratios": {}}
     for peer in peers:
+        if peer.name == PEAK:
+            continue
         scale = batch if case.unit == "images/s" else 1
         shown = [1 / rate if case.unit == "seconds" else rate * scale for rate in peer.rates]
         found: dict[str, Any] = {"rate": summary(shown)}
-        if isinstance(peer, ColdPeer):
-            found["epochs"] = peer.epochs
-        if isinstance(peer, WarmPeer):
-            found["loss"] = {"first": peer.first_loss, "last": peer.last_loss}
-        if peak is not None:
-            work = operations(case.model) * batch
-            found["of_peak"] = summary([r * work / p for r, p in zip(peer.rates, peak_rates, strict=True)])
         result["peers"][peer.name] = found
-    ours = next((peer for peer in peers if peer.name == "modelzoo"), None)
-    result["ratios"] = {}
-    others = {peer.name: peer.rates for peer in peers if peer is not ours}
-    if ours is None or not others:
-        return result
-    others["best"] = [max(rates) for rates in zip(*others.values(), strict=True)]
-    for name, rates in others.items():
-        ratio = summary([mine / theirs for mine, theirs in zip(ours.rates, rates, strict=True)])
-        target = case.targets.get(name)
-        met = None if target is None else ratio["median"] >= target
-        result["ratios"][name] = ratio | {"target": target, "met": met}
+        if peer.epochs:
+            found["epochs"] = peer.epochs
+        if peer.losses:
+            found["loss"] = peer.losses
+        if peak_rates:
+            work = operations(case.model) * batch
+            found["of_peak"] = summary([rate * work / most for rate, most in zip(peer.rates, peak_rates, strict=True)])
+    ours = rates.pop("modelzoo", None)
+    if ours and rates:
+        rates["best"] = [max(theirs) for theirs in zip(*rates.values(), strict=True)]
+        for name, theirs in rates.items():
+            result["ratios"][name] = summary([mine / other for mine, other in zip(ours, theirs, strict=True)])
     return result
 
 
-def report_console() -> Console:
-    """Return where tables go: as wide as the terminal, or as a table needs where there is none."""
-    return Console() if sys.stdout.isatty() else Console(width=120)
+def case_section(name: str, case: Mapping[str, Any]) -> str:
+    """Return the heading and the table of a case in Markdown."""
+    last = "epochs" if case["unit"] == "seconds" else "of peak"
+    rows = []
+    for peer, found in case["peers"].items():
+        ratio = case["ratios"].get(peer)
+        extra = ", ".join(map(str, found.get("epochs", [])))
+        if "of_peak" in found:
+            extra = f"{found['of_peak']['median']:.0%}"
+        rows.append([PEERS[peer], with_range(found["rate"]), with_range(ratio, "×") if ratio else "", extra])
+    header = ["peer", case["unit"], "ratio", last]
+    if not any(row[-1] for row in rows):
+        header, rows = header[:-1], [row[:-1] for row in rows]
+    text = f"{len(next(iter(case['peers'].values()))['rate']['rounds'])} rounds."
+    if best := case["ratios"].get("best"):
+        text += f" Beside the best of each: {with_range(best, '×')}."
+    if "peak_gflops" in case:
+        text += f" The peak was {number(case['peak_gflops']['median'])} GFLOP/s."
+    title = f"### {name}: `{case['model']}`, batch {case['batch_size']}, {case['precision']}"
+    return f"{title}\n\n{markdown_table(header, rows)}\n\n{text}"
 
 
-def table(name: str, result: dict[str, Any]) -> Table:
-    """Return the table of one case for the terminal."""
-    title = f"{name}: {result['model']}, batch {result['batch_size']}, {result['precision']}"
-    shown = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE)
-    shown.add_column("peer")
-    extra = "epochs" if result["unit"] == "seconds" else "of peak"
-    for column in (result["unit"], "min–max", extra, "ratio", "min–max", "target"):
-        shown.add_column(column, justify="right")
-    rows = {
-        peer: [PEERS[peer], *_with_spread(measured["rate"]), _extra(measured)]
-        for peer, measured in result["peers"].items()
-    }
-    if "best" in result["ratios"]:
-        rows["best"] = ["the best of them", "", "", ""]
-    for peer, row in rows.items():
-        if ratio := result["ratios"].get(peer):
-            median, spread = _with_spread(ratio)
-            row += [f"{median}×", spread]
-            if ratio["target"]:
-                verdict = "[green]met[/]" if ratio["met"] else "[red]missed[/]"
-                row.append(f"≥ {ratio['target']:g}× {verdict}")
-        shown.add_row(*row)
-    return shown
-
-
-def machine(threads: int) -> dict[str, Any]:
-    """Return what the rates depend on: processor, threads, versions, and how busy the machine is."""
-    names: list[str] = []
-    if (info := Path("/proc/cpuinfo")).exists():
-        lines = info.read_text(encoding="utf-8", errors="replace").splitlines()
-        names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    packages = ["modelzoo", "tensorflow", "keras", "numpy", "torch", "jax", "optax", "scikit-learn"]
-    return {
-        "processor": names[0] if names else platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "threads": threads,
-        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
-        "system": platform.platform(terse=True),
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in packages}},
-    }
-
-
-def write_report(output: Path, facts: dict[str, Any], part: str, order: Iterable[str], found: dict[str, Any]) -> None:
-    """Write a report as JSON, with what an earlier one with the same facts has measured besides.
-
-    Parameters
-    ----------
-    output
-        The file.
-    facts
-        The machine, and what else a figure depends on.
-    part, order, found
-        Name of the part of the report that holds the figures, all names in it in their order, and the new ones.
-    """
-    known: dict[str, Any] = {}
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        earlier = json.loads(output.read_text(encoding="utf-8"))
-        earlier["machine"]["load"] = facts["machine"]["load"]
-        known = dict(earlier[part]) if facts.items() <= earlier.items() else {}
-    known |= found
-    with atomic_file(output) as temporary:
-        report = facts | {part: {name: known[name] for name in order if name in known}}
-        temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-
-
-def _extra(measured: dict[str, Any]) -> str:
-    """Return the epochs of each round, or the fraction of the machine's peak."""
-    if "epochs" in measured:
-        return ", ".join(map(str, measured["epochs"]))
-    return f"{measured['of_peak']['median']:.0%}" if "of_peak" in measured else ""
-
-
-def _with_spread(values: dict[str, Any]) -> tuple[str, str]:
-    digits = 0 if values["median"] >= 100 else 1 if values["median"] >= 20 else 2
-    median, low, high = (f"{values[key]:,.{digits}f}" for key in ("median", "min", "max"))
-    return median, f"{low}–{high}"
-
-
-def _version(package: str) -> str | None:
+@contextlib.contextmanager
+def errors_shown() -> Any:
     try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-@click.command(epilog=EPILOG, context_settings={"max_content_width": 120})
-@click.option("cases", "--case", type=click.Choice(list(CASES)), multiple=True, help="Only this case; repeatable.")
-@click.option("peers", "--peer", type=click.Choice(list(PEERS)), multiple=True, help="Only this peer; repeatable.")
-@click.option(
-    "--rounds", type=click.IntRange(1), help="Runs of each peer.  [default: 5; 2 with --quick, and for cnn-99]"
-)
-@click.option("--batch-size", type=click.IntRange(1), help="Images a step, instead of the recipe's; not for toy.")
-@click.option("--threads", type=click.IntRange(1), default=usable_cores(), show_default=True, help="Of every peer.")
-@click.option("--quick", is_flag=True, help="Short runs on few images: shows that it works, measures little.")
-@click.option(
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help=OUTPUT_HELP,
-)
-def main(
-    cases: tuple[str, ...],
-    peers: tuple[str, ...],
-    rounds: int | None,
-    batch_size: int | None,
-    threads: int,
-    quick: bool,
-    output: Path | None,
-) -> None:
-    """Measure modelzoo's trainer beside other libraries: steps or images a second, and the ratios."""
-    console, progress = report_console(), Console(stderr=True)
-    chosen = [name for name in CASES if name in (cases or CASES)]
-    if batch_size and chosen == ["toy"]:
-        raise click.UsageError("--batch-size does not go with --case toy: its recipe takes the full batch.")
-    peer_names = [name for name in PEERS if name in (peers or PEERS)]
-    for name, package in PACKAGES.items():
-        if name in peer_names and importlib.util.find_spec(package) is None:
-            progress.print(MISSING.format(PEERS[name]), style="yellow", highlight=False, markup=False)
-            peer_names.remove(name)
-    if not peer_names:
-        raise click.UsageError("There is no peer left to measure.")
-    facts = machine(threads)
-    versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items() if version)
-    hardware = f"{facts['processor']}, {facts['cores']} cores, {threads} threads a peer"
-    console.print(f"{hardware}\n{facts['system']}\n{versions}", highlight=False, soft_wrap=True)
-    if facts["load"] and facts["load"] > 0.5:
-        progress.print(f"Other programs are busy (load {facts['load']}): rates and ratios are noisy.", style="yellow")
-    options = {"batch_size": batch_size, "threads": threads, "quick": quick}
-    try:
-        if output is not None:
-            check_target(output, overwrite=True)
-        for name in chosen:
-            having = [peer for peer in peer_names if name in ONLY.get(peer, CASES) and name not in NEVER.get(peer, ())]
-            if not having:
-                continue
-            if CASES[name].goal is None and CASES[name].unit == "images/s":
-                having = [*having, PEAK]
-            number = rounds or (2 if quick else CASES[name].rounds)
-            measured = measure(CASES[name], having, number, 0.2 if quick else 2.0, options, progress)
-            result = evaluate(CASES[name], measured)
-            console.print(table(name, result))
-            if output is not None:
-                write_report(output, {"machine": facts, "quick": quick}, "cases", CASES, {name: result})
+        yield
     except ModelZooError as error:
         raise click.ClickException(str(error)) from None
+
+
+# --- starting, loading, predicting, memory
+
+Results = dict[str, dict[str, dict[str, Any]]]
+
+_COMMAND = "from modelzoo.cli import main; main()"
+_IMAGE = """
+from PIL import Image
+from modelzoo import datasets
+Image.fromarray(255 - datasets.load("mnist").x_test[0]).resize((280, 280)).save({image!r})
+import modelzoo
+from modelzoo.saving import save_keras
+save_keras(modelzoo.load("two_conv_cnn"), {model!r})
+"""
+_KERAS_PREDICTS = """
+import keras, numpy as np
+from PIL import Image
+image = 255 - np.asarray(Image.open({image!r}).convert("L").resize((28, 28)))
+print(keras.models.load_model({model!r}).predict(image[None].astype("float32"), verbose=0).argmax())
+"""
+_TRAINS = """
+import resource, sys
+from pathlib import Path
+import modelzoo
+from modelzoo import datasets
+from modelzoo.training import compile_model
+data, name = datasets.load("mnist"), sys.argv[1]
+recipe = modelzoo.get_spec(name).recipe("lesson").replace(epochs=None, steps=200, log_every=100, log_train="batches")
+model = modelzoo.create_model(name, recipe="lesson", seed=0)
+if sys.argv[2] == "modelzoo":
+    modelzoo.train(model, data.train, recipe)
+else:
+    compile_model(model, recipe)
+    model.fit(*data.train, batch_size=recipe.batch_size, epochs=1, steps_per_epoch=200, verbose=0)
+status = Path("/proc/self/status")
+if status.exists():  # getrusage counts what the process was forked from too
+    print(next(line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM")))
+else:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def measure_start(rounds: int, directory: Path, progress: Callable[[str], None]) -> Results:
+    image, keras_file = str(directory / "digit.png"), str(directory / "two_conv_cnn.keras")
+    run_python(_IMAGE.format(image=image, model=keras_file))
+    commands = {
+        "python": ["pass"],
+        "import modelzoo": ["import modelzoo"],
+        "modelzoo list": [_COMMAND, "list"],
+        "modelzoo predict": [_COMMAND, "predict", image],
+        "import tensorflow": ["import tensorflow"],
+        "load_model and predict": [_KERAS_PREDICTS.format(image=image, model=keras_file)],
+    }
+    calls = {name: functools.partial(run_python, *command) for name, command in commands.items()}
+    return {"seconds of a new process": in_turns(calls, rounds, progress=progress)}
+
+
+def measure_load(rounds: int, directory: Path, progress: Callable[[str], None]) -> Results:
+    import keras
+
+    from modelzoo.saving import save_keras
+
+    results: Results = {}
+    for name in modelzoo.list_pretrained():
+        progress(f"load: {name}")
+        path = directory / f"{name}.keras"
+        save_keras(modelzoo.load(name), path)
+        loaders = {
+            "modelzoo.load": functools.partial(modelzoo.load, name),
+            "load_model": functools.partial(keras.models.load_model, path),
+        }
+        results[f"{name}: milliseconds to load"] = in_turns(loaders, rounds, scale=1e3)
+    return results
+
+
+def measure_predict(rounds: int, directory: Path, progress: Callable[[str], None]) -> Results:
+    import numpy as np
+    from parity import open_format
+
+    from modelzoo.saving import find
+
+    count = 1000
+    images = modelzoo.datasets.load("mnist").x_test[:count].astype(np.float32)
+    results: Results = {}
+    for name in ("relu_mlp", "dense_500_300", "two_conv_cnn", "tanh_autoencoder"):
+        progress(f"predict: {name}")
+        model, artifact, place = modelzoo.load(name), find(name), directory / name
+        place.mkdir()
+        runs: dict[str, Callable[[Any], Any]] = {
+            "modelzoo.predict": functools.partial(modelzoo.predict, model),
+            "model.predict": functools.partial(model.predict, batch_size=count, verbose=0),
+        }
+        for form, title in {"onnx": "ONNX Runtime", "litert": "LiteRT"}.items():
+            runs[title] = open_format(form, model, artifact, images, place, usable_cores())[0]
+        one = {title: functools.partial(run, images[:1]) for title, run in runs.items()}
+        results[f"{name}: microseconds for one image"] = in_turns(one, rounds, calls=30, scale=1e6)
+        many = {title: functools.partial(run, images) for title, run in runs.items()}
+        results[f"{name}: images/s in batches of {count}"] = {
+            title: summary([count / seconds for seconds in row["rounds"]])
+            for title, row in in_turns(many, rounds).items()
+        }
+    return results
+
+
+def measure_memory(rounds: int, directory: Path, progress: Callable[[str], None]) -> Results:
+    results: Results = {}
+    for name in ("dense_500_300", "two_conv_cnn"):
+        peaks: dict[str, list[float]] = {"modelzoo.train": [], "fit": []}
+        for i in range(rounds):
+            for peer, found in peaks.items():
+                progress(f"memory: {name}, round {i + 1} of {rounds}, {peer}")
+                found.append(float(run_python(_TRAINS, name, peer.partition(".")[0])) * 1024 / 1e6)
+        results[f"{name}: MB at most"] = {peer: summary(values) for peer, values in peaks.items()}
+    return results
+
+
+def in_turns(
+    calls_of: Mapping[str, Callable[[], Any]],
+    rounds: int,
+    *,
+    calls: int = 1,
+    scale: float = 1.0,
+    progress: Callable[[str], None] = lambda text: None,
+) -> dict[str, Any]:
+    """Time some calls in turns, so that a slow moment meets all alike; the first of each is not timed."""
+    found: dict[str, list[float]] = {name: [] for name in calls_of}
+    for i in range(-1, rounds):
+        for name, call in calls_of.items():
+            progress(f"round {i + 1} of {rounds}, {name}")
+            began = time.perf_counter()
+            for _ in range(calls if i >= 0 else 1):
+                call()
+            found[name].append((time.perf_counter() - began) / calls * scale)
+    return {name: summary(values[1:]) for name, values in found.items()}
+
+
+def run_python(*arguments: str) -> str:
+    """Run a program in a new process and return the last line it prints."""
+    done = subprocess.run([sys.executable, "-c", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ModelZooError(f"{arguments[0][:60]} ended with status {done.returncode}: {done.stderr[-500:]}")
+    return (done.stdout.splitlines() or [""])[-1]
+
+
+COSTS: dict[str, tuple[Callable[..., Results], int]] = {  # and rounds
+    "start": (measure_start, 5),
+    "load": (measure_load, 9),
+    "predict": (measure_predict, 9),
+    "memory": (measure_memory, 3),
+}
+
+
+@main.command()
+@click.option("cases", "--case", type=click.Choice(list(COSTS)), multiple=True, help="Only this part; repeatable.")
+@click.option("--rounds", type=click.IntRange(1), help="Of each part.  [default: 5, 9, 9, 3]")
+@output_option
+def costs(cases: tuple[str, ...], rounds: int | None, output: Path | None) -> None:
+    """Measure starting, loading, predicting and memory beside Keras, ONNX Runtime and LiteRT.
+
+    What is measured:
+
+    \b
+      start    seconds of a new process that imports modelzoo, lists the models, or classifies an image file, beside
+               importing TensorFlow, and beside a script that does the same with a .keras file and Keras alone
+      load     milliseconds to load each pretrained model, checks of every file included, beside load_model of the
+               same model as a .keras file; in a process where TensorFlow runs already
+      predict  microseconds for a single image and images/s in batches of 1000, beside model.predict, ONNX Runtime
+               and LiteRT
+      memory   the most that a process held which trained for 200 steps on all of MNIST, beside Keras fit
+    """
+    facts = {"machine": machine()}
+    click.echo(f"{machine_lines(facts['machine'])}\n")
+    os.environ["TF_NUM_INTRAOP_THREADS"] = str(usable_cores())  # of this process and of those it starts
+    with errors_shown():
+        if output is not None:
+            check_target(output, overwrite=True)
+        for name in [name for name in COSTS if name in (cases or COSTS)]:
+            function, default = COSTS[name]
+            with Console(stderr=True).status("") as status, tempfile.TemporaryDirectory() as directory:
+                found = function(rounds or default, Path(directory), status.update)
+            click.echo(f"{cost_section(found)}\n")
+            if output is not None:
+                write_report(output, facts, "parts", COSTS, {name: found})
+
+
+def cost_section(part: Mapping[str, Any]) -> str:
+    """Return the table of a part: what was measured down, the peers across."""
+    names = list(next(iter(part.values())))
+    return markdown_table(
+        ["", *names], [[title, *(with_range(row[name]) for name in names)] for title, row in part.items()]
+    )
+
+
+# --- several devices and workers
+
+#: Steps between two log entries, and how many of these are timed after the first.
+STEPS, TIMED = {"dense_500_300": 300, "two_conv_cnn": 30}, 3
+
+
+@main.command()
+@click.option("names", "--model", type=click.Choice(list(STEPS)), multiple=True, help="Only this one; repeatable.")
+@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Runs of each.")
+@click.option("--batch-size", type=click.IntRange(2), default=256, show_default=True, help="Images of a whole batch.")
+def workers(names: tuple[str, ...], rounds: int, batch_size: int) -> None:
+    """Print a Markdown table of images/s: one process on half of the processor's cores and on all of them, two devices
+    in one process, and two workers with half of the cores each. Compilation is not timed.
+
+    On one machine this shows what the exchange of gradients costs. More machines add cores, which this cannot show.
+    """
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+    if len(cores) < 2:
+        raise click.ClickException("Two workers need two processor cores; there is one.")
+    halves = [cores[: len(cores) // 2], cores[len(cores) // 2 :]]
+    half = "1 core" if len(halves[0]) == 1 else f"{len(halves[0])} cores"
+    setups = {
+        f"one process, {half}": (1, [halves[0]]),
+        f"one process, {len(cores)} cores": (1, [cores]),
+        f"two devices, {len(cores)} cores": (2, [cores]),
+        f"two workers, {half} each": (1, halves),
+    }
+    rows = []
+    for name in names or STEPS:
+        task = {"model": name, "steps": STEPS[name], "entries": TIMED + 1, "batch_size": batch_size}
+        rates: dict[str, list[float]] = {setup: [] for setup in setups}
+        with Console(stderr=True).status("") as status:
+            for i in range(rounds):
+                for setup, (devices, processes) in setups.items():
+                    status.update(f"{name}: round {i + 1} of {rounds}, {setup}")
+                    rates[setup].append(run_workers(task | {"devices": devices}, processes))
+        rows.append([f"`{name}`, images/s", *(with_range(summary(values)) for values in rates.values())])
+    facts = machine()
+    click.echo(f"{facts['processor']}, {facts['cores']} cores, TensorFlow {facts['versions']['tensorflow']}\n")
+    click.echo(markdown_table([f"batch {batch_size}", *setups], rows))
+
+
+def run_workers(task: dict[str, Any], processes: list[list[int]]) -> float:
+    """Train in processes that know of each other, and return the images a second that the first one saw."""
+    addresses = free_addresses(len(processes))
+    started = []
+    for index, cores in enumerate(processes):
+        environment = dict(worker_environment(addresses, index, len(cores)))
+        if len(processes) == 1:
+            del environment["TF_CONFIG"]
+        command = [sys.executable, str(WORKER), json.dumps(task | {"cores": cores})]
+        started.append(
+            subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        )
+    answers = [process.communicate() for process in started]
+    for process, (_, errors) in zip(started, answers, strict=True):
+        if process.returncode:
+            raise click.ClickException(f"A process ended with status {process.returncode}: {errors[-600:]}")
+    return float(answers[0][0].splitlines()[-1])
 
 
 if __name__ == "__main__":

@@ -1,22 +1,31 @@
-"""The peers of the benchmark: each trains the same network on the same data until its clock says stop.
+"""One peer of ``benchmark.py`` in a process of its own: trains when told to, and answers with steps and seconds.
 
-Each is written as its own documentation would have a user write it; those whose names end in ``-tuned`` or ``-compile``
-as an expert would.
+The only argument is a JSON object (see ``benchmark.Case.task``). Then one JSON object a line goes each way: the
+worker sends ``{"ready": loss}`` once everything is compiled, and after each ``{"seconds": s}`` it receives
+``{"steps": n, "seconds": s, "loss": loss}``. It ends when its standard input does.
+
+With a ``goal`` it trains at once, epoch by epoch, until the test accuracy is that; then it sends
+``{"accuracies": [a, …]}``, one an epoch, and ends.
+
+Each peer is written as its own documentation would have a user write it; those whose names end in ``-tuned`` or
+``-compile`` as an expert would.
 """
 
 from __future__ import annotations
 
 import functools
+import json
 import os
+import sys
+import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, TextIO
 
-from modelzoo import get_spec
+from modelzoo import datasets, get_spec
 from modelzoo.recipe import Recipe
 
-if TYPE_CHECKING:
-    from benchmark_worker import Clock
-
+WARM_UP = 2  # units that are not timed: the first one compiles, the second one fills caches
+MOST_EPOCHS = 20  # a peer that has not reached its goal by then never will
 FOR_EVER = 10**8
 #: Widths of the dense networks; the activation of their hidden layers is in ACTIVATIONS.
 WIDTHS = {
@@ -40,6 +49,59 @@ def operations(model: str) -> int:
     else:
         products = [a * b for a, b in zip(WIDTHS[model][:-1], WIDTHS[model][1:], strict=True)]
     return 2 * (3 * sum(products) - products[0])
+
+
+class Clock:
+    """Times units of work, ``steps`` optimiser steps each, between a command and its answer."""
+
+    #: Test data, which only a :class:`Goal` needs.
+    test: tuple[Any, Any] | None = None
+
+    def __init__(self, answers: TextIO, steps: int) -> None:
+        self._answers = answers
+        self.steps = steps
+        self._units = -WARM_UP
+        self._goal = 0.0
+        self._began = 0.0
+
+    def unit_done(self, loss: Callable[[], float], accuracy: Callable[[], float]) -> bool:
+        """Take note of a finished unit; return whether to do another one, and wait for a command before that."""
+        seconds = time.perf_counter() - self._began
+        self._units += 1
+        if self._units == 1 - WARM_UP:
+            self._first_loss = loss()
+        if self._units < 0 or (self._units > 0 and seconds < self._goal):
+            return True
+        if self._units == 0:
+            answer = {"ready": self._first_loss}
+        else:
+            answer = {"steps": self._units * self.steps, "seconds": seconds, "loss": loss()}
+        print(json.dumps(answer), file=self._answers, flush=True)
+        command = sys.stdin.readline()
+        if not command:
+            return False
+        self._goal = json.loads(command)["seconds"]
+        self._units = 0
+        self._began = time.perf_counter()
+        return True
+
+
+class Goal(Clock):
+    """Lets a peer train until its test accuracy is high enough."""
+
+    def __init__(self, answers: TextIO, steps: int, goal: float, test: tuple[Any, Any]) -> None:
+        super().__init__(answers, steps)
+        self.test = test
+        self._accuracy = goal
+        self._found: list[float] = []
+
+    def unit_done(self, loss: Callable[[], float], accuracy: Callable[[], float]) -> bool:
+        """Take note of a finished epoch; return whether to do another one."""
+        self._found.append(accuracy())
+        if self._found[-1] < self._accuracy and len(self._found) < MOST_EPOCHS:
+            return True
+        print(json.dumps({"accuracies": self._found}), file=self._answers, flush=True)
+        return False
 
 
 def run_modelzoo(task: dict[str, Any], recipe: Recipe, x: Any, y: Any, clock: Clock) -> None:
@@ -345,3 +407,66 @@ RUN: dict[str, Callable[..., None]] = {
     "sklearn": run_sklearn,
     "matmul": run_matmul,
 }
+
+
+def steps_a_unit(task: dict[str, Any], recipe: Recipe, samples: int) -> int:
+    """Return the steps between two log entries: an epoch where a peer counts in epochs, else the recipe's.
+
+    JAX takes most of a second for a step of the CNN on a processor, so that a unit of its has few.
+    """
+    if task["peer"] == "matmul":
+        return 5
+    if task["peer"] in ("fit", "fit-tuned", "sklearn") or "goal" in task:
+        return samples // task["batch_size"]
+    return 5 if task["peer"] == "jax" and task["model"] == "two_conv_cnn" else recipe.log_every
+
+
+def main() -> None:
+    """Load the data, then train in the way the task names until the standard input ends."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # whatever a library prints must not mix with the answers
+    task = json.loads(sys.argv[1])
+    if "devices" in task:
+        print(train_as_one_of_several(task), file=answers)
+        return
+    spec = get_spec(task["model"])
+    recipe = spec.recipe("lesson")
+    (x, y), test = datasets.load(spec.dataset, **recipe.data_options)
+    x, y = x[: task["samples"]].copy(), y[: task["samples"]].copy()
+    if recipe.batch_size is not None:
+        recipe = recipe.replace(batch_size=task["batch_size"], learning_rate=task["learning_rate"])
+    steps = steps_a_unit(task, recipe, len(x))
+    clock = Goal(answers, steps, task["goal"], test) if "goal" in task else Clock(answers, steps)
+    RUN[task["peer"]](task, recipe, x, y, clock)
+
+
+def train_as_one_of_several(task: dict[str, Any]) -> float:
+    """Return the images a second of this process: alone, with several devices, or as one of several workers."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, task["cores"])
+    import keras
+    import tensorflow as tf
+
+    import modelzoo
+
+    strategy = None
+    if "TF_CONFIG" in os.environ:
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    elif task["devices"] > 1:
+        (cpu,) = tf.config.list_physical_devices("CPU")
+        tf.config.set_logical_device_configuration(
+            cpu, [tf.config.LogicalDeviceConfiguration() for _ in range(task["devices"])]
+        )
+        strategy = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(task["devices"])])
+    times: list[float] = []
+    noting = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: times.append(time.perf_counter()))
+    recipe = get_spec(task["model"]).recipe("lesson")
+    recipe = recipe.replace(steps=task["steps"] * task["entries"], epochs=None, log_every=task["steps"])
+    recipe = recipe.replace(log_train="batches", batch_size=task["batch_size"])
+    model = modelzoo.create_model(task["model"], recipe="lesson", seed=0)
+    modelzoo.train(model, datasets.load("mnist").train, recipe, strategy=strategy, callbacks=[noting])
+    return task["steps"] * (task["entries"] - 1) * task["batch_size"] / (times[-1] - times[0])  # the first one compiles
+
+
+if __name__ == "__main__":
+    main()

@@ -41,7 +41,7 @@ def main(output: Path, digit: int, seed: int) -> None:
     mnist = datasets.load("mnist")
     model = modelzoo.create_model(NAME, seed=seed)
     history = modelzoo.train(model, mnist, "lesson", seed=seed, callbacks=[ProgressBar(keep_lines=True)])
-    click.echo(f"Test accuracy: {history.history['val_accuracy'][-1]:.2%} of {len(mnist.x_test):,} images")
+    click.echo(f"Test accuracy: {history.history['test_accuracy'][-1]:.2%} of {len(mnist.x_test):,} images")
 
     headline("Exporting")
     directory = output / NAME / "1"

@@ -193,7 +193,7 @@ def run(model: str, data: datasets.Dataset, recipe: Recipe, start: str, seed: in
     else:
         freeze = "backbone" if start == "head" else None
         _, history = modelzoo.finetune(model, data, freeze=freeze, recipe=recipe, seed=seed)
-    return float(history.history["val_accuracy"][-1])
+    return float(history.history["test_accuracy"][-1])
 
 
 @functools.cache
@@ -233,8 +233,8 @@ def task_table(store: Store, names: Sequence[str], seeds: Sequence[int], steps: 
 
 def selection_table(store: Store, seeds: Sequence[int]) -> str:
     """Return the table of candidate recipes, compared on samples held out of the training sets."""
-    held_out = clothes().split_validation(min(NUM_VALIDATION, len(clothes().x_train) // 2))
-    digits = other_digits().split_validation(0.8)
+    held_out = clothes().hold_out(min(NUM_VALIDATION, len(clothes().x_train) // 2))
+    digits = other_digits().hold_out(0.8)
     columns = {
         "200 a class": lambda seed: held_out.take(per_class=200, seed=seed),
         "20 a class": lambda seed: held_out.take(per_class=20, seed=seed),

@@ -104,8 +104,7 @@ def select(cards: Mapping[int, Mapping[str, Any]]) -> tuple[int, str]:
     the validation loss of what has no accuracy; the training loss where a recipe holds nothing out.
     """
     metrics = {seed: card["training"]["metrics"] for seed, card in cards.items()}
-    held_out = all(card["training"]["recipe"].get("validation_size") for card in cards.values())
-    if not held_out:
+    if not all("val_loss" in entry for entry in metrics.values()):
         return min(metrics, key=lambda seed: (metrics[seed]["loss"], seed)), "loss"
     if "val_accuracy" not in next(iter(metrics.values())):
         return min(metrics, key=lambda seed: (metrics[seed]["val_loss"], seed)), "val_loss"
@@ -117,13 +116,11 @@ def report(recipe_name: str, paths: Mapping[int, Path], selected: int, reason: s
     """Return what a card says of all runs of a recipe: measures of the selected one, mean and spread of all."""
     measures = {seed: measured(path) for seed, path in paths.items()}
     trainings = {seed: read_card(path)["training"] for seed, path in paths.items()}
-    held_out = bool(trainings[selected]["recipe"].get("validation_size"))
     per_seed = {}
     for seed in paths:
         scores = {key: value for key, value in measures[seed].items() if isinstance(value, float)}
         scores["train_loss"] = trainings[seed]["metrics"]["loss"]
-        if held_out:  # otherwise the history's val_ entries are the test set's
-            scores |= {key: value for key, value in trainings[seed]["metrics"].items() if key.startswith("val_")}
+        scores |= {key: value for key, value in trainings[seed]["metrics"].items() if key.startswith("val_")}
         if trainings[seed]["seconds"] is not None:  # a resumed run does not know
             scores["seconds"] = trainings[seed]["seconds"]
         per_seed[seed] = scores

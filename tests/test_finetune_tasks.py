@@ -130,7 +130,7 @@ def test_candidates_hold_the_default_and_no_test_image_chooses(script, run, monk
     assert run("--select", "--seeds", "0").exit_code == 0
     assert len(seen) == 3 * len(candidates)
     for _, data in seen[:3]:
-        images = {image.tobytes() for image in np.concatenate([data.x_train, data.x_test])}
+        images = {image.tobytes() for image in np.concatenate([data.x_train, data.x_val])}
         assert not images & (test_images | mnist_test)
 
 

@@ -1,6 +1,8 @@
-"""A network as data: its cost against sums by hand and the operations of the TensorFlow graph."""
+"""A network as data: layers and parameters against Keras' own numbers, cost against sums by hand and the graph."""
 
 from __future__ import annotations
+
+import json
 
 import keras
 import numpy as np
@@ -9,7 +11,7 @@ import tensorflow as tf
 
 import modelzoo
 from modelzoo.errors import InputError
-from modelzoo.network import read_network
+from modelzoo.network import Network, NotAChainError, parameter_arithmetic, read_network, shape_text
 
 
 def multiply_adds(model):
@@ -88,3 +90,152 @@ def test_what_cannot_be_counted_is_refused():
         multiply_adds(keras.Sequential([keras.Input((None, 3)), keras.layers.Dense(4, name="sequence")]))
     with pytest.raises(InputError, match="that is built"):
         multiply_adds(keras.Sequential([keras.layers.Dense(4)]))
+
+
+def calculated(arithmetic: str) -> int:
+    """Return the number that the arithmetic comes to."""
+    return sum(int(np.prod([int(factor) for factor in term.split("×")])) for term in arithmetic.split(" + ") if term)
+
+
+@pytest.mark.parametrize("name", modelzoo.list_models())
+def test_parameters_and_arithmetic_are_those_of_keras(name):
+    model = modelzoo.create_model(name, seed=0)
+    network = read_network(model)
+    assert network.num_params == model.count_params()
+    assert [calculated(layer.arithmetic) for layer in network.layers] == [layer.num_params for layer in network.layers]
+    assert network.input.output_shape == model.input_shape[1:]
+    assert network.output.output_shape == model.output_shape[1:]
+    chain = network.chain()
+    assert sum(layer.num_params for layer in chain) == model.count_params()
+    assert [layer.inputs for layer in chain] == [(), *((i,) for i in range(len(chain) - 1))]
+    assert Network.from_dict(json.loads(json.dumps(network.to_dict()))) == network
+
+
+def test_any_layer_has_arithmetic():
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((40,)),
+            layers.Embedding(50, 6),
+            layers.Bidirectional(layers.LSTM(3)),
+            layers.BatchNormalization(),
+            layers.Dense(1, use_bias=False),
+        ]
+    )
+    read = read_network(model).layers[1:]
+    assert [layer.kind for layer in read] == ["Embedding", "Bidirectional", "BatchNormalization", "Dense"]
+    assert [layer.num_params for layer in read] == [layer.count_params() for layer in model.layers]
+    assert [calculated(layer.arithmetic) for layer in read] == [layer.num_params for layer in read]
+    assert read[2].arithmetic == "4×6"
+    assert parameter_arithmetic([(784, 500), (500,)]) == "784×500 + 500"
+    assert shape_text((None, 28, 3)) == "?×28×3"
+
+
+def test_nested_models_are_opened_in_order():
+    layers = read_network(modelzoo.create_model("tanh_autoencoder", hidden_units=(5, 4), seed=0)).layers
+    encoder = ["rescaling", "flatten", "encoder_1", "encoder_2", "latent"]
+    decoder = ["decoder_1", "decoder_2", "pixels", "reconstruction"]
+    assert [layer.name for layer in layers] == ["images", *encoder, *decoder]
+    assert [layer.group for layer in layers] == [()] + [("encoder",)] * 5 + [("decoder",)] * 4
+    assert [layer.inputs for layer in layers[1:]] == [(i,) for i in range(9)]
+
+
+def branching() -> keras.Model:
+    layers = keras.layers
+    picture, facts = keras.Input((8, 8, 1), name="picture"), keras.Input((7,), name="facts")
+    x = layers.GlobalAveragePooling2D(name="means")(layers.Conv2D(4, 3, name="conv")(picture))
+    x = layers.Concatenate(name="joined")([x, facts])
+    return keras.Model([picture, facts], [layers.Dense(3, name="kind")(x), layers.Dense(1, name="price")(x)])
+
+
+def test_branches_keep_what_they_read():
+    network = read_network(branching())
+    names = [layer.name for layer in network.layers]
+    read = {layer.name: [names[i] for i in layer.inputs] for layer in network.layers}
+    assert read["joined"] == ["means", "facts"]
+    assert read["kind"] == read["price"] == ["joined"]
+    assert read["picture"] == read["facts"] == []
+    assert [names[i] for i in network.inputs] == ["picture", "facts"]
+    assert [names[i] for i in network.outputs] == ["kind", "price"]
+
+
+def test_shared_layers_count_once():
+    shared, points = keras.layers.Dense(6), keras.Input((6,))
+    layers = read_network(keras.Model(points, shared(shared(points)))).layers
+    assert [layer.num_params for layer in layers] == [0, 42, 0]
+    assert [layer.shared for layer in layers] == [False, False, True]
+
+    tower = keras.Sequential([keras.Input((6,)), keras.layers.Dense(2)], name="tower")
+    left, right = keras.Input((6,)), keras.Input((6,))
+    twins = keras.Model([left, right], keras.layers.Concatenate()([tower(left), tower(right)]))
+    network = read_network(twins)
+    assert network.num_params == twins.count_params() == 14
+    assert [layer.kind for layer in network.layers].count("Dense") == 2
+    assert {network.layers[i].group for i in network.layers[-1].inputs} == {("tower",)}
+
+
+def test_deep_models_are_read_in_order():
+    model = keras.Sequential([keras.Input((1,)), *(keras.layers.Rescaling(1.0) for _ in range(300))])
+    layers = read_network(model).layers
+    assert [layer.name for layer in layers[1:]] == [layer.name for layer in model.layers]
+    assert [layer.inputs for layer in layers[1:]] == [(i,) for i in range(300)]
+
+
+def test_detours_of_the_zoo_are_one_layer_of_the_chain():
+    step = read_network(modelzoo.create_model("threshold_perceptron", seed=0)).chain()
+    assert [(layer.kind, layer.activation) for layer in step[1:]] == [("Dense", ""), ("Activation", "step")]
+    ones = read_network(modelzoo.create_model("logistic_perceptron", use_bias=False, seed=0)).chain()
+    assert [layer.kind for layer in ones[:3]] == ["InputLayer", "ColumnOfOnes", "Dense"]
+    assert ones[2].arithmetic == "3×1"
+
+
+def test_activations_are_named_however_they_are_given():
+    layers = keras.layers
+    parts = [
+        layers.Dense(3, activation="relu"),
+        layers.Dense(3, activation=keras.activations.gelu),
+        layers.Dense(3, activation=layers.LeakyReLU()),
+        layers.Dense(3),
+        layers.Activation("tanh"),
+        layers.PReLU(),
+        layers.Softmax(),
+    ]
+    read = read_network(keras.Sequential([keras.Input((3,)), *parts])).layers[1:]
+    assert [layer.activation for layer in read] == ["relu", "gelu", "leaky_relu", "", "tanh", "prelu", "softmax"]
+    assert [layer.is_activation for layer in read] == [False] * 4 + [True] * 3
+
+
+def test_other_networks_than_chains_are_refused_as_such():
+    with pytest.raises(NotAChainError, match=r"inputs \['picture', 'facts'\], outputs \['kind', 'price'\]"):
+        read_network(branching()).chain()
+    points = keras.Input((8,), name="points")
+    hidden = keras.layers.Dense(8, name="hidden")(points)
+    with pytest.raises(NotAChainError, match=r"outputs \['hidden', 'end'\]"):
+        read_network(keras.Model(points, [hidden, keras.layers.Dense(1, name="end")(hidden)])).chain()
+    with pytest.raises(NotAChainError, match="branches after 'points'"):
+        read_network(keras.Model(points, keras.layers.Add()([hidden, points]))).chain()
+
+
+class Subclassed(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.dense = keras.layers.Dense(3)
+
+    def call(self, x):
+        return self.dense(x)
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (None, "must be a Keras model; got NoneType"),
+        ("xor_mlp", "must be a Keras model"),
+        (keras.layers.Dense(3), "must be a Keras model"),
+        (keras.Sequential(), "that is built"),
+        (keras.Sequential([keras.layers.Dense(3)]), "that is built"),
+        (Subclassed(), "functional or Sequential"),
+    ],
+)
+def test_only_models_with_a_known_graph_are_read(model, words):
+    with pytest.raises(InputError, match=words):
+        read_network(model)

@@ -46,7 +46,8 @@ def invoke(runs, *arguments):
 
 
 def card(accuracy=None, val_loss=1.0, loss=1.0, held_out=10):
-    metrics = {"loss": loss, "val_loss": val_loss} | ({} if accuracy is None else {"val_accuracy": accuracy})
+    part = "val" if held_out else "test"
+    metrics = {"loss": loss, f"{part}_loss": val_loss} | ({} if accuracy is None else {f"{part}_accuracy": accuracy})
     return {"training": {"metrics": metrics, "recipe": {"validation_size": held_out} if held_out else {}}}
 
 

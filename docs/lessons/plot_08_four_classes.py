@@ -82,7 +82,7 @@ for seed in (1, 2, 3):
     histories.append(modelzoo.train(another, data, recipe, seed=seed))
 _ = viz.plot_training(histories)
 
-accuracies = np.array([history.history["val_accuracy"][-1] for history in histories])
+accuracies = np.array([history.history["test_accuracy"][-1] for history in histories])
 print(f"test accuracy: {accuracies.mean():.2%} ± {accuracies.std(ddof=1):.2%}")
 
 # %%

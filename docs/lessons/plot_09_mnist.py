@@ -137,7 +137,7 @@ print(recipe.source)
 
 history = modelzoo.train(model, mnist, recipe, seed=0)
 print("  step   training error   test error   test accuracy")
-for row in zip(*(history.history[name] for name in ("step", "loss", "val_loss", "val_accuracy")), strict=True):
+for row in zip(*(history.history[name] for name in ("step", "loss", "test_loss", "test_accuracy")), strict=True):
     print("{:6.0f}   {:14.3f}   {:10.3f}   {:13.1%}".format(*row))
 
 # %%

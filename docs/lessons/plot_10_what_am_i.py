@@ -66,7 +66,7 @@ _ = viz.plot_training(history)
 # taken while the weights improve. That is why it starts above the test error.)
 
 print("epoch   training error   test error   test accuracy")
-columns = (history.history[name] for name in ("loss", "val_loss", "val_accuracy"))
+columns = (history.history[name] for name in ("loss", "test_loss", "test_accuracy"))
 for epoch, row in enumerate(zip(*columns, strict=True), start=1):
     print("{:5d}   {:14.4f}   {:10.4f}   {:13.2%}".format(epoch, *row))
 

@@ -69,7 +69,7 @@ print(recipe.source)
 beginner = modelzoo.create_model("two_conv_cnn", seed=0)
 short = recipe.replace(steps=recipe.steps // 10, log_every=recipe.steps // 100, validation_freq=10)
 history = modelzoo.train(beginner, mnist, short, seed=0)
-test_accuracy = history.history["val_accuracy"][-1]
+test_accuracy = history.history["test_accuracy"][-1]
 print(f"after {short.steps} steps of {short.batch_size} images: {test_accuracy:.1%} of the test images are right")
 _ = viz.plot_history(history, "accuracy")
 

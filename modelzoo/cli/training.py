@@ -244,10 +244,9 @@ def finish(model: Any, output: Path, overwrite: bool, dataset: Any, history: Any
         print_json({"path": str(output), "weights_digest": card["weights_digest"], "history": history.history})
         return
     # A recipe that holds samples out never saw the test data.
-    held_out = bool(card["training"]["recipe"].get("validation_size"))
     scores = {name: values[-1] for name, values in history.history.items() if not name.endswith("step")}
-    scores = {name.replace("val_", "validation " if held_out else "test "): score for name, score in scores.items()}
-    if held_out:
+    scores = {name.replace("val_", "validation ").replace("test_", "test "): score for name, score in scores.items()}
+    if "test loss" not in scores:
         scores |= {f"test {name}": score for name, score in modelzoo.evaluate(model, dataset).items()}
     click.echo("  ".join(f"{name} {score:.4f}" for name, score in scores.items()))
     click.echo(f"Saved to {output} (weights {card['weights_digest'][:12]})")

@@ -3,14 +3,12 @@
 Importing this package imports neither TensorFlow nor scikit-learn, Pillow or Pooch; loaders import what they need.
 """
 
-from modelzoo.datasets.base import Dataset
-from modelzoo.datasets.batches import Batches
 from modelzoo.datasets.checks import as_array, check_arrays, check_labels, check_samples
 from modelzoo.datasets.corruptions import CORRUPTIONS
+from modelzoo.datasets.dataset import Dataset, one_hot, stratified_split
 from modelzoo.datasets.digit import load_digit_image
 from modelzoo.datasets.files import find_idx_files, load_idx_folder, load_npz, read_idx, read_npz
 from modelzoo.datasets.images import load_folder, read_image, stream_images
-from modelzoo.datasets.labels import one_hot, stratified_split
 from modelzoo.datasets.mnist import MNIST_CHECKSUM
 from modelzoo.datasets.record_writer import write_tfrecord
 from modelzoo.datasets.records import load_tfrecord, stream_tfrecord
@@ -31,7 +29,6 @@ from modelzoo.datasets.tables import load_csv
 __all__ = [
     "CORRUPTIONS",
     "MNIST_CHECKSUM",
-    "Batches",
     "Dataset",
     "StoredSamples",
     "Stream",

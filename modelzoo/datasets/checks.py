@@ -2,53 +2,17 @@
 
 from __future__ import annotations
 
-import operator
 import stat
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from modelzoo._checks import check_path
-from modelzoo.errors import DataError, InputError
+from modelzoo.errors import DataError
 
 #: Of data whose classes have no names: a label of a billion is a measurement or a key, not the number of a class.
 MAX_CLASSES = 1 << 20
-
-
-def check_int(value: Any, name: str, *, minimum: int, maximum: int | None = None) -> int:
-    """Return ``value`` as an int within limits.
-
-    Parameters
-    ----------
-    value
-        What the caller gave.
-    name
-        The option's name, for the error.
-    minimum, maximum
-        The limits, both allowed; ``maximum=None`` sets none.
-
-    Returns
-    -------
-    int
-        The value.
-
-    Raises
-    ------
-    InputError
-        It is no integer (a bool is none either) or lies outside the limits.
-    """
-    limits = f"an integer >= {minimum}" if maximum is None else f"an integer from {minimum} to {maximum}"
-    try:
-        if isinstance(value, (bool, np.bool_)):
-            raise TypeError
-        number = operator.index(value)
-    except TypeError:
-        raise InputError(f"{name}={value!r} is not usable. Give {limits}.") from None
-    if number < minimum or (maximum is not None and number > maximum):
-        raise InputError(f"{name}={value!r} is out of range. Give {limits}.")
-    return number
 
 
 def check_file(path: Any, what: str) -> Path:
@@ -76,38 +40,6 @@ def check_file(path: Any, what: str) -> Path:
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise DataError(f"Cannot read {path}: it is a pipe, a socket or a device. Give the path of {what}.")
     return path
-
-
-def check_fraction(value: Any, name: str) -> float:
-    """Return ``value`` as a float strictly between 0 and 1, or raise InputError."""
-    if isinstance(value, (int, float, np.integer, np.floating)) and 0 < value < 1:
-        return float(value)
-    raise InputError(f"{name}={value!r} is not usable. Give a fraction between 0 and 1, such as 0.2.")
-
-
-def check_seed(seed: Any) -> int:
-    """Return ``seed`` as a non-negative int, or raise InputError."""
-    return check_int(seed, "seed", minimum=0)
-
-
-def check_classes(classes: Iterable[int], num_classes: int, *, where: str = "classes") -> tuple[int, ...]:
-    """Return class labels as a sorted tuple of distinct ints below ``num_classes``.
-
-    Raises
-    ------
-    InputError
-        It is no sequence of integers, is empty, repeats a label or names one that does not exist.
-    """
-    if isinstance(classes, (str, bytes)) or not isinstance(classes, Iterable):
-        raise InputError(f"{where}={classes!r} is not usable. Give a sequence of labels, such as (1, 5, 6).")
-    if isinstance(classes, np.ndarray):
-        classes = classes.ravel()
-    labels = tuple(check_int(label, f"{where} label", minimum=0, maximum=num_classes - 1) for label in classes)
-    if not labels:
-        raise InputError(f"{where}=() is empty. Give at least one label from 0 to {num_classes - 1}.")
-    if len(set(labels)) != len(labels):
-        raise InputError(f"{where}={labels} repeats a label. Name each label once.")
-    return tuple(sorted(labels))
 
 
 def check_arrays(

@@ -14,7 +14,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from modelzoo.datasets.checks import check_samples, check_seed
+from modelzoo._checks import check_seed
+from modelzoo.datasets.checks import check_samples
 from modelzoo.errors import DataError, InputError
 
 #: The eight directions of a shift: down and right, each −1, 0 or 1.

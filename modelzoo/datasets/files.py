@@ -16,8 +16,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from modelzoo.datasets.base import Dataset, split_arrays
 from modelzoo.datasets.checks import check_arrays, check_file
+from modelzoo.datasets.dataset import Dataset, split_arrays
 from modelzoo.datasets.labels import as_text, number_classes
 from modelzoo.datasets.registry import register_file_loader
 from modelzoo.errors import DataError

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from modelzoo.datasets.base import Dataset
-from modelzoo.datasets.checks import check_file, check_fraction, check_int
+from modelzoo._checks import check_integer
+from modelzoo.datasets.checks import check_file
+from modelzoo.datasets.dataset import Dataset, check_fraction
 from modelzoo.datasets.files import MAX_BYTES
 from modelzoo.datasets.records import is_tfrecord
 from modelzoo.datasets.registry import register_file_loader, register_stream
@@ -124,7 +125,7 @@ def read_image(
 def _check_size(size: Sequence[int]) -> tuple[int, int]:
     if isinstance(size, (str, bytes)) or not isinstance(size, Sequence) or len(size) != 2:
         raise InputError(f"size={size!r} is not usable. Give (height, width), such as (28, 28).")
-    height, width = (check_int(side, "size", minimum=1, maximum=10_000) for side in size)
+    height, width = (check_integer("size", side, 1, 10_000) for side in size)
     return height, width
 
 
@@ -233,7 +234,7 @@ def stream_images(
         fingerprint = f"{files.fingerprint} {test_files.fingerprint}"
     else:
         files = _ImageFiles(folder)
-        share = check_fraction(test_fraction, "test_fraction")
+        share = check_fraction(test_fraction)
         train, test = split_samples(files.samples(sides, grayscale), test_fraction=share, seed=seed)
         fingerprint = f"{files.fingerprint} {share} {seed}"
     checksum = hashlib.sha256(f"{fingerprint} {options}".encode()).hexdigest()

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
+from modelzoo._checks import check_seed
 from modelzoo._io import atomic_file, sha256_of
-from modelzoo.datasets.base import Dataset
-from modelzoo.datasets.checks import check_file, check_fraction, check_seed
+from modelzoo.datasets.checks import check_file
+from modelzoo.datasets.dataset import Dataset, check_fraction, stratified_split
 from modelzoo.datasets.files import find_idx_files, read_idx, read_npz
-from modelzoo.datasets.labels import stratified_split
 from modelzoo.datasets.registry import register_dataset
 from modelzoo.errors import DataError
 
@@ -237,7 +237,7 @@ def digits(*, classes: Iterable[int] | None = None, test_fraction: float = 0.2, 
         The test fraction leaves a part without some class.
     """
     check_seed(seed)
-    check_fraction(test_fraction, "test_fraction")
+    check_fraction(test_fraction)
     x, y = _enlarged_digits()
     train, test = stratified_split(y, float(test_fraction), seed, where="test_fraction")
     dataset = Dataset(

@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from modelzoo._checks import check_integer
 from modelzoo._io import atomic_directory, check_target
 from modelzoo._keras import explained_by_tensorflow, tf
-from modelzoo.datasets.base import Dataset
-from modelzoo.datasets.checks import MAX_CLASSES, as_array, check_arrays, check_int, check_labels
+from modelzoo.datasets.checks import MAX_CLASSES, as_array, check_arrays, check_labels
+from modelzoo.datasets.dataset import Dataset
 from modelzoo.datasets.records import FACTS, FORMAT, FRAME, HEAD, INDEX, is_tfrecord
 from modelzoo.datasets.streams import StoredSamples, Stream
 from modelzoo.errors import DataError, InputError
@@ -77,7 +78,7 @@ def write_tfrecord(
     TargetError
         The directory cannot be written.
     """
-    check_int(num_shards, "num_shards", minimum=1, maximum=MAX_SHARDS)
+    check_integer("num_shards", num_shards, 1, MAX_SHARDS)
     if isinstance(class_names, str):
         raise InputError(f"class_names={class_names!r} is not usable. Give a sequence of names.")
     class_names = tuple(map(str, class_names))
@@ -91,9 +92,9 @@ def write_tfrecord(
     if own:
         facts = {field: getattr(data, field) for field in facts}
         class_names = class_names or data.class_names
-    if own and test is not None:
-        raise InputError(f"test= is given, but {facts['name']!r} has a test set. Leave it out, or give data.train.")
-    parts = {"train": data.train, "test": data.test} if own else {"train": data, "test": test}
+    if isinstance(data, Dataset | Stream) and data.test is not None and test is not None:
+        raise InputError(f"test= is given, but {facts['name']!r} has a test part. Leave it out, or give data.train.")
+    parts = data.parts if own else {"train": data, "test": test}
     one_hot = isinstance(data, Dataset) and data.y_train.ndim == 2
     with atomic_directory(directory, overwrite=overwrite) as temporary:
         written: dict[str, _Writer] = {}

@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from modelzoo.datasets.base import Dataset
-from modelzoo.datasets.checks import check_fraction
+from modelzoo.datasets.dataset import Dataset, check_fraction
 from modelzoo.datasets.files import MAX_BYTES, read_npz
 from modelzoo.datasets.registry import register_file_loader, register_stream
 from modelzoo.datasets.streams import StoredSamples, Stream, split_samples
@@ -151,7 +150,7 @@ def stream_tfrecord(directory: str | os.PathLike[str], *, test_fraction: float =
         raise DataError(f"{directory} is no directory by write_tfrecord ({reason:.100}). Write it again.") from error
     if "test" in parts:
         return Stream(train, parts["test"], class_names=class_names, **given)
-    share = check_fraction(test_fraction, "test_fraction")
+    share = check_fraction(test_fraction)
     given["options"] = {**given["options"], "test_fraction": share, "seed": seed}
     given["checksum"] = hashlib.sha256(f"{given['checksum']} {share} {seed}".encode()).hexdigest()
     return Stream(*split_samples(train, test_fraction=share, seed=seed), class_names=class_names, **given)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from modelzoo._io import restore
-from modelzoo.datasets.base import Dataset
+from modelzoo.datasets.dataset import Dataset
 from modelzoo.errors import DataError, InputError, unknown_name
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,11 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from modelzoo._checks import check_integer, check_seed
 from modelzoo._keras import tf
 from modelzoo.card import usable_cores
-from modelzoo.datasets.base import Dataset
-from modelzoo.datasets.checks import check_int, check_seed
-from modelzoo.datasets.labels import stratified_split
+from modelzoo.datasets.dataset import PARTS, Dataset, stratified_split
 from modelzoo.datasets.order import shuffled
 from modelzoo.errors import DataError, InputError
 
@@ -114,7 +114,7 @@ class StoredSamples:
         InputError
             An argument is not usable.
         """
-        size = min(check_int(batch_size, "batch_size", minimum=1), len(self))
+        size = min(check_integer("batch_size", batch_size, 1), len(self))
         seed, count = check_seed(seed), len(self)
         own = np.zeros(size, bool)
         own[slice(None) if rows is None else rows] = True
@@ -124,7 +124,7 @@ class StoredSamples:
             indices = everything if size == count else shuffled(step * size + everything, count, seed)
             return indices if own.all() else tf.where(own, indices, -1)
 
-        first = check_int(first_step, "first_step", minimum=0)
+        first = check_integer("first_step", first_step, 0)
         return self._fetched(tf.data.Dataset.range(first, tf.int64.max).map(plan), size)
 
     def in_order(self, batch_size: int) -> tf.data.Dataset:
@@ -135,7 +135,7 @@ class StoredSamples:
         batch_size
             Samples a batch.
         """
-        size = check_int(batch_size, "batch_size", minimum=1)
+        size = check_integer("batch_size", batch_size, 1)
         starts = tf.data.Dataset.range(0, len(self), size)
         return self._fetched(starts.map(lambda start: tf.range(start, tf.minimum(start + size, len(self)))), None)
 
@@ -192,14 +192,14 @@ class StoredSamples:
 
 @dataclass(frozen=True, eq=False)
 class Stream:
-    """Training and test samples on disk, and where they come from: a :class:`Dataset` that need not fit in memory.
+    """Samples on disk, and where they come from: a :class:`Dataset` that need not fit in memory.
 
-    ``train``, ``evaluate`` and ``finetune`` take it in the place of a Dataset, and train on the same batches.
+    ``train``, ``evaluate`` and ``finetune`` take it in the place of a Dataset.
 
     Parameters
     ----------
-    train, test
-        The samples.
+    train, test, validation
+        The samples of each part; ``None`` for a test or validation part that the data do not have.
     name, class_names, source, license, options
         As of a :class:`Dataset`.
     checksum
@@ -207,7 +207,8 @@ class Stream:
     """
 
     train: StoredSamples
-    test: StoredSamples
+    test: StoredSamples = None  # type: ignore[assignment]
+    validation: StoredSamples | None = None
     _: dataclasses.KW_ONLY
     name: str
     class_names: tuple[str, ...]
@@ -217,10 +218,16 @@ class Stream:
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __repr__(self) -> str:
+        sizes = ", ".join(f"{part}={len(samples)}" for part, samples in self.parts.items())
         return (
-            f"Stream({self.name!r}, train={len(self.train)}, test={len(self.test)}, input_shape={self.input_shape}, "
-            f"dtype={self.train.dtype}, num_classes={self.num_classes})"
+            f"Stream({self.name!r}, {sizes}, input_shape={self.input_shape}, dtype={self.train.dtype}, "
+            f"num_classes={self.num_classes})"
         )
+
+    @property
+    def parts(self) -> dict[str, StoredSamples]:
+        """The parts there are, by name."""
+        return {part: samples for part in PARTS if (samples := getattr(self, part)) is not None}
 
     @property
     def num_classes(self) -> int:
@@ -231,6 +238,16 @@ class Stream:
     def input_shape(self) -> tuple[int, ...]:
         """The shape of one sample."""
         return self.train.shape
+
+    def hold_out(self, fraction_or_n: float | int = 0.1) -> Stream:
+        """Move training samples into the validation part, the same ones as :meth:`Dataset.hold_out` moves."""
+        if self.validation is not None:
+            raise InputError(f"{self.name} has a validation part of {len(self.validation)} samples already. Use it.")
+        kept, held = stratified_split(self.train.labels, fraction_or_n, 0, where="hold_out")
+        checksum = hashlib.sha256(f"{self.checksum} hold_out {len(held)}".encode()).hexdigest()
+        return dataclasses.replace(
+            self, train=self.train.select(kept), validation=self.train.select(held), checksum=checksum
+        )
 
     def read(self, *, max_bytes: int) -> Dataset:
         """Return everything in memory.
@@ -245,7 +262,7 @@ class Stream:
         DataError
             The samples need more, or one cannot be read.
         """
-        count = len(self.train) + len(self.test)
+        count = sum(map(len, self.parts.values()))
         size = count * int(np.prod(self.input_shape)) * self.train.dtype.itemsize
         if size > max_bytes:
             raise DataError(
@@ -254,7 +271,8 @@ class Stream:
             )
         return Dataset(
             *self.train[:],
-            *self.test[:],
+            *((None, None) if self.test is None else self.test[:]),
+            *((None, None) if self.validation is None else self.validation[:]),
             name=self.name,
             class_names=self.class_names,
             source=self.source,

@@ -12,8 +12,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from modelzoo.datasets.base import Dataset
-from modelzoo.datasets.checks import check_int, check_samples, check_seed
+from modelzoo._checks import check_integer, check_seed
+from modelzoo.datasets.checks import check_samples
+from modelzoo.datasets.dataset import Dataset
 from modelzoo.datasets.registry import register_dataset
 from modelzoo.errors import DataError, unknown_name
 
@@ -27,7 +28,7 @@ def _streams(seed: int) -> list[np.random.Generator]:
 
 
 def _count(n: int, name: str) -> int:
-    return check_int(n, name, minimum=2, maximum=_MAX_N)
+    return check_integer(name, n, 2, _MAX_N)
 
 
 def _above_line(x: np.ndarray) -> np.ndarray:
@@ -258,7 +259,7 @@ def four_class(*, n: int = 1000, n_test: int = 1000, seed: int = 1010) -> Datase
         So few points were asked for that all fell in one class.
     """
     n, n_test = _count(n, "n"), _count(n_test, "n_test")
-    mixture = _four_class_mixture(check_int(seed, "seed", minimum=0, maximum=2**32 - 1))
+    mixture = _four_class_mixture(check_integer("seed", seed, 0, 2**32 - 1))
     more, test = _streams(seed)
     x, y = mixture.x[:n], mixture.y[:n]
     if n > len(x):
@@ -275,7 +276,7 @@ def four_class(*, n: int = 1000, n_test: int = 1000, seed: int = 1010) -> Datase
 def _check_bayes(name: str, seed: int) -> int:
     if name not in _NOISE_FREE_RULES and name != "four_class":
         raise unknown_name("data set with a known best classifier", name, [*_NOISE_FREE_RULES, "four_class"])
-    return check_int(seed, "seed", minimum=0, maximum=2**32 - 1)
+    return check_integer("seed", seed, 0, 2**32 - 1)
 
 
 def bayes_predict(name: str, x: np.ndarray, *, seed: int = 1010) -> np.ndarray:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from modelzoo.datasets.base import Dataset, split_arrays
-from modelzoo.datasets.checks import check_file, check_int
+from modelzoo._checks import check_integer
+from modelzoo.datasets.checks import check_file
+from modelzoo.datasets.dataset import Dataset, split_arrays
 from modelzoo.datasets.files import MAX_BYTES
 from modelzoo.datasets.labels import number_classes
 from modelzoo.datasets.registry import register_file_loader
@@ -61,7 +62,7 @@ def load_csv(
     with np.errstate(over="ignore"):  # 1e300 becomes infinite, which the check of the arrays names
         x = np.delete(table, column, axis=1).astype(np.float32)
     if shape is not None:
-        sides = tuple(check_int(side, "shape", minimum=1) for side in shape)
+        sides = tuple(check_integer("shape", side, 1) for side in shape)
         if math.prod(sides) != x.shape[1]:
             raise InputError(
                 f"shape={sides} needs {math.prod(sides)} values a row; {path} has {x.shape[1]} and a label."
@@ -137,4 +138,4 @@ def _label_column(label: str | int, header: list[str] | None, width: int, path: 
         if label not in header:
             raise InputError(f"label={label!r} is no column of {path}. Columns: {', '.join(header)}.")
         return header.index(label)
-    return check_int(label, "label", minimum=-width, maximum=width - 1) % width
+    return check_integer("label", label, -width, width - 1) % width

@@ -12,7 +12,7 @@ from modelzoo.errors import InputError
 from modelzoo.network import read_network
 from modelzoo.pages.equations import equation_of, space
 from modelzoo.pages.layers import Step, read_steps
-from modelzoo.pages.pictures import Confusion, val_label
+from modelzoo.pages.pictures import Confusion
 from modelzoo.pages.results import results_section
 from modelzoo.pages.subject import Subject
 from modelzoo.pages.text import brief, code, prose, read_docstring, table
@@ -193,12 +193,13 @@ def _learning_curves(subject: Subject, picture: str) -> str:
     history, recipe = training["history"], Recipe.from_dict(training["recipe"])
     steps = int(history["step"][-1])
     changes = f"the training loss goes from {_short(history['loss'][0])} to {_short(history['loss'][-1])}"
-    if history.get("val_loss"):
-        changes += f", the {val_label(subject).replace(' ', '-')} loss from {_short(history['val_loss'][0])} to "
-        changes += _short(history["val_loss"][-1])
+    evaluated = "val_loss" if history.get("val_loss") else "test_loss"
+    part = "validation" if evaluated == "val_loss" else "test"
+    if history.get(evaluated):
+        changes += f", the {part} loss from {_short(history[evaluated][0])} to {_short(history[evaluated][-1])}"
     words = [f"The run of this artifact, seed {training['seed']}: {steps:,} steps, loss `{recipe.loss}`."]
-    if history.get("val_loss") == history["loss"]:
-        words.append(f"The curves of training and {val_label(subject)} data are the same.")
+    if history.get(evaluated) == history["loss"]:
+        words.append(f"The curves of training and {part} data are the same.")
     if recipe.augmentation is not None and recipe.log_train == "batches":
         words.append("The training values are those of the distorted images that the network learns from.")
     return "\n\n".join(["### Learning curves", " ".join(words), f"![Learning curves: {changes}.]({picture})"])

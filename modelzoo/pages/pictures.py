@@ -127,12 +127,7 @@ def diagram(subject: Subject) -> str:
 def learning_curves(subject: Subject) -> str:
     """Return the SVG of loss and accuracy over the steps of the training."""
     training = subject.training
-    return _svg(lambda: viz.plot_training(training["history"], val_label=val_label(subject)))
-
-
-def val_label(subject: Subject) -> str:
-    """Return what the ``val_`` values of a training were taken on."""
-    return "held out" if (subject.training.get("dataset") or {}).get("num_validation") else "test"
+    return _svg(lambda: viz.plot_training(training["history"]))
 
 
 def confusion_matrix(confusion: Confusion) -> str:

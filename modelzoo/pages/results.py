@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from modelzoo.pages.pictures import val_label
 from modelzoo.pages.subject import Subject
 from modelzoo.pages.text import code, prose, table
 
@@ -30,7 +29,7 @@ def results_section(subject: Subject) -> str:
     if not metrics:
         return ""
     words = f"The last values of this artifact's training, seed {subject.training['seed']}."
-    rows = [[_label(subject, name), _format(name, value)] for name, value in metrics.items()]
+    rows = [[_label(name), _format(name, value)] for name, value in metrics.items()]
     return "\n\n".join(["## Results", words, table(["measure", "value"], rows, right=[1])])
 
 
@@ -41,8 +40,8 @@ def results_line(subject: Subject) -> str:
         if found := (results.get("metrics") or {}).get(name):
             seeds = results.get("seeds") or ()
             if len(seeds) > 1:
-                return f"{_label(subject, name)} {_spread(name, found)} over seeds {list_seeds(seeds)}"
-            return f"{_label(subject, name)} {_format(name, _value(found))}"
+                return f"{_label(name)} {_spread(name, found)} over seeds {list_seeds(seeds)}"
+            return f"{_label(name)} {_format(name, _value(found))}"
     return ""
 
 
@@ -92,7 +91,7 @@ def _table(head: str, subject: Subject, found: Mapping[str, Any], *, several: bo
     shares = head == "corruption" and _classifies(subject)
     rows = [
         [
-            code(name) if head == "corruption" else _label(subject, name),
+            code(name) if head == "corruption" else _label(name),
             _format("accuracy" if shares else name, _value(scores)),
             _spread("accuracy" if shares else name, scores),
         ]
@@ -119,16 +118,13 @@ def _spread(name: str, scores: Any) -> str:
     return f"{scores['mean']:{form}} ± {scores['std']:{form}}"
 
 
-def _label(subject: Subject, name: str) -> str:
+def _label(name: str) -> str:
     """Return what a measure is called on a page."""
     if name == "seconds":
         return "training time, s"
-    start, _, rest = name.partition("_")
-    if start == "val":
-        return f"{val_label(subject).replace(' ', '-')} {rest.replace('_', ' ')}"
     if name in ("loss", "accuracy"):
         return f"training {name}"
-    return name.replace("train_", "training ").replace("_", " ")
+    return name.replace("train_", "training ").replace("val_", "validation ").replace("_", " ")
 
 
 def _format(name: str, value: float | None) -> str:

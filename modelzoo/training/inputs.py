@@ -45,6 +45,8 @@ class TrainingData:
         The same for the test data, or ``None``.
     facts
         Name, checksum, sizes, source and licence, as far as known.
+    held_out
+        Whether ``test`` is validation data: held out, or given as ``validation_data``.
     class_names
         Names of the classes, empty when not known.
     """
@@ -53,6 +55,12 @@ class TrainingData:
     test: Pair | StoredSamples | tf.data.Dataset | None
     facts: Mapping[str, Any]
     class_names: tuple[str, ...] = ()
+    held_out: bool = False
+
+    @property
+    def evaluated(self) -> str:
+        """Prefix of the metrics taken on ``test``: ``"val"`` for validation data, ``"test"`` for test data."""
+        return "val" if self.held_out else "test"
 
     def hold_out(self, num_samples: int) -> TrainingData:
         """Return these data with samples of the training set, the same in every run, in the place of the test data.
@@ -74,7 +82,7 @@ class TrainingData:
         train, test = (_selected(self.train, indices) for indices in split)
         facts = {name: value for name, value in self.facts.items() if name != "num_test"}
         facts |= {"num_train": len(split[0]), "num_validation": len(split[1])}
-        return dataclasses.replace(self, train=train, test=test, facts=facts)
+        return dataclasses.replace(self, train=train, test=test, facts=facts, held_out=True)
 
 
 def training_data(
@@ -89,7 +97,8 @@ def training_data(
         y_test))``, ``(x, y)``, or a ``tf.data.Dataset`` of (samples, labels) batches; to reconstruct, an array of
         samples will do.
     validation_data
-        Test data that replace those of ``data``: ``(x, y)``, stored samples or a ``tf.data.Dataset``.
+        Validation data, evaluated instead of the test part of ``data``: ``(x, y)``, stored samples or a
+        ``tf.data.Dataset``.
     model
         The model that will see the data.
     reconstruct
@@ -129,7 +138,8 @@ def training_data(
         stays = isinstance(validation_data, StoredSamples | tf.data.Dataset)
         test = validation_data if stays else _pair(validation_data)
     train = _checked(train, model, "training data", single_class=reconstruct or single_class)
-    test = test if test is None else _checked(test, model, "test data", single_class=True)
+    where = "test data" if validation_data is None else "validation data"
+    test = test if test is None else _checked(test, model, where, single_class=True)
     if arrays is not None:
         facts["checksum"] = _checksum(arrays)
     for part, pair in (("num_train", train), ("num_test" if validation_data is None else "num_validation", test)):
@@ -142,7 +152,7 @@ def training_data(
             f"name, class_names, source, license and options of the data are not ready for a card: {error}. Give text, "
             "and numbers or lists as options."
         ) from None
-    return TrainingData(train, test, facts, class_names)
+    return TrainingData(train, test, facts, class_names, held_out=validation_data is not None)
 
 
 def check_model(model: Any) -> None:
@@ -285,8 +295,8 @@ def _checked(pair: Any, model: keras.Model, where: str, *, single_class: bool) -
     classes = classes_of(model)
     if classes and labels.shape.rank == 2 and labels.shape[1] not in (None, classes):
         raise DataError(f"{where}: one-hot labels are {labels.shape[1]} wide, but there are {classes} classes.")
-    if int(pair.cardinality()) == tf.data.INFINITE_CARDINALITY and where == "test data":
-        raise InputError("test data: the tf.data.Dataset never ends. Leave .repeat() out, or end it with .take(n).")
+    if int(pair.cardinality()) == tf.data.INFINITE_CARDINALITY and where != "training data":
+        raise InputError(f"{where}: the tf.data.Dataset never ends. Leave .repeat() out, or end it with .take(n).")
     return pair
 
 

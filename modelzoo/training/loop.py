@@ -85,7 +85,9 @@ class CompiledLoop:
         """All that a checkpoint must hold: weights, random state and optimiser state, in a fixed order."""
         return [*self._trainable, *self._others, *self._state]
 
-    def run(self, first_step: int, num_steps: int, validation: Arrays | None) -> dict[str, float]:
+    def run(
+        self, first_step: int, num_steps: int, evaluated: Arrays | None = None, prefix: str = "val"
+    ) -> dict[str, float]:
         """Make ``num_steps`` steps (at most ``recipe.log_every``) and return losses and metrics.
 
         Parameters
@@ -94,10 +96,12 @@ class CompiledLoop:
             Number of steps made before.
         num_steps
             Number of steps to make.
-        validation
-            Data to evaluate on after the steps, reported with the prefix ``val_``.
+        evaluated
+            Data to evaluate on after the steps.
+        prefix
+            What the names of their metrics begin with.
         """
-        scores = self._call(tf.constant(first_step, tf.int64), tf.constant(num_steps), validation)
+        scores = self._call(tf.constant(first_step, tf.int64), tf.constant(num_steps), evaluated, prefix)
         return {name: float(value) for name, value in scores.items()}
 
     def finish(self) -> None:
@@ -105,7 +109,7 @@ class CompiledLoop:
         for average, variable in zip(self._averages, self._trainable, strict=False):
             average.assign(variable.value)
 
-    def _trace_call(self, first_step: Any, num_steps: Any, validation: Arrays | None) -> dict[str, Any]:
+    def _trace_call(self, first_step: Any, num_steps: Any, evaluated: Arrays | None, prefix: str) -> dict[str, Any]:
         plan = self._batches.plan(first_step, self._chunk)
         self._swap_averages()
         values, totals, weight = self._steps(self._read() if self._whole_loop else [], plan, first_step, num_steps)
@@ -119,9 +123,9 @@ class CompiledLoop:
         # The loss of a step is taken before its update, so it can be finite when the update has ruined the weights.
         sound = tf.reduce_all([tf.reduce_all(tf.math.is_finite(variable.value)) for variable in self._trainable])
         scores["loss"] = tf.where(sound, scores["loss"], float("nan"))
-        if validation is not None:
-            tested = evaluate_arrays(self._objective, validation, jit=self._whole_loop)
-            scores |= {f"val_{name}": value for name, value in tested.items()}
+        if evaluated is not None:
+            tested = evaluate_arrays(self._objective, evaluated, jit=self._whole_loop)
+            scores |= {f"{prefix}_{name}": value for name, value in tested.items()}
         return scores
 
     def _trace_steps(

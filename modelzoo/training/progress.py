@@ -47,8 +47,7 @@ class ProgressBar(keras.callbacks.Callback):
         """Advance the bar to the step of the new log entry."""
         logs = dict(logs or {})
         step = int(logs.pop("step", 0))
-        logs.pop("val_step", None)
-        text = "  ".join(f"{name} {value:.4f}" for name, value in logs.items())
+        text = "  ".join(f"{name} {value:.4f}" for name, value in logs.items() if not name.endswith("_step"))
         if self._bar is not None:
             if self._keep_lines:
                 self._bar.console.print(f"step {step:>6}  {text}", highlight=False)

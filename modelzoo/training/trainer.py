@@ -16,7 +16,7 @@ import numpy as np
 from modelzoo._checks import check_path
 from modelzoo._keras import keras, tf
 from modelzoo.card import card_of, describe_machine, weights_digest
-from modelzoo.datasets import StoredSamples
+from modelzoo.datasets import Dataset, StoredSamples, Stream
 from modelzoo.datasets.streams import check_streamed_size
 from modelzoo.errors import ArtifactError, DataError, InputError, ModelZooError
 from modelzoo.recipe import Recipe
@@ -57,8 +57,9 @@ def train(
 
     Same model, data, recipe and seed on the same machine give the same weights bit for bit, also when the
     run is killed and resumed. Between two calls Keras callbacks see an "epoch": its number is that of the log
-    entry, its logs hold ``step``, ``loss``, ``accuracy`` (for classifiers) and the same with the prefix ``val_``
-    where the test data were evaluated (``recipe.validation_freq``).
+    entry, its logs hold ``step``, ``loss`` and ``accuracy`` (for classifiers). Every ``recipe.validation_freq`` entries
+    they also hold ``val_loss`` and ``val_accuracy`` of validation data, or ``test_loss`` and ``test_accuracy`` of the
+    test data where nothing was held out.
 
     Parameters
     ----------
@@ -73,8 +74,8 @@ def train(
     seed
         Seed of the sample order and of dropout; initial weights are the builder's (``create_model(seed=…)``).
     validation_data
-        ``(x, y)`` or a ``tf.data.Dataset`` to evaluate on instead of the test part of ``data`` (and of what the
-        recipe holds out).
+        ``(x, y)`` or a ``tf.data.Dataset`` to evaluate on, in the place of the validation part of ``data`` and of
+        what the recipe holds out.
     strategy
         ``tf.distribute.MirroredStrategy`` or ``MultiWorkerMirroredStrategy``: its devices share each batch of
         ``batch_size`` samples, and the result is that of one device but for the order of summation. Build the
@@ -94,7 +95,8 @@ def train(
     Returns
     -------
     keras.callbacks.History
-        ``history.history`` maps each name to its values, ``"step"`` to the steps they were taken at.
+        ``history.history`` maps each name to its values; ``"step"`` are the steps of the training metrics,
+        ``"val_step"`` or ``"test_step"`` those of the evaluations.
 
     Raises
     ------
@@ -125,6 +127,8 @@ def train(
         raise InputError(f"resume must be True or False; received resume={resume!r}.")
     if resume and checkpoint_dir is None:
         raise InputError("resume=True needs checkpoint_dir, the directory that holds the checkpoints.")
+    if validation_data is None and isinstance(data, Dataset | Stream):
+        validation_data = data.validation
     given = training_data(data, validation_data, model, reconstruct=recipe.reconstruct)
     if validation_data is not None:
         recipe = recipe.replace(validation_size=0)  # nothing is held out, and card and checkpoints say so
@@ -227,7 +231,7 @@ def _run(
             watching.on_epoch_begin(number)
             weights = []  # whoever holds values makes an update copy them
             try:
-                logs = loop.run(step, num_steps, test if validate else None)
+                logs = loop.run(step, num_steps, test if validate else None, given.evaluated)
             except tf.errors.OpError as error:
                 if not isinstance(given.train, tf.data.Dataset) or replicas.count > 1:
                     raise
@@ -247,10 +251,10 @@ def _run(
                     )
                 )
             if validate and evaluate is not None:
-                logs |= {f"val_{name}": value for name, value in evaluate().items()}
+                logs |= {f"{given.evaluated}_{name}": value for name, value in evaluate().items()}
             entry = {"step": step, **logs}
             if validate and given.test is not None:
-                entry["val_step"] = step
+                entry[f"{given.evaluated}_step"] = step
             entries.append(entry)
             if recipe.target_loss is not None and logs["loss"] <= recipe.target_loss:
                 model.stop_training = True

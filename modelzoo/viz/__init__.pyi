@@ -1,4 +1,5 @@
 from .activations import plot_activations as plot_activations
+from .architecture import plot_architecture as plot_architecture
 from .boundaries import plot_probability_maps as plot_probability_maps
 from .boundaries import plot_regions as plot_regions
 from .boundaries import probability_grid as probability_grid
@@ -12,7 +13,6 @@ from .data import class_overview as class_overview
 from .data import plot_dataset as plot_dataset
 from .data import plot_points as plot_points
 from .descent import plot_descent as plot_descent
-from .diagram import plot_architecture as plot_architecture
 from .error_surface import plot_error_curves as plot_error_curves
 from .error_surface import plot_error_surface as plot_error_surface
 from .export import save_figure as save_figure

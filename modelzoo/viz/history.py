@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+#: Prefixes of metrics that were not taken on training data, and what a legend calls those data.
+_PARTS = {"val": "validation", "test": "test"}
+
+
 class Curve(NamedTuple):
     """A metric over the steps of training, over one run or several.
 
@@ -52,7 +56,7 @@ def learning_curve(histories: Any, metric: str = "loss") -> Curve:
     histories
         What :func:`modelzoo.train` or Keras' ``fit`` returned, such a mapping, or a sequence of these.
     metric
-        Name of the metric; ``val_`` before it means test data.
+        Name of the metric, e.g. ``"val_loss"``.
 
     Raises
     ------
@@ -95,9 +99,9 @@ def _one_run(history: Any, metric: str) -> tuple[list[Any], list[float], str]:
     """Return where a metric was taken, its values, and what the places count."""
     values = _mapping(history)
     if not isinstance(metric, str) or metric not in values:
-        raise unknown_name("metric", metric, [name for name in values if name not in ("step", "val_step")])
+        raise unknown_name("metric", metric, [name for name in values if name != "step" and not name.endswith("_step")])
     taken = _series(values[metric], metric)
-    at = values.get("val_step" if metric.startswith("val_") else "step", values.get("step"))
+    at = values.get(f"{metric.partition('_')[0]}_step", values.get("step"))
     unit = "epoch" if at is None else "step"
     if at is None:
         epochs = getattr(history, "epoch", None) or range(len(taken))
@@ -125,7 +129,7 @@ def _series(values: Any, name: str) -> list[Any]:
     return list(values)
 
 
-def _curves(named: Mapping[str, Any], metric: str, val_label: str) -> list[tuple[Curve, str, dict[str, Any]]]:
+def _curves(named: Mapping[str, Any], metric: str) -> list[tuple[Curve, str, dict[str, Any]]]:
     """Return the curves of a figure with their labels and looks."""
     colors, found = style.class_colors(len(named)), []
     for i, (name, runs) in enumerate(named.items()):
@@ -133,12 +137,12 @@ def _curves(named: Mapping[str, Any], metric: str, val_label: str) -> list[tuple
         prefix = f"{name}, " if name else ""
         suffix = f" (mean ± s.d. of {len(curve.values)} runs)" if len(curve.values) > 1 else ""
         look = {"color": colors[i] if name else style.TRAIN_COLOR, "marker": "o", "linestyle": "-"}
-        tested = all(f"val_{metric}" in _mapping(run) for run in _as_runs(runs))
+        tested = [part for part in _PARTS if all(f"{part}_{metric}" in _mapping(run) for run in _as_runs(runs))]
         found.append((curve, (f"{prefix}training" if tested or not name else name) + suffix, look))
-        if tested:
+        for part in tested[:1]:
             look = {"color": colors[i], "linestyle": "--"} if name else {"color": style.TEST_COLOR}
-            curve = learning_curve(runs, f"val_{metric}")
-            found.append((curve, f"{prefix}{val_label}{suffix}", {**look, "marker": "s"}))
+            curve = learning_curve(runs, f"{part}_{metric}")
+            found.append((curve, f"{prefix}{_PARTS[part]}{suffix}", {**look, "marker": "s"}))
     return found
 
 
@@ -156,33 +160,31 @@ def _draw(ax: Axes, curves: list[tuple[Curve, str, dict[str, Any]]], metric: str
     style.open_frame(ax).grid(alpha=0.3)
 
 
-def plot_history(history: Any, metric: str = "loss", *, val_label: str = "test", ax: Axes | None = None) -> Axes:
-    """Plot a metric over the steps of training, on training and test data.
+def plot_history(history: Any, metric: str = "loss", *, ax: Axes | None = None) -> Axes:
+    """Plot a metric over the steps of training, on training data and on validation or test data.
 
     Parameters
     ----------
     history
         What :func:`modelzoo.train` or Keras' ``fit`` returned, or such a mapping. A sequence of these, runs with
         different seeds, is drawn as mean ± standard deviation. A mapping of names to any of these is drawn with one
-        colour a name, test data dashed.
+        colour a name, validation or test data dashed.
     metric
-        Name without the prefix ``val_``, e.g. ``"loss"`` or ``"accuracy"``.
-    val_label
-        What to call the data of the ``val_`` values, e.g. ``"held out"``.
+        Name without the prefix ``val_`` or ``test_``, e.g. ``"loss"`` or ``"accuracy"``.
     ax
         Where to draw; a new figure by default.
 
     Returns
     -------
     matplotlib.axes.Axes
-        With one line for the training data and, if there are test values, one for the test data.
+        With one line for the training data and, where the history has them, one for the validation or test data.
 
     Raises
     ------
     InputError
         ``history`` is not a history, or has no such metric.
     """
-    curves = _curves(_named(history), metric, val_label)
+    curves = _curves(_named(history), metric)
     ax = style.new_axes(ax)
     _draw(ax, curves, metric)
     ax.legend(loc="best")
@@ -199,7 +201,7 @@ def _named(history: Any) -> dict[str, Any]:
     return {"": history}
 
 
-def plot_training(history: Any, metrics: Sequence[str] | None = None, *, val_label: str = "test") -> Figure:
+def plot_training(history: Any, metrics: Sequence[str] | None = None) -> Figure:
     """Plot several metrics side by side over the steps of training.
 
     Parameters
@@ -207,9 +209,7 @@ def plot_training(history: Any, metrics: Sequence[str] | None = None, *, val_lab
     history
         As for :func:`plot_history`.
     metrics
-        Names without the prefix ``val_``; the loss and, where there is one, the accuracy by default.
-    val_label
-        What to call the data of the ``val_`` values, e.g. ``"held out"``.
+        Names without the prefix ``val_`` or ``test_``; the loss and, where there is one, the accuracy by default.
 
     Returns
     -------
@@ -225,7 +225,7 @@ def plot_training(history: Any, metrics: Sequence[str] | None = None, *, val_lab
     if metrics is None:
         runs = [run for entry in named.values() for run in _as_runs(entry)]
         metrics = ["loss", *(["accuracy"] if all("accuracy" in _mapping(run) for run in runs) else [])]
-    drawn = {name: _curves(named, name, val_label) for name in check_items(metrics, "metrics", "a list of names")}
+    drawn = {name: _curves(named, name) for name in check_items(metrics, "metrics", "a list of names")}
     if not drawn:
         raise InputError(f"metrics={metrics!r:.80} are none. Name at least one.")
     figure, axes = style.new_grid(1, len(drawn), (style.PAGE_WIDTH if len(drawn) > 1 else 5.2, 3.3))

@@ -71,6 +71,8 @@ def samples_of(data: Any, labels: Any = None, *, split: str = "test", class_name
     names = check_names(class_names, "class_names")
     if hasattr(data, f"x_{split}"):
         x, y, names = getattr(data, f"x_{split}"), getattr(data, f"y_{split}"), names or data.class_names
+        if x is None:
+            raise InputError(f"These data have no {split} part. Pass another split, or (x, y).")
     elif isinstance(data, tuple) and len(data) == 2 and all(isinstance(part, tuple) for part in data):
         if not all(len(part) == 2 for part in data):
             raise DataError("Expected ((x_train, y_train), (x_test, y_test)); received two tuples of other lengths.")

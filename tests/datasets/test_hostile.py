@@ -190,7 +190,7 @@ def test_what_is_no_path_is_refused(function, value):
     from modelzoo import datasets
     from modelzoo.errors import InputError
 
-    with pytest.raises(InputError, match="is no path"):
+    with pytest.raises(InputError, match="Expected the path of"):
         getattr(datasets, function)(value)
 
 

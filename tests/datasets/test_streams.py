@@ -155,7 +155,7 @@ def test_a_directory_is_not_overwritten_unless_told(tmp_path, small):
     for num_shards in (0, 257, 1.5):
         with pytest.raises(InputError, match="num_shards"):
             datasets.write_tfrecord(small, tmp_path / "more", num_shards=num_shards)
-    with pytest.raises(InputError, match="has a test set"):
+    with pytest.raises(InputError, match="has a test part"):
         datasets.write_tfrecord(small, tmp_path / "more", test=small.test)
 
 

@@ -59,7 +59,7 @@ def test_error_is_half_the_sum_of_squares():
     recipe = modelzoo.get_spec("xor_mlp").recipe("lesson").replace(steps=1, log_every=1, log_train="batches")
     history = modelzoo.train(model, data, recipe).history
     assert history["loss"] == pytest.approx([expected], rel=1e-6)
-    assert history["val_loss"][0] < expected
+    assert history["test_loss"][0] < expected
 
 
 def test_the_lesson_recipe_learns_xor():

@@ -37,7 +37,7 @@ def test_card_tells_the_whole_story(net, artifact):
     assert (training["seed"], training["steps"]) == (0, 100)
     assert training["dataset"]["name"] == "four_class"
     assert training["dataset"]["checksum"] == data.checksum
-    assert training["metrics"]["val_accuracy"] == pytest.approx(modelzoo.evaluate(net, data)["accuracy"])
+    assert training["metrics"]["test_accuracy"] == pytest.approx(modelzoo.evaluate(net, data)["accuracy"])
     assert card["parent"] is None
     assert card["versions"]["tensorflow"] == tf.__version__
     assert card["versions"]["keras"] == keras.__version__

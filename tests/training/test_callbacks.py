@@ -28,8 +28,8 @@ def train(model, points, recipe=RECIPE, **options):
 def test_history_has_an_entry_for_each_chunk_and_the_rest(points, tanh_mlp):
     history = train(tanh_mlp(), points)
     assert history["step"] == [8, 16, 24, 32, 40, 48, 50]
-    assert history["val_step"] == history["step"]
-    assert set(history) == {"step", "loss", "accuracy", "val_step", "val_loss", "val_accuracy"}
+    assert history["test_step"] == history["step"]
+    assert set(history) == {"step", "loss", "accuracy", "test_step", "test_loss", "test_accuracy"}
     assert {len(values) for values in history.values()} == {7}
     assert all(isinstance(value, (int, float)) for values in history.values() for value in values)
 
@@ -41,7 +41,7 @@ def test_without_test_data_there_is_no_validation(points, tanh_mlp):
 def test_last_entry_is_what_numpy_computes_from_the_predictions(points, tanh_mlp):
     model = tanh_mlp()
     history = train(model, points, RECIPE.replace(log_train="all"))
-    for prefix, (x, y) in zip(("", "val_"), points, strict=True):
+    for prefix, (x, y) in zip(("", "test_"), points, strict=True):
         p = model(x).numpy().astype(float)
         assert history[f"{prefix}loss"][-1] == pytest.approx(-np.log(p[np.arange(len(y)), y]).mean(), rel=1e-4)
         assert history[f"{prefix}accuracy"][-1] == pytest.approx((p.argmax(axis=1) == y).mean())
@@ -50,8 +50,8 @@ def test_last_entry_is_what_numpy_computes_from_the_predictions(points, tanh_mlp
 @pytest.mark.parametrize(("freq", "evaluations"), [(1, 7), (2, 4), (3, 3), (7, 1), (100, 1)])
 def test_validation_freq_and_the_last_entry_always_has_one(freq, evaluations, points, tanh_mlp):
     history = train(tanh_mlp(), points, RECIPE.replace(validation_freq=freq))
-    assert len(history["val_loss"]) == evaluations
-    assert history["val_step"] == [s for i, s in enumerate(history["step"], 1) if i % freq == 0 or i == 7]
+    assert len(history["test_loss"]) == evaluations
+    assert history["test_step"] == [s for i, s in enumerate(history["step"], 1) if i % freq == 0 or i == 7]
     assert len(history["loss"]) == 7
 
 
@@ -93,7 +93,7 @@ def test_early_stopping_restores_the_best_weights(points, tanh_mlp):
     model = tanh_mlp()
     stopping = keras.callbacks.EarlyStopping("val_loss", patience=2, restore_best_weights=True)
     recipe = RECIPE.replace(steps=4000, learning_rate=0.5)
-    history = train(model, points, recipe, callbacks=[Keep(), stopping])
+    history = train(model, points.train, recipe, validation_data=points.test, callbacks=[Keep(), stopping])
     assert history["step"][-1] < 4000
     best = int(np.argmin(history["val_loss"]))
     assert best == len(history["val_loss"]) - 3
@@ -107,7 +107,8 @@ def test_tensorboard_writes_the_scalars(points, tanh_mlp, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     from tensorboard.util.tensor_util import make_ndarray
 
-    history = train(tanh_mlp(), points, callbacks=[keras.callbacks.TensorBoard(tmp_path, write_graph=False)])
+    board = keras.callbacks.TensorBoard(tmp_path, write_graph=False)
+    history = train(tanh_mlp(), points, validation_data=points.test, callbacks=[board])
     for part, prefix in (("train", ""), ("validation", "val_")):
         events = EventAccumulator(str(tmp_path / part)).Reload()
         for name in ("loss", "accuracy"):
@@ -119,7 +120,8 @@ def test_model_checkpoint_keeps_the_best_as_a_keras_file(points, tanh_mlp, tmp_p
     model = tanh_mlp()
     path = tmp_path / "best.keras"
     keep = keras.callbacks.ModelCheckpoint(path, monitor="val_loss", save_best_only=True)
-    history = train(model, points, RECIPE.replace(steps=400, learning_rate=0.3), callbacks=[keep])
+    recipe = RECIPE.replace(steps=400, learning_rate=0.3)
+    history = train(model, points, recipe, validation_data=points.test, callbacks=[keep])
     best = keras.models.load_model(path)
     loss, _ = best.evaluate(*points.test, verbose=0)
     assert loss == pytest.approx(min(history["val_loss"]), rel=1e-4)
@@ -177,7 +179,7 @@ def test_callbacks_are_called_in_order_and_see_a_live_model(points, tanh_mlp):
 
         def on_epoch_end(self, epoch, logs=None):
             accuracy = (self.model(points.x_test).numpy().argmax(axis=1) == points.y_test).mean()
-            seen.append(("epoch end", epoch, logs["step"], logs["val_accuracy"] == pytest.approx(accuracy)))
+            seen.append(("epoch end", epoch, logs["step"], logs["test_accuracy"] == pytest.approx(accuracy)))
 
         def on_train_end(self, logs=None):
             seen.append(("end",))

@@ -174,8 +174,8 @@ def test_the_trained_model_works_with_keras_fit_and_evaluate(points, tanh_mlp):
     history = modelzoo.train(model, points, recipe_for("adam", steps=60)).history
     x, y = points.test
     loss, accuracy = model.evaluate(x, y, verbose=0)
-    assert loss == pytest.approx(history["val_loss"][-1], rel=1e-4)
-    assert accuracy == pytest.approx(history["val_accuracy"][-1])
+    assert loss == pytest.approx(history["test_loss"][-1], rel=1e-4)
+    assert accuracy == pytest.approx(history["test_accuracy"][-1])
     model.fit(*points.train, epochs=1, verbose=0)
 
 
@@ -221,7 +221,7 @@ def test_bfloat16_trains_like_float32_and_leaves_the_model_as_it_was(digits):
         model = modelzoo.create_model("relu_mlp", seed=0)
         policies = [layer.dtype_policy.name for layer in model.layers]
         recipe = Recipe(steps=60, batch_size=50, log_every=60, log_train="all", precision=precision, xla="update")
-        losses[precision] = modelzoo.train(model, digits, recipe).history["val_loss"][-1]
+        losses[precision] = modelzoo.train(model, digits, recipe).history["test_loss"][-1]
         assert {w.dtype for w in model.weights} == {"float32"}
         assert [layer.dtype_policy.name for layer in model.layers] == policies
         assert model(digits[0][0][:2]).dtype == tf.float32

@@ -30,7 +30,8 @@ def test_a_stream_trains_as_arrays_do(points, stream, tanh_mlp, recipe):
     found, from_stream = digest_after(tanh_mlp(), stream, recipe)
     assert found == expected
     assert from_stream["step"] == from_arrays["step"]
-    for name in ("val_loss", "val_accuracy"):
+    part = "val" if recipe.validation_size else "test"
+    for name in (f"{part}_loss", f"{part}_accuracy"):
         np.testing.assert_allclose(from_stream[name], from_arrays[name], rtol=1e-6)
 
 
@@ -139,12 +140,12 @@ def test_the_evaluation_of_a_stream_is_traced_once(stream, tanh_mlp, monkeypatch
 
     monkeypatch.setattr(Objective, "forward", counting)
     _, history = digest_after(tanh_mlp(), stream, RECIPE.replace(log_every=5))
-    assert len(history["val_loss"]) == 6
+    assert len(history["test_loss"]) == 6
     assert traced.count(False) == 1
 
 
 def test_predict_says_how_to_read_some(stream, tanh_mlp):
     for samples in (stream, stream.test):
-        with pytest.raises(InputError, match="received a stream"):
+        with pytest.raises(InputError, match="got a stream"):
             modelzoo.predict(tanh_mlp(), samples)
     assert modelzoo.predict(tanh_mlp(), stream.test[:5][0]).shape == (5, 4)

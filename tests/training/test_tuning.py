@@ -62,7 +62,7 @@ def test_callbacks_and_validation_see_the_averaged_weights_and_an_interruption_c
     class Watch(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             loss = keras.losses.sparse_categorical_crossentropy(test[1], self.model(test[0], training=False))
-            seen.append((logs["val_loss"], float(tf.reduce_mean(loss))))
+            seen.append((logs["test_loss"], float(tf.reduce_mean(loss))))
 
     whole, parts = tanh_mlp(), tanh_mlp()
     modelzoo.train(whole, (train, test), recipe, callbacks=[Watch()])
@@ -202,7 +202,7 @@ def test_the_learning_curve_goes_into_the_card(points, tanh_mlp, tmp_path):
     history = modelzoo.train(model, points, PLAIN).history
     kept = modelzoo.save(model, tmp_path / "1")["training"]["history"]
     assert kept["step"] == history["step"] == [4, 8, 12]
-    np.testing.assert_allclose(kept["val_loss"], history["val_loss"], rtol=1e-5)
+    np.testing.assert_allclose(kept["test_loss"], history["test_loss"], rtol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ def test_history_draws_training_and_test_at_their_steps():
     np.testing.assert_array_equal(train.get_xydata(), np.c_[HISTORY["step"], HISTORY["loss"]])
     np.testing.assert_array_equal(test.get_xydata(), np.c_[HISTORY["val_step"], HISTORY["val_loss"]])
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("step", "loss")
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["training", "test"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["training", "validation"]
 
 
 def test_history_takes_what_train_returns_and_refuses_the_rest():

@@ -43,7 +43,7 @@ def test_a_single_run_has_no_spread():
 def test_named_runs_have_one_colour_each_and_test_data_dashed():
     ax = viz.plot_history({"slow": RUNS[0], "both": RUNS})
     labels = [line.get_label() for line in ax.get_lines()]
-    assert labels[:2] == ["slow, training", "slow, test"]
+    assert labels[:2] == ["slow, training", "slow, validation"]
     assert labels[2].startswith("both, training (mean")
     slow, slow_test, both, _ = ax.get_lines()
     assert slow.get_color() == slow_test.get_color() != both.get_color()
@@ -91,10 +91,11 @@ def test_wrong_histories_are_named():
         viz.plot_training(RUNS, "loss")
 
 
-def test_the_val_values_can_be_named():
-    assert [line.get_label() for line in viz.plot_history(RUNS[0], val_label="held out").get_lines()] == [
-        "training",
-        "held out",
-    ]
-    labels = [text.get_text() for text in viz.plot_training(RUNS[0], ["loss"], val_label="held out").legends[0].texts]
-    assert labels == ["training", "held out"]
+@pytest.mark.parametrize(("part", "label"), [("val", "validation"), ("test", "test")])
+def test_validation_and_test_data_are_told_apart(part, label):
+    history = {name.replace("val", part): values for name, values in RUNS[0].items()}
+    lines = viz.plot_history(history).get_lines()
+    assert [line.get_label() for line in lines] == ["training", label]
+    assert lines[1].get_xdata().tolist() == RUNS[0]["val_step"]
+    labels = [text.get_text() for text in viz.plot_training(history, ["loss"]).legends[0].texts]
+    assert labels == ["training", label]

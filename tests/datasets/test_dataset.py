@@ -1,5 +1,6 @@
 import dataclasses
 import hashlib
+import itertools
 
 import numpy as np
 import pytest
@@ -70,8 +71,8 @@ def test_subset_keeps_label_order_and_names():
 @pytest.mark.parametrize(
     ("classes", "message"),
     [
-        ((), "is empty"),
-        ((1, 1), "repeats"),
+        ((), "at least one label"),
+        ((1, 1), "each once"),
         ((0, 3), "from 0 to 2"),
         ((-1,), "from 0 to 2"),
         ((0.5,), "0.5"),
@@ -96,24 +97,37 @@ def test_one_hot():
         one_hot(np.array([0, 3]), 3)
 
 
-def test_split_validation_comes_from_the_training_set_only():
+def test_hold_out_moves_training_samples_into_the_validation_part():
     dataset = make(n=90)
-    part = dataset.split_validation(0.2, seed=1)
-    rows = {tuple(row) for row in dataset.x_train.tolist()}
-    kept, held = ({tuple(row) for row in x.tolist()} for x in (part.x_train, part.x_test))
-    assert kept | held == rows
+    part = dataset.hold_out(0.2)
+    kept, held = ({tuple(row) for row in x.tolist()} for x in (part.x_train, part.x_val))
+    assert kept | held == {tuple(row) for row in dataset.x_train.tolist()}
     assert not kept & held
-    assert len(held) == 18
-    assert np.bincount(part.y_test).tolist() == [6, 6, 6]
-    assert part.name == "made/validation"
-    assert part.checksum == dataset.split_validation(18, seed=1).checksum
-    assert part.checksum != dataset.split_validation(18, seed=2).checksum
+    assert np.bincount(part.validation[1]).tolist() == [6, 6, 6]
+    np.testing.assert_array_equal(part.x_test, dataset.x_test)
+    assert list(part.parts) == ["train", "test", "validation"]
+    assert "test=20, validation=18" in repr(part)
+    assert part.checksum == dataset.hold_out(18).checksum != dataset.checksum
+    chosen = part.subset((0, 2)).one_hot()
+    assert chosen.y_val.shape == (12, 2)
+    with pytest.raises(InputError, match="has a validation part of 18 samples already"):
+        part.hold_out(3)
+
+
+def test_a_data_set_may_have_a_training_part_only():
+    x, y = make().train
+    dataset = Dataset(x, y, name="alone")
+    assert dataset.test is dataset.validation is None
+    assert list(dataset) == [dataset.train, None]
+    assert dataset.take(per_class=2).one_hot().subset((0, 1)).hold_out(2).test is None
+    with pytest.raises(DataError, match="x_val and y_val must be given together"):
+        Dataset(x, y, x_val=x, name="half")
 
 
 @pytest.mark.parametrize("amount", [0, 60, 1.0, 0.0, -3, "half", True, float("nan")])
-def test_split_validation_refuses(amount):
-    with pytest.raises(InputError):
-        make().split_validation(amount)
+def test_hold_out_refuses(amount):
+    with pytest.raises(InputError, match="hold_out must be"):
+        make().hold_out(amount)
 
 
 @given(st.lists(st.integers(2, 30), min_size=2, max_size=6), st.data())
@@ -150,7 +164,7 @@ def test_take():
 
 def test_refuses_arrays_that_do_not_fit():
     x, y = np.zeros((4, 2)), np.array([0, 1, 0, 1])
-    with pytest.raises(DataError, match="test set: 4 samples but 3 labels"):
+    with pytest.raises(DataError, match="z, test part: 4 samples but 3 labels"):
         Dataset(x, y, x, y[:3], name="z")
     with pytest.raises(DataError, match="same shape"):
         Dataset(x, y, np.zeros((4, 3)), y, name="z")
@@ -160,51 +174,25 @@ def test_refuses_arrays_that_do_not_fit():
         Dataset(x, y, x, y, name="z", class_names=("only",))
 
 
-class TestBatches:
-    def test_every_sample_once_an_epoch_across_wraps(self):
-        batches = make(n=10, k=2).batches(4, seed=3)
-        drawn = np.concatenate([batches.next_batch()[0][:, 0] for _ in range(5)])  # 20 samples: two epochs
-        assert batches.epochs_completed == 2
-        first, second = drawn[:10], drawn[10:]
-        assert sorted(first) == sorted(second) == [2.0 * i for i in range(10)]
-        assert first.tolist() != second.tolist()
-
-    def test_always_full_even_beyond_the_data(self):
-        x, y = make(n=10, k=2).batches(25).next_batch()
-        assert x.shape == (25, 2)
-        assert y.shape == (25,)
-        assert np.bincount(x[:20, 0].astype(int) // 2).tolist() == [2] * 10
-
-    def test_labels_stay_with_their_samples(self):
-        dataset = make()
-        for x, y in dataset.batches(7, seed=1):
-            np.testing.assert_array_equal(x[:, 0] // 2 % 3, y)
-
-    def test_a_loop_is_one_epoch(self):
-        batches = make(n=10, k=2).batches(4)
-        batches.next_batch()
-        sizes = [len(x) for x, _ in batches]
-        assert sizes == [4, 4, 2]
-        assert len(batches) == 3
-        assert batches.epochs_completed == 2
-
-    def test_same_seed_same_batches(self):
-        a, b, c = (make().batches(8, seed=seed) for seed in (1, 1, 2))
-        drawn = [np.concatenate([batches.next_batch()[0] for _ in range(20)]) for batches in (a, b, c)]
-        np.testing.assert_array_equal(drawn[0], drawn[1])
-        assert not np.array_equal(drawn[0], drawn[2])
-
-    def test_without_shuffling(self):
-        x, _ = make(n=6, k=2).batches(4, shuffle=False).next_batch()
-        assert x[:, 0].tolist() == [0, 2, 4, 6]
-
-    @pytest.mark.parametrize("size", [0, -1, 2.5, None, True])
-    def test_refuses_batch_size(self, size):
-        with pytest.raises(InputError, match="batch_size"):
+def test_batches_have_every_sample_once_an_epoch_and_run_on_across_epochs():
+    drawn = [
+        np.concatenate([x for x, _ in itertools.islice(make(n=10, k=2).batches(4, s), 5)])[:, 0] for s in (3, 3, 4)
+    ]
+    first, second = drawn[0][:10], drawn[0][10:]
+    assert sorted(first) == sorted(second) == [2.0 * i for i in range(10)]
+    assert first.tolist() != second.tolist()
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    assert not np.array_equal(drawn[0], drawn[2])
+    x, y = next(make(n=10, k=2).batches(25))
+    assert len(x) == 25
+    np.testing.assert_array_equal(x[:, 0] // 2 % 2, y)
+    for size in (0, 2.5, None, True):
+        with pytest.raises(InputError, match="batch_size must be an integer"):
             make().batches(size)
 
-    def test_leaves_the_global_generator_alone(self):
-        before = np.random.get_state()[1].copy()  # noqa: NPY002
-        make().batches(4).next_batch()
-        make().take(per_class=1)
-        assert np.array_equal(before, np.random.get_state()[1])  # noqa: NPY002
+
+def test_the_global_generator_is_left_alone():
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    next(make().batches(4))
+    make().take(per_class=1)
+    assert np.array_equal(before, np.random.get_state()[1])  # noqa: NPY002

@@ -1,0 +1,61 @@
+"""What the scripts share: Markdown tables, text between markers, medians with their range, JSON files."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from modelzoo._io import atomic_file
+from modelzoo.errors import InputError
+
+ROOT = Path(__file__).resolve().parent.parent
+COMMAND = {"max_content_width": 120, "help_option_names": ["-h", "--help"]}  # settings of every script's command
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1) -> str:
+    """Return a Markdown table whose columns from ``left`` on are aligned to the right."""
+    rule = ["---"] * left + ["---:"] * (len(header) - left)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *rows))
+
+
+def replace_between(path: Path, marker: str, content: str, text: str | None = None) -> str:
+    """Return the text of a file, or ``text``, with what stands between the two comments of a marker replaced."""
+    begin, end = f"<!-- {marker}: begin -->", f"<!-- {marker}: end -->"
+    text = read_text(path) if text is None else text
+    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+        raise InputError(f"{path} must hold {begin} and {end} once each, in this order. Add them.")
+    return f"{text.partition(begin)[0]}{begin}\n{content}\n{end}{text.partition(end)[2]}"
+
+
+def read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"Cannot read {path}: {error}.") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    with atomic_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_text(path, json.dumps(value, indent=1) + "\n")
+
+
+def summary(values: Sequence[float]) -> dict[str, Any]:
+    """Return the median and the range of some values, and the values themselves."""
+    return {"median": statistics.median(values), "min": min(values), "max": max(values), "rounds": list(values)}
+
+
+def with_range(values: Mapping[str, Any], unit: str = "") -> str:
+    """Return a summary as text: the median with its range."""
+    return f"{number(values['median'])}{unit} ({number(values['min'])}–{number(values['max'])})"
+
+
+def number(value: float) -> str:
+    """Return a number with about three significant digits."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 20 else f"{value:.2f}"
