@@ -90,7 +90,7 @@ def verify(source: keras.Model | str | os.PathLike[str], *, corruptions: bool = 
     """
     model = source if isinstance(source, keras.Model) else load(source)
     data = own_data(model)
-    recorded = _recorded(model, data)
+    recorded = _recorded(model)
     if not recorded:
         return []
     found = measure(model, data, corruptions=corruptions)
@@ -105,22 +105,19 @@ def verify(source: keras.Model | str | os.PathLike[str], *, corruptions: bool = 
     return agreements
 
 
-def _recorded(model: keras.Model, data: datasets.Dataset) -> dict[str, Any]:
+def _recorded(model: keras.Model) -> dict[str, Any]:
     """Return what a model's card says of its weights on its test data: each a value, or ``{"value": …}`` over seeds.
 
-    It comes from the card's results or, without any, from the last log entry of the training on these test data.
+    It comes from the card's results or, without any, from the last log entry of the training.
     """
     results, training = results_of(model), card_of(model).training or {}
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = dict.fromkeys(TEST_METRICS)
     if results is not None:
-        found = dict.fromkeys(TEST_METRICS) | results.get("metrics", {})
+        found |= results.get("metrics", {})
         found |= {f"corruptions.{name}": entry for name, entry in (results.get("corruptions") or {}).items()}
         found |= {name: results.get(name) for name in ("num_params", "multiply_adds")}
-    elif training.get("weights_digest") == weights_digest(model) and training["dataset"].get("num_test") == len(
-        data.y_test
-    ):
-        logged = training.get("metrics") or {}
-        found = {name: logged.get(name) for name in ("test_loss", "test_accuracy")}
+    elif training.get("weights_digest") == weights_digest(model):
+        found |= {name: value for name, value in (training.get("metrics") or {}).items() if name.startswith("test_")}
     return {name: entry for name, entry in found.items() if _value(entry) is not None}
 
 
@@ -251,7 +248,7 @@ def reproduce(
     if not chosen:
         raise InputError("seeds must name at least one seed; got none. Leave seeds out for the artifact's own.")
     data, recipe = own_data(model), recipe_of(model)
-    recorded = _recorded(model, data)
+    recorded = _recorded(model)
     over_seeds = any(isinstance(entry, Mapping) for entry in recorded.values())
     runs = []
     for number, seed in enumerate(chosen):

@@ -24,7 +24,7 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 import click
 from benchmark_peers import MATRIX, operations
 from launch_workers import free_addresses, worker_environment
-from report import COMMAND, ROOT, markdown_table, number, summary, with_range, write_json
+from report import COMMAND, ROOT, in_turns, markdown_table, number, summary, with_range, write_json
 from rich.console import Console
 
 import modelzoo
@@ -509,26 +509,6 @@ def measure_memory(rounds: int, directory: Path, progress: Callable[[str], None]
                 found.append(float(run_python(_TRAINS, name, peer.partition(".")[0])) * 1024 / 1e6)
         results[f"{name}: MB at most"] = {peer: summary(values) for peer, values in peaks.items()}
     return results
-
-
-def in_turns(
-    calls_of: Mapping[str, Callable[[], Any]],
-    rounds: int,
-    *,
-    calls: int = 1,
-    scale: float = 1.0,
-    progress: Callable[[str], None] = lambda text: None,
-) -> dict[str, Any]:
-    """Time some calls in turns, so that a slow moment meets all alike; the first of each is not timed."""
-    found: dict[str, list[float]] = {name: [] for name in calls_of}
-    for i in range(-1, rounds):
-        for name, call in calls_of.items():
-            progress(f"round {i + 1} of {rounds}, {name}")
-            began = time.perf_counter()
-            for _ in range(calls if i >= 0 else 1):
-                call()
-            found[name].append((time.perf_counter() - began) / calls * scale)
-    return {name: summary(values[1:]) for name, values in found.items()}
 
 
 def run_python(*arguments: str) -> str:

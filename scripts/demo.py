@@ -8,19 +8,15 @@ import sys
 import time
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("MPLBACKEND", "Agg")
 
 import click
-import matplotlib as mpl
 import numpy as np
-
-mpl.use("Agg")
-
-import matplotlib.pyplot as plt
 
 import modelzoo
 from modelzoo import datasets, viz
-from modelzoo.cli.output import print_scores
+from modelzoo.cli.common import import_tensorflow, print_scores
 
 NAME = "two_conv_cnn"
 
@@ -29,29 +25,33 @@ NAME = "two_conv_cnn"
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("build"), show_default=True)
 @click.option("--digit", type=click.IntRange(0, 9999), default=0, show_default=True, help="Test image to classify.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of everything.")
-def main(output: Path, digit: int, seed: int) -> None:
+@click.option("--steps", type=click.IntRange(1), help="Optimiser steps, instead of the recipe's.")
+def main(output: Path, digit: int, seed: int, steps: int | None) -> None:
     """Train two_conv_cnn by its lesson recipe on MNIST, export a SavedModel and classify a test digit with it."""
     began = time.perf_counter()
     headline("The zoo")
-    subprocess.run([sys.executable, "-m", "modelzoo.cli", "list"], check=True)
+    subprocess.run([sys.executable, "-m", "modelzoo", "list"], check=True)
 
-    headline(f"Training {NAME} on MNIST by its lesson recipe")
+    recipe = modelzoo.get_spec(NAME).recipe("lesson")
+    recipe = recipe if steps is None else recipe.replace(steps=steps, log_every=min(steps, recipe.log_every))
+    headline(f"Training {NAME} on MNIST by its lesson recipe: {recipe.steps:,} steps of {recipe.batch_size} images")
+    import_tensorflow()
+    import tensorflow as tf
+
     from modelzoo.training import ProgressBar
 
     mnist = datasets.load("mnist")
     model = modelzoo.create_model(NAME, seed=seed)
-    history = modelzoo.train(model, mnist, "lesson", seed=seed, callbacks=[ProgressBar(keep_lines=True)])
-    click.echo(f"Test accuracy: {history.history['test_accuracy'][-1]:.2%} of {len(mnist.x_test):,} images")
+    history = modelzoo.train(model, mnist, recipe, seed=seed, callbacks=[ProgressBar(keep_lines=True)])
+    click.echo(f"Test accuracy: {modelzoo.evaluate(model, mnist)['accuracy']:.2%} of {len(mnist.x_test):,} images")
 
     headline("Exporting")
     directory = output / NAME / "1"
-    card = modelzoo.save(model, directory, overwrite=True)
+    modelzoo.save(model, directory, overwrite=True)
     size = sum(file.stat().st_size for file in directory.rglob("*") if file.is_file())
-    click.echo(f"{directory}: {size / 1e6:.1f} MB, weights {card['weights_digest'][:12]}")
+    click.echo(f"{directory}: {size / 1e6:.1f} MB, weights {modelzoo.weights_digest(model)[:12]}")
 
     headline("Loading the export with plain TensorFlow")
-    import tensorflow as tf
-
     exported = tf.saved_model.load(str(directory))
     image, truth = mnist.x_test[digit], int(mnist.y_test[digit])
     scores = exported(image[np.newaxis]).numpy()[0]
@@ -70,15 +70,15 @@ def headline(text: str) -> None:
 
 
 def draw(history, image, truth: int, scores, mnist, path: Path) -> None:
+    import matplotlib.pyplot as plt
+
     figure, (left, middle, right) = plt.subplots(
         1, 3, figsize=(11, 3.4), layout="constrained", width_ratios=(1.3, 0.8, 1.1)
     )
     viz.plot_history(history, "accuracy", ax=left).set_title(f"{NAME}: accuracy in training")
     viz.plot_image(image, f"a test digit: {truth}", ax=middle)
     viz.plot_class_scores(scores, mnist.class_names, truth=truth, ax=right).set_title("what the SavedModel says")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
+    viz.save_figure(figure, path, overwrite=True)
 
 
 if __name__ == "__main__":

@@ -8,25 +8,24 @@ import itertools
 import json
 import os
 import statistics
-import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import click
+from report import COMMAND, ROOT, markdown_table, replace_between, write_json, write_text
 
 import modelzoo
 from modelzoo import Recipe, datasets
-from modelzoo._io import atomic_file
-from modelzoo.cli.options import parse_seeds
+from modelzoo.cli.common import parse_seeds
 from modelzoo.errors import DataError, InputError, ModelZooError
 from modelzoo.finetuning import finetuning_recipe
 
-ROOT = Path(__file__).resolve().parent.parent
 GUIDE = ROOT / "docs" / "guide" / "finetuning.md"
+RESULTS = ROOT / "build" / "finetune_tasks.json"
 
 #: How a run starts: random weights; the pretrained ones, all but the head frozen; the pretrained ones.
 STARTS = {"scratch": "from scratch", "head": "head only", "all": "all layers"}
@@ -37,19 +36,7 @@ NUM_VALIDATION = 5000
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """Data that depend on a seed, the networks that learn them, and what differs from the default recipe.
-
-    Attributes
-    ----------
-    title
-        What the table says.
-    load
-        From a seed to the data; the seed chooses the training images.
-    models
-        Names of the pretrained networks.
-    changes
-        Fields of the recipe that differ from the default.
-    """
+    """Data whose training images depend on a seed, the networks that learn them, and changes of the default recipe."""
 
     title: str
     load: Callable[[int], datasets.Dataset]
@@ -109,55 +96,32 @@ def candidates() -> dict[str, Recipe]:
     return found
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(context_settings=COMMAND)
 @click.argument("names", nargs=-1)
 @click.option("--seeds", default="0-4", show_default=True, help="Seeds, e.g. 0-4 or 0,3.")
-@click.option(
-    "--select", is_flag=True, help="Compare the candidates for the default recipe instead, on validation data."
-)
+@click.option("--select", is_flag=True, help="Compare the candidates for the default recipe, on validation data.")
 @click.option("--steps", type=click.IntRange(1), help="Optimiser steps of every run, for a quick look.")
-@click.option(
-    "--results", type=click.Path(path_type=Path), default=Path("build/finetune_tasks.json"), show_default=True
-)
-@click.option("--markdown", is_flag=True, help="Print the table as the guide shows it.")
 @click.option("--write", is_flag=True, help="Write the table between its markers in the guide.")
-@click.option("--guide", type=click.Path(path_type=Path), default=GUIDE, help="The guide to write to.")
-def main(
-    names: tuple[str, ...],
-    seeds: str,
-    select: bool,
-    steps: int | None,
-    results: Path,
-    markdown: bool,
-    write: bool,
-    guide: Path,
-) -> None:
+def main(names: tuple[str, ...], seeds: str, select: bool, steps: int | None, write: bool) -> None:
     """Fine-tune on the tasks NAMES (all by default) and compare with the same training from random weights.
 
-    Each finished run is written to the results file at once; after an interruption, or a change of a recipe or of the
-    pretrained weights, only the missing runs are done.
+    Prints the table of the guide. Each finished run is kept in build/finetune_tasks.json; after an interruption, or a
+    change of a recipe or of the pretrained weights, only the missing runs are done.
     """
+    if (select or write) and (names or steps):
+        raise click.UsageError("--select and --write take all tasks and steps. Leave the tasks and --steps out.")
+    marker = "finetune_selection" if select else "finetune_tasks"
     try:
-        chosen = parse_seeds(seeds)
-        if select and (names or steps):
-            raise InputError("--select compares fixed candidates on fixed data. Leave the tasks and --steps out.")
-        if write and (names or steps):
-            raise InputError("--write is for the whole table. Leave the tasks and --steps out.")
-        marker = "finetune_selection" if select else "finetune_tasks"
         if write:  # a guide that cannot be written should not cost minutes of training first
-            text = guide.read_text(encoding="utf-8")
-            between(text, marker, "", where=guide)
-        store = Store(results)
+            replace_between(GUIDE, marker, "")
+        store = Store(RESULTS)
+        chosen = parse_seeds(seeds)
         table = selection_table(store, chosen) if select else task_table(store, names, chosen, steps)
-        if markdown or not write:
-            click.echo(table)
+        click.echo(table)
         if write:
-            with atomic_file(guide) as temporary:
-                temporary.write_text(between(text, marker, table, where=guide), encoding="utf-8")
-            click.echo(f"Wrote the table to {guide}", err=True)
-    except (ModelZooError, OSError) as error:
-        click.echo(f"finetune_tasks: {error}", err=True)
-        sys.exit(2)
+            write_text(GUIDE, replace_between(GUIDE, marker, table))
+    except ModelZooError as error:
+        raise click.ClickException(str(error)) from None
 
 
 class Store:
@@ -168,7 +132,7 @@ class Store:
         try:
             self.runs: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         except ValueError:
-            raise InputError(f"{path} is no JSON. Remove it, or name another file with --results.") from None
+            raise InputError(f"{path} is not JSON. Remove it.") from None
 
     def get(self, key: str, facts: Mapping[str, Any], run: Callable[[], float]) -> float:
         """Return the accuracy of a run, doing it if there is none with these facts."""
@@ -179,21 +143,21 @@ class Store:
             accuracy = run()
             known = {"accuracy": accuracy, "seconds": round(time.perf_counter() - began, 1), "facts": facts}
             self.runs[key] = known
-            with atomic_file(self.path) as temporary:
-                temporary.write_text(json.dumps(self.runs, indent=1), encoding="utf-8")
+            write_json(self.path, self.runs)
             click.echo(f"{key}: {known['accuracy']:.4f} in {known['seconds']} s", err=True)
         return known["accuracy"]
 
 
 def run(model: str, data: datasets.Dataset, recipe: Recipe, start: str, seed: int) -> float:
-    """Train once, and return the accuracy on the second part of the data."""
+    """Train once, and return the accuracy on the validation data, or else on the test data."""
     if start == "scratch":
         fresh = modelzoo.create_model(model, num_classes=data.num_classes, seed=seed)
         history = modelzoo.train(fresh, data, recipe, seed=seed)
     else:
         freeze = "backbone" if start == "head" else None
         _, history = modelzoo.finetune(model, data, freeze=freeze, recipe=recipe, seed=seed)
-    return float(history.history["test_accuracy"][-1])
+    part = "test" if data.validation is None else "val"
+    return float(history.history[f"{part}_accuracy"][-1])
 
 
 @functools.cache
@@ -228,7 +192,7 @@ def task_table(store: Store, names: Sequence[str], seeds: Sequence[int], steps: 
             gains = [after - before for after, before in zip(scores["all"], scores["scratch"], strict=True)]
             size = f"{len(data.x_train):,}"
             rows.append([task.title, size, f"`{model}`", *map(spread, scores.values()), spread(gains, sign="+")])
-    return markdown_table(header, rows, left=1)
+    return markdown_table(header, rows)
 
 
 def selection_table(store: Store, seeds: Sequence[int]) -> str:
@@ -257,28 +221,13 @@ def selection_table(store: Store, seeds: Sequence[int]) -> str:
             row.append(spread(accuracies))
             means.append(statistics.fmean(accuracies))
         rows.append([*row, f"{100 * statistics.fmean(means):.2f}"])
-    return markdown_table(["recipe", *columns, "mean"], rows, left=1)
+    return markdown_table(["recipe", *columns, "mean"], rows)
 
 
 def spread(values: Sequence[float], sign: str = "") -> str:
     """Return mean ± standard deviation in percent, or the mean alone of one value."""
     mean = f"{100 * statistics.fmean(values):{sign}.2f}"
     return mean if len(values) == 1 else f"{mean} ± {100 * statistics.stdev(values):.2f}"
-
-
-def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int) -> str:
-    """Return a Markdown table whose columns from ``left`` on are aligned to the right."""
-    rule = ["---"] * left + ["---:"] * (len(header) - left)
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [header, rule, *rows])
-
-
-def between(text: str, marker: str, table: str, *, where: Path) -> str:
-    """Return a text with what stands between the two comments of a marker replaced."""
-    begin, end = f"<!-- {marker}: begin -->", f"<!-- {marker}: end -->"
-    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
-        raise InputError(f"{where} must hold {begin} and {end} once each, in this order. Add them.")
-    head, _, rest = text.partition(begin)
-    return f"{head}{begin}\n{table}\n{end}{rest.partition(end)[2]}"
 
 
 if __name__ == "__main__":

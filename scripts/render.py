@@ -22,7 +22,7 @@ import modelzoo
 from modelzoo.card import read_card
 from modelzoo.errors import ArtifactError, InputError, ModelZooError
 from modelzoo.pages import read_subject, render
-from modelzoo.pages.text import prose, read_docstring
+from modelzoo.pages.markdown import prose, read_docstring
 from modelzoo.saving import find
 
 #: The folder that is this script's own: what it did not write there is obsolete.

@@ -1,10 +1,11 @@
-"""What the scripts share: Markdown tables, text between markers, medians with their range, JSON files."""
+"""What the scripts share: measuring in turns, medians with their range, Markdown tables, text between markers."""
 
 from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,3 +60,23 @@ def with_range(values: Mapping[str, Any], unit: str = "") -> str:
 def number(value: float) -> str:
     """Return a number with about three significant digits."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 20 else f"{value:.2f}"
+
+
+def in_turns(
+    calls_of: Mapping[str, Callable[[], Any]],
+    rounds: int,
+    *,
+    calls: int = 1,
+    scale: float = 1.0,
+    progress: Callable[[str], None] = lambda text: None,
+) -> dict[str, Any]:
+    """Time some calls in turns, so that a slow moment meets all alike; the first of each is not timed."""
+    found: dict[str, list[float]] = {name: [] for name in calls_of}
+    for i in range(-1, rounds):
+        for name, call in calls_of.items():
+            progress(f"round {i + 1} of {rounds}, {name}")
+            began = time.perf_counter()
+            for _ in range(calls if i >= 0 else 1):
+                call()
+            found[name].append((time.perf_counter() - began) / calls * scale)
+    return {name: summary(values[1:]) for name, values in found.items()}

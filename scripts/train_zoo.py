@@ -24,7 +24,7 @@ import modelzoo
 from modelzoo import datasets
 from modelzoo._io import atomic_file
 from modelzoo.card import describe_machine, read_card
-from modelzoo.cli.options import parse_seeds
+from modelzoo.cli.common import parse_seeds
 from modelzoo.evaluation import measure
 from modelzoo.saving import GOLDEN_COUNT, saved_models_dir
 from modelzoo.training import ProgressBar

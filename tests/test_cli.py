@@ -314,7 +314,7 @@ def test_finetune_records_its_parent(modelzoo, trained):
 
 @pytest.mark.slow
 def test_ctrl_c_keeps_the_last_checkpoint(tmp_path):
-    command = [sys.executable, "-m", "modelzoo.cli", "train", "sigmoid_mlp", "--steps", "9000000", "--log-every", "50"]
+    command = [sys.executable, "-m", "modelzoo", "train", "sigmoid_mlp", "--steps", "9000000", "--log-every", "50"]
     command += ["--checkpoint-dir", "ck", "-o", "net"]
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell may ignore it
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

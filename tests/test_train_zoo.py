@@ -65,6 +65,7 @@ def test_the_best_validation_result_is_selected(cards, expected):
     assert train_zoo.select(cards) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tiny")
 def test_runs_are_trained_once_selected_by_validation_and_exported(tmp_path, pretrained_dir):
     result = invoke(tmp_path / "runs", "--seeds", "0-2", "--export", "--markdown")
@@ -91,6 +92,7 @@ def test_runs_are_trained_once_selected_by_validation_and_exported(tmp_path, pre
     assert before == {seed: read_card(runs / str(seed))["created"] for seed in range(3)}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tiny")
 def test_other_test_data_change_neither_the_weights_nor_the_selection(tmp_path, pretrained_dir, monkeypatch):
     load = train_zoo.load_data
@@ -109,6 +111,7 @@ def test_other_test_data_change_neither_the_weights_nor_the_selection(tmp_path, 
     assert honest["results"]["metrics"]["test_accuracy"] != other["results"]["metrics"]["test_accuracy"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tiny")
 def test_a_changed_recipe_is_trained_again(tmp_path, monkeypatch):
     invoke(tmp_path, "--seeds", "0")
@@ -124,6 +127,7 @@ def test_a_changed_recipe_is_trained_again(tmp_path, monkeypatch):
     assert measured["weights_digest"] == second["weights_digest"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tiny")
 def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path, monkeypatch):
     class Interrupted(train_zoo.ProgressBar):

@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelzoo import datasets
-from modelzoo.network import read_network
+from modelzoo.pages.markdown import brief, code, read_docstring, table
 from modelzoo.pages.subject import Subject
-from modelzoo.pages.text import brief, code, read_docstring, table
 
 
 def usage_section(subject: Subject) -> str:
@@ -20,9 +19,9 @@ def usage_section(subject: Subject) -> str:
 
 
 def _zoo_model(subject: Subject) -> list[str]:
-    spec, model = subject.spec, subject.model
+    spec, network = subject.spec, subject.network
     assert spec is not None
-    options = dict(subject.card["builder"]["options"] if subject.card else {}) if not subject.pretrained else {}
+    options = subject.card["builder"]["options"] if subject.card and not subject.pretrained else {}
     arguments = _arguments(spec.name, {**options, "seed": 0})
     parts = [
         "### Build",
@@ -34,7 +33,6 @@ def _zoo_model(subject: Subject) -> list[str]:
         command = f"$ modelzoo train {spec.name} -o my_{spec.name}"
         return [*parts, "### Train", "There are no pretrained weights.", _console(command)]
     source, data = _literal(subject.source), _data_code(subject)
-    network = read_network(model)
     given, result = network.input.name, network.output.name
     variable = result if result.isidentifier() else "outputs"
     loading = [f"model = modelzoo.load({source})"]
@@ -103,8 +101,8 @@ def _options(subject: Subject) -> list[str]:
 
 
 def _data_code(subject: Subject) -> str:
-    """Return the call that loads the data the model is made for; empty where only the caller has them."""
-    spec, used = subject.spec, subject.training.get("dataset") or {}
+    """Return the call that loads the data the model is made for; empty if only the caller has them."""
+    spec, used = subject.spec, subject.trained_on
     assert spec is not None
     if subject.pretrained or not used:
         return f"modelzoo.datasets.load({_arguments(spec.dataset, spec.recipe('lesson').data_options)})"
@@ -116,7 +114,7 @@ def _data_code(subject: Subject) -> str:
 def _other_data_code(subject: Subject) -> str:
     """Return the call that loads data to fine-tune on: other digits, or other points of the same kind."""
     assert subject.spec is not None
-    name = (subject.training.get("dataset") or {}).get("name") or subject.spec.dataset
+    name = subject.trained_on.get("name") or subject.spec.dataset
     if tuple(subject.model.input_shape[1:]) == (28, 28):
         return 'modelzoo.datasets.load("digits")'
     if name in datasets.list_datasets() and {"n", "seed"} <= datasets.dataset_options(name).keys():

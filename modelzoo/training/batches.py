@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from modelzoo._keras import keras, tf
-from modelzoo.datasets.order import shuffled
+from modelzoo.datasets.streaming import shuffled
 from modelzoo.errors import DataError, InputError
 from modelzoo.training.inputs import check_fits
 

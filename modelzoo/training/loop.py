@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from modelzoo._keras import graph_function, keras, tf
+from modelzoo.network import read_network
 from modelzoo.recipe import Recipe
 from modelzoo.training.augmentation import augment, draw_noise
 from modelzoo.training.batches import ArrayBatches, StreamBatches
 from modelzoo.training.objective import Objective
-from modelzoo.training.optimizer import averages, layer_rates, updated
-from modelzoo.training.replicas import Replicas, Share, same_dropout
+from modelzoo.training.optimizer import averages, scale_rates
+from modelzoo.training.replicas import Replicas, Share, dropout_seeds, same_dropout
 
 #: Samples a forward pass of an evaluation takes at once; enough to fill the cores, small enough for memory.
 EVALUATION_BATCH = 500
 
 
 class CompiledLoop:
-    """Runs optimiser steps in one ``tf.while_loop``.
-
-    A step is a pure function of the values of all variables. Where XLA compiles the whole loop, these values are
-    carried through it, and the variables read once before it and assigned once after it. Elsewhere each step reads
-    and assigns the variables, because XLA's update can then work in their memory, which is what it waits for.
+    """Runs optimiser steps in one ``tf.while_loop``; each is Keras' own ``optimizer.apply`` on the model's variables.
 
     Where the optimiser averages the weights, the model holds the averages between two calls, and the optimiser's slots
     the weights that training goes on from; they change places before and after a call's steps.
@@ -62,28 +58,28 @@ class CompiledLoop:
         self._replicas = replicas
         model = objective.model
         self._trainable = list(model.trainable_variables)
-        self._others = list(model.non_trainable_variables)
-        self._state = list(optimizer.variables)
-        self._rates = layer_rates(model, recipe.layer_learning_rates)
+        scale_rates(optimizer, model, recipe.layer_learning_rates)
         self._averages = averages(optimizer)
         for average, variable in zip(self._averages, self._trainable, strict=False):
-            average.assign(variable.value)
+            average.assign(variable)
         # XLA cannot take batches from a stream, and a stream's end cannot be evaluated on.
         self._arrays = Arrays(*batches.arrays) if isinstance(batches, ArrayBatches) else None
-        xla = recipe.xla if recipe.xla != "auto" else _best_xla(model)
+        xla = recipe.xla
+        if xla == "auto":  # XLA's convolutions on a CPU are many times slower than oneDNN's
+            xla = "update" if read_network(model).is_convolutional else "loop"
         # Nor can it send sums from one device to another.
         self._compiles_all = xla == "loop" and self._arrays is not None
         self._whole_loop = self._compiles_all and replicas.count == 1
         self._evaluate_train = recipe.log_train == "all"
         self._steps = graph_function(self._trace_steps, jit=self._whole_loop)
-        self._update = graph_function(self._trace_update, jit=xla != "off")
+        self._update = graph_function(optimizer.apply, jit=xla != "off")
         self._augment = graph_function(self._trace_augment, jit=xla != "off")
         self._call = graph_function(self._trace_call)
 
     @property
     def variables(self) -> list[keras.Variable]:
         """All that a checkpoint must hold: weights, random state and optimiser state, in a fixed order."""
-        return [*self._trainable, *self._others, *self._state]
+        return [*self._trainable, *self._objective.model.non_trainable_variables, *self._optimizer.variables]
 
     def run(
         self, first_step: int, num_steps: int, evaluated: Arrays | None = None, prefix: str = "val"
@@ -107,14 +103,12 @@ class CompiledLoop:
     def finish(self) -> None:
         """Leave averaged weights in the optimiser's slots too, as Keras' ``fit`` expects them."""
         for average, variable in zip(self._averages, self._trainable, strict=False):
-            average.assign(variable.value)
+            average.assign(variable)
 
     def _trace_call(self, first_step: Any, num_steps: Any, evaluated: Arrays | None, prefix: str) -> dict[str, Any]:
         plan = self._batches.plan(first_step, self._chunk)
         self._swap_averages()
-        values, totals, weight = self._steps(self._read() if self._whole_loop else [], plan, first_step, num_steps)
-        if self._whole_loop:
-            self._assign(values)
+        totals, weight = self._steps(plan, first_step, num_steps)
         self._swap_averages()
         if self._evaluate_train and self._arrays is not None:
             scores = evaluate_arrays(self._objective, self._arrays, jit=self._whole_loop)
@@ -128,29 +122,21 @@ class CompiledLoop:
             scores |= {f"{prefix}_{name}": value for name, value in tested.items()}
         return scores
 
-    def _trace_steps(
-        self, values: Sequence[Any], plan: Any, first_step: Any, num_steps: Any
-    ) -> tuple[list[Any], dict[str, Any], Any]:
-        def body(index: Any, values: list[Any], totals: dict[str, Any], weight: Any) -> tuple[Any, ...]:
+    def _trace_steps(self, plan: Any, first_step: Any, num_steps: Any) -> tuple[dict[str, Any], Any]:
+        def body(index: Any, totals: dict[str, Any], weight: Any) -> tuple[Any, ...]:
             x, y = self._batches.batch(plan, index)
-            now = list(values) or self._read()
             step = first_step + tf.cast(index, tf.int64)
-            (scores, gradients), others = self._replicas.sum(lambda share: self._gradients(now, x, y, step, share))
-            if values:
-                values = self._updated(now, gradients, others)
-            else:
-                self._update(gradients, others)
-            count = tf.cast(tf.shape(x)[0], tf.float32)
+            seeds = dropout_seeds(self._objective.model) if self._replicas.count > 1 else {}
+            scores, gradients = self._replicas.sum(lambda share: self._gradients(x, y, step, share, seeds))
+            self._update(gradients)
             totals = {name: totals[name] + score for name, score in scores.items()}
-            return index + 1, values, totals, weight + count
+            return index + 1, totals, weight + tf.cast(tf.shape(x)[0], tf.float32)
 
-        start = tf.constant(0), list(values), {name: tf.constant(0.0) for name in self._objective.metric_names}
-        _, values, totals, weight = tf.while_loop(
-            lambda index, *_: index < num_steps, body, (*start, tf.constant(0.0)), parallel_iterations=1
-        )
+        start = tf.constant(0), {name: tf.constant(0.0) for name in self._objective.metric_names}, tf.constant(0.0)
+        _, totals, weight = tf.while_loop(lambda index, *_: index < num_steps, body, start, parallel_iterations=1)
         if self._objective.per_sample_sum:
             totals["loss"] *= weight / tf.cast(num_steps, tf.float32)
-        return list(values), totals, weight
+        return totals, weight
 
     def _trace_augment(self, images: Any, step: Any, share: Share) -> tuple[Any, Any]:
         """Return a share of what the model sees, and the same without noise."""
@@ -161,78 +147,27 @@ class CompiledLoop:
         noise = draw_noise(images, self._augmentation.noise, seed=self._seed, step=step)
         return clean + share.rows(noise), clean
 
-    def _gradients(
-        self, values: list[Any], x: Any, y: Any, step: Any, share: Share
-    ) -> tuple[tuple[dict[str, Any], list[Any]], dict[int, Any]]:
-        """Return a share's part of a batch's summed scores and of its gradients, and new values of other variables.
-
-        The latter are by their number, and those of the whole batch.
-        """
+    def _gradients(self, x: Any, y: Any, step: Any, share: Share, seeds: Any) -> tuple[dict[str, Any], list[Any]]:
+        """Return a share's part of a batch's summed scores and of its gradients."""
         size = x.shape[0] or tf.shape(x)[0]
         if self._augmentation is None:
             x = clean = share.rows(x)
         else:
             x, clean = self._augment(x, step, share)
-        y = share.rows(y)
-        weights = values[: len(self._trainable)]
-        others = values[len(self._trainable) : len(self._trainable) + len(self._others)]
-        mapping = [*zip(self._trainable, weights, strict=True), *zip(self._others, others, strict=True)]
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(weights)
-            with (
-                keras.StatelessScope(state_mapping=mapping, collect_losses=True) as scope,
-                same_dropout(self._objective.model, share, size, jit=self._compiles_all),
-            ):
-                scores = self._objective.forward(x, y, clean=clean, training=True)
-                penalties = self._objective.weight_penalties()
-            extra = sum(tf.cast(loss, tf.float32) for loss in [*scope.losses, *penalties])
-            if self._objective.per_sample_sum:
-                loss = tf.reduce_sum(scores["loss"])
-            elif share.of == 1:
-                loss = tf.reduce_mean(scores["loss"])
-            else:  # a part of the mean; a share may also be empty
-                loss = tf.reduce_sum(scores["loss"]) / tf.cast(size, tf.float32)
-            loss += extra / share.of
-        gradients = tape.gradient(loss, weights)
-        after = {i: scope.get_current_value(variable) for i, variable in enumerate(self._others)}
-        sums = {name: tf.reduce_sum(score) for name, score in scores.items()}
-        return (sums, gradients), {i: value for i, value in after.items() if value is not others[i]}
-
-    def _updated(self, values: list[Any], gradients: Any, others: dict[int, Any]) -> list[Any]:
-        n_train, n_other = len(self._trainable), len(self._others)
-        weights, state = updated(self._optimizer, values[n_train + n_other :], gradients, values[:n_train], self._rates)
-        kept = values[n_train : n_train + n_other]
-        return [*weights, *(others.get(i, value) for i, value in enumerate(kept)), *state]
-
-    def _trace_update(self, gradients: Any, others: dict[int, Any]) -> None:
-        before = self._read()
-        self._assign(
-            [
-                None if new is old else new
-                for old, new in zip(before, self._updated(before, gradients, others), strict=True)
-            ]
-        )
+        with tf.GradientTape() as tape, same_dropout(seeds, share, size, jit=self._compiles_all):
+            scores, penalty = self._objective.training_scores(x, share.rows(y), clean)
+            loss = tf.reduce_sum(scores["loss"])
+            if not self._objective.per_sample_sum:
+                loss /= tf.cast(size, tf.float32)
+            loss += penalty / share.of
+        gradients = tape.gradient(loss, [variable.value for variable in self._trainable])
+        return {name: tf.reduce_sum(score) for name, score in scores.items()}, gradients
 
     def _swap_averages(self) -> None:
         for average, variable in zip(self._averages, self._trainable, strict=False):
             kept = tf.identity(variable.value)
-            variable.value.assign(average.value)
-            average.value.assign(kept)
-
-    def _read(self) -> list[Any]:
-        return [tf.convert_to_tensor(variable.value) for variable in self.variables]
-
-    def _assign(self, values: Sequence[Any]) -> None:
-        """Assign values to all variables but those whose value is ``None``."""
-        for variable, value in zip(self.variables, values, strict=True):
-            if value is not None:
-                variable.value.assign(value)
-
-
-def _best_xla(model: keras.Model) -> str:
-    """XLA's convolutions on a CPU are many times slower than oneDNN's; small dense layers gain from it."""
-    convolutional = any("Conv" in type(layer).__name__ for layer in model._flatten_layers())
-    return "update" if convolutional else "loop"
+            variable.assign(average)
+            average.assign(kept)
 
 
 class Arrays(NamedTuple):

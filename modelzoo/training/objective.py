@@ -105,10 +105,12 @@ class Objective:
                 f"{'mean_squared_error' if self.reconstruct else 'sparse_categorical_crossentropy'!r}."
             )
 
-    def weight_penalties(self) -> list[Any]:
-        """Return what the weights' regularisers add to the loss."""
-        weights = self.model.trainable_weights
-        return [weight.regularizer(weight) for weight in weights if weight.regularizer is not None]
+    def training_scores(self, x: Any, y: Any, clean: Any) -> tuple[dict[str, Any], Any]:
+        """Return what :meth:`forward` does in training mode, and what layers and regularisers add to the loss."""
+        known = {id(loss) for loss in self._head.losses}  # of earlier traces, which Keras keeps
+        scores = self.forward(x, y, clean=clean, training=True)
+        added = [tf.cast(loss, tf.float32) for loss in self._head.losses if id(loss) not in known]
+        return scores, tf.add_n(added) if added else tf.constant(0.0)
 
     def compile_for_keras(self, optimizer: keras.optimizers.Optimizer) -> None:
         """Compile the model, so that callbacks, ``evaluate`` and ``fit`` find its optimiser, loss and metrics."""

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from modelzoo._keras import graph_function, keras, tf
@@ -88,26 +88,20 @@ class Replicas:
         has_chief = "chief" in resolver.cluster_spec().jobs
         return resolver.task_type == "chief" or (resolver.task_id == 0 and not has_chief)
 
-    def sum(self, function: Callable[[Share], tuple[Any, Any]]) -> tuple[Any, Any]:
-        """Return what ``function`` returns first, summed over all replicas, and second, of this process' first one.
+    def sum(self, function: Callable[[Share], Any]) -> Any:
+        """Return what ``function`` makes of each replica's share, a nest of float tensors, summed over all replicas.
 
         To be called inside a graph.
-
-        Parameters
-        ----------
-        function
-            From a replica's share to a nest of float tensors to sum, and a nest of others.
         """
         if self.strategy is None:
             return function(WHOLE)
 
-        def replica() -> tuple[Any, Any]:
+        def replica() -> Any:
             context = tf.distribute.get_replica_context()
             number = int(tf.get_static_value(context.replica_id_in_sync_group))
-            partial, other = function(Share(number, self.count))
+            partial = function(Share(number, self.count))
             flat = [tf.identity(value) for value in tf.nest.flatten(partial)]  # on the replica's device
-            flat = context.all_reduce(tf.distribute.ReduceOp.SUM, flat)
-            return tf.nest.pack_sequence_as(partial, flat), other
+            return tf.nest.pack_sequence_as(partial, context.all_reduce(tf.distribute.ReduceOp.SUM, flat))
 
         return tf.nest.map_structure(
             lambda value: self.strategy.experimental_local_results(value)[0], self.strategy.run(replica)
@@ -181,7 +175,7 @@ class Replicas:
 
     @functools.cached_property
     def _sum_digests(self) -> Any:
-        return graph_function(lambda own: self.sum(lambda share: ((own, own * own), ()))[0])
+        return graph_function(lambda own: self.sum(lambda share: (own, own * own)))
 
 
 def create_strategy(name: str) -> tf.distribute.Strategy:
@@ -222,22 +216,24 @@ def create_strategy(name: str) -> tf.distribute.Strategy:
         ) from error
 
 
+def dropout_seeds(model: keras.Model) -> dict[Any, Any]:
+    """Return the seeds that the model's dropout layers draw a step's masks from, by layer; to be called once a step."""
+    return {layer: layer.seed_generator.next() for layer in model._flatten_layers() if _drops(layer)}
+
+
 @contextlib.contextmanager
-def same_dropout(model: keras.Model, share: Share, size: Any, *, jit: bool) -> Iterator[None]:
+def same_dropout(seeds: Mapping[Any, Any], share: Share, size: Any, *, jit: bool) -> Iterator[None]:
     """Let dropout layers draw the masks of a whole batch of ``size`` while the block traces, and use the share's.
 
     So the masks do not depend on the number of replicas. XLA (``jit``) draws other masks than TensorFlow.
     """
-    layers: Sequence[Any] = ()
-    if share.of > 1:
-        layers = [layer for layer in model._flatten_layers() if _drops(layer)]
-    for layer in layers:
+    for layer, seed in seeds.items():
         # Past Keras' tracking of attributes.
-        object.__setattr__(layer, "call", functools.partial(_dropout_call, layer, share, size, jit))
+        object.__setattr__(layer, "call", functools.partial(_dropout_call, layer, seed, share, size, jit))
     try:
         yield
     finally:
-        for layer in layers:
+        for layer in seeds:
             object.__delattr__(layer, "call")
 
 
@@ -263,14 +259,12 @@ def _drops(layer: keras.layers.Layer) -> bool:
 
 
 def _dropout_call(
-    layer: keras.layers.Dropout, share: Share, size: Any, jit: bool, inputs: Any, training: bool = False
+    layer: keras.layers.Dropout, seed: Any, share: Share, size: Any, jit: bool, inputs: Any, training: bool = False
 ) -> Any:
     if not training:
         return inputs
     ones = tf.ones((size, *inputs.shape[1:]), inputs.dtype)
-
-    # What Keras makes of its seeds.
-    seed = tf.cast(tf.math.floormod(layer.seed_generator.next(), tf.int32.max - 1), tf.int32)
+    seed = tf.cast(tf.math.floormod(seed, tf.int32.max - 1), tf.int32)  # what Keras makes of its seeds
 
     def draw(ones: Any, seed: Any) -> Any:
         return tf.nn.experimental.stateless_dropout(ones, layer.rate, seed)

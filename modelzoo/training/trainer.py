@@ -17,7 +17,7 @@ from modelzoo._checks import check_path
 from modelzoo._keras import keras, tf
 from modelzoo.card import card_of, describe_machine, weights_digest
 from modelzoo.datasets import Dataset, StoredSamples, Stream
-from modelzoo.datasets.streams import check_streamed_size
+from modelzoo.datasets.streaming import check_streamed_size
 from modelzoo.errors import ArtifactError, DataError, InputError, ModelZooError
 from modelzoo.recipe import Recipe
 from modelzoo.registry import get_spec

@@ -385,7 +385,7 @@ def artifact(tmp_path):
 
 
 def test_command_writes_quietly(artifact, tmp_path):
-    command = [sys.executable, "-m", "modelzoo.cli", "export", str(artifact), "--format", "litert"]
+    command = [sys.executable, "-m", "modelzoo", "export", str(artifact), "--format", "litert"]
     command += ["--quantize", "int8", "-o", str(tmp_path / "net.tflite")]
     users = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}  # the tests set it
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=users)

@@ -1,0 +1,48 @@
+"""The demonstration, and the table of faults."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import demo
+import faults
+import pytest
+
+
+@pytest.mark.slow
+def test_demo_says_what_it_does_and_nothing_else(tmp_path):
+    command = [sys.executable, demo.__file__, "--steps", "20", "--output", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    for text in ("The zoo", "Training two_conv_cnn", "Test accuracy", "Exporting", "The export says", "demo.png"):
+        assert text in done.stdout
+    assert (tmp_path / "demo.png").stat().st_size > 10_000
+    shown = [line for line in done.stderr.splitlines() if line.strip()]
+    assert [line for line in shown if not re.match(r"step +20|two_conv_cnn", line)] == []  # progress, no C++ log
+
+
+REPORT = """<testsuites><testsuite>
+<testcase name="a"><properties>
+<property name="fault" value="the disk is full"/><property name="found" value="one line"/>
+</properties></testcase>
+<testcase name="b">
+<properties><property name="fault" value="the disk is full"/></properties><failure message="a byte"/>
+</testcase>
+<testcase name="c">
+<properties><property name="fault" value="no root"/></properties><skipped message="needs root"/>
+</testcase>
+</testsuite></testsuites>"""
+
+
+def test_losses_and_skipped_faults_are_in_the_table(tmp_path):
+    (tmp_path / "report.xml").write_text(REPORT)
+    outcomes = faults.read_outcomes(tmp_path / "report.xml")
+    assert outcomes == [
+        ("the disk is full", "one line", ""),
+        ("the disk is full", "", "a byte"),
+        ("no root", "not tried: needs root", ""),
+    ]
+    rows = faults.table({"the disk is full": [("one line", ""), ("", "a byte")]}).splitlines()
+    assert rows[2] == "| the disk is full | 2 | one line | 1 |"
