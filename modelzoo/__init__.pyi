@@ -1,3 +1,4 @@
+from . import card as card
 from . import datasets as datasets
 from . import evaluation as evaluation
 from . import models as models

@@ -340,5 +340,5 @@ def test_what_was_held_out_is_not_called_a_test(modelzoo, tmp_path):
     import modelzoo as library
 
     assert f"test accuracy {library.evaluate(tmp_path / 'm')['accuracy']:.4f}" in out
-    rate = library.saving.read_card(tmp_path / "m")["training"]["recipe"]["learning_rate"]
+    rate = library.card.read_card(tmp_path / "m")["training"]["recipe"]["learning_rate"]
     assert rate == {"class_name": "CosineDecay", "config": {"initial_learning_rate": 0.05}}
