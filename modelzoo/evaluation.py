@@ -148,7 +148,7 @@ def evaluate(
     model: keras.Model | str | os.PathLike[str],
     data: Any = None,
     *,
-    split: Literal["test", "train"] = "test",
+    split: Literal["test", "validation", "train"] = "test",
     recipe: Recipe | None = None,
 ) -> dict[str, float]:
     """Return the loss and the metrics of a model over a whole data set, in inference mode and float32.
@@ -169,9 +169,9 @@ def evaluate(
     dict
         ``loss``, and ``accuracy`` for classifiers; every sample counts once.
     """
-    check_choice("split", split, ("test", "train"))
-    model, recipe, train, test = _resolved(model, data, recipe)
-    return compute_metrics(model, train if split == "train" or test is None else test, recipe)
+    check_choice("split", split, ("test", "validation", "train"))
+    model, recipe, samples = _resolved(model, data, recipe, split)
+    return compute_metrics(model, samples, recipe)
 
 
 def measure(
@@ -206,13 +206,12 @@ def measure(
             Numbers of parameters, and of multiplications with additions a sample, see
             :attr:`modelzoo.network.Network.multiply_adds`.
     """
-    model, recipe, train, test = _resolved(model, data, None)
-    test = train if test is None else test
-    if not isinstance(test, tuple):
+    model, recipe, samples = _resolved(model, data, None, "test")
+    if not isinstance(samples, tuple):
         raise InputError("measure needs arrays; got a stream or a tf.data.Dataset. Give a modelzoo Dataset or (x, y).")
-    x, y = test
+    x, y = samples
     network = read_network(model)
-    scores = compute_metrics(model, test, recipe)
+    scores = compute_metrics(model, samples, recipe)
     result: dict[str, Any] = {f"test_{name}": value for name, value in scores.items()}
     if not recipe.reconstruct:
         classes, p = interpret(model, predict(model, x), recipe=recipe)
@@ -229,13 +228,19 @@ def measure(
     return {**result, "num_params": network.num_params, "multiply_adds": network.multiply_adds}
 
 
-def _resolved(model: Any, data: Any, recipe: Recipe | None) -> tuple[keras.Model, Recipe, Any, Any]:
-    """Return a live model, the recipe that names its loss, and the training and test parts of the data."""
+def _resolved(model: Any, data: Any, recipe: Recipe | None, split: str) -> tuple[keras.Model, Recipe, Any]:
+    """Return a live model, the recipe that names its loss, and one part of the data."""
     model = model if isinstance(model, keras.Model) else load(model)
     recipe = recipe or recipe_of(model)
     data = own_data(model) if data is None else data
-    given = training_data(data, None, model, reconstruct=recipe.reconstruct, single_class=True)
-    return model, recipe, given.train, given.test
+    validation = getattr(data, "validation", None)
+    if validation is None and split == "validation":
+        raise InputError("The data must have a validation part; data.hold_out() makes one of training samples.")
+    if validation is not None and split == "test" and data.test is None:
+        raise InputError(f"{data.name} has no test part. Say split='validation' or split='train'.")
+    held = validation if split == "validation" else None
+    given = training_data(data, held, model, reconstruct=recipe.reconstruct, single_class=True)
+    return model, recipe, given.train if split == "train" or given.test is None else given.test
 
 
 def recipe_of(model: keras.Model) -> Recipe:

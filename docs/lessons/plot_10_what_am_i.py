@@ -211,4 +211,4 @@ for pixels in range(5):
 #   ``modelzoo predict photo.jpg --model dense_500_300``.
 # - Change ``photograph``: a thinner pen, more noise, a darker corner. When does the preparation fail, and when the
 #   network?
-# - Draw what is no digit, an A or a smile. How sure is the answer?
+# - Draw something that is not a digit, an A or a smile. How sure is the answer?

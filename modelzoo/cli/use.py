@@ -38,7 +38,7 @@ _AGREEMENT = ["metric", "here", "card", "difference", "allowed", "", "why so muc
 @data_option
 @data_options
 @stream_option
-@click.option("--split", type=click.Choice(["test", "train"]), default="test", show_default=True)
+@click.option("--split", type=click.Choice(["test", "validation", "train"]), default="test", show_default=True)
 @click.option("--all", "thorough", is_flag=True, help="Compare the errors on corrupted images too; slower.")
 @as_json
 def evaluate(
@@ -46,7 +46,7 @@ def evaluate(
     data: str | None,
     data_option: tuple[str, ...],
     stream: bool,
-    split: Literal["train", "test"],
+    split: Literal["test", "validation", "train"],
     thorough: bool,
     as_json: bool,
 ) -> None:
