@@ -52,7 +52,7 @@ def test_other_classes_replace_the_head_and_keep_the_rest(parent, tmp_path):
     for weight, old, new in zip(model.weights, parent.weights, fresh.weights, strict=True):
         kept = new if weight.path.startswith("logits/") else old
         np.testing.assert_array_equal(weight.numpy(), kept.numpy(), err_msg=weight.path)
-    card = card_of(model)
+    origin = card_of(model)
     assert origin.training is None
     assert origin.class_names == ()
     modelzoo.train(

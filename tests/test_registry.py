@@ -70,7 +70,7 @@ def test_positional_arguments_are_options_too():
 
 def test_origin_holds_what_differs_from_the_defaults():
     model = create_model("two_conv_cnn", filters=(2, 3), dropout=0.5, seed=3)
-    card = card_of(model)
+    origin = card_of(model)
     assert origin == Card("two_conv_cnn", {"filters": [2, 3]}, seed=3, weights_digest=modelzoo.weights_digest(model))
     with pytest.raises(InputError, match="register_model"):
         card_of(keras.Sequential([keras.Input((1,))]))
