@@ -184,7 +184,7 @@ def measure(
         A model, the name of a pretrained one, or the directory of an artifact.
     data
         A :class:`modelzoo.datasets.Dataset`, ``((x_train, y_train), (x_test, y_test))`` or ``(x, y)``; the data set
-        the model was trained on by default. The test part is used where there is one.
+        the model was trained on by default. Data in two parts are measured on their test part.
     corruptions
         Measure an image model on :data:`modelzoo.datasets.CORRUPTIONS` too.
 
