@@ -11,11 +11,12 @@ import numpy as np
 from modelzoo import datasets
 from modelzoo._checks import check_choice, check_integer
 from modelzoo._keras import inference_function, keras, tf
+from modelzoo.card import card_of
 from modelzoo.datasets import CORRUPTIONS
 from modelzoo.errors import DataError, InputError
 from modelzoo.network import read_network
 from modelzoo.recipe import Recipe
-from modelzoo.registry import get_spec, origin_of
+from modelzoo.registry import get_spec
 from modelzoo.saving import load
 from modelzoo.training import check_fits, check_model, compute_metrics, training_data, warn_of_scaled_pixels
 
@@ -244,10 +245,10 @@ def _resolved(model: Any, data: Any, recipe: Recipe | None, split: str) -> tuple
 
 def recipe_of(model: keras.Model) -> Recipe:
     """Return the recipe a zoo model was trained with, or its lesson recipe."""
-    origin = origin_of(model)
-    if origin.training:
-        return Recipe.from_dict(origin.training["recipe"])
-    return get_spec(origin.name).recipe("lesson")
+    card = card_of(model)
+    if card.training:
+        return Recipe.from_dict(card.training["recipe"])
+    return get_spec(card.name).recipe("lesson")
 
 
 def own_data(model: keras.Model) -> datasets.Dataset:
@@ -260,15 +261,15 @@ def own_data(model: keras.Model) -> datasets.Dataset:
     InputError
         The model was trained on other data, which only the caller can give.
     """
-    origin = origin_of(model)
-    name, options = get_spec(origin.name).dataset, recipe_of(model).data_options
-    trained_on = (origin.training or {}).get("dataset", {})
+    card = card_of(model)
+    name, options = get_spec(card.name).dataset, recipe_of(model).data_options
+    trained_on = (card.training or {}).get("dataset", {})
     if "options" in trained_on and trained_on.get("name") in datasets.list_datasets():
         name, options = trained_on["name"], trained_on["options"]
     data = datasets.load(name, **options)
     if trained_on.get("checksum", data.checksum) != data.checksum or trained_on.get("name") == "tf.data":
         raise InputError(
-            f"{origin.name} was trained on {trained_on.get('name')!r}, which is not {data.name!r} as its card says to "
+            f"{card.name} was trained on {trained_on.get('name')!r}, which is not {data.name!r} as its card says to "
             "load it. Say what to evaluate on (data=…, or --data)."
         )
     return data

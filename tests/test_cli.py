@@ -14,7 +14,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 import modelzoo as library
 from modelzoo import cli, datasets
-from modelzoo.saving import read_card, read_golden
+from modelzoo.card import read_card
+from modelzoo.saving import read_golden
 
 QUICK = ("--steps", 20, "--log-every", 20, "--batch-size", 8, "--xla", "off", "--quiet")
 

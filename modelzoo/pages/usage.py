@@ -22,7 +22,7 @@ def _zoo_model(subject: Subject) -> list[str]:
     spec, network = subject.spec, subject.network
     assert spec is not None
     docstring = read_docstring(spec.builder)
-    options = (subject.card or {}).get("model", {}).get("options") if not subject.pretrained else {}
+    options = subject.card["builder"]["options"] if subject.card and not subject.pretrained else {}
     arguments = _arguments(spec.name, {**(options or {}), "seed": 0})
     rows = [
         [
