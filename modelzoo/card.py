@@ -422,8 +422,6 @@ def _parse(path: Path) -> dict[str, Any]:
         card = json.loads(text)
         claimed = card["card_digest"]
         good = _text(card) == text and _digest({k: v for k, v in card.items() if k != "card_digest"}) == claimed
-        if good and card.get("format") == 1:
-            card = _from_format_1(card)
         if good and card.get("format") == CARD_FORMAT:
             wrong = wrong_fact(card)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -439,16 +437,6 @@ def _parse(path: Path) -> dict[str, Any]:
     if wrong:
         raise ArtifactError(f"{path} is no card of this format: {wrong}. Export the artifact again.")
     return card
-
-
-def _from_format_1(card: dict[str, Any]) -> dict[str, Any]:
-    """Return a card of the format before this one, as the pretrained models still have it, in this one's form."""
-    builder, offset, weights = card.pop("model"), 8, []  # TensorFlow's count of saves comes first
-    for weight in card["weights"]:
-        weights.append({**weight, "offset": offset, "trainable": True})
-        offset += math.prod(weight["shape"]) * np.dtype(weight["dtype"]).itemsize
-    now = {"format": CARD_FORMAT, "name": builder["name"], "builder": builder, "weights": weights}
-    return {**card, **now, "network": {}, "keras": {}}
 
 
 def _files(directory: Path) -> Iterable[str]:
