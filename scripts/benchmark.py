@@ -29,8 +29,8 @@ from rich.console import Console
 
 import modelzoo
 from modelzoo._io import check_target
+from modelzoo.card import describe_machine, usable_cores
 from modelzoo.errors import ModelZooError
-from modelzoo.machine import describe_machine, usable_cores
 
 WORKER = Path(__file__).with_name("benchmark_peers.py")
 PEERS = {

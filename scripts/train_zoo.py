@@ -23,10 +23,10 @@ from report import COMMAND, markdown_table, write_json
 
 import modelzoo
 from modelzoo import datasets
+from modelzoo.card import describe_machine, read_card
 from modelzoo.cli.common import parse_seeds
 from modelzoo.evaluation import measure
-from modelzoo.machine import describe_machine
-from modelzoo.saving import GOLDEN_COUNT, read_card, saved_models_dir
+from modelzoo.saving import GOLDEN_COUNT, saved_models_dir
 from modelzoo.training import ProgressBar
 
 #: Data sets whose points the seed of a run draws too.

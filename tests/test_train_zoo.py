@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 import modelzoo
 from modelzoo import Recipe, datasets, registry
-from modelzoo.saving import read_card
+from modelzoo.card import read_card
 from scripts import train_zoo
 
 NAME = "tanh_mlp"

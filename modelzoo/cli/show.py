@@ -10,10 +10,11 @@ import click
 
 import modelzoo
 from modelzoo import datasets
+from modelzoo.card import read_card
 from modelzoo.cli.common import as_json, import_tensorflow, overwrite_option, print_json, print_table
 from modelzoo.errors import InputError
 from modelzoo.pages.markdown import brief
-from modelzoo.saving import find, list_pretrained, read_card
+from modelzoo.saving import find, list_pretrained
 
 
 @click.command("list")

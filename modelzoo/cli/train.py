@@ -241,14 +241,14 @@ def _run(
         raise
     if not replicas.is_chief:
         return
-    streamed = isinstance(dataset, datasets.Stream)
-    golden = dataset.test[:GOLDEN_COUNT][0] if streamed else dataset.x_test[:GOLDEN_COUNT]
+    part = next(part for part in (dataset.test, dataset.validation, dataset.train) if part is not None)
+    golden = part[0][:GOLDEN_COUNT] if isinstance(part, tuple) else part[:GOLDEN_COUNT][0]
     card = modelzoo.save(model, output, overwrite=run["overwrite"], golden=golden)
     if run["as_json"]:
         print_json({"path": str(output), "weights_digest": card["weights_digest"], "history": history.history})
         return
     scores = {name: values[-1] for name, values in history.history.items() if not name.endswith("step")}
-    if "test_loss" not in scores:  # a recipe that holds samples out never saw the test data
+    if "test_loss" not in scores and dataset.test is not None:  # with held-out samples, training never saw these
         scores |= {f"test_{name}": score for name, score in modelzoo.evaluate(model, dataset).items()}
     words = {name: name.replace("val_", "validation ").replace("test_", "test ") for name in scores}
     click.echo("  ".join(f"{words[name]} {score:.4f}" for name, score in scores.items()))

@@ -38,7 +38,7 @@ _AGREEMENT = ["metric", "here", "card", "difference", "allowed", "", "why so muc
 @data_option
 @data_options
 @stream_option
-@click.option("--split", type=click.Choice(["test", "train"]), default="test", show_default=True)
+@click.option("--split", type=click.Choice(["test", "validation", "train"]), default="test", show_default=True)
 @click.option("--all", "thorough", is_flag=True, help="Compare the errors on corrupted images too; slower.")
 @as_json
 def evaluate(
@@ -46,7 +46,7 @@ def evaluate(
     data: str | None,
     data_option: tuple[str, ...],
     stream: bool,
-    split: Literal["train", "test"],
+    split: Literal["test", "validation", "train"],
     thorough: bool,
     as_json: bool,
 ) -> None:
@@ -184,8 +184,8 @@ def predict(images: tuple[Path, ...], source: str, as_is: bool, as_json: bool) -
     import_tensorflow()
     import numpy as np
 
+    from modelzoo.card import card_of
     from modelzoo.evaluation import interpret
-    from modelzoo.registry import origin_of
 
     model = modelzoo.load(source)
     shape = tuple(model.input_shape[1:])
@@ -197,7 +197,7 @@ def predict(images: tuple[Path, ...], source: str, as_is: bool, as_json: bool) -
     outputs = modelzoo.predict(model, np.stack(pixels))
     scores = interpret(model, outputs).probabilities
     scores = outputs if scores is None else scores
-    names = origin_of(model).class_names or tuple(map(str, range(scores.shape[1])))
+    names = card_of(model).class_names or tuple(map(str, range(scores.shape[1])))
     rows = [dict(zip(names, map(float, row), strict=True)) for row in scores]
     if as_json:
         print_json(

@@ -12,12 +12,13 @@ from typing import Any
 
 from modelzoo._checks import check_path
 from modelzoo._keras import keras
+from modelzoo.card import read_card
 from modelzoo.errors import ArtifactError, InputError
 from modelzoo.network import Network, read_network
 from modelzoo.pages.equations import Step, read_steps
 from modelzoo.pages.markdown import read_docstring
 from modelzoo.registry import ModelSpec, build_model, get_spec, list_models
-from modelzoo.saving import find, list_pretrained, load, looks_like_path, read_card
+from modelzoo.saving import find, list_pretrained, load, looks_like_path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,7 +124,7 @@ def read_subject(source: str | os.PathLike[str]) -> Subject:
         raise InputError(f"A file to describe must end in .keras; got {text}. Or give a model or a directory.")
     directory = find(source)
     card = read_card(directory)
-    name = card["model"]["name"]
+    name = card["name"]
     return Subject(name, text, load(directory), get_spec(name), card, pretrained)
 
 
