@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from modelzoo._checks import check_choice, check_names
 from modelzoo._keras import keras
-from modelzoo.card import card_of
+from modelzoo.card import find_card
 from modelzoo.errors import InputError
 from modelzoo.network import Network, NotAChainError, read_network, with_paths
 from modelzoo.viz import style
@@ -125,10 +125,8 @@ def _names(argument: str, names: Sequence[str], length: int) -> tuple[str, ...]:
 
 def _class_names(model: Any, output: Stage) -> tuple[str, ...]:
     """Return the names of the classes that the model knows, where it has one output a class; else nothing."""
-    try:
-        names = card_of(model).class_names
-    except InputError:  # not a zoo model
-        return ()
+    card = find_card(model)
+    names = () if card is None else card.class_names
     if (len(names), output.size, output.activation) == (2, 1, "sigmoid"):
         return (f"P({names[1]})",)
     return tuple(names) if len(names) == output.size > 1 else ()
