@@ -2,11 +2,11 @@
 
 A writer works in a hidden directory beside its target (``_workplace``), so that the last step is a rename within one
 file system. Its content is flushed first (``_sync``): a power failure would otherwise leave the new name with old
-blocks. A file replaces another by ``os.replace``, a directory by exchanging the two (``_exchange``, Linux), elsewhere by
-two renames, between which a killed process leaves the old directory in its workplace (``_swap``). Without ``overwrite`` a
-target that appeared meanwhile is kept (``_publish``). ``restore`` deletes what killed processes left and brings back what
-they had moved aside; a lock (``_lock``) tells these from writers that still live. ``check_target`` refuses a bad target
-before hours of work, and ``explained`` turns the system's errors into one line.
+blocks. A file replaces another by ``os.replace``, a directory by exchanging the two (``_exchange``, Linux), elsewhere
+by two renames, between which a killed process leaves the old directory in its workplace (``_swap``). Without
+``overwrite`` a target that appeared meanwhile is kept (``_publish``). ``restore`` deletes what killed processes left
+and brings back what they had moved aside; a lock (``_lock``) tells these from writers that still live.
+``check_target`` refuses a bad target before hours of work, and ``explained`` turns the system's errors into one line.
 """
 
 from __future__ import annotations
