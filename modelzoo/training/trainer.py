@@ -15,12 +15,12 @@ import numpy as np
 
 from modelzoo._checks import check_path
 from modelzoo._keras import keras, tf
+from modelzoo.card import card_of, describe_machine, weights_digest
 from modelzoo.datasets import Dataset, StoredSamples, Stream
 from modelzoo.datasets.streaming import check_streamed_size
 from modelzoo.errors import ArtifactError, DataError, InputError, ModelZooError
-from modelzoo.machine import describe_machine
 from modelzoo.recipe import Recipe
-from modelzoo.registry import get_spec, origin_of
+from modelzoo.registry import get_spec
 from modelzoo.training.batches import ArrayBatches, StreamBatches, checked_batches, reason_of, sound
 from modelzoo.training.checkpoints import Checkpoints, Saved
 from modelzoo.training.evaluating import stream_evaluation, watched
@@ -30,7 +30,6 @@ from modelzoo.training.objective import Objective
 from modelzoo.training.optimizer import create_optimizer
 from modelzoo.training.provenance import data_identity, identity_of, remember
 from modelzoo.training.replicas import Replicas, check_layers
-from modelzoo.weights import weights_digest
 
 logger = logging.getLogger(__name__)
 
@@ -294,13 +293,13 @@ def _resolve(recipe: Recipe | str, model: keras.Model) -> Recipe:
         return recipe
     if not isinstance(recipe, str):
         raise InputError(f"recipe must be a Recipe or the name of one; received {recipe!r}.")
-    origin = origin_of(model)
-    found = get_spec(origin.name).recipe(recipe)
+    card = card_of(model)
+    found = get_spec(card.name).recipe(recipe)
     for option, value in found.model_options.items():
-        if origin.options.get(option, get_spec(origin.name).options[option]) != value:
+        if card.options.get(option, get_spec(card.name).options[option]) != value:
             raise InputError(
-                f"The recipe {recipe!r} of {origin.name} is for a model built with {option}={value!r}. "
-                f"Build it with create_model({origin.name!r}, recipe={recipe!r})."
+                f"The recipe {recipe!r} of {card.name} is for a model built with {option}={value!r}. "
+                f"Build it with create_model({card.name!r}, recipe={recipe!r})."
             )
     return found
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 import modelzoo
 from modelzoo import Recipe, datasets
+from modelzoo.card import card_of
 from modelzoo.errors import InputError
 from modelzoo.training.batches import ArrayBatches
 from modelzoo.training.objective import Objective
@@ -159,7 +160,7 @@ def test_the_validation_results_are_those_of_the_held_out_samples(digits):
     same = modelzoo.create_model("relu_mlp", seed=0)
     modelzoo.train(same, (x[kept], y[kept]), PLAIN, seed=3)
     assert modelzoo.weights_digest(same) == modelzoo.weights_digest(model)
-    facts = model._modelzoo.training["dataset"]
+    facts = card_of(model).training["dataset"]
     assert (facts["num_train"], facts["num_validation"]) == (160, 40)
     assert "num_test" not in facts
 
@@ -169,7 +170,7 @@ def test_a_persons_own_validation_data_come_first(digits):
     model = modelzoo.create_model("relu_mlp", seed=0)
     history = modelzoo.train(model, train, PLAIN.replace(validation_size=40), validation_data=test).history
     np.testing.assert_allclose(history["val_loss"][-1], modelzoo.evaluate(model, test)["loss"], rtol=1e-5)
-    assert model._modelzoo.training["dataset"]["num_train"] == len(train[0])
+    assert card_of(model).training["dataset"]["num_train"] == len(train[0])
 
 
 def test_a_stream_cannot_be_split(digits):
