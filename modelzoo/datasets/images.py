@@ -119,8 +119,8 @@ def _samples(folder: Path, sides: tuple[int, int], grayscale: bool) -> tuple[Sto
     """Return the images of a folder of class folders, both sorted, the class names, and a digest of names and sizes."""
     classes = [entry for entry in _visible(folder) if entry.is_dir()]
     if len(classes) < 2:
-        names = ", ".join(entry.name for entry in classes) or "none"
-        raise DataError(f"{folder} must hold folders of two or more classes, with images inside; it holds {names}.")
+        held = ", ".join(entry.name for entry in classes) or "none"
+        raise DataError(f"{folder} must hold folders of two or more classes, with images inside; it holds {held}.")
     digest, files, labels = hashlib.sha256(), [], []
     for label, entry in enumerate(classes):
         found = [file for file in _visible(entry.path) if file.name.lower().endswith(SUFFIXES) and file.is_file()]
