@@ -269,7 +269,7 @@ def _expression(step: Step) -> tuple[str, Parameters]:
         return f"[{', '.join(step.sources)}]", {}
     if kind in ("Add", "Multiply") and len(step.sources) > 1:
         return (" + " if kind == "Add" else r" \odot ").join(step.sources), {}
-    theta = {rf"\theta_{{{k}}}": (sum(map(math.prod, shapes)),)} if shapes else {}
+    theta: Parameters = {rf"\theta_{{{k}}}": (sum(map(math.prod, shapes)),)} if shapes else {}
     return f"{_roman(kind)}({'; '.join([', '.join(step.sources), *theta])})", theta
 
 
