@@ -10,7 +10,7 @@ from modelzoo.datasets import StoredSamples
 from modelzoo.network import with_paths
 from modelzoo.recipe import Recipe
 from modelzoo.registry import Origin, get_spec
-from modelzoo.training.inputs import TrainingData
+from modelzoo.training.data import TrainingData
 from modelzoo.weights import weights_digest
 
 
