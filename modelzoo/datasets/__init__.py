@@ -10,8 +10,6 @@ from modelzoo.datasets.digit import load_digit_image
 from modelzoo.datasets.files import find_idx_files, load_idx_folder, load_npz, read_idx, read_npz
 from modelzoo.datasets.images import load_folder, read_image, stream_images
 from modelzoo.datasets.mnist import MNIST_CHECKSUM
-from modelzoo.datasets.record_writer import write_tfrecord
-from modelzoo.datasets.records import load_tfrecord, stream_tfrecord
 from modelzoo.datasets.registry import (
     dataset_options,
     describe_dataset,
@@ -22,9 +20,10 @@ from modelzoo.datasets.registry import (
     register_stream,
     stream,
 )
-from modelzoo.datasets.streams import StoredSamples, Stream
+from modelzoo.datasets.streaming import StoredSamples, Stream
 from modelzoo.datasets.synthetic import bayes_accuracy, bayes_predict
 from modelzoo.datasets.tables import load_csv
+from modelzoo.datasets.tfrecord import load_tfrecord, stream_tfrecord, write_tfrecord
 
 __all__ = [
     "CORRUPTIONS",

@@ -17,9 +17,9 @@ from modelzoo._checks import check_integer
 from modelzoo.datasets.checks import check_file
 from modelzoo.datasets.dataset import Dataset, check_fraction
 from modelzoo.datasets.files import MAX_BYTES
-from modelzoo.datasets.records import is_tfrecord
 from modelzoo.datasets.registry import register_file_loader, register_stream
-from modelzoo.datasets.streams import StoredSamples, Stream, split_samples
+from modelzoo.datasets.streaming import StoredSamples, Stream
+from modelzoo.datasets.tfrecord import is_tfrecord
 from modelzoo.errors import DataError, InputError
 
 MAX_PIXELS = 60_000_000  # of one image: above a 50-megapixel camera, far below what fills a memory
@@ -149,7 +149,7 @@ class _ImageFiles:
         for entry in _visible(folder):
             if entry.is_dir():
                 names.append(self._files(Path(entry.path)))
-                labels.append(np.full(len(names[-1]), len(self.class_names), np.int32))
+                labels.append(np.full(len(names[-1]), len(self.class_names)))
                 self.class_names.append(entry.name)
         if not names:
             raise DataError(f"{folder} holds no class folders. Make one folder for each class, with its images inside.")
@@ -230,15 +230,15 @@ def stream_images(
         if files.class_names != test_files.class_names:
             odd = sorted(set(files.class_names) ^ set(test_files.class_names))[0]
             raise DataError(f"{folder}: class {odd!r} is in one of train/ and test/ only. Give both the same classes.")
-        train, test = files.samples(sides, grayscale), test_files.samples(sides, grayscale)
+        facts["test"] = test_files.samples(sides, grayscale)
         fingerprint = f"{files.fingerprint} {test_files.fingerprint}"
     else:
         files = _ImageFiles(folder)
-        share = check_fraction(test_fraction)
-        train, test = split_samples(files.samples(sides, grayscale), test_fraction=share, seed=seed)
-        fingerprint = f"{files.fingerprint} {share} {seed}"
+        fingerprint = files.fingerprint
     checksum = hashlib.sha256(f"{fingerprint} {options}".encode()).hexdigest()
-    return Stream(train, test, class_names=tuple(files.class_names), checksum=checksum, **facts)
+    train = files.samples(sides, grayscale)
+    stream = Stream(train, class_names=tuple(files.class_names), checksum=checksum, **facts)
+    return stream if "test" in facts else stream.split_test(check_fraction(test_fraction), seed)
 
 
 @register_file_loader(_may_hold_images, "a folder with one folder of images for each class")

@@ -15,7 +15,7 @@ from modelzoo.datasets.dataset import Dataset
 from modelzoo.errors import DataError, InputError, unknown_name
 
 if TYPE_CHECKING:
-    from modelzoo.datasets.streams import Stream
+    from modelzoo.datasets.streaming import Stream
 
 Loader = TypeVar("Loader", bound=Callable[..., Any])
 

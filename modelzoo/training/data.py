@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from modelzoo.datasets import (
     stratified_split,
 )
 from modelzoo.datasets.checks import check_several_classes
-from modelzoo.datasets.order import shuffled
+from modelzoo.datasets.streaming import check_streamed_size, shuffled
 from modelzoo.errors import DataError, InputError
 from modelzoo.network import read_network
 
@@ -106,6 +106,7 @@ def training_data(
     """
     check_model(model)
     class_names: tuple[str, ...] = ()
+    facts: dict[str, Any]
     train, test, validation = data, None, validation_data
     if isinstance(data, Dataset | Stream):
         train, test, class_names = data.train, data.test, data.class_names
@@ -204,7 +205,9 @@ def _checked(part: Any, model: keras.Model, where: str, *, single_class: bool) -
             check_several_classes(part.labels, where=where)
         return part
     spec = part.element_spec
-    if not (isinstance(spec, tuple) and len(spec) == 2 and all(isinstance(s, tf.TensorSpec) and s.shape.rank for s in spec)):
+    if not (
+        isinstance(spec, tuple) and len(spec) == 2 and all(isinstance(s, tf.TensorSpec) and s.shape.rank for s in spec)
+    ):
         raise InputError(
             f"{where}: a tf.data.Dataset must yield (samples, labels) batches; its elements are {spec!s:.200}. Map it "
             f"to pairs of dense tensors, the samples through tf.ensure_shape(x, {tuple(model.input_shape)}), and call "
@@ -323,7 +326,12 @@ class StreamBatches:
 
 
 def training_batches(
-    train: Any, batch_size: int | None, seed: int, first_step: int, rows: slice, num_classes: int | None
+    train: Any,
+    batch_size: int | None,
+    seed: int,
+    first_step: int,
+    own_rows: Callable[[int], slice],
+    num_classes: int | None,
 ) -> ArrayBatches | StreamBatches:
     """Return the batches of a training part from ``first_step`` on.
 
@@ -332,16 +340,16 @@ def training_batches(
     train, batch_size, seed, first_step
         The part, and what decides the order. A ``tf.data.Dataset`` is read again up to ``first_step``, which gives the
         same weights only if it gives the same batches each time: seed its shuffles.
-    rows
-        Of stored samples, which rows of a batch this process needs.
+    own_rows
+        From the size of a batch to the rows that this process needs; the others of stored samples are not read.
     num_classes
         How many classes labels may name, or ``None`` for any number.
     """
     if isinstance(train, tuple):
-        return ArrayBatches(*train, batch_size, seed)
+        return ArrayBatches(train[0], train[1], batch_size, seed)
     if isinstance(train, StoredSamples):
-        assert batch_size is not None
-        return StreamBatches(train.batches(batch_size, seed, first_step=first_step, rows=rows))
+        size = check_streamed_size(batch_size, train)
+        return StreamBatches(train.batches(size, seed, first_step=first_step, rows=own_rows(min(size, len(train)))))
     if not any(True for _ in train.take(1)):
         raise InputError("training data: the tf.data.Dataset is empty. Give at least one batch.")
     checked = train.map(lambda x, y: _sound(x, y, num_classes))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from modelzoo._keras import graph_function, keras, tf
 from modelzoo.network import read_network
 from modelzoo.recipe import Recipe
 from modelzoo.training.augmentation import augment, draw_noise
 from modelzoo.training.data import ArrayBatches, StreamBatches
+from modelzoo.training.distribution import Replicas, Share, dropout_seeds, same_dropout
 from modelzoo.training.objective import Objective
 from modelzoo.training.optimizers import averages
-from modelzoo.training.distribution import Replicas, Share, dropout_seeds, same_dropout
 
 
 class CompiledLoop:
@@ -72,6 +75,11 @@ class CompiledLoop:
     def variables(self) -> list[keras.Variable]:
         """All that a checkpoint must hold: weights, random state and optimiser state, in a fixed order."""
         return [*self._trainable, *self._objective.model.non_trainable_variables, *self._optimizer.variables]
+
+    def restore(self, values: Sequence[np.ndarray]) -> None:
+        """Go on from the values of a checkpoint."""
+        for variable, value in zip(self.variables, values, strict=True):
+            variable.assign(value)
 
     def run(self, first_step: int, num_steps: int) -> dict[str, float]:
         """Make ``num_steps`` steps (at most ``recipe.log_every``) after ``first_step``; return mean loss and metrics.
@@ -141,4 +149,3 @@ class CompiledLoop:
             kept = tf.identity(variable.value)
             variable.assign(average)
             average.assign(kept)
-

@@ -278,7 +278,7 @@ def compute_metrics(model: keras.Model, data: Any, recipe: Recipe) -> dict[str, 
 
     ``recipe`` names the loss.
     """
-    with watched(data):
+    with StoredSamples.watched():
         return evaluation(Objective(model, recipe), data)()
 
 
@@ -288,8 +288,3 @@ def compile_model(model: keras.Model, recipe: Recipe) -> None:
     A schedule that lasts as long as the run lasts ``recipe.steps`` here, or 1000 steps where the recipe counts epochs.
     """
     Objective(model, recipe).compile_for_keras(create_optimizer(recipe, recipe.steps or 1000))
-
-
-def watched(data: Any) -> contextlib.AbstractContextManager[None]:
-    """Explain damage that is met in stored samples within the block; other data need that not."""
-    return data.watched() if isinstance(data, StoredSamples) else contextlib.nullcontext()
