@@ -42,7 +42,7 @@ def test_only_keras_models_with_one_input_and_output(wrong, points):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"callbacks": keras.callbacks.Callback()}, "sequence of Keras callbacks"),
+        ({"callbacks": [3]}, "sequence of Keras callbacks"),
         ({"checkpoint_dir": 3}, "Expected the path"),
         ({"resume": "yes"}, "resume must be True or False"),
         ({"resume": True}, "needs checkpoint_dir"),
