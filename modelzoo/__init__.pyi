@@ -1,3 +1,4 @@
+from . import card as card
 from . import datasets as datasets
 from . import evaluation as evaluation
 from . import models as models
@@ -6,11 +7,12 @@ from . import reference as reference
 from . import saving as saving
 from . import training as training
 from . import viz as viz
-from .creation import create_model as create_model
+from .card import weights_digest as weights_digest
 from .errors import ModelZooError as ModelZooError
 from .evaluation import evaluate as evaluate
 from .evaluation import measure as measure
 from .evaluation import predict as predict
+from .finetuning import create_model as create_model
 from .finetuning import finetune as finetune
 from .pages import describe as describe
 from .recipe import Augmentation as Augmentation
@@ -26,4 +28,3 @@ from .saving import save as save
 from .training import train as train
 from .verification import reproduce as reproduce
 from .verification import verify as verify
-from .weights import weights_digest as weights_digest

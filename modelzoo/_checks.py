@@ -67,6 +67,17 @@ def check_names(name: str, value: Any) -> tuple[str, ...]:
     return names
 
 
+def check_interval(name: str, value: Any) -> tuple[float, float]:
+    """Return ``value`` as ``(low, high)`` if it is two rising finite numbers."""
+    try:
+        low, high = map(float, value)
+    except (TypeError, ValueError):
+        low, high = math.nan, math.nan
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise InputError(f"{name} must be (low, high), two finite numbers with low < high; got {name}={value!r:.80}.")
+    return low, high
+
+
 def check_seed(value: Any, name: str = "seed") -> int:
     """Return ``value`` as an int if it can seed a generator, 0 to 2**31 - 1."""
     return check_integer(name, value, 0, MAX_SEED)

@@ -1,8 +1,7 @@
 """The errors modelzoo raises on purpose.
 
-Each names the offending value, what was allowed and the next step. All derive from
-:class:`ModelZooError`, so the command line can show one line instead of a traceback, and also from the
-built-in a caller would expect (``ValueError``, ``FileExistsError``).
+Each says what must hold, what was given and the next step, in one line. All derive from :class:`ModelZooError`, and
+from the built-in that a caller would expect.
 """
 
 from __future__ import annotations
@@ -16,11 +15,11 @@ class ModelZooError(Exception):
 
 
 class InputError(ModelZooError, ValueError):
-    """An argument, an option or a name is not usable."""
+    """An argument, an option or a name has a value that is not allowed."""
 
 
 class DataError(InputError):
-    """A data set or a data file is not usable: wrong shape, NaN, truncated, labels out of range."""
+    """Data have the wrong shape, values or labels, or a data file is damaged."""
 
 
 class ArtifactError(ModelZooError, ValueError):
@@ -32,25 +31,13 @@ class TargetExistsError(ModelZooError, FileExistsError):
 
 
 class TargetError(ModelZooError, OSError):
-    """The target of a write cannot be written: read-only, full, or its parent is missing."""
+    """The target of a write cannot be written: read-only, full, or without a parent directory."""
 
 
 def unknown_name(kind: str, name: object, available: Iterable[str]) -> InputError:
-    """Build the error for a name that is not in a list of names, with the closest match.
+    """Return the error for a name that is not among the available ones, with the closest match.
 
-    Parameters
-    ----------
-    kind
-        What the name should be, e.g. ``"model"``.
-    name
-        The offending value.
-    available
-        The names that exist.
-
-    Returns
-    -------
-    InputError
-        To be raised by the caller.
+    ``kind`` is what the name should be, e.g. ``"model"``.
     """
     names = sorted(map(str, available))
     close = difflib.get_close_matches(str(name).lower(), names, n=1, cutoff=0.5)

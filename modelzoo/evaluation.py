@@ -11,11 +11,12 @@ import numpy as np
 from modelzoo import datasets
 from modelzoo._checks import check_choice, check_integer
 from modelzoo._keras import inference_function, keras, tf
+from modelzoo.card import card_of
 from modelzoo.datasets import CORRUPTIONS
 from modelzoo.errors import DataError, InputError
 from modelzoo.network import read_network
 from modelzoo.recipe import Recipe
-from modelzoo.registry import get_spec, origin_of
+from modelzoo.registry import get_spec
 from modelzoo.saving import load
 from modelzoo.training import check_fits, check_model, compute_metrics, training_data, warn_of_scaled_pixels
 
@@ -147,7 +148,7 @@ def evaluate(
     model: keras.Model | str | os.PathLike[str],
     data: Any = None,
     *,
-    split: Literal["test", "train"] = "test",
+    split: Literal["test", "validation", "train"] = "test",
     recipe: Recipe | None = None,
 ) -> dict[str, float]:
     """Return the loss and the metrics of a model over a whole data set, in inference mode and float32.
@@ -168,9 +169,9 @@ def evaluate(
     dict
         ``loss``, and ``accuracy`` for classifiers; every sample counts once.
     """
-    check_choice("split", split, ("test", "train"))
-    model, recipe, train, test = _resolved(model, data, recipe)
-    return compute_metrics(model, train if split == "train" or test is None else test, recipe)
+    check_choice("split", split, ("test", "validation", "train"))
+    model, recipe, samples = _resolved(model, data, recipe, split)
+    return compute_metrics(model, samples, recipe)
 
 
 def measure(
@@ -205,13 +206,12 @@ def measure(
             Numbers of parameters, and of multiplications with additions a sample, see
             :attr:`modelzoo.network.Network.multiply_adds`.
     """
-    model, recipe, train, test = _resolved(model, data, None)
-    test = train if test is None else test
-    if not isinstance(test, tuple):
+    model, recipe, samples = _resolved(model, data, None, "test")
+    if not isinstance(samples, tuple):
         raise InputError("measure needs arrays; got a stream or a tf.data.Dataset. Give a modelzoo Dataset or (x, y).")
-    x, y = test
+    x, y = samples
     network = read_network(model)
-    scores = compute_metrics(model, test, recipe)
+    scores = compute_metrics(model, samples, recipe)
     result: dict[str, Any] = {f"test_{name}": value for name, value in scores.items()}
     if not recipe.reconstruct:
         classes, p = interpret(model, predict(model, x), recipe=recipe)
@@ -228,21 +228,26 @@ def measure(
     return {**result, "num_params": network.num_params, "multiply_adds": network.multiply_adds}
 
 
-def _resolved(model: Any, data: Any, recipe: Recipe | None) -> tuple[keras.Model, Recipe, Any, Any]:
-    """Return a live model, the recipe that names its loss, and the training and test parts of the data."""
+def _resolved(model: Any, data: Any, recipe: Recipe | None, split: str) -> tuple[keras.Model, Recipe, Any]:
+    """Return a live model, the recipe that names its loss, and one part of the data."""
     model = model if isinstance(model, keras.Model) else load(model)
     recipe = recipe or recipe_of(model)
     data = own_data(model) if data is None else data
     given = training_data(data, None, model, reconstruct=recipe.reconstruct, single_class=True)
-    return model, recipe, given.train, given.test
+    samples = getattr(given, split)
+    if samples is None and split == "validation":
+        raise InputError("The data must have a validation part; data.hold_out() makes one of training samples.")
+    if samples is None and given.validation is not None:
+        raise InputError(f"{given.facts['name']} has no test part. Say split='validation' or split='train'.")
+    return model, recipe, given.train if samples is None else samples
 
 
 def recipe_of(model: keras.Model) -> Recipe:
     """Return the recipe a zoo model was trained with, or its lesson recipe."""
-    origin = origin_of(model)
-    if origin.training:
-        return Recipe.from_dict(origin.training["recipe"])
-    return get_spec(origin.name).recipe("lesson")
+    card = card_of(model)
+    if card.training:
+        return Recipe.from_dict(card.training["recipe"])
+    return get_spec(card.name).recipe("lesson")
 
 
 def own_data(model: keras.Model) -> datasets.Dataset:
@@ -255,15 +260,15 @@ def own_data(model: keras.Model) -> datasets.Dataset:
     InputError
         The model was trained on other data, which only the caller can give.
     """
-    origin = origin_of(model)
-    name, options = get_spec(origin.name).dataset, recipe_of(model).data_options
-    trained_on = (origin.training or {}).get("dataset", {})
+    card = card_of(model)
+    name, options = get_spec(card.name).dataset, recipe_of(model).data_options
+    trained_on = (card.training or {}).get("dataset", {})
     if "options" in trained_on and trained_on.get("name") in datasets.list_datasets():
         name, options = trained_on["name"], trained_on["options"]
     data = datasets.load(name, **options)
     if trained_on.get("checksum", data.checksum) != data.checksum or trained_on.get("name") == "tf.data":
         raise InputError(
-            f"{origin.name} was trained on {trained_on.get('name')!r}, which is not {data.name!r} as its card says to "
+            f"{card.name} was trained on {trained_on.get('name')!r}, which is not {data.name!r} as its card says to "
             "load it. Say what to evaluate on (data=…, or --data)."
         )
     return data

@@ -1,27 +1,79 @@
-"""``finetune``: start from trained weights instead of random ones."""
+"""Start from trained weights instead of random ones: ``create_model(pretrained=True)`` and ``finetune``."""
 
 from __future__ import annotations
 
+import dataclasses
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
+from modelzoo._checks import check_flag, check_names
 from modelzoo._keras import keras
-from modelzoo.creation import HEAD, inherit
+from modelzoo.card import card_of, set_card, weights_digest
 from modelzoo.datasets import Dataset, Stream
 from modelzoo.errors import InputError, unknown_name
+from modelzoo.network import Layer, Network, read_network, with_paths
 from modelzoo.recipe import Recipe
-from modelzoo.registry import build_model, get_spec, origin_of
-from modelzoo.saving import load
+from modelzoo.registry import build_model, get_spec
+from modelzoo.saving import list_pretrained, load
 from modelzoo.training import compile_model, train
+
+logger = logging.getLogger(__name__)
 
 #: Name of the recipe that fine-tuning takes by default.
 RECIPE = "finetuning"
 
-#: What stands for all layers but the head.
+#: Stands for all layers but the head.
 BACKBONE = "backbone"
+
+
+def create_model(
+    name: str, /, *, pretrained: bool = False, recipe: str | None = None, seed: int | None = None, **options: Any
+) -> keras.Model:
+    """Build a model, with fresh weights or with pretrained ones.
+
+    Parameters
+    ----------
+    name
+        Name of the model, see :func:`modelzoo.list_models`.
+    pretrained
+        Start from the newest pretrained weights of that name. Alone this is ``modelzoo.load(name)``; with another
+        ``num_classes`` the head starts anew and all else is kept. Other options must leave the shapes of the
+        weights as they are (``classifier_activation`` and ``dropout`` do); those that set initial values count for
+        the new head alone.
+    recipe
+        Build it as this recipe wants it (some recipes have builder options of their own).
+    seed
+        Seed of the initial weights, or of the new head; ``None`` draws one.
+    **options
+        Arguments of the builder; they win over those of the recipe and, with ``pretrained``, over the artifact's.
+
+    Returns
+    -------
+    keras.Model
+        A plain Keras model, not compiled.
+
+    Examples
+    --------
+    >>> import modelzoo
+    >>> modelzoo.create_model("relu_mlp", pretrained=True, num_classes=3, seed=0).output_shape
+    (None, 3)
+    """
+    if not check_flag("pretrained", pretrained):
+        return build_model(name, recipe=recipe, seed=seed, **options)
+    spec = get_spec(name)
+    if recipe is not None:
+        options = {**spec.recipe(recipe).model_options, **options}
+    if name not in (available := list_pretrained()):
+        raise InputError(
+            f"There is no pretrained {name}. Train it with `modelzoo train {name}`. "
+            f"Pretrained: {', '.join(available) or '(none)'}."
+        )
+    parent = load(name)
+    known = {**spec.options, **card_of(parent).options}
+    changed = {key: value for key, value in options.items() if key not in known or not _same(value, known[key])}
+    return _inherit(parent, seed=seed, **changed) if changed else parent
 
 
 def finetune(
@@ -47,8 +99,8 @@ def finetune(
     freeze
         ``None`` trains everything, ``"backbone"`` only the head, and a sequence of layer names freezes these.
     num_classes
-        Number of classes of the new task; taken from a ``Dataset``, otherwise the source's own. Where the number
-        or the names of the classes differ from the source's, the head starts anew.
+        Number of classes of the new task; taken from a ``Dataset``, otherwise the source's own. The head starts anew
+        if the number or the names of the classes differ from the source's.
     recipe
         A recipe, or the name of one of the source's; ``"finetuning"`` is :func:`finetuning_recipe`.
     layer_learning_rates
@@ -69,15 +121,11 @@ def finetune(
 
     Raises
     ------
-    InputError
-        An argument is not usable.
-    DataError
-        The data do not fit the model.
     ArtifactError
         The artifact is incomplete or altered.
     """
     parent = source if isinstance(source, keras.Model) else load(source)
-    origin = origin_of(parent)
+    names = card_of(parent).class_names
     recipe, frozen = plan_finetuning(
         parent,
         recipe=recipe,
@@ -85,29 +133,22 @@ def finetune(
         layer_learning_rates=layer_learning_rates,
         backbone_learning_rate=backbone_learning_rate,
     )
-    if num_classes is None and isinstance(data, Dataset | Stream) and _classes_of(parent) is not None:
-        num_classes = data.num_classes
-    other_classes = (
-        isinstance(data, Dataset | Stream) and bool(origin.class_names) and data.class_names != origin.class_names
-    )
-    model = inherit(parent, num_classes=num_classes, new_head=other_classes, seed=seed)
-    child = origin_of(model)
-    class_names = child.class_names
-    child.parent = {**(child.parent or {}), "frozen": frozen}
-    if origin.parent is not None:
-        child.parent["parent"] = origin.parent
-    layers = _trained_layers(model)
+    new_head = False
+    if isinstance(data, Dataset | Stream):
+        new_head = bool(names) and data.class_names != names
+        if num_classes is None and "num_classes" in get_spec(card_of(parent).name).options:
+            num_classes = data.num_classes
+    model = _inherit(parent, num_classes=num_classes, new_head=new_head, frozen=frozen, seed=seed)
+    layers = [_live(model, layer) for layer in _weighted(read_network(model)) if layer.name in frozen]
     try:
-        for name in frozen:
-            layers[name].trainable = False
+        for layer in layers:
+            layer.trainable = False
         history = train(model, data, recipe, seed=seed, **options)
     finally:
-        for name in frozen:
-            layers[name].trainable = True
+        for layer in layers:
+            layer.trainable = True
     if frozen:  # the optimiser it was trained with knows the other layers only
         compile_model(model, recipe)
-    if not child.class_names:  # arrays name no classes; a head that was kept still has its own
-        child.class_names = class_names
     return model, history
 
 
@@ -124,13 +165,8 @@ def finetuning_recipe(model: keras.Model | str) -> Recipe:
     ----------
     model
         A zoo model, or the name of a builder.
-
-    Raises
-    ------
-    InputError
-        The name is not known, or the model was not made by a zoo builder.
     """
-    spec = get_spec(model if isinstance(model, str) else origin_of(model).name)
+    spec = get_spec(model if isinstance(model, str) else card_of(model).name)
     if RECIPE in spec.recipes:
         return spec.recipe(RECIPE)
     lesson = spec.recipe("lesson").replace(model_options={}, data_options={})
@@ -160,38 +196,24 @@ def plan_finetuning(
 ) -> tuple[Recipe, list[str]]:
     """Resolve the arguments of :func:`finetune` against a model, before any data are read.
 
-    Parameters
-    ----------
-    model
-        The model to start from.
-    recipe, freeze, layer_learning_rates, backbone_learning_rate
-        As for :func:`finetune`.
-
     Returns
     -------
     recipe, frozen
         The recipe with its layer-wise learning rates, and the names of the layers to freeze.
-
-    Raises
-    ------
-    InputError
-        A recipe or layer does not exist, a multiplier is not positive or belongs to a frozen layer, or nothing is
-        left to train.
     """
     if isinstance(recipe, str):
-        name = origin_of(model).name
-        known = get_spec(name).recipes
-        if recipe not in {*known, RECIPE}:
-            raise unknown_name(f"recipe of {name}", recipe, {*known, RECIPE})
-        recipe = finetuning_recipe(model) if recipe == RECIPE else known[recipe]
+        spec = get_spec(card_of(model).name)
+        if recipe not in {*spec.recipes, RECIPE}:
+            raise unknown_name(f"recipe of {spec.name}", recipe, {*spec.recipes, RECIPE})
+        recipe = finetuning_recipe(model) if recipe == RECIPE else spec.recipe(recipe)
     if not isinstance(recipe, Recipe):
-        raise InputError(f"recipe must be a Recipe or the name of one; received {recipe!r}.")
-    layers = list(_trained_layers(model))
-    frozen = _frozen_names(model, layers, freeze)
+        raise InputError(f"recipe must be a Recipe or the name of one; got {recipe!r}.")
+    network = read_network(model)
+    names = [layer.name for layer in _weighted(network)]
+    frozen = _frozen_names(network, freeze)
     rates = {name: rate for name, rate in recipe.layer_learning_rates.items() if name not in frozen}
     if backbone_learning_rate is not None:
-        _check_backbone(model, layers)
-        backbone = [name for name in layers if name != HEAD and name not in frozen]
+        backbone = [name for name in _backbone(network) if name not in frozen]
         if not backbone:
             raise InputError(
                 f"backbone_learning_rate={backbone_learning_rate!r} applies to no layer: only the head is trained. "
@@ -199,46 +221,100 @@ def plan_finetuning(
             )
         rates |= dict.fromkeys(backbone, backbone_learning_rate)
     if not isinstance(layer_learning_rates or {}, Mapping):
-        raise InputError(f"layer_learning_rates must map layers' names to factors; received {layer_learning_rates!r}.")
+        raise InputError(f"layer_learning_rates must map layers' names to factors; got {layer_learning_rates!r}.")
     for name, rate in (layer_learning_rates or {}).items():
-        if name not in layers:
-            raise unknown_name("layer with weights to train", name, layers)
+        if name not in names:
+            raise unknown_name("layer with weights to train", name, names)
         if name in frozen:
             raise InputError(f"The layer {name!r} has a learning rate ({rate!r}) and is frozen. Leave one out.")
         rates[name] = rate
     return recipe.replace(layer_learning_rates=rates), frozen
 
 
-def _classes_of(model: keras.Model) -> int | None:
-    """Return the number of classes a classifier tells apart, or ``None`` where its builder cannot change it."""
-    options = get_spec(origin_of(model).name).options
-    return model.output_shape[-1] if "num_classes" in options else None
-
-
-def _trained_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
-    """Return the layers that hold weights themselves, by name."""
-    return {layer.name: layer for layer in model._flatten_layers() if layer.weights and not hasattr(layer, "layers")}
-
-
-def _check_backbone(model: keras.Model, layers: Sequence[str]) -> None:
-    if HEAD not in layers:
-        raise InputError(f"{model.name!r} has no head apart from a backbone. Name layers instead: {list(layers)}.")
-
-
-def _frozen_names(model: keras.Model, layers: Sequence[str], freeze: str | Sequence[str] | None) -> list[str]:
+def _frozen_names(network: Network, freeze: str | Sequence[str] | None) -> list[str]:
     if freeze is None:
         return []
-    chosen = [freeze] if isinstance(freeze, str) or not np.iterable(freeze) else list(freeze)
-    if not all(isinstance(name, str) for name in chosen):
-        raise InputError(f"freeze must be {BACKBONE!r} or a sequence of layers' names; received freeze={freeze!r:.80}.")
-    names = list(dict.fromkeys(chosen))
-    if BACKBONE in names:
-        _check_backbone(model, layers)
-        names = list(dict.fromkeys([*names, *(name for name in layers if name != HEAD)]))
-        names.remove(BACKBONE)
-    for name in names:
-        if name not in layers:
+    layers = [layer.name for layer in _weighted(network)]
+    frozen: dict[str, None] = {}
+    for name in (freeze,) if isinstance(freeze, str) else check_names("freeze", freeze):
+        if name not in [*layers, BACKBONE]:
             raise unknown_name("layer to freeze", name, [*layers, BACKBONE])
-    if len(names) == len(layers):
-        raise InputError(f"freeze={names} leaves nothing to train. Leave out at least one of {list(layers)}.")
-    return names
+        frozen |= dict.fromkeys(_backbone(network) if name == BACKBONE else [name])
+    if len(frozen) == len(layers):
+        raise InputError(f"freeze={list(frozen)} leaves nothing to train. Leave out at least one of {layers}.")
+    return list(frozen)
+
+
+def _weighted(network: Network) -> list[Layer]:
+    """Return the layers that hold weights."""
+    return [layer for layer in network.layers if layer.weights and not layer.shared]
+
+
+def _backbone(network: Network) -> list[str]:
+    """Return the names of all layers with weights but the head."""
+    layers = [layer.name for layer in _weighted(network)]
+    if network.head is None:
+        raise InputError(f"{network.name!r} has no head apart from a backbone. Name layers instead: {layers}.")
+    return [name for name in layers if name != network.head.name]
+
+
+def _live(model: keras.Model, layer: Layer) -> keras.layers.Layer:
+    """Return the Keras layer that a layer of the network describes."""
+    for name in layer.group:
+        model = model.get_layer(name)
+    return model.get_layer(layer.name)
+
+
+def _inherit(
+    parent: keras.Model,
+    *,
+    num_classes: int | None = None,
+    new_head: bool = False,
+    frozen: Sequence[str] = (),
+    seed: int | None = None,
+    **options: Any,
+) -> keras.Model:
+    """Return a new model of the same builder with the parent's weights, except for a head that has other classes."""
+    card = card_of(parent)
+    if num_classes is not None:
+        if "num_classes" in get_spec(card.name).options:
+            options["num_classes"] = num_classes
+        elif num_classes != 2:
+            raise InputError(
+                f"{card.name} has no num_classes to change; got num_classes={num_classes!r}. Leave it out."
+            )
+    model = build_model(card.name, seed=seed, **{**card.options, **options})
+    head = read_network(model).head
+    in_head = {weight.path for weight in head.weights} if head else set()
+    kept, fresh = dict(with_paths(parent.weights)), dict(with_paths(model.weights))
+    for path in sorted(kept.keys() | fresh.keys()):
+        old, new = (tuple(found[path].shape) if path in found else None for found in (kept, fresh))
+        other_classes = path in in_head and old and new and old[:-1] == new[:-1]
+        if old != new and not other_classes:
+            raise InputError(
+                f"The weights of {card.name} do not fit {', '.join(f'{k}={v!r}' for k, v in options.items())}: {path} "
+                f"has shape {old}, not {new}. Leave these options out, or build it with fresh weights "
+                "(modelzoo.create_model)."
+            )
+    new_head = new_head or any(kept[path].shape != fresh[path].shape for path in in_head)
+    for path, weight in fresh.items():
+        if not (new_head and path in in_head):
+            weight.assign(kept[path].value)
+    if new_head:
+        logger.info("The head of %s starts anew.", card.name)
+    child = dataclasses.replace(
+        card_of(model),
+        class_names=() if new_head else card.class_names,
+        parent=card.as_parent(weights_digest(parent), frozen),
+        weights_digest=weights_digest(model),
+        artifact=card.artifact,
+    )
+    set_card(model, child)
+    return model
+
+
+def _same(given: Any, known: Any) -> bool:
+    """Compare an option with a default or with what a card holds, where sequences are lists."""
+    if isinstance(given, list | tuple) and isinstance(known, list | tuple):
+        return len(given) == len(known) and all(map(_same, given, known))
+    return bool(given == known)

@@ -75,7 +75,7 @@ class Layer:
     config
         The settings in Keras' configuration that change what it computes, such as ``kernel_size``; ready for JSON.
     inputs
-        Indices, in :attr:`Network.layers`, of the layers that it reads.
+        Indices, in ``Network.layers``, of the layers that it reads.
     output_shape
         Shape of its output without the batch dimension; ``None`` where a length is open.
     weights
@@ -141,7 +141,7 @@ class Network:
     name
         Name of the model.
     layers
-        Nested models are opened; their layers carry the nested model's name in :attr:`Layer.group`.
+        Nested models are opened; their layers carry the nested model's name in ``Layer.group``.
     outputs
         Indices of the layers whose outputs the model returns.
     """

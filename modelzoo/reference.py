@@ -28,15 +28,16 @@ The gradients of the sum-of-squares error of a 2-2-1 network with logistic units
 
 from __future__ import annotations
 
-import math
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import NamedTuple, overload
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from modelzoo._checks import check_integer, check_number
 from modelzoo.errors import InputError, unknown_name
 
 FloatArray = NDArray[np.float64]
@@ -51,14 +52,12 @@ __all__ = [
     "forward",
     "gradient_descent",
     "heaviside",
-    "identity",
     "lesson_derivative",
     "lesson_function",
     "logistic",
     "mean_squared_error",
     "mean_squared_error_gradient",
     "perceptron_rule",
-    "relu",
     "sigmoid_cross_entropy",
     "sigmoid_cross_entropy_gradient",
     "softmax",
@@ -66,49 +65,7 @@ __all__ = [
     "softmax_cross_entropy_gradient",
     "sum_of_squares",
     "sum_of_squares_gradient",
-    "tanh",
 ]
-
-
-# ---------------------------------------------------------------------------------------- checking input
-
-
-def _array(value: ArrayLike, name: str, *, ndim: int | None = None) -> FloatArray:
-    """Return finite float64 numbers, or say what is wrong with them."""
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise InputError(f"{name} is not a rectangular array of numbers: {error}.") from error
-    if array.dtype.kind not in "buif":
-        raise InputError(f"{name} has dtype {array.dtype}. Give real numbers.")
-    array = array.astype(np.float64)
-    if ndim is not None and array.ndim != ndim:
-        raise InputError(f"{name} has shape {array.shape}. It must have {ndim} dimension{'s' * (ndim != 1)}.")
-    if not np.isfinite(array).all():
-        raise InputError(f"{name} contains NaN or infinite values. Give finite numbers.")
-    return array
-
-
-def _pair(first: ArrayLike, second: ArrayLike, names: tuple[str, str]) -> tuple[FloatArray, FloatArray]:
-    a, b = _array(first, names[0]), _array(second, names[1])
-    if a.shape != b.shape:
-        raise InputError(f"{names[0]} has shape {a.shape}, {names[1]} {b.shape}. They must be equal.")
-    if not a.size:
-        raise InputError(f"{names[0]} and {names[1]} are empty. Give at least one sample.")
-    return a, b
-
-
-def _positive(value: float, name: str) -> float:
-    number = float(_array(value, name, ndim=0))
-    if number <= 0:
-        raise InputError(f"{name} is {value}. It must be greater than 0.")
-    return number
-
-
-def _count(value: int, name: str, *, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise InputError(f"{name} is {value!r}. It must be a whole number, {least} or greater.")
-    return int(value)
 
 
 # ------------------------------------------------------------------------------------------- activations
@@ -125,41 +82,16 @@ class Activation:
     function
         ``z`` of shape ``(n, m)`` to values of the same shape.
     derivative
-        ``z`` of shape ``(n, m)`` to derivatives: of the same shape where ``elementwise``, else the
-        Jacobian of every row, shape ``(n, m, m)``.
+        ``z`` of shape ``(n, m)`` to derivatives: of the same shape if ``elementwise``, else the Jacobian of every
+        row, shape ``(n, m, m)``.
     elementwise
         Whether each output depends on one input only, as in all of them except softmax.
     """
 
     name: str
-    function: Callable[[ArrayLike], FloatArray]
-    derivative: Callable[[ArrayLike], FloatArray]
+    function: Callable[[Any], FloatArray]
+    derivative: Callable[[Any], FloatArray]
     elementwise: bool = True
-
-    def pull_back(self, z: FloatArray, gradient: FloatArray) -> FloatArray:
-        """Turn the gradient with respect to ``function(z)`` into the gradient with respect to ``z``."""
-        slope = self.derivative(z)
-        return gradient * slope if self.elementwise else np.einsum("nj,njk->nk", gradient, slope)
-
-
-def identity(z: ArrayLike) -> FloatArray:
-    """Return ``z`` itself, as float64: the activation of a linear unit."""
-    return np.array(z, dtype=np.float64)
-
-
-def identity_derivative(z: ArrayLike) -> FloatArray:
-    """Return 1 for every element of ``z``."""
-    return np.ones(np.shape(z))
-
-
-def tanh(z: ArrayLike) -> FloatArray:
-    r"""Return the hyperbolic tangent, :math:`(e^z - e^{-z}) / (e^z + e^{-z})`."""
-    return np.tanh(np.asarray(z, dtype=np.float64))
-
-
-def tanh_derivative(z: ArrayLike) -> FloatArray:
-    r"""Return :math:`1 - \tanh^2 z`."""
-    return 1.0 - tanh(z) ** 2
 
 
 def logistic(z: ArrayLike) -> FloatArray:
@@ -173,27 +105,8 @@ def logistic(z: ArrayLike) -> FloatArray:
     return np.where(z >= 0, 1.0, e) / (1.0 + e)
 
 
-def logistic_derivative(z: ArrayLike) -> FloatArray:
-    r"""Return :math:`\sigma(z) (1 - \sigma(z)) = \sigma(z) \sigma(-z)`.
-
-    The second form keeps its precision where :math:`\sigma(z)` rounds to 1.
-    """
-    z = np.asarray(z, dtype=np.float64)
-    return logistic(z) * logistic(-z)
-
-
-def relu(z: ArrayLike) -> FloatArray:
-    r"""Return the rectified linear unit, :math:`\max(0, z)`."""
-    return np.maximum(np.asarray(z, dtype=np.float64), 0.0)
-
-
-def relu_derivative(z: ArrayLike) -> FloatArray:
-    """Return 1 where ``z`` > 0, else 0; at the kink 0, as TensorFlow does."""
-    return np.where(np.asarray(z) > 0, 1.0, 0.0)
-
-
 def heaviside(z: ArrayLike) -> FloatArray:
-    """Return 1 where ``z`` > 0, else 0: the step of the threshold perceptron, which no gradient passes."""
+    """Return 1 for ``z`` > 0, else 0: the step of the threshold perceptron, which no gradient passes."""
     return np.where(np.asarray(z) > 0, 1.0, 0.0)
 
 
@@ -207,35 +120,25 @@ def softmax(z: ArrayLike) -> FloatArray:
     return e / e.sum(axis=-1, keepdims=True)
 
 
-def softmax_derivative(z: ArrayLike) -> FloatArray:
-    r"""Return the Jacobian :math:`\partial y_j / \partial z_k = y_j (\delta_{jk} - y_k)` (Bishop 2006, eq. 4.106).
-
-    Parameters
-    ----------
-    z
-        Pre-activations, shape ``(..., m)``.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape ``(..., m, m)``.
-    """
+def _softmax_derivative(z: ArrayLike) -> FloatArray:
+    r"""Return the Jacobian :math:`\partial y_j / \partial z_k = y_j (\delta_{jk} - y_k)` (Bishop 2006, eq. 4.106)."""
     y = softmax(z)
     return y[..., :, None] * (np.eye(y.shape[-1]) - y[..., None, :])
 
 
-_IDENTITY = Activation("identity", identity, identity_derivative)
-_LOGISTIC = Activation("logistic", logistic, logistic_derivative)
+_IDENTITY = Activation("identity", lambda z: np.array(z, np.float64), lambda z: np.ones(np.shape(z)))
+# σ(z) σ(-z) is σ (1 - σ), and keeps its precision for large z, at which σ rounds to 1.
+_LOGISTIC = Activation("logistic", logistic, lambda z: logistic(z) * logistic(-np.asarray(z)))
 
 ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(
     {
         "identity": _IDENTITY,
         "linear": _IDENTITY,
         "logistic": _LOGISTIC,
-        "relu": Activation("relu", relu, relu_derivative),
+        "relu": Activation("relu", lambda z: np.maximum(z, 0.0), heaviside),  # 0 at the kink, as in TensorFlow
         "sigmoid": _LOGISTIC,
-        "softmax": Activation("softmax", softmax, softmax_derivative, elementwise=False),
-        "tanh": Activation("tanh", tanh, tanh_derivative),
+        "softmax": Activation("softmax", softmax, _softmax_derivative, elementwise=False),
+        "tanh": Activation("tanh", np.tanh, lambda z: 1.0 - np.tanh(z) ** 2),
     }
 )
 """The activations by name; Keras' names ``linear`` and ``sigmoid`` stand for ``identity`` and ``logistic``."""
@@ -270,49 +173,30 @@ class _Layer(NamedTuple):
     activation: Activation
 
 
-def _activation(name: str | Activation) -> Activation:
-    if isinstance(name, Activation):
-        return name
-    if name not in ACTIVATIONS:
-        raise unknown_name("activation", name, ACTIVATIONS)
-    return ACTIVATIONS[name]
-
-
 def _layers(weights: Sequence[ArrayLike], activations: Sequence[str | Activation]) -> list[_Layer]:
     """Group ``[W1, b1, W2, b2, ...]`` by layer; a matrix begins a layer, a vector after it is its bias."""
-    if isinstance(activations, str):
-        raise InputError(
-            f"activations is the text {activations!r}. Give a list with one name a layer: [{activations!r}]."
-        )
-    kernels: list[FloatArray] = []
-    biases: list[FloatArray | None] = []
-    for i, value in enumerate(weights):
-        array = _array(value, f"weights[{i}]")
-        if array.ndim == 2:
-            if kernels and kernels[-1].shape[1] != array.shape[0]:
-                raise InputError(
-                    f"weights[{i}] has shape {array.shape}, but the layer before has {kernels[-1].shape[1]} units. "
-                    f"It must have shape ({kernels[-1].shape[1]}, units)."
-                )
-            kernels.append(array)
-            biases.append(None)
-        elif array.ndim == 1 and kernels and biases[-1] is None:
-            if array.shape != kernels[-1].shape[1:]:
-                raise InputError(
-                    f"weights[{i}] has shape {array.shape}. The bias of a layer of {kernels[-1].shape[1]} units "
-                    f"has shape ({kernels[-1].shape[1]},)."
-                )
-            biases[-1] = array
+    arrays = [np.asarray(value, np.float64) for value in weights]
+    groups: list[list[FloatArray]] = []
+    for array in arrays:
+        if array.ndim == 2 or not groups:
+            groups.append([array])
         else:
-            raise InputError(
-                f"weights[{i}] has shape {array.shape}. Give [W1, b1, W2, b2, ...] with matrices (inputs, units), "
-                "each followed by its bias (units,) or by none."
-            )
-    if not kernels or len(activations) != len(kernels):
+            groups[-1].append(array)
+    biases = all(kernel.ndim == 2 and [b.shape for b in bias] in ([], [kernel.shape[1:]]) for kernel, *bias in groups)
+    if not groups or not biases or any(a[0].shape[1] != b[0].shape[0] for a, b in itertools.pairwise(groups)):
         raise InputError(
-            f"There are {len(kernels)} layers of weights and {len(activations)} activations. Give one for each."
+            "weights must be [W1, b1, W2, b2, ...]: matrices (inputs, units) that fit each other, each followed by its "
+            f"bias (units,) or by none; got the shapes {[array.shape for array in arrays]}."
         )
-    return [_Layer(*entry) for entry in zip(kernels, biases, map(_activation, activations), strict=True)]
+    if isinstance(activations, str) or len(activations) != len(groups):
+        raise InputError(f"activations must be one name for each of {len(groups)} layers; got {activations!r}.")
+    layers = []
+    for (kernel, *bias), name in zip(groups, activations, strict=True):
+        if not isinstance(name, Activation) and name not in ACTIVATIONS:
+            raise unknown_name("activation", name, ACTIVATIONS)
+        activation = name if isinstance(name, Activation) else ACTIVATIONS[name]
+        layers.append(_Layer(kernel, bias[0] if bias else None, activation))
+    return layers
 
 
 def forward(x: ArrayLike, weights: Sequence[ArrayLike], activations: Sequence[str | Activation]) -> ForwardPass:
@@ -327,26 +211,16 @@ def forward(x: ArrayLike, weights: Sequence[ArrayLike], activations: Sequence[st
         shape ``(units,)``. A layer without bias has its ``W`` only.
     activations
         One name of :data:`ACTIVATIONS`, or an :class:`Activation`, for each layer.
-
-    Returns
-    -------
-    ForwardPass
-        Pre-activations and activations of all layers; ``.output`` is the last.
-
-    Raises
-    ------
-    InputError
-        Shapes do not fit together, a value is not finite, or an activation is unknown.
     """
     layers = _layers(weights, activations)
-    y = _array(x, "x", ndim=2)
-    if y.shape[1] != layers[0].kernel.shape[0]:
-        raise InputError(f"x has shape {y.shape}. The first layer takes (n, {layers[0].kernel.shape[0]}).")
+    y = np.asarray(x, np.float64)
+    if y.ndim != 2 or y.shape[1] != layers[0].kernel.shape[0]:
+        raise InputError(f"x must have the shape (n, {layers[0].kernel.shape[0]}); got {y.shape}.")
     pre: list[FloatArray] = []
     post = [y]
-    for layer in layers:
-        z = y @ layer.kernel if layer.bias is None else y @ layer.kernel + layer.bias
-        y = layer.activation.function(z)
+    for kernel, bias, activation in layers:
+        z = y @ kernel if bias is None else y @ kernel + bias
+        y = activation.function(z)
         pre.append(z)
         post.append(y)
     return ForwardPass(pre, post)
@@ -385,103 +259,78 @@ def backward(
     -------
     list of numpy.ndarray
         One gradient for each of the weights, in their order and of their shapes.
-
-    Raises
-    ------
-    InputError
-        Shapes do not fit together, a value is not finite, or an activation is unknown.
     """
     layers = _layers(weights, activations)
-    sizes = [(len(passed.post[0]), layer.kernel.shape[1]) for layer in layers]
-    if [z.shape for z in passed.pre] != sizes or passed.post[0].shape[1] != layers[0].kernel.shape[0]:
-        raise InputError("The forward pass belongs to other weights. Give what forward() returned for these.")
-    delta = _array(gradient, "gradient")
+    delta = np.asarray(gradient, np.float64)
     if delta.shape != passed.output.shape:
-        raise InputError(f"gradient has shape {delta.shape}. The output has shape {passed.output.shape}.")
+        raise InputError(f"gradient must have the shape of the output, {passed.output.shape}; got {delta.shape}.")
     gradients: list[FloatArray] = []
     for i in reversed(range(len(layers))):
-        layer = layers[i]
+        kernel, bias, activation = layers[i]
         if not (from_logits and i == len(layers) - 1):
-            delta = layer.activation.pull_back(passed.pre[i], delta)
-        if layer.bias is not None:
+            slope = activation.derivative(passed.pre[i])
+            delta = delta * slope if activation.elementwise else np.einsum("nj,njk->nk", delta, slope)
+        if bias is not None:
             gradients.append(delta.sum(axis=0))
         gradients.append(passed.post[i].T @ delta)
-        delta = delta @ layer.kernel.T
+        delta = delta @ kernel.T
     return gradients[::-1]
 
 
 # ------------------------------------------------------------------------------------------------ losses
 
 
+def _pair(first: ArrayLike, second: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Return two arrays of one shape; NumPy would broadcast others, ``(n, 1)`` and ``(n,)`` to ``(n, n)``."""
+    a, b = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    if a.shape != b.shape or not a.size:
+        raise InputError(f"Outputs and targets must have the same shape; got {a.shape} and {b.shape}.")
+    return a, b
+
+
 def sum_of_squares(y: ArrayLike, t: ArrayLike) -> float:
     r"""Return the sum-of-squares error, :math:`E = \frac{1}{2} \sum_n \lVert y_n - t_n \rVert^2`.
 
-    It is Bishop 2006, eq. 5.11: summed over the samples, not averaged, and halved.
-
-    Parameters
-    ----------
-    y, t
-        Outputs and targets, of the same shape.
-
-    Returns
-    -------
-    float
-        The error, summed over samples and outputs.
+    It is Bishop 2006, eq. 5.11: summed over the samples, not averaged, and halved. ``y`` and ``t`` are outputs and
+    targets of the same shape.
     """
-    y, t = _pair(y, t, ("y", "t"))
+    y, t = _pair(y, t)
     return 0.5 * float(np.sum((y - t) ** 2))
 
 
 def sum_of_squares_gradient(y: ArrayLike, t: ArrayLike) -> FloatArray:
     r"""Return :math:`\partial E / \partial y = y - t` of :func:`sum_of_squares`, in the shape of ``y``."""
-    y, t = _pair(y, t, ("y", "t"))
+    y, t = _pair(y, t)
     return y - t
 
 
 def mean_squared_error(y: ArrayLike, t: ArrayLike) -> float:
-    r"""Return :math:`\frac{1}{N} \sum (y - t)^2`, the mean over all :math:`N` elements of all samples.
-
-    Parameters
-    ----------
-    y, t
-        Outputs and targets, of the same shape.
-
-    Returns
-    -------
-    float
-        The error.
-    """
-    y, t = _pair(y, t, ("y", "t"))
+    r"""Return :math:`\frac{1}{N} \sum (y - t)^2`, the mean over all :math:`N` elements of all samples."""
+    y, t = _pair(y, t)
     return float(np.mean((y - t) ** 2))
 
 
 def mean_squared_error_gradient(y: ArrayLike, t: ArrayLike) -> FloatArray:
     r"""Return :math:`2 (y - t) / N` of :func:`mean_squared_error`, in the shape of ``y``."""
-    y, t = _pair(y, t, ("y", "t"))
+    y, t = _pair(y, t)
     return 2.0 * (y - t) / y.size
 
 
 def _targets(logits: ArrayLike, labels: ArrayLike) -> tuple[FloatArray, FloatArray]:
     """Return logits ``(n, k)`` and one row of probabilities for each."""
-    z = _array(logits, "logits", ndim=2)
-    if not z.size:
-        raise InputError(f"logits has shape {z.shape}. Give at least one sample and one class.")
-    t = _array(labels, "labels")
-    if t.ndim == 1 and len(t) == len(z):
-        if (t != np.round(t)).any() or t.min() < 0 or t.max() >= z.shape[1]:
-            raise InputError(f"labels has values outside the whole numbers 0 to {z.shape[1] - 1}.")
-        return z, np.eye(z.shape[1])[t.astype(int)]
-    if t.shape != z.shape:
-        raise InputError(f"labels has shape {t.shape}. Give ({len(z)},) integer labels, or {z.shape} probabilities.")
-    if (t < 0).any() or not np.allclose(t.sum(axis=1), 1.0):
+    z, t = np.asarray(logits, np.float64), np.asarray(labels)
+    if z.ndim == 2 and t.shape == z.shape[:1] and np.isin(t, range(z.shape[1])).all():
+        t = np.eye(z.shape[1])[t.astype(int)]
+    if z.ndim != 2 or t.shape != z.shape or (t < 0).any() or not np.allclose(t.sum(axis=1), 1.0):
         raise InputError(
-            "A row of labels is not a distribution. Give numbers from 0 up whose sum is 1, such as one-hot."
+            "labels must be classes from 0, shape (n,), or rows of probabilities such as one-hot, shape (n, classes), "
+            f"for logits of shape (n, classes); got labels of shape {t.shape} for logits of shape {z.shape}."
         )
     return z, t
 
 
 def softmax_cross_entropy(logits: ArrayLike, labels: ArrayLike) -> float:
-    r"""Return the mean cross-entropy of softmax outputs, computed from logits.
+    r"""Return the mean cross-entropy of softmax outputs in nats, computed from logits.
 
     :math:`E = -\frac{1}{n} \sum_n \sum_k t_{nk} \ln y_{nk}` with :math:`y = \mathrm{softmax}(z)` (Bishop 2006, eq.
     4.108, divided by the number of samples). :math:`\ln y_k = z_k - m - \ln \sum_j e^{z_j - m}` with
@@ -493,11 +342,6 @@ def softmax_cross_entropy(logits: ArrayLike, labels: ArrayLike) -> float:
         Pre-activations of the output layer, shape ``(n, classes)``.
     labels
         Integer labels of shape ``(n,)``, or rows of probabilities (one-hot, for example) of shape ``(n, classes)``.
-
-    Returns
-    -------
-    float
-        The error in nats.
     """
     z, t = _targets(logits, labels)
     z = z - z.max(axis=1, keepdims=True)
@@ -514,30 +358,14 @@ def softmax_cross_entropy_gradient(logits: ArrayLike, labels: ArrayLike) -> Floa
     return (softmax(z) - t) / len(z)
 
 
-def _probabilities(logits: ArrayLike, labels: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    z, t = _pair(logits, labels, ("logits", "labels"))
-    if t.min() < 0 or t.max() > 1:
-        raise InputError(f"labels has values from {t.min():g} to {t.max():g}. They must lie between 0 and 1.")
-    return z, t
-
-
 def sigmoid_cross_entropy(logits: ArrayLike, labels: ArrayLike) -> float:
-    r"""Return the mean cross-entropy of logistic outputs, computed from logits.
+    r"""Return the mean cross-entropy of logistic outputs in nats, computed from logits.
 
     :math:`E = -\frac{1}{N} \sum t \ln \sigma(z) + (1 - t) \ln(1 - \sigma(z))` (Bishop 2006, eq. 4.90, divided by the
     number of elements), as the equal :math:`\max(z, 0) - z t + \ln(1 + e^{-|z|})`, which never overflows.
-
-    Parameters
-    ----------
-    logits, labels
-        Pre-activations, and targets between 0 and 1, of the same shape: both ``(n,)`` or both ``(n, 1)``.
-
-    Returns
-    -------
-    float
-        The error in nats.
+    ``logits`` and ``labels``, from 0 to 1, have the same shape.
     """
-    z, t = _probabilities(logits, labels)
+    z, t = _pair(logits, labels)
     return float(np.mean(np.maximum(z, 0.0) - z * t + np.log1p(np.exp(-np.abs(z)))))
 
 
@@ -546,7 +374,7 @@ def sigmoid_cross_entropy_gradient(logits: ArrayLike, labels: ArrayLike) -> Floa
 
     It has the shape of ``logits`` and goes to :func:`backward` with ``from_logits=True``.
     """
-    z, t = _probabilities(logits, labels)
+    z, t = _pair(logits, labels)
     return (logistic(z) - t) / z.size
 
 
@@ -556,7 +384,7 @@ def sigmoid_cross_entropy_gradient(logits: ArrayLike, labels: ArrayLike) -> Floa
 def lesson_function(x: ArrayLike) -> FloatArray:
     r"""Return :math:`f(x) = e^{-\sin x} x^2`, the curve on which the lesson shows gradient descent.
 
-    Its global minimum is 0, at 0; it has further local minima, so where the descent ends depends on its start.
+    Its global minimum is 0, at 0; it has further local minima, so the end of the descent depends on its start.
     """
     x = np.asarray(x, dtype=np.float64)
     return np.exp(-np.sin(x)) * x**2
@@ -582,11 +410,11 @@ def gradient_descent(
     gradient
         Gives the gradient at ``x``, in the shape of ``x``.
     x0
-        Where to start: a number or an array.
+        The start: a number or an array.
     learning_rate
-        The step size :math:`\eta`, greater than 0.
+        The step size :math:`\eta`, above 0.
     steps
-        How many steps, 0 or more.
+        Number of steps, 0 or more.
     trace
         Return every point on the way instead of the last one.
 
@@ -599,26 +427,25 @@ def gradient_descent(
     Raises
     ------
     InputError
-        An argument is not usable, or the descent leaves the finite numbers.
+        The descent left the finite numbers.
     """
-    x = _array(x0, "x0")
-    rate = _positive(learning_rate, "learning_rate")
+    check_number("learning_rate", learning_rate, 0, exclusive=True)
+    x = np.asarray(x0, np.float64)
     points = [x]
-    for step in range(1, _count(steps, "steps", least=0) + 1):
+    for step in range(1, check_integer("steps", steps, 0) + 1):
         with np.errstate(over="ignore", invalid="ignore"):
             slope = np.asarray(gradient(x), dtype=np.float64)
             if slope.shape != x.shape:
-                raise InputError(f"gradient returned shape {slope.shape} at a point of shape {x.shape}.")
-            x = x - rate * slope
+                raise InputError(f"gradient must return the shape of the point, {x.shape}; got {slope.shape}.")
+            x = x - learning_rate * slope
         if not np.isfinite(x).all():
             raise InputError(f"Gradient descent diverged at step {step}. Take a learning_rate below {learning_rate:g}.")
-        if trace:
-            points.append(x)
+        points.append(x)
     return np.stack(points) if trace else x
 
 
 class PerceptronResult(NamedTuple):
-    """A separating line found by :func:`perceptron_rule`: the class is 1 where ``x @ weights + bias > 0``.
+    """A separating line found by :func:`perceptron_rule`: the class is 1 if ``x @ weights + bias > 0``.
 
     Attributes
     ----------
@@ -650,7 +477,7 @@ def perceptron_rule(
     r"""Train a threshold perceptron by Rosenblatt's rule until it makes no mistake.
 
     Sample by sample, in the order given: :math:`w \leftarrow w + \eta (t - \hat y) x`,
-    :math:`b \leftarrow b + \eta (t - \hat y)`, with :math:`\hat y = 1` where :math:`x \cdot w + b > 0`. For separable
+    :math:`b \leftarrow b + \eta (t - \hat y)`, with :math:`\hat y = 1` if :math:`x \cdot w + b > 0`. For separable
     points it ends after finitely many updates (Bishop 2006, section 4.1.7).
 
     Parameters
@@ -660,41 +487,33 @@ def perceptron_rule(
     y
         Their classes, 0 or 1, shape ``(n,)``.
     learning_rate
-        The step size :math:`\eta`, greater than 0.
+        The step size :math:`\eta`, above 0.
     weights, bias
-        Where to start; zeros by default.
+        The start; zeros by default.
     max_epochs
         After how many passes with mistakes to give up.
-
-    Returns
-    -------
-    PerceptronResult
-        Weights, bias, and how long it took.
 
     Raises
     ------
     InputError
-        An argument is not usable, or ``max_epochs`` passes all had mistakes.
+        ``max_epochs`` passes all had mistakes.
     """
-    x = _array(x, "x", ndim=2)
-    y = _array(y, "y", ndim=1)
-    if not x.size or len(x) != len(y):
-        raise InputError(f"x has shape {x.shape}, y {y.shape}. Give (n, features) points and (n,) classes.")
-    if not np.isin(y, (0, 1)).all():
-        raise InputError(f"y has the classes {np.unique(y).tolist()}. They must be 0 and 1.")
-    w = np.zeros(x.shape[1]) if weights is None else _array(weights, "weights")
-    if w.shape != x.shape[1:]:
-        raise InputError(f"weights has shape {w.shape}. For points of {x.shape[1]} features it is ({x.shape[1]},).")
-    b = float(_array(bias, "bias", ndim=0))
-    rate = _positive(learning_rate, "learning_rate")
-    updates = mistakes = 0
-    for epoch in range(1, _count(max_epochs, "max_epochs", least=1) + 1):
+    check_number("learning_rate", learning_rate, 0, exclusive=True)
+    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    if x.ndim != 2 or y.shape != x.shape[:1] or not np.isin(y, (0, 1)).all():
+        raise InputError(
+            f"x must be points (n, features) and y their classes (n,), 0 or 1; got {x.shape} and {y.shape} with the "
+            f"classes {np.unique(y).tolist()}."
+        )
+    w = np.zeros(x.shape[1]) if weights is None else np.asarray(weights, np.float64)
+    b, updates, mistakes = float(bias), 0, 0
+    for epoch in range(1, check_integer("max_epochs", max_epochs) + 1):
         mistakes = 0
         for point, target in zip(x, y, strict=True):
-            wrong_by = float(target) - float(point @ w + b > 0)
+            wrong_by = target - float(point @ w + b > 0)
             if wrong_by:
-                w = w + rate * wrong_by * point
-                b += rate * wrong_by
+                w = w + learning_rate * wrong_by * point
+                b += learning_rate * float(wrong_by)
                 mistakes += 1
         updates += mistakes
         if not mistakes:
@@ -705,19 +524,7 @@ def perceptron_rule(
     )
 
 
-@overload
-def finite_differences(
-    function: Callable[[FloatArray], float], x: NDArray | float, *, step: float = ...
-) -> FloatArray: ...
-
-
-@overload
-def finite_differences(
-    function: Callable[[list[FloatArray]], float], x: list, *, step: float = ...
-) -> list[FloatArray]: ...
-
-
-def finite_differences(function, x, *, step=1e-6):
+def finite_differences(function: Callable[[Any], Any], x: Any, *, step: float = 1e-6) -> Any:
     r"""Approximate a gradient by central differences, :math:`(f(x + \epsilon) - f(x - \epsilon)) / 2 \epsilon`.
 
     The error is of order :math:`\epsilon^2` (Bishop 2006, eq. 5.69). It costs two evaluations for each number in
@@ -730,32 +537,26 @@ def finite_differences(function, x, *, step=1e-6):
     x
         A number or array; or a list of them, such as the weights of a network.
     step
-        The distance :math:`\epsilon`, greater than 0.
+        The distance :math:`\epsilon`, above 0.
 
     Returns
     -------
     numpy.ndarray or list of numpy.ndarray
         The gradient in the shape of ``x``, or one for each entry of the list.
     """
-    step = _positive(step, "step")
+    check_number("step", step, 0, exclusive=True)
     several = isinstance(x, list)
-    points = [_array(value, f"x[{i}]") for i, value in enumerate(x)] if several else [_array(x, "x")]
+    points = [np.array(value, np.float64) for value in (x if several else [x])]
     gradients = [np.empty_like(point) for point in points]
 
-    def value() -> float:
+    def value_at(point: FloatArray, index: tuple[int, ...], value: float) -> float:
+        centre, point[index] = float(point[index]), value
         copies = [point.copy() for point in points]  # the function may keep or change what it is given
-        result = np.asarray(function(copies if several else copies[0]), dtype=np.float64)
-        if result.size != 1 or not math.isfinite(result.item()):
-            raise InputError(f"function returned {result}. It must return one finite number.")
-        return result.item()
+        point[index] = centre
+        return float(function(copies if several else copies[0]))
 
     for point, gradient in zip(points, gradients, strict=True):
         for index in np.ndindex(point.shape):
-            centre = point[index]
-            point[index] = centre + step
-            above = value()
-            point[index] = centre - step
-            below = value()
-            point[index] = centre
+            above, below = (value_at(point, index, float(point[index]) + shift) for shift in (step, -step))
             gradient[index] = (above - below) / (2.0 * step)
     return gradients if several else gradients[0]

@@ -13,21 +13,17 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from modelzoo.card import Card, set_card, weights_digest
 from modelzoo.errors import InputError, unknown_name
-from modelzoo.machine import memory_bytes
 from modelzoo.recipe import Recipe
-from modelzoo.weights import weights_digest, weights_within
 
 if TYPE_CHECKING:
     import keras
-    import numpy as np
 
 Task = Literal["classification", "reconstruction"]
 Builder = TypeVar("Builder", bound=Callable[..., Any])
 
 _REGISTRY: dict[str, ModelSpec] = {}
-
-_BYTES_OF_A_WEIGHT = 16  # in training: its value, its gradient and Adam's two moments, float32 each
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,44 +85,6 @@ class ModelSpec:
         return {name: p.default for name, p in inspect.signature(self.builder).parameters.items()}
 
 
-@dataclasses.dataclass
-class Origin:
-    """What a live model knows about itself: how it was built, trained, and from what it was fine-tuned.
-
-    Attributes
-    ----------
-    name
-        Name of its builder.
-    options
-        Arguments of the builder that differ from the defaults, ready for JSON.
-    class_names
-        Names of the classes, in the order of the outputs.
-    training
-        What :func:`modelzoo.train` did last: recipe, seed, data set and final metrics.
-    parent
-        The artifact it was fine-tuned from: its name and the digest of its weights.
-    seed
-        Seed of the initial weights; ``None`` where they were drawn without one.
-    results
-        What a card says of its accuracy over several seeds, with the digest of the weights it is about.
-    golden
-        Samples for the golden vectors of the next artifact: those of the artifact it was loaded from.
-    weights_digest
-        Of the weights all this is about: as they were built, loaded, inherited or trained. Other weights came from
-        elsewhere, such as an interrupted training.
-    """
-
-    name: str
-    options: dict[str, Any]
-    class_names: tuple[str, ...] = ()
-    training: dict[str, Any] | None = None
-    parent: dict[str, Any] | None = None
-    seed: int | None = None
-    results: dict[str, Any] | None = None
-    golden: np.ndarray | None = dataclasses.field(default=None, compare=False, repr=False)
-    weights_digest: str | None = dataclasses.field(default=None, compare=False)
-
-
 def register_model(
     *,
     task: Task,
@@ -138,8 +96,8 @@ def register_model(
 ) -> Callable[[Builder], Builder]:
     """Declare a builder's facts and add it to the registry.
 
-    The decorated function returns a plain ``keras.Model`` that remembers its :class:`Origin`. All
-    arguments are as in :class:`modelzoo.registry.ModelSpec`.
+    The decorated function returns a plain ``keras.Model`` with a :class:`modelzoo.card.Card`. All arguments are as in
+    :class:`modelzoo.registry.ModelSpec`.
 
     Raises
     ------
@@ -167,13 +125,7 @@ def register_model(
                 raise InputError(f"{name}: {error}. Options: {', '.join(signature.parameters)}.") from None
             if "name" in bound.arguments:
                 _check_name(bound.arguments["name"])
-            memory = memory_bytes()
-            refusal = (
-                f"{name}: these widths need more weights than this machine's {memory / 2**30:.0f} GiB of memory can "
-                "train. Give smaller ones."
-            )
-            with weights_within(memory / _BYTES_OF_A_WEIGHT, refusal):
-                model = builder(*args, **kwargs)
+            model = builder(*args, **kwargs)
             _check_name(model.name)  # a builder may give it itself
             given = {key: _jsonable(name, key, value) for key, value in bound.arguments.items() if key != "seed"}
             defaults = {
@@ -182,10 +134,8 @@ def register_model(
                 if parameter.default is not parameter.empty
             }
             options = {key: value for key, value in given.items() if key not in defaults or value != defaults[key]}
-            seed = bound.arguments.get("seed", defaults.get("seed"))
-            model._modelzoo = Origin(
-                name, options, seed=_jsonable(name, "seed", seed), weights_digest=weights_digest(model)
-            )
+            seed = _jsonable(name, "seed", bound.arguments.get("seed", defaults.get("seed")))
+            set_card(model, Card(name, options, seed, weights_digest=weights_digest(model)))
             return model
 
         _REGISTRY[name] = ModelSpec(
@@ -310,20 +260,3 @@ def build_model(name: str, /, *, recipe: str | None = None, seed: int | None = N
     if "seed" in spec.options:
         options["seed"] = seed
     return spec.builder(**options)
-
-
-def origin_of(model: keras.Model) -> Origin:
-    """Return what a zoo model knows about itself.
-
-    Raises
-    ------
-    InputError
-        The model was not made by a zoo builder.
-    """
-    origin = getattr(model, "_modelzoo", None)
-    if not isinstance(origin, Origin):
-        raise InputError(
-            f"The model {getattr(model, 'name', model)!r} was not made by a modelzoo builder. Build it with "
-            "modelzoo.create_model, or declare your own builder with modelzoo.register_model."
-        )
-    return origin

@@ -15,13 +15,12 @@ import numpy as np
 from modelzoo import datasets
 from modelzoo._checks import check_seed
 from modelzoo._keras import keras
+from modelzoo.card import Card, card_of, machine_differences, weights_digest
 from modelzoo.errors import InputError
 from modelzoo.evaluation import measure, own_data, recipe_of
-from modelzoo.machine import machine_differences
-from modelzoo.registry import Origin, build_model, origin_of
-from modelzoo.saving import load
+from modelzoo.registry import build_model
+from modelzoo.saving import load, results_of
 from modelzoo.training import train
-from modelzoo.weights import weights_digest
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +90,7 @@ def verify(source: keras.Model | str | os.PathLike[str], *, corruptions: bool = 
     """
     model = source if isinstance(source, keras.Model) else load(source)
     data = own_data(model)
-    recorded = _recorded(model, data)
+    recorded = _recorded(model)
     if not recorded:
         return []
     found = measure(model, data, corruptions=corruptions)
@@ -106,21 +105,19 @@ def verify(source: keras.Model | str | os.PathLike[str], *, corruptions: bool = 
     return agreements
 
 
-def _recorded(model: keras.Model, data: datasets.Dataset) -> dict[str, Any]:
+def _recorded(model: keras.Model) -> dict[str, Any]:
     """Return what a model's card says of its weights on its test data: each a value, or ``{"value": …}`` over seeds.
 
-    It comes from the card's results or, without any, from the last log entry of the training on these test data.
+    It comes from the card's results or, without any, from the last log entry of the training.
     """
-    origin, digest = origin_of(model), weights_digest(model)
-    results, training = origin.results or {}, origin.training or {}
-    found: dict[str, Any] = {}
-    if results.get("weights_digest") == digest:
-        found = dict.fromkeys(TEST_METRICS) | results.get("metrics", {})
+    results, training = results_of(model), card_of(model).training or {}
+    found: dict[str, Any] = dict.fromkeys(TEST_METRICS)
+    if results is not None:
+        found |= results.get("metrics", {})
         found |= {f"corruptions.{name}": entry for name, entry in (results.get("corruptions") or {}).items()}
         found |= {name: results.get(name) for name in ("num_params", "multiply_adds")}
-    elif training.get("weights_digest") == digest and training["dataset"].get("num_test") == len(data.x_test):
-        logged = training.get("metrics") or {}
-        found = {name: logged.get(name) for name in ("test_loss", "test_accuracy")}
+    elif training.get("weights_digest") == weights_digest(model):
+        found |= {name: value for name, value in (training.get("metrics") or {}).items() if name.startswith("test_")}
     return {name: entry for name, entry in found.items() if _value(entry) is not None}
 
 
@@ -244,19 +241,19 @@ def reproduce(
         Weights and metrics of each run beside the card's.
     """
     model = source if isinstance(source, keras.Model) else load(source)
-    origin, digest = origin_of(model), weights_digest(model)
-    training = _training_of(origin, digest)
+    card, digest = card_of(model), weights_digest(model)
+    training = _training_of(card, digest)
     own_seed = int(training["seed"])
     chosen = [own_seed] if seeds is None else list(dict.fromkeys(check_seed(seed, "seeds") for seed in seeds))
     if not chosen:
         raise InputError("seeds must name at least one seed; got none. Leave seeds out for the artifact's own.")
     data, recipe = own_data(model), recipe_of(model)
-    recorded = _recorded(model, data)
+    recorded = _recorded(model)
     over_seeds = any(isinstance(entry, Mapping) for entry in recorded.values())
     runs = []
     for number, seed in enumerate(chosen):
-        logger.info("Run %d of %d: %s with seed %d.", number + 1, len(chosen), origin.name, seed)
-        fresh = build_model(origin.name, seed=origin.seed if seed == own_seed else seed, **origin.options)
+        logger.info("Run %d of %d: %s with seed %d.", number + 1, len(chosen), card.name, seed)
+        fresh = build_model(card.name, seed=card.seed if seed == own_seed else seed, **card.options)
         drawn_by_seed = data.options.get("seed") == own_seed
         run_data = datasets.load(data.name, **{**data.options, "seed": seed}) if drawn_by_seed else data
         began = time.perf_counter()
@@ -273,27 +270,27 @@ def reproduce(
             if name in recorded and (seed == own_seed or over_seeds)
         )
         runs.append(Run(seed, metrics, weights_digest(fresh), seconds, agreements))
-    return Reproduction(origin.name, own_seed, digest, machine_differences(training["machine"]), tuple(runs))
+    return Reproduction(card.name, own_seed, digest, machine_differences(training["machine"]), tuple(runs))
 
 
-def _training_of(origin: Origin, digest: str) -> dict[str, Any]:
+def _training_of(card: Card, digest: str) -> dict[str, Any]:
     """Return the training in a card, if it says how these weights came from fresh ones."""
-    if origin.parent is not None:
+    if card.parent is not None:
         raise InputError(
-            f"{origin.name} was fine-tuned from {origin.parent['name']} with the weights "
-            f"{origin.parent['weights_digest'][:12]}. Only a training from fresh weights can be reproduced: "
+            f"{card.name} was fine-tuned from {card.parent['name']} with the weights "
+            f"{card.parent['weights_digest'][:12]}. Only a training from fresh weights can be reproduced: "
             "run modelzoo.finetune again."
         )
-    if origin.training is None or origin.training["weights_digest"] != digest:
+    if card.training is None or card.training["weights_digest"] != digest:
         raise InputError(
-            f"The card of {origin.name} does not say how its weights were trained. Train it with modelzoo.train."
+            f"The card of {card.name} does not say how its weights were trained. Train it with modelzoo.train."
         )
-    if origin.seed is None:
+    if card.seed is None:
         raise InputError(
-            f"The initial weights of {origin.name} were drawn without a seed. Train one that can be reproduced: "
-            f"create_model({origin.name!r}, seed=0)."
+            f"The initial weights of {card.name} were drawn without a seed. Train one that can be reproduced: "
+            f"create_model({card.name!r}, seed=0)."
         )
-    return origin.training
+    return card.training
 
 
 def of_another_run(name: str, value: float, entry: Mapping[str, Any] | float, count: int) -> Agreement:

@@ -29,8 +29,8 @@ from rich.console import Console
 
 import modelzoo
 from modelzoo._io import check_target
+from modelzoo.card import describe_machine, usable_cores
 from modelzoo.errors import ModelZooError
-from modelzoo.machine import describe_machine, usable_cores
 
 WORKER = Path(__file__).with_name("benchmark_peers.py")
 PEERS = {
@@ -117,7 +117,7 @@ class Case:
         samples = self.quick_samples if quick else self.samples
         recipe = modelzoo.get_spec(self.model).recipe("lesson")
         size = samples if recipe.batch_size is None else min(self.batch_size or recipe.batch_size, samples)
-        samples -= samples % size  # so that fit has no smaller last batch
+        samples -= samples % size  # fit would train on a smaller last batch
         task = {"peer": peer, "model": self.model, "precision": self.precision, "threads": usable_cores(), "seed": 0}
         task |= {"batch_size": size, "samples": samples, "learning_rate": self.learning_rate or recipe.learning_rate}
         return task if self.goal is None else task | {"goal": QUICK_GOAL if quick else self.goal}

@@ -52,56 +52,42 @@ def operations(model: str) -> int:
 
 
 class Clock:
-    """Times units of work, ``steps`` optimiser steps each, between a command and its answer."""
+    """Times units of ``steps`` optimiser steps between a command and its answer, or counts those to a test accuracy."""
 
-    #: Test data, which only a :class:`Goal` needs.
-    test: tuple[Any, Any] | None = None
-
-    def __init__(self, answers: TextIO, steps: int) -> None:
-        self._answers = answers
-        self.steps = steps
-        self._units = -WARM_UP
-        self._goal = 0.0
-        self._began = 0.0
+    def __init__(
+        self, answers: TextIO, steps: int, goal: float | None = None, test: tuple[Any, Any] | None = None
+    ) -> None:
+        self.steps, self.test = steps, test
+        self._answers, self._goal = answers, goal
+        self._accuracies: list[float] = []
+        self._units, self._seconds, self._began = -WARM_UP, 0.0, 0.0
 
     def unit_done(self, loss: Callable[[], float], accuracy: Callable[[], float]) -> bool:
-        """Take note of a finished unit; return whether to do another one, and wait for a command before that."""
+        """Note a finished unit; return whether to train another one, and wait for a command before that."""
+        if self._goal is not None:
+            self._accuracies.append(accuracy())
+            going = self._accuracies[-1] < self._goal and len(self._accuracies) < MOST_EPOCHS
+            if not going:
+                self._answer({"accuracies": self._accuracies})
+            return going
         seconds = time.perf_counter() - self._began
         self._units += 1
         if self._units == 1 - WARM_UP:
             self._first_loss = loss()
-        if self._units < 0 or (self._units > 0 and seconds < self._goal):
+        if self._units < 0 or (self._units > 0 and seconds < self._seconds):
             return True
         if self._units == 0:
-            answer = {"ready": self._first_loss}
+            self._answer({"ready": self._first_loss})
         else:
-            answer = {"steps": self._units * self.steps, "seconds": seconds, "loss": loss()}
-        print(json.dumps(answer), file=self._answers, flush=True)
+            self._answer({"steps": self._units * self.steps, "seconds": seconds, "loss": loss()})
         command = sys.stdin.readline()
         if not command:
             return False
-        self._goal = json.loads(command)["seconds"]
-        self._units = 0
-        self._began = time.perf_counter()
+        self._seconds, self._units, self._began = json.loads(command)["seconds"], 0, time.perf_counter()
         return True
 
-
-class Goal(Clock):
-    """Lets a peer train until its test accuracy is high enough."""
-
-    def __init__(self, answers: TextIO, steps: int, goal: float, test: tuple[Any, Any]) -> None:
-        super().__init__(answers, steps)
-        self.test = test
-        self._accuracy = goal
-        self._found: list[float] = []
-
-    def unit_done(self, loss: Callable[[], float], accuracy: Callable[[], float]) -> bool:
-        """Take note of a finished epoch; return whether to do another one."""
-        self._found.append(accuracy())
-        if self._found[-1] < self._accuracy and len(self._found) < MOST_EPOCHS:
-            return True
-        print(json.dumps({"accuracies": self._found}), file=self._answers, flush=True)
-        return False
+    def _answer(self, value: dict[str, Any]) -> None:
+        print(json.dumps(value), file=self._answers, flush=True)
 
 
 def run_modelzoo(task: dict[str, Any], recipe: Recipe, x: Any, y: Any, clock: Clock) -> None:
@@ -436,7 +422,7 @@ def main() -> None:
     if recipe.batch_size is not None:
         recipe = recipe.replace(batch_size=task["batch_size"], learning_rate=task["learning_rate"])
     steps = steps_a_unit(task, recipe, len(x))
-    clock = Goal(answers, steps, task["goal"], test) if "goal" in task else Clock(answers, steps)
+    clock = Clock(answers, steps, task["goal"], test) if "goal" in task else Clock(answers, steps)
     RUN[task["peer"]](task, recipe, x, y, clock)
 
 

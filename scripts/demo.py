@@ -16,7 +16,7 @@ import numpy as np
 
 import modelzoo
 from modelzoo import datasets, viz
-from modelzoo.cli.output import print_scores, quiet_tensorflow
+from modelzoo.cli.common import import_tensorflow, print_scores
 
 NAME = "two_conv_cnn"
 
@@ -30,15 +30,15 @@ def main(output: Path, digit: int, seed: int, steps: int | None) -> None:
     """Train two_conv_cnn by its lesson recipe on MNIST, export a SavedModel and classify a test digit with it."""
     began = time.perf_counter()
     headline("The zoo")
-    subprocess.run([sys.executable, "-m", "modelzoo.cli", "list"], check=True)
+    subprocess.run([sys.executable, "-m", "modelzoo", "list"], check=True)
 
     recipe = modelzoo.get_spec(NAME).recipe("lesson")
     recipe = recipe if steps is None else recipe.replace(steps=steps, log_every=min(steps, recipe.log_every))
     headline(f"Training {NAME} on MNIST by its lesson recipe: {recipe.steps:,} steps of {recipe.batch_size} images")
-    with quiet_tensorflow():
-        import tensorflow as tf
+    import_tensorflow()
+    import tensorflow as tf
 
-        from modelzoo.training import ProgressBar
+    from modelzoo.training import ProgressBar
 
     mnist = datasets.load("mnist")
     model = modelzoo.create_model(NAME, seed=seed)

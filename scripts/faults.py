@@ -44,11 +44,10 @@ def main(rounds: int, expression: str, seed: int) -> None:
 
 
 def run_tests(path: Path, seed: int, expression: str) -> None:
-    command = [sys.executable, "-m", "pytest", TESTS, "-m", "slow", "-p", "no:randomly", "-q", f"--junitxml={path}"]
+    command = [sys.executable, "-m", "pytest", TESTS, "-m", "slow", "-k", expression, "-p", "no:randomly", "-q"]
+    command += ["-o", "junit_family=xunit1", f"--junitxml={path}"]  # xunit2 has no properties of a test
     environment = {**os.environ, "MODELZOO_FAULTS_SEED": str(seed)}
-    done = subprocess.run(
-        [*command, "-k", expression], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     if done.returncode not in (0, 1):  # 1: tests failed
         raise click.ClickException(
             f"pytest ended with status {done.returncode}:\n{(done.stdout + done.stderr)[-2000:]}"

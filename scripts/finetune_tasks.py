@@ -20,7 +20,7 @@ from report import COMMAND, ROOT, markdown_table, replace_between, write_json, w
 
 import modelzoo
 from modelzoo import Recipe, datasets
-from modelzoo.cli.options import parse_seeds
+from modelzoo.cli.common import parse_seeds
 from modelzoo.errors import DataError, InputError, ModelZooError
 from modelzoo.finetuning import finetuning_recipe
 

@@ -20,10 +20,10 @@ from rich.console import Console
 
 import modelzoo
 from modelzoo._io import check_target
-from modelzoo.cli.output import quiet_stderr, quiet_tensorflow
-from modelzoo.cli.using import CALIBRATION_SAMPLES
+from modelzoo.card import describe_machine
+from modelzoo.cli.common import import_tensorflow, quiet_stderr
+from modelzoo.cli.use import CALIBRATION_SAMPLES
 from modelzoo.errors import ModelZooError
-from modelzoo.machine import describe_machine
 
 Run = Callable[[np.ndarray], np.ndarray]
 
@@ -59,8 +59,9 @@ def main(names: tuple[str, ...], threads: int, calls: int, output: Path) -> None
     Each finished model is written to the output at once. Exit status 1 means that a format differs from Keras by more
     than it may.
     """
-    with quiet_tensorflow():
-        import tensorflow as tf
+    import_tensorflow()
+    import tensorflow as tf
+
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     packages = ("onnx", "onnxruntime", "tf2onnx", "ai-edge-litert")
@@ -125,10 +126,11 @@ def open_format(
     import keras
     import tensorflow as tf
 
+    from modelzoo.network import read_network
     from modelzoo.saving import needs_calibration, save_keras, save_litert, save_onnx
-    from modelzoo.saving.facts import serving_names
 
-    given, returned = serving_names(model)
+    network = read_network(model)
+    given, returned = network.input.name, network.output.name
     if form == "keras":
         return lambda x: modelzoo.predict(model, x), None
     if form == "saved_model":

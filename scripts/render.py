@@ -19,10 +19,11 @@ from benchmark import PEERS, case_section, cost_section, machine_lines
 from report import COMMAND, ROOT, markdown_table, number, read_text, replace_between, write_text
 
 import modelzoo
+from modelzoo.card import read_card
 from modelzoo.errors import ArtifactError, InputError, ModelZooError
 from modelzoo.pages import read_subject, render
-from modelzoo.pages.text import prose, read_docstring
-from modelzoo.saving import find, read_card
+from modelzoo.pages.markdown import prose, read_docstring
+from modelzoo.saving import find
 
 #: The folder that is this script's own: what it did not write there is obsolete.
 PAGES = ROOT / "docs" / "architectures"

@@ -19,21 +19,21 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import click
+from report import COMMAND, markdown_table, write_json
 
 import modelzoo
 from modelzoo import datasets
-from modelzoo._io import atomic_file
-from modelzoo.cli.options import parse_seeds
+from modelzoo.card import describe_machine, read_card
+from modelzoo.cli.common import parse_seeds
 from modelzoo.evaluation import measure
-from modelzoo.machine import describe_machine
-from modelzoo.saving import GOLDEN_COUNT, read_card, saved_models_dir
+from modelzoo.saving import GOLDEN_COUNT, saved_models_dir
 from modelzoo.training import ProgressBar
 
 #: Data sets whose points the seed of a run draws too.
 SEEDED = ("toy_points", "linear", "quadratic")
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(context_settings=COMMAND)
 @click.argument("names", nargs=-1)
 @click.option("--recipe", default="tuned", show_default=True, help="Recipe of each model; all: every one it has.")
 @click.option("--seeds", default="0-4", show_default=True, help="Seeds, e.g. 0-4 or 0,3.")
@@ -61,13 +61,13 @@ def main(names: tuple[str, ...], recipe: str, seeds: str, export: bool, runs: Pa
         for recipe_name in list(spec.recipes) if recipe == "all" else [recipe]:
             paths = {seed: train_run(name, recipe_name, seed, runs) for seed in chosen}
             selected, reason = select({seed: read_card(path) for seed, path in paths.items()})
-            results = report(recipe_name, paths, selected, reason)
+            results = results_of(recipe_name, paths, selected, reason)
             rows.append((name, recipe_name, results))
             click.echo(f"{name} ({recipe_name}): {summary(results)}", err=markdown)
             if export:
                 export_run(paths[selected], results)
     if markdown:
-        print_markdown(rows)
+        click.echo(results_table(rows))
 
 
 def train_run(name: str, recipe_name: str, seed: int, runs: Path) -> Path:
@@ -101,7 +101,7 @@ def select(cards: Mapping[int, Mapping[str, Any]]) -> tuple[int, str]:
     """Return the seed with the best result on the held-out samples, and the name of that result.
 
     Nothing but the cards' training results is looked at: the validation accuracy, between equals the validation loss;
-    the validation loss of what has no accuracy; the training loss where a recipe holds nothing out.
+    the validation loss of an autoencoder; the training loss if the recipe holds nothing out.
     """
     metrics = {seed: card["training"]["metrics"] for seed, card in cards.items()}
     if not all("val_loss" in entry for entry in metrics.values()):
@@ -112,7 +112,7 @@ def select(cards: Mapping[int, Mapping[str, Any]]) -> tuple[int, str]:
     return best, "val_accuracy"
 
 
-def report(recipe_name: str, paths: Mapping[int, Path], selected: int, reason: str) -> dict[str, Any]:
+def results_of(recipe_name: str, paths: Mapping[int, Path], selected: int, reason: str) -> dict[str, Any]:
     """Return what a card says of all runs of a recipe: measures of the selected one, mean and spread of all."""
     measures = {seed: measured(path) for seed, path in paths.items()}
     trainings = {seed: read_card(path)["training"] for seed, path in paths.items()}
@@ -153,8 +153,7 @@ def measured(path: Path) -> dict[str, Any]:
     model = modelzoo.load(path)
     name, recipe_name, seed = path.parts[-3:]
     measures = measure(model, load_data(name, modelzoo.get_spec(name).recipe(recipe_name), int(seed)))
-    with atomic_file(kept, overwrite=True) as temporary:
-        temporary.write_text(json.dumps({"weights_digest": digest, "measures": measures}, indent=1))
+    write_json(kept, {"weights_digest": digest, "measures": measures})
     return measures
 
 
@@ -174,15 +173,18 @@ def export_run(path: Path, results: Mapping[str, Any]) -> None:
     click.echo(f"{name}: seed {seed} exported to {target}", err=True)
 
 
-def print_markdown(rows: Sequence[tuple[str, str, Mapping[str, Any]]]) -> None:
-    """Print mean ± standard deviation over the seeds, one line a model and recipe."""
-    click.echo("| model | recipe | train loss | test loss | test accuracy | seconds |\n|---|---|---|---|---|---|")
-    for name, recipe_name, results in rows:
-        cells = [f"`{name}`", recipe_name]
-        for score, form in (("train_loss", ".4f"), ("test_loss", ".4f"), ("test_accuracy", ".2%"), ("seconds", ".1f")):
-            found = results["metrics"].get(score)
-            cells.append(f"{found['mean']:{form}} ± {found['std']:{form}}" if found else "–")
-        click.echo(f"| {' | '.join(cells)} |")
+def results_table(rows: Sequence[tuple[str, str, Mapping[str, Any]]]) -> str:
+    """Return mean ± standard deviation over the seeds, one line a model and recipe."""
+    forms = {"train_loss": ".4f", "test_loss": ".4f", "test_accuracy": ".2%", "seconds": ".1f"}
+    cells = [
+        [f"`{name}`", recipe_name]
+        + [
+            f"{found['mean']:{form}} ± {found['std']:{form}}" if (found := results["metrics"].get(score)) else "–"
+            for score, form in forms.items()
+        ]
+        for name, recipe_name, results in rows
+    ]
+    return markdown_table(["model", "recipe", *(score.replace("_", " ") for score in forms)], cells, left=2)
 
 
 def summary(results: Mapping[str, Any]) -> str:

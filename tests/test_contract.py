@@ -171,7 +171,7 @@ def test_options_may_be_numpy_numbers(name):
     for option, value in modelzoo.get_spec(name).options.items():
         if isinstance(value, int) and not isinstance(value, bool):
             model = modelzoo.get_spec(name).builder(**{option: np.int64(value + 1)})
-            assert modelzoo.registry.origin_of(model).options == {option: value + 1}
+            assert modelzoo.card.card_of(model).options == {option: value + 1}
 
 
 @every_model
@@ -181,7 +181,7 @@ def test_scopes_around_a_builder_change_nothing(name, tmp_path):
         modelzoo.save(model, tmp_path / "within")
         modelzoo.load(name)
     modelzoo.save(modelzoo.create_model(name, seed=0), tmp_path / "without")
-    within, without = (modelzoo.saving.read_card(tmp_path / which) for which in ("within", "without"))
+    within, without = (modelzoo.card.read_card(tmp_path / which) for which in ("within", "without"))
     assert not any("teacher" in weight["path"] for weight in within["weights"])
     assert within["weights_digest"] == without["weights_digest"] == modelzoo.weights_digest(model)
     assert modelzoo.weights_digest(modelzoo.load(tmp_path / "within")) == within["weights_digest"]
@@ -268,7 +268,7 @@ def test_save_and_load_give_the_same_output_bit_for_bit(name, tmp_path):
     x, _ = samples(name, 50)
     np.testing.assert_array_equal(loaded(x).numpy(), trained(x).numpy())
     assert modelzoo.weights_digest(loaded) == modelzoo.weights_digest(trained) == card["weights_digest"]
-    assert modelzoo.registry.origin_of(loaded) == modelzoo.registry.origin_of(trained)
+    assert modelzoo.card.card_of(loaded) == modelzoo.card.card_of(trained)
     assert card["training"]["metrics"]["loss"] > 0
     assert card["training"]["dataset"]["checksum"] == own_data(name).checksum
 

@@ -139,6 +139,15 @@ def test_every_sample_counts_once(n, net, digits):
         assert found["accuracy"] == pytest.approx((answers == y).mean(), abs=1e-6)
 
 
+def test_the_validation_part_is_a_split_of_its_own():
+    data = datasets.load("four_class").hold_out(100)
+    model = modelzoo.create_model("tanh_mlp", seed=0)
+    assert modelzoo.evaluate(model, data, split="validation") == modelzoo.evaluate(model, data.validation)
+    no_test = datasets.Dataset(*data.train, x_val=data.x_val, y_val=data.y_val, name="mine")
+    with pytest.raises(InputError, match="mine has no test part"):
+        modelzoo.evaluate(model, no_test)
+
+
 def test_one_output_is_a_binary_classifier():
     data = datasets.load("linear")
     model = modelzoo.create_model("logistic_perceptron", seed=0)
@@ -188,7 +197,8 @@ def test_own_data_are_those_of_the_card(tmp_path):
 @pytest.mark.parametrize(
     ("function", "options", "error", "message"),
     [
-        ("evaluate", {"split": "validation"}, InputError, "split"),
+        ("evaluate", {"split": "tset"}, InputError, "Did you mean 'test'"),
+        ("evaluate", {"split": "validation"}, InputError, "validation part"),
         ("evaluate", {"data": (np.zeros((4, 28, 29)), np.arange(4))}, DataError, "shape"),
         ("measure", {"data": tf.data.Dataset.from_tensors((0.0, 0))}, InputError, r"tf\.data\.Dataset"),
         ("measure", {"data": (np.full((9, 28, 28), 300.0), np.arange(9))}, DataError, "0 to 255"),

@@ -105,7 +105,7 @@ def test_write_replaces_what_is_between_the_markers(run, pretend, monkeypatch, t
         (["three"], "Unknown task"),
         (["two", "--write"], "Leave the tasks"),
         (["--select", "--steps", "3"], "Leave the tasks"),
-        (["--seeds", "x"], "is not a list of seeds"),
+        (["--seeds", "x"], "must be a list of seeds"),
     ],
 )
 def test_unusable_arguments_are_refused(arguments, message, run, pretend):

@@ -7,6 +7,7 @@ import pytest
 
 import modelzoo
 from modelzoo import Recipe, create_model, get_spec, list_models, register_model, registry
+from modelzoo.card import Card, card_of
 from modelzoo.errors import InputError
 
 TEN = [
@@ -64,15 +65,15 @@ def test_create_model_with_a_recipe_and_options():
 
 def test_positional_arguments_are_options_too():
     model = get_spec("relu_mlp").builder(7)
-    assert registry.origin_of(model).options == {"num_classes": 7}
+    assert card_of(model).options == {"num_classes": 7}
 
 
 def test_origin_holds_what_differs_from_the_defaults():
     model = create_model("two_conv_cnn", filters=(2, 3), dropout=0.5, seed=3)
-    origin = registry.origin_of(model)
-    assert origin == registry.Origin("two_conv_cnn", {"filters": [2, 3]}, seed=3)
+    origin = card_of(model)
+    assert origin == Card("two_conv_cnn", {"filters": [2, 3]}, seed=3, weights_digest=modelzoo.weights_digest(model))
     with pytest.raises(InputError, match="register_model"):
-        registry.origin_of(keras.Sequential([keras.Input((1,))]))
+        card_of(keras.Sequential([keras.Input((1,))]))
 
 
 def facts(**changes):

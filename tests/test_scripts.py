@@ -46,3 +46,11 @@ def test_losses_and_skipped_faults_are_in_the_table(tmp_path):
     ]
     rows = faults.table({"the disk is full": [("one line", ""), ("", "a byte")]}).splitlines()
     assert rows[2] == "| the disk is full | 2 | one line | 1 |"
+
+
+@pytest.mark.slow
+def test_faults_are_tried_and_counted():
+    command = [sys.executable, faults.__file__, "-k", "download and 404"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "| the server answers 404 | 1 | one line says so" in done.stdout

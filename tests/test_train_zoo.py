@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 import modelzoo
 from modelzoo import Recipe, datasets, registry
-from modelzoo.saving import read_card
+from modelzoo.card import read_card
 from scripts import train_zoo
 
 NAME = "tanh_mlp"
@@ -143,7 +143,3 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path, monkeypatch):
     invoke(tmp_path / "parts", "--seeds", "0")
     whole, parts = (read_card(tmp_path / run / NAME / "tuned" / "0") for run in ("whole", "parts"))
     assert whole["weights_digest"] == parts["weights_digest"]
-
-
-def test_seeds_are_parsed():
-    assert train_zoo.parse_seeds("0-2,7") == [0, 1, 2, 7]

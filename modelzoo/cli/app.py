@@ -7,11 +7,9 @@ import sys
 
 import click
 
-from modelzoo.cli.describing import describe
-from modelzoo.cli.listing import info, list_command
-from modelzoo.cli.proving import check, evaluate, reproduce
-from modelzoo.cli.training import finetune, train
-from modelzoo.cli.using import export, predict
+from modelzoo.cli.show import describe, info, list_command
+from modelzoo.cli.train import finetune, train
+from modelzoo.cli.use import check, evaluate, export, predict, reproduce
 from modelzoo.errors import ModelZooError
 
 

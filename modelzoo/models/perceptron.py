@@ -97,12 +97,11 @@ def threshold_perceptron(
     step = keras.ops.cast(excess > 0, excess.dtype)
     decision = keras.layers.Add(name="decision")([step, excess - keras.ops.stop_gradient(excess)])
     model = keras.Model(points, decision, name=name)
-    kernel, bias = model.get_layer("excess").get_weights()
+    layer = model.get_layer("excess")
     if weights is not None:
-        kernel = _finite("weights", weights, input_dim)[:, np.newaxis]
+        layer.kernel.assign(_finite("weights", weights, input_dim)[:, np.newaxis])
     if threshold is not None:
-        bias = -_finite("threshold", [threshold], 1)
-    model.get_layer("excess").set_weights([kernel, bias])
+        layer.bias.assign(-_finite("threshold", [threshold], 1))
     return model
 
 

@@ -1,10 +1,10 @@
 from .equations import Equation as Equation
+from .equations import Step as Step
 from .equations import equation_of as equation_of
-from .layers import Step as Step
-from .layers import read_steps as read_steps
+from .equations import read_steps as read_steps
+from .page import describe as describe
+from .page import render as render
 from .pictures import Confusion as Confusion
 from .pictures import measure_confusion as measure_confusion
-from .rendering import describe as describe
-from .rendering import render as render
 from .subject import Subject as Subject
 from .subject import read_subject as read_subject

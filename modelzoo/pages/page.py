@@ -1,120 +1,172 @@
-"""The Markdown page of a model."""
+"""``describe``: the Markdown page of a model with its pictures."""
 
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from modelzoo._io import atomic_directory, check_target
+from modelzoo.card import card_of, describe_machine
 from modelzoo.datasets import describe_dataset, list_datasets
 from modelzoo.errors import InputError
-from modelzoo.machine import describe_machine
-from modelzoo.network import read_network
 from modelzoo.pages.equations import equation_of, space
-from modelzoo.pages.layers import Step, read_steps
-from modelzoo.pages.pictures import Confusion
-from modelzoo.pages.results import results_section
-from modelzoo.pages.subject import Subject
-from modelzoo.pages.text import brief, code, prose, read_docstring, table
+from modelzoo.pages.markdown import brief, code, prose, read_docstring, table
+from modelzoo.pages.pictures import (
+    Confusion,
+    confusion_matrix,
+    diagram,
+    learning_curves,
+    measure_confusion,
+    read_confusion,
+)
+from modelzoo.pages.subject import Subject, read_subject
 from modelzoo.pages.usage import usage_section
 from modelzoo.recipe import Augmentation, Recipe
-from modelzoo.registry import origin_of
-from modelzoo.saving.facts import describe_input, serving_names
 
-#: Fields that every table of recipes shows; others where a recipe sets them.
+#: Fields that every table of recipes shows; others if a recipe sets them.
 _USUAL_FIELDS = ("batch_size", "optimizer", "learning_rate", "loss")
 
+#: The order of the measures on a page; others come last.
+_MEASURES = ("test_accuracy", "test_loss", "calibration_error", "val_accuracy", "val_loss", "train_loss", "seconds")
 
-@dataclasses.dataclass(frozen=True)
-class Pictures:
-    """Names of the picture files beside a page; empty where there is none."""
-
-    diagram: str = ""
-    training: str = ""
-    confusion: str = ""
+_REASONS = {
+    "val_accuracy": "its accuracy on held-out training samples",
+    "val_loss": "its loss on held-out training samples",
+    "loss": "its training loss",
+}
 
 
-def write_page(subject: Subject, pictures: Pictures, confusion: Confusion | None) -> str:
-    """Return the page of a model.
+def describe(source: str | os.PathLike[str], output: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+    """Write what there is to know of a model as Markdown with SVG pictures.
+
+    The page shows the diagram, the equation, the layers with the arithmetic of their parameters, the recipes, the
+    results over seeds, learning curves, the confusion matrix, and how to build, load, fine-tune and serve the model,
+    as far as a registry entry and a card tell them.
+
+    Parameters
+    ----------
+    source
+        Name of a zoo model, directory of an artifact of ours, or a ``.keras`` file, which is loaded in Keras' safe
+        mode.
+    output
+        The directory to write; it is complete or absent, whatever happens meanwhile.
+    overwrite
+        Replace an existing directory that holds nothing but an earlier description of this model.
+
+    Returns
+    -------
+    pathlib.Path
+        The page, ``output/NAME.md``.
+
+    Raises
+    ------
+    ArtifactError
+        The artifact is incomplete or altered, or the file cannot be loaded in safe mode.
+    TargetExistsError
+        ``output`` exists and ``overwrite`` is false.
+
+    Examples
+    --------
+    >>> import modelzoo
+    >>> page = modelzoo.describe("xor_mlp", "about_xor")  # doctest: +SKIP
+    """
+    output = check_target(output, overwrite=overwrite)
+    subject = read_subject(source)
+    if output.exists():
+        ours = {f"{subject.stem}{end}" for end in (".md", ".svg", "-training.svg", "-confusion.svg")}
+        foreign = [output] if output.is_file() else sorted(p for p in output.iterdir() if p.name not in ours)
+        if foreign:
+            raise InputError(
+                f"{output} holds more than a description of {subject.name}: overwriting would delete "
+                f"{foreign[0].name}. Choose another path."
+            )
+    files = render(subject)
+    with atomic_directory(output, overwrite=overwrite) as temporary:
+        for name, text in files.items():
+            (temporary / name).write_text(text, encoding="utf-8")
+    return output / f"{subject.stem}.md"
+
+
+def render(subject: Subject, *, previous: str = "", measure: bool = True) -> dict[str, str]:
+    """Return the page of a model and its pictures.
 
     Parameters
     ----------
     subject
         What :func:`modelzoo.pages.read_subject` returned.
-    pictures
-        The picture files to show.
-    confusion
-        The counts of the confusion matrix, if there are any.
+    previous
+        An earlier page. Its counts of the confusion matrix are taken if they are about the same weights and data, so
+        that the network need not be run again.
+    measure
+        Run the network on its test data for the counts that ``previous`` does not have; otherwise the page goes
+        without.
+
+    Returns
+    -------
+    dict
+        Text by file name: ``NAME.md`` and its SVG files. The same model gives the same text in every run of the same
+        versions.
     """
-    steps = steps_of(subject)
+    stem = subject.stem
+    confusion = read_confusion(previous, subject) or (measure_confusion(subject) if measure else None)
     sections = [
-        _head(subject, steps, pictures.diagram),
-        _equation(steps),
-        _layers(subject, steps),
+        _head(subject),
+        _equation(subject),
+        _layers(subject),
         _recipes(subject),
-        results_section(subject),
-        _learning_curves(subject, pictures.training),
-        _confusion(confusion, pictures.confusion),
+        _results(subject),
+        _learning_curves(subject),
+        _confusion(subject, confusion),
         usage_section(subject),
         _licence(subject),
     ]
-    return "\n\n".join(section for section in sections if section) + "\n"
+    files = {f"{stem}.md": "\n\n".join(filter(None, sections)) + "\n", f"{stem}.svg": diagram(subject)}
+    if subject.training.get("history"):
+        files[f"{stem}-training.svg"] = learning_curves(subject)
+    if confusion is not None:
+        files[f"{stem}-confusion.svg"] = confusion_matrix(confusion)
+    return files
 
 
-def steps_of(subject: Subject) -> tuple[Step, ...]:
-    """Return the computing steps of a model; what a builder of the zoo means as one step is one."""
-    return read_steps(subject.model, joined=subject.spec is not None)
-
-
-def summary_of(subject: Subject) -> str:
-    """Return one sentence on a model."""
-    if subject.spec is not None:
-        return read_docstring(subject.spec.builder).summary
-    count = len(steps_of(subject))
-    return f"A Keras {type(subject.model).__name__} model of {count} layers, read from a file."
-
-
-def cost_of(subject: Subject) -> int | None:
-    """Return the multiply-adds a sample needs; ``None`` where they are not known."""
-    try:
-        return read_network(subject.model).multiply_adds
-    except InputError:
-        return None
-
-
-def _head(subject: Subject, steps: Sequence[Step], diagram: str) -> str:
-    model, spec = subject.model, subject.spec
-    parts = [f"# {prose(subject.name)}"]
-    if subject.card:
-        parts.append(f"<!-- card: {subject.card['card_digest']} -->")
-    parts.append(summary_of(subject))
-    if spec is not None:
-        parts.append(read_docstring(spec.builder).description)
-    network = spec.network if spec is not None and model.count_params() == spec.num_params else ""
-    words = prose(network) or f"{len(steps)} layers, {model.count_params():,} parameters"
-    parts.append(f"![Diagram of {prose(subject.name)}: {words}]({diagram})")
+def _head(subject: Subject) -> str:
+    model, spec, network = subject.model, subject.spec, subject.network
+    total = f"{network.num_params:,}"
+    declared = spec.network if spec is not None and network.num_params == spec.num_params else ""
+    words = prose(declared) or f"{len(subject.steps)} layers, {total} parameters"
     facts: dict[str, str] = {}
     if spec is not None:
-        origin = origin_of(model)
+        input_shape, output_shape = (
+            ", ".join(["batch", *("?" if length is None else str(length) for length in layer.output_shape)])
+            for layer in (network.input, network.output)
+        )
+        takes = "raw pixels of 0–255" if len(network.input.output_shape) > 1 else "coordinates of points"
         facts["Task"] = spec.task
         facts["Data"] = _data(subject)
-        facts["Network"] = prose(network)
-        facts["Input"] = f"{code(serving_names(model)[0])}, {describe_input(model)}"
-        shape = ", ".join(["batch", *("?" if length is None else str(length) for length in model.output_shape[1:])])
-        facts["Output"] = f"{code(serving_names(model)[1])}, shape ({shape})"
-        facts["Classes"] = ", ".join(map(prose, origin.class_names)) if spec.task == "classification" else ""
+        facts["Network"] = prose(declared)
+        facts["Input"] = f"{code(network.input.name)}, float32 ({input_shape}), {takes}"
+        facts["Output"] = f"{code(network.output.name)}, shape ({output_shape})"
+        facts["Classes"] = ", ".join(map(prose, card_of(model).class_names)) if subject.classifies else ""
     frozen = sum(int(weight.shape.num_elements()) for weight in model.non_trainable_weights)
-    facts["Parameters"] = f"{model.count_params():,}" + (f", of which {frozen:,} are not trained" if frozen else "")
-    cost = cost_of(subject)
-    facts["Multiply-adds"] = "" if cost is None else f"{cost:,} a sample"
-    parts.append("\n".join(f"- **{fact}:** {value}" for fact, value in facts.items() if value))
-    return "\n\n".join(part for part in parts if part)
+    facts["Parameters"] = total + (f", of which {frozen:,} are not trained" if frozen else "")
+    facts["Multiply-adds"] = "" if subject.cost is None else f"{subject.cost:,} a sample"
+    parts = [
+        f"# {prose(subject.name)}",
+        f"<!-- card: {subject.card['card_digest']} -->" if subject.card else "",
+        subject.summary,
+        read_docstring(spec.builder).description if spec is not None else "",
+        f"![Diagram of {prose(subject.name)}: {words}]({subject.stem}.svg)",
+        "\n".join(f"- **{fact}:** {value}" for fact, value in facts.items() if value),
+    ]
+    return "\n\n".join(filter(None, parts))
 
 
 def _data(subject: Subject) -> str:
-    """Return what the model was trained on or, without training, is declared for."""
+    """Return what the model was trained on or, untrained, is declared for."""
     assert subject.spec is not None
-    data = subject.training.get("dataset") or {"name": subject.spec.dataset}
+    data = subject.trained_on or {"name": subject.spec.dataset}
     name, options = data.get("name", "?"), brief(data.get("options") or {})
     about = f" ({prose(options)})" if options else ""
     known = f": {prose(describe_dataset(name)).rstrip('.')}" if name in list_datasets() else ""
@@ -123,8 +175,8 @@ def _data(subject: Subject) -> str:
     return f"{code(name)}{about}{known}" + (f"; {', '.join(counts)} samples" if counts else "")
 
 
-def _equation(steps: Sequence[Step]) -> str:
-    equation = equation_of(steps)
+def _equation(subject: Subject) -> str:
+    equation = equation_of(subject.steps)
     if equation is None:
         return ""
     parts = ["## Equation", f"$$\n{equation.latex}\n$$"]
@@ -138,19 +190,19 @@ def _equation(steps: Sequence[Step]) -> str:
     return "\n\n".join(parts)
 
 
-def layer_rows(steps: Sequence[Step]) -> list[list[str]]:
+def layer_rows(subject: Subject) -> list[list[str]]:
     """Return the rows of the table of layers as plain text: name, kind, output shape, arithmetic of the parameters."""
-    return [[step.name, step.kind, step.shape, step.arithmetic] for step in steps]
+    return [[step.name, step.kind, step.shape, step.arithmetic] for step in subject.steps]
 
 
-def _layers(subject: Subject, steps: Sequence[Step]) -> str:
-    with_symbols = equation_of(steps) is not None
+def _layers(subject: Subject) -> str:
+    with_symbols = equation_of(subject.steps) is not None
+    header = ["layer", "type", *(["gives"] if with_symbols else []), "output shape", "parameters"]
     rows = []
-    for step, (name, kind, shape, arithmetic) in zip(steps, layer_rows(steps), strict=True):
+    for step, (name, kind, shape, arithmetic) in zip(subject.steps, layer_rows(subject), strict=True):
         symbol = [f"${step.symbol}$"] if with_symbols else []
         rows.append([code(name), prose(kind), *symbol, shape or "–", arithmetic])
-    header = ["layer", "type", *(["gives"] if with_symbols else []), "output shape", "parameters"]
-    rows.append(["**total**", *[""] * (len(header) - 2), f"**{sum(step.info.num_params for step in steps):,}**"])
+    rows.append(["**total**", *[""] * (len(header) - 2), f"**{subject.network.num_params:,}**"])
     return "\n\n".join(["## Layers", table(header, rows, right=[len(header) - 1])])
 
 
@@ -187,38 +239,138 @@ def _recipe_value(field: str, value: Any) -> str:
     return prose(brief(value).replace("(", " ("))  # plain words, which a narrow table breaks at the spaces
 
 
-def _learning_curves(subject: Subject, picture: str) -> str:
-    if not picture:
+def _results(subject: Subject) -> str:
+    """Return the section on results: over seeds if the card has them, else those of the one run."""
+    results, training = subject.results, subject.training
+    if results:
+        return "\n\n".join(["## Results", *_over_seeds(subject, results)])
+    if not training.get("metrics"):
         return ""
+    words = f"The last values of this artifact's training, seed {training['seed']}."
+    rows = [[_label(name), _format(name, value)] for name, value in training["metrics"].items()]
+    return "\n\n".join(["## Results", words, table(["measure", "value"], rows, right=[1])])
+
+
+def _over_seeds(subject: Subject, results: Mapping[str, Any]) -> list[str]:
+    seeds = results.get("seeds") or ()
+    words = f"Recipe {code(results['recipe'])}" if "recipe" in results else "Of this artifact"
+    if seeds:
+        words += ", "
+        words += f"mean ± standard deviation over seeds {list_seeds(seeds)}" if len(seeds) > 1 else f"seed {seeds[0]}"
+    if len(seeds) > 1 and results.get("selected_by") in _REASONS:
+        reason = _REASONS[results["selected_by"]]
+        words += f". This artifact is seed {results.get('selected_seed')}, selected by {reason}"
+    machine = results.get("measured_on") or {}
+    if {"cpu", "cores", "tensorflow", "keras"} <= machine.keys():
+        words += (
+            f". Measured with TensorFlow {machine['tensorflow']} and Keras {machine['keras']} on {machine['cores']} "
+            f"cores of {prose(machine['cpu'])}"
+        )
+    if subject.pretrained and "recipe" in results:
+        words += (
+            f". By `python scripts/train_zoo.py {subject.name} --recipe {results['recipe']}`; "
+            f"`modelzoo evaluate {subject.name}` measures the artifact again"
+        )
+    found = results.get("metrics") or {}
+    ordered = {name: found[name] for name in _MEASURES if name in found} | found
+    several = len(seeds) > 1
+    rows = [[_label(name), *_scores(name, scores, several=several)] for name, scores in ordered.items()]
+    columns = ["this artifact", *(["over seeds"] if several else [])]
+    right = range(1, len(columns) + 1)
+    parts = [f"{words}.", table(["measure", *columns], rows, right)]
+    if corruptions := results.get("corruptions"):
+        what = "Share of wrong predictions" if subject.classifies else "Mean squared error, on the scale of 0–1,"
+        form = "accuracy" if subject.classifies else "loss"
+        rows = [[code(name), *_scores(form, scores, several=several)] for name, scores in corruptions.items()]
+        parts += [
+            f"{what} on corrupted test images (`modelzoo.datasets.CORRUPTIONS`):",
+            table(["corruption", *columns], rows, right),
+        ]
+    return parts
+
+
+def results_line(subject: Subject) -> str:
+    """Return the main measure in one line; empty if the card has none."""
+    metrics, seeds = subject.results.get("metrics") or {}, subject.results.get("seeds") or ()
+    for name in ("test_accuracy", "test_loss"):
+        if found := metrics.get(name):
+            value, *spread = _scores(name, found, several=len(seeds) > 1)
+            return f"{_label(name)} " + (f"{spread[0]} over seeds {list_seeds(seeds)}" if spread else value)
+    return ""
+
+
+def list_seeds(seeds: Sequence[int]) -> str:
+    """Return seeds as ``"0–4"`` or ``"0, 3"``."""
+    ordered = sorted(seeds)
+    if len(ordered) > 2 and ordered == list(range(ordered[0], ordered[-1] + 1)):
+        return f"{ordered[0]}–{ordered[-1]}"
+    return ", ".join(map(str, ordered))
+
+
+def _scores(name: str, scores: Any, *, several: bool) -> list[str]:
+    """Return the value of the artifact and, of several seeds, mean and deviation; a card may hold the value alone."""
+    scores = scores if isinstance(scores, Mapping) else {"value": scores}
+    mean, deviation = scores.get("mean"), scores.get("std")
+    known = mean is not None and deviation is not None
+    spread = f"{_format(name, mean)} ± {_format(name, deviation, like=mean)}" if known else "–"
+    return [_format(name, scores.get("value")), *([spread] if several else [])]
+
+
+def _label(name: str) -> str:
+    """Return what a measure is called on a page."""
+    if name == "seconds":
+        return "training time, s"
+    if name in ("loss", "accuracy"):
+        return f"training {name}"
+    return name.replace("train_", "training ").replace("val_", "validation ").replace("_", " ")
+
+
+def _format(name: str, value: float | None, like: float | None = None) -> str:
+    """Return a value as text, with the digits that ``like`` needs."""
+    if value is None:
+        return "–"
+    size = abs(value if like is None else like)
+    if name.endswith(("accuracy", "calibration_error")):
+        return f"{value:.2%}"
+    if name == "seconds":
+        return f"{value:.1f}"
+    return f"{value:.4f}" if size == 0 or size >= 0.001 else f"{value:.1e}"
+
+
+def _learning_curves(subject: Subject) -> str:
     training = subject.training
+    if not training.get("history"):
+        return ""
     history, recipe = training["history"], Recipe.from_dict(training["recipe"])
-    steps = int(history["step"][-1])
+    part, evaluated = (
+        ("validation", history["val_loss"]) if "val_loss" in history else ("test", history.get("test_loss"))
+    )
     changes = f"the training loss goes from {_short(history['loss'][0])} to {_short(history['loss'][-1])}"
-    evaluated = "val_loss" if history.get("val_loss") else "test_loss"
-    part = "validation" if evaluated == "val_loss" else "test"
-    if history.get(evaluated):
-        changes += f", the {part} loss from {_short(history[evaluated][0])} to {_short(history[evaluated][-1])}"
-    words = [f"The run of this artifact, seed {training['seed']}: {steps:,} steps, loss `{recipe.loss}`."]
-    if history.get(evaluated) == history["loss"]:
+    if evaluated:
+        changes += f", the {part} loss from {_short(evaluated[0])} to {_short(evaluated[-1])}"
+    words = [
+        f"The run of this artifact, seed {training['seed']}: {int(history['step'][-1]):,} steps, loss `{recipe.loss}`."
+    ]
+    if evaluated == history["loss"]:
         words.append(f"The curves of training and {part} data are the same.")
     if recipe.augmentation is not None and recipe.log_train == "batches":
         words.append("The training values are those of the distorted images that the network learns from.")
-    return "\n\n".join(["### Learning curves", " ".join(words), f"![Learning curves: {changes}.]({picture})"])
+    picture = f"![Learning curves: {changes}.]({subject.stem}-training.svg)"
+    return "\n\n".join(["### Learning curves", " ".join(words), picture])
 
 
 def _short(value: float | None) -> str:
     return "infinite" if value is None else f"{value:.3g}"
 
 
-def _confusion(confusion: Confusion | None, picture: str) -> str:
+def _confusion(subject: Subject, confusion: Confusion | None) -> str:
     if confusion is None:
         return ""
     wrong = f"{confusion.wrong:,} of {confusion.total:,} test samples are taken for another class"
     frequent = [f"{prose(truth)} for {prose(guess)} ({count:,})" for truth, guess, count in confusion.most_frequent()]
     words = f"{wrong}, most often {', '.join(frequent)}." if frequent else f"{wrong}."
-    return "\n\n".join(
-        ["### Confusion matrix", confusion.comment(), words, f"![Confusion matrix: {wrong}.]({picture})"]
-    )
+    picture = f"![Confusion matrix: {wrong}.]({subject.stem}-confusion.svg)"
+    return "\n\n".join(["### Confusion matrix", confusion.comment(), words, picture])
 
 
 def _licence(subject: Subject) -> str:
@@ -226,23 +378,19 @@ def _licence(subject: Subject) -> str:
     if spec is None:
         return ""
     lines = [f"- Architecture: {prose(spec.source)}."]
-    data: Mapping[str, Any] = subject.training.get("dataset") or {}
+    data = subject.trained_on
     if data.get("license"):
         origin = f", {prose(data['source'])}" if data.get("source") else ""
         lines.append(f"- Data: {code(data['name'])}{origin}. Licence: {prose(data['license'])}.")
     lines.append("- Code: `modelzoo`, under the Apache License 2.0.")
-    version = describe_machine()["modelzoo"]
     year = f"\n  year    = {{{str(card['created'])[:4]}}}," if card else ""
+    weights = f", weights {card['weights_digest'][:12]}" if card else ""
     bibtex = (
         "@software{modelzoo,\n"
         "  author  = {{The modelzoo authors}},\n"
         "  title   = {modelzoo: the reference zoo of classical neural networks on Keras 3 and TensorFlow},\n"
-        f"  version = {{{version}}},{year}\n"
-        f"  note    = {{Model {subject.name}{_weights(subject)}}},\n"
+        f"  version = {{{describe_machine()['modelzoo']}}},{year}\n"
+        f"  note    = {{Model {subject.name}{weights}}},\n"
         "}"
     )
     return "\n\n".join(["## Licence and citation", "\n".join(lines), f"```bibtex\n{bibtex}\n```"])
-
-
-def _weights(subject: Subject) -> str:
-    return f", weights {subject.card['weights_digest'][:12]}" if subject.card else ""

@@ -39,8 +39,8 @@ class Confusion:
 
     weights: str
     data: str
-    classes: tuple[str, ...]
-    counts: tuple[tuple[int, ...], ...]
+    classes: list[str]
+    counts: list[list[int]]
 
     @property
     def total(self) -> int:
@@ -50,7 +50,7 @@ class Confusion:
     @property
     def wrong(self) -> int:
         """Number of samples whose class was not predicted."""
-        return self.total - int(np.trace(np.array(self.counts)))
+        return self.total - int(np.trace(self.counts))
 
     def most_frequent(self, number: int = 3) -> list[tuple[str, str, int]]:
         """Return the most frequent mistakes as (true class, predicted class, how often), the most frequent first."""
@@ -64,38 +64,26 @@ class Confusion:
 
     def comment(self) -> str:
         """Return the counts as a comment of a page, from which ``read_confusion`` takes them again."""
-        held = json.dumps(dataclasses.asdict(self), separators=(",", ":")).replace(">", "\\u003e")  # no end of comment
+        held = json.dumps(vars(self), separators=(",", ":")).replace(">", "\\u003e")  # no end of comment
         return f"<!-- confusion: {held} -->"
 
 
 def read_confusion(page: str, subject: Subject) -> Confusion | None:
     """Return the counts in a page, if they are about this model's weights and data."""
     found = re.search(r"^<!-- confusion: (\{.*\}) -->$", page, re.MULTILINE)
-    if found is None or not _is_measurable(subject):
-        return None
     try:
-        held = json.loads(found[1])
-        confusion = Confusion(held["weights"], held["data"], tuple(held["classes"]), tuple(map(tuple, held["counts"])))
-    except (ValueError, KeyError, TypeError):
+        confusion = Confusion(**json.loads(found[1])) if found and subject.classifies and subject.training else None
+    except (ValueError, TypeError):
         return None
-    return confusion if (confusion.weights, confusion.data) == _measured_of(subject) else None
+    return confusion if confusion and (confusion.weights, confusion.data) == _measured_of(subject) else None
 
 
 def measure_confusion(subject: Subject) -> Confusion | None:
-    """Count a trained zoo classifier's predictions on its own test data.
+    """Count a trained zoo classifier's predictions on its own test data; ``None`` for any other model.
 
-    Parameters
-    ----------
-    subject
-        What :func:`modelzoo.pages.read_subject` returned.
-
-    Returns
-    -------
-    Confusion or None
-        ``None`` where the model is no classifier of the zoo, is not as trained, or was trained on data that only the
-        caller has.
+    A model that was trained on data that only the caller has is left out, too.
     """
-    if not _is_measurable(subject):
+    if not (subject.classifies and subject.training):
         return None
     try:
         data = own_data(subject.model)
@@ -107,15 +95,11 @@ def measure_confusion(subject: Subject) -> Confusion | None:
     labels = labels.argmax(axis=1) if labels.ndim > 1 else labels
     counts = np.zeros((len(data.class_names),) * 2, int)
     np.add.at(counts, (labels, predicted), 1)
-    return Confusion(*_measured_of(subject), tuple(data.class_names), tuple(map(tuple, counts.tolist())))
-
-
-def _is_measurable(subject: Subject) -> bool:
-    return bool(subject.spec and subject.spec.task == "classification" and subject.training)
+    return Confusion(*_measured_of(subject), list(data.class_names), counts.tolist())
 
 
 def _measured_of(subject: Subject) -> tuple[str, str]:
-    return (subject.card or {})["weights_digest"], str((subject.training.get("dataset") or {}).get("checksum"))
+    return (subject.card or {})["weights_digest"], str(subject.trained_on.get("checksum"))
 
 
 def diagram(subject: Subject) -> str:
@@ -126,8 +110,7 @@ def diagram(subject: Subject) -> str:
 
 def learning_curves(subject: Subject) -> str:
     """Return the SVG of loss and accuracy over the steps of the training."""
-    training = subject.training
-    return _svg(lambda: viz.plot_training(training["history"]))
+    return _svg(lambda: viz.plot_training(subject.training["history"]))
 
 
 def confusion_matrix(confusion: Confusion) -> str:

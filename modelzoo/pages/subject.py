@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import re
 from collections.abc import Mapping
@@ -11,9 +12,13 @@ from typing import Any
 
 from modelzoo._checks import check_path
 from modelzoo._keras import keras
+from modelzoo.card import read_card
 from modelzoo.errors import ArtifactError, InputError
+from modelzoo.network import Network, read_network
+from modelzoo.pages.equations import Step, read_steps
+from modelzoo.pages.markdown import read_docstring
 from modelzoo.registry import ModelSpec, build_model, get_spec, list_models
-from modelzoo.saving import find, list_pretrained, load, looks_like_path, read_card
+from modelzoo.saving import find, list_pretrained, load, looks_like_path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,9 +34,9 @@ class Subject:
     model
         The Keras model.
     spec
-        The facts declared beside its builder; ``None`` where no builder of the zoo made it.
+        The facts declared beside its builder; ``None`` for a model that no builder of the zoo made.
     card
-        The card of its artifact; ``None`` where there is none, so that a zoo model's weights are untrained.
+        The card of its artifact; ``None`` without one, so that a zoo model's weights are untrained.
     pretrained
         Whether ``source`` is a name and the weights are those that come with it.
     """
@@ -48,10 +53,50 @@ class Subject:
         """The name as it can stand in a file's name."""
         return re.sub(r"[^\w.-]+", "_", self.name).strip(".") or "model"
 
+    @functools.cached_property
+    def network(self) -> Network:
+        """The model's layers."""
+        return read_network(self.model)
+
+    @functools.cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """The layers as computing steps."""
+        return read_steps(self.network)
+
+    @property
+    def cost(self) -> int | None:
+        """The multiply-adds a sample needs; ``None`` with layers of a kind that is not counted."""
+        try:
+            return self.network.multiply_adds
+        except InputError:
+            return None
+
+    @property
+    def summary(self) -> str:
+        """One sentence on the model."""
+        if self.spec is not None:
+            return read_docstring(self.spec.builder).summary
+        return f"A Keras {type(self.model).__name__} model of {len(self.steps)} layers, read from a file."
+
+    @property
+    def classifies(self) -> bool:
+        """Whether it is a classifier of the zoo."""
+        return self.spec is not None and self.spec.task == "classification"
+
     @property
     def training(self) -> Mapping[str, Any]:
-        """What the card says of the training; empty where it says nothing."""
+        """What the card says of the training; empty without one."""
         return (self.card or {}).get("training") or {}
+
+    @property
+    def trained_on(self) -> Mapping[str, Any]:
+        """What the card says of the data of the training; empty without one."""
+        return self.training.get("dataset") or {}
+
+    @property
+    def results(self) -> Mapping[str, Any]:
+        """The results in the card; empty without any."""
+        return (self.card or {}).get("results") or {}
 
 
 def read_subject(source: str | os.PathLike[str]) -> Subject:
@@ -60,32 +105,27 @@ def read_subject(source: str | os.PathLike[str]) -> Subject:
     Parameters
     ----------
     source
-        Name of a zoo model, with the pretrained weights where there are some; directory of an artifact of ours; or a
+        Name of a zoo model, with its pretrained weights if there are any; directory of an artifact of ours; or a
         ``.keras`` file, loaded in Keras' safe mode. That refuses Lambda layers, but has had holes: read only files
         whose authors you trust.
 
     Raises
     ------
-    InputError
-        There is no such model, directory or file.
     ArtifactError
         The artifact is incomplete or altered, or the file is not one that Keras loads in safe mode.
     """
-    pretrained = not looks_like_path(source) and str(source) in list_pretrained()
-    if not pretrained:
-        check_path(source, "a .keras file or a SavedModel directory, or the name of a model")
     text = os.fspath(source)
     if text.endswith(".keras"):
-        return Subject(Path(text).stem, text, _load_keras(Path(text)))
+        return Subject(Path(text).stem, text, _load_keras(check_path(source, "a .keras file")))
+    pretrained = not looks_like_path(source) and text in list_pretrained()
     if not looks_like_path(source) and text in list_models() and not pretrained and not Path(text).is_dir():
         return Subject(text, text, build_model(text, seed=0), get_spec(text))
-    if not pretrained and Path(text).is_file():
-        raise InputError(f"{text} is a file that does not end in .keras. Give a model, a directory or a .keras file.")
+    if not pretrained and check_path(source, "a .keras file or a SavedModel directory").is_file():
+        raise InputError(f"A file to describe must end in .keras; got {text}. Or give a model or a directory.")
     directory = find(source)
     card = read_card(directory)
-    model = load(directory)
-    name = card["model"]["name"]
-    return Subject(name, text, model, get_spec(name), card, pretrained=pretrained)
+    name = card["name"]
+    return Subject(name, text, load(directory), get_spec(name), card, pretrained)
 
 
 def _load_keras(path: Path) -> Any:

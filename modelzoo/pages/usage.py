@@ -1,4 +1,4 @@
-"""What a page says of using a model: code that runs as it stands."""
+"""What a page says of using a model: code that runs as it stands, with data of the package."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelzoo import datasets
+from modelzoo.pages.markdown import brief, code, read_docstring, table
 from modelzoo.pages.subject import Subject
-from modelzoo.pages.text import brief, code, read_docstring, table
-from modelzoo.saving.facts import serving_names
 
 
 def usage_section(subject: Subject) -> str:
@@ -20,112 +19,95 @@ def usage_section(subject: Subject) -> str:
 
 
 def _zoo_model(subject: Subject) -> list[str]:
-    spec, model = subject.spec, subject.model
+    spec, network = subject.spec, subject.network
     assert spec is not None
-    options = dict((subject.card or {}).get("model", {}).get("options") or {}) if not subject.pretrained else {}
-    arguments = _arguments(spec.name, {**options, "seed": 0})
+    docstring = read_docstring(spec.builder)
+    options = subject.card["builder"]["options"] if subject.card and not subject.pretrained else {}
+    arguments = _arguments(spec.name, {**(options or {}), "seed": 0})
+    rows = [
+        [
+            code(name),
+            code(brief(default) if isinstance(default, Mapping) else repr(default)),
+            docstring.parameters.get(name, "").replace("|", "\\|"),
+        ]
+        for name, default in spec.options.items()
+    ]
     parts = [
         "### Build",
         _python("import modelzoo", "", f"model = modelzoo.create_model({arguments})"),
-        *_options(subject),
-        read_docstring(spec.builder).returns,
+        table(["option", "default", "meaning"], rows),
+        docstring.returns,
     ]
     if subject.card is None:
         command = f"$ modelzoo train {spec.name} -o my_{spec.name}"
         return [*parts, "### Train", "There are no pretrained weights.", _console(command)]
-    source, data = _literal(subject.source), _data_code(subject)
-    given, result = serving_names(model)
+    source, (data, other) = _literal(subject.source), _data_code(subject)
+    given, result = network.input.name, network.output.name
     variable = result if result.isidentifier() else "outputs"
-    loading = [f"model = modelzoo.load({source})"]
-    if data:
-        loading += [f"data = {data}", f"{variable} = modelzoo.predict(model, data.x_test[:5])"]
-    parts += ["### Load", "Every file is checked against the card before the weights are read.", _python(*loading)]
-    mine = f"my_{spec.name}"
-    parts += ["### Fine-tune"]
-    if data:
-        parts.append(
-            _python(
-                f"other = {_other_data_code(subject) or data}",
-                f"model, history = modelzoo.finetune({source}, other)",
-                f'modelzoo.save(model, "{mine}")  # its card names the parent',
-            )
-        )
-    else:
-        parts.append(_console(f"$ modelzoo finetune {shlex.quote(subject.source)} --data mine.npz -o {mine}"))
-    parts += ["### Serve"]
-    if data:
-        parts.append(
-            _python(
-                "import tensorflow as tf",
-                "",
-                f"served = tf.saved_model.load(str(modelzoo.saving.find({source})))",
-                'function = served.signatures["serving_default"]',
-                f'{variable} = function({given}=tf.constant(data.x_test[:5], tf.float32))["{result}"]',
-            )
-        )
     place = f"models/{spec.name}"
-    parts.append(
+    return [
+        *parts,
+        "### Load",
+        "Every file is checked against the card before the weights are read.",
+        _python(
+            f"model = modelzoo.load({source})",
+            f"data = {data}",
+            f"{variable} = modelzoo.predict(model, data.x_test[:5])",
+        ),
+        "### Fine-tune",
+        _python(
+            f"other = {other}",
+            f"model, history = modelzoo.finetune({source}, other)",
+            f'modelzoo.save(model, "my_{spec.name}")  # its card names the parent',
+        ),
+        "### Serve",
+        _python(
+            "import tensorflow as tf",
+            "",
+            f"served = tf.saved_model.load(str(modelzoo.saving.find({source})))",
+            'function = served.signatures["serving_default"]',
+            f'{variable} = function({given}=tf.constant(data.x_test[:5], tf.float32))["{result}"]',
+        ),
         _console(
             f"$ modelzoo export {shlex.quote(subject.source)} -o {place}/1",
             f'$ tensorflow_model_server --rest_api_port=8501 --model_name={spec.name} --model_base_path="$PWD/{place}"',
-        )
-    )
-    return parts
+        ),
+    ]
 
 
 def _keras_file(subject: Subject) -> list[str]:
-    model, shape = subject.model, getattr(subject.model, "input_shape", None)
-    lines = ["import keras", "", f"model = keras.models.load_model({_literal(subject.source)})"]
-    if isinstance(shape, tuple) and None not in shape[1:]:
-        lines[1:1] = ["import numpy as np"]
-        lines.append(f'outputs = model(np.zeros({(1, *shape[1:])}, "{model.inputs[0].dtype}"))')
+    shape = (1, *(length or 1 for length in subject.network.input.output_shape))
     return [
-        _python(*lines),
+        _python(
+            "import keras",
+            "import numpy as np",
+            "",
+            f"model = keras.models.load_model({_literal(subject.source)})",
+            f'outputs = model(np.zeros({shape}, "{subject.model.inputs[0].dtype}"))',
+        ),
         "`model.compile` and `model.fit` train it further. To serve it:",
         _python(f'model.export("{subject.stem}_served/1", verbose=False)'),
     ]
 
 
-def _options(subject: Subject) -> list[str]:
-    spec = subject.spec
-    assert spec is not None
-    texts = read_docstring(spec.builder).parameters
-    rows = [
-        [
-            code(name),
-            code(brief(default) if isinstance(default, Mapping) else repr(default)),
-            texts.get(name, "").replace("|", "\\|"),
-        ]
-        for name, default in spec.options.items()
-    ]
-    return [table(["option", "default", "meaning"], rows)] if rows else []
-
-
-def _data_code(subject: Subject) -> str:
-    """Return the call that loads the data the model is made for; empty where only the caller has them."""
-    spec, used = subject.spec, subject.training.get("dataset") or {}
+def _data_code(subject: Subject) -> tuple[str, str]:
+    """Return the calls that load the data the model is made for, and others of the same kind to fine-tune on."""
+    spec, used = subject.spec, subject.trained_on
     assert spec is not None
     if subject.pretrained or not used:
-        return f"modelzoo.datasets.load({_arguments(spec.dataset, spec.recipe('lesson').data_options)})"
-    if used.get("name") not in datasets.list_datasets() or "options" not in used:
-        return ""
-    return f"modelzoo.datasets.load({_arguments(used['name'], used['options'])})"
-
-
-def _other_data_code(subject: Subject) -> str:
-    """Return the call that loads data to fine-tune on: other digits, or other points of the same kind."""
-    assert subject.spec is not None
-    name = (subject.training.get("dataset") or {}).get("name") or subject.spec.dataset
-    if tuple(subject.model.input_shape[1:]) == (28, 28):
-        return 'modelzoo.datasets.load("digits")'
-    if name in datasets.list_datasets() and {"n", "seed"} <= datasets.dataset_options(name).keys():
-        return f"modelzoo.datasets.load({_arguments(name, {'n': 200, 'seed': 1})})"
-    return ""
+        used = {"name": spec.dataset, "options": spec.recipe("lesson").data_options}
+    load, name = "modelzoo.datasets.load({})", used["name"]
+    if name not in datasets.list_datasets() or "options" not in used:  # only the caller has them
+        return load.format('"my_data.npz"'), load.format('"others.npz"')
+    data = load.format(_arguments(name, used["options"]))
+    if subject.network.input.output_shape == (28, 28):
+        return data, load.format('"digits"')
+    drawn = {"n", "seed"} <= datasets.dataset_options(name).keys()
+    return data, load.format(_arguments(name, {"n": 200, "seed": 1})) if drawn else data
 
 
 def _arguments(name: str, options: Mapping[str, Any]) -> str:
-    parts = [_literal(name), *(f"{key}={_literal(value)}" for key, value in options.items())]
-    return ", ".join(parts)
+    return ", ".join([_literal(name), *(f"{key}={_literal(value)}" for key, value in options.items())])
 
 
 def _literal(value: Any) -> str:

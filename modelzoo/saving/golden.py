@@ -29,7 +29,7 @@ def read_golden(directory: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarr
     ----------
     directory
         A SavedModel directory written by :func:`modelzoo.save`. Its hashes are not checked here:
-        :func:`modelzoo.saving.read_card` does that.
+        :func:`modelzoo.card.read_card` does that.
 
     Returns
     -------

@@ -1,17 +1,19 @@
-"""What makes a run the same run, and what a trained model remembers of it for its card."""
+"""What makes a run the same run, and what a trained model's card says of it."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from modelzoo._keras import keras
+from modelzoo.card import find_card, set_card, weights_digest
 from modelzoo.datasets import StoredSamples
 from modelzoo.network import with_paths
 from modelzoo.recipe import Recipe
-from modelzoo.registry import Origin, get_spec
+from modelzoo.registry import get_spec
 from modelzoo.training.data import TrainingData
-from modelzoo.weights import weights_digest
 
 
 def identity_of(model: keras.Model) -> dict[str, Any]:
@@ -22,10 +24,9 @@ def identity_of(model: keras.Model) -> dict[str, Any]:
         "model": {"name": model.name, "weights": [[path, *weight.shape] for path, weight in weights]},
         "trainable weights": [path for path, weight in weights if id(weight) in trained],
     }
-    origin = getattr(model, "_modelzoo", None)
-    if isinstance(origin, Origin):
-        identity["model"] = {"name": origin.name, **origin.options}
-        identity["parent"] = origin.parent and origin.parent["weights_digest"]
+    if card := find_card(model):
+        identity["model"] = {"name": card.name, **card.options}
+        identity["parent"] = card.parent and card.parent["weights_digest"]
     return identity
 
 
@@ -46,52 +47,41 @@ def remember(
     start: str,
     end: str,
     seconds: float | None,
-    machine: dict[str, Any],
+    machine: Mapping[str, Any],
 ) -> None:
-    """Keep in a zoo model what its card will say of this training.
+    """Put a training into the card of a zoo model.
 
-    Parameters
-    ----------
-    model
-        The model; what the registry did not build remembers nothing.
-    recipe, seed, given, history
-        What it was trained with, and what came of it.
-    start, end
-        Digests of the weights before the first step and at the last entry of the history.
-    seconds
-        Duration, where the run was not resumed.
-    machine
-        Where it was trained.
+    ``start`` and ``end`` are digests of the weights before the first step and at the last entry of the history;
+    ``seconds`` is known if the run was not resumed.
     """
-    origin = getattr(model, "_modelzoo", None)
-    if not isinstance(origin, Origin):
+    card = find_card(model)
+    if card is None:
         return
     # Training went on from trained weights, or from ones put there by other means: recipe and seed alone do not give
     # the result.
-    if origin.training is not None or start != origin.weights_digest:
-        own = {"name": origin.name, "weights_digest": start, "class_names": list(origin.class_names)}
-        origin.parent = own | ({} if origin.parent is None else {"parent": origin.parent})
-    if "step" not in history.history:  # a callback stopped training before it began
-        return
-    names = [name for name, known in get_spec(origin.name).recipes.items() if known == recipe]
-    now = weights_digest(model)
+    if card.training is not None or start != card.weights_digest:
+        card = dataclasses.replace(card, parent=card.as_parent(start))
     values = history.history
-    origin.class_names = given.class_names
-    origin.results = None
-    origin.training = {
-        "recipe_name": names[0] if names else None,
-        "recipe": recipe.to_dict(),
-        "seed": seed,
-        "steps": int(values["step"][-1]),
-        "dataset": dict(given.facts),
-        # A callback may have put earlier weights back, which the last entry does not describe.
-        "metrics": {n: _finite(v[-1]) for n, v in values.items() if not n.endswith("step")} if now == end else None,
-        "seconds": seconds,
-        "machine": machine,
-        "history": {name: [_short(name, value) for value in series] for name, series in values.items()},
-        "weights_digest": now,
-    }
-    origin.weights_digest = now
+    if "step" in values:  # no callback stopped training before it began
+        names = [name for name, known in get_spec(card.name).recipes.items() if known == recipe]
+        now = weights_digest(model)
+        training = {
+            "recipe_name": names[0] if names else None,
+            "recipe": recipe.to_dict(),
+            "seed": seed,
+            "steps": int(values["step"][-1]),
+            "dataset": dict(given.facts),
+            # A callback may have put earlier weights back, which the last entry does not describe.
+            "metrics": {n: _finite(v[-1]) for n, v in values.items() if not n.endswith("step")} if now == end else None,
+            "seconds": seconds,
+            "machine": dict(machine),
+            "history": {name: [_short(name, value) for value in series] for name, series in values.items()},
+            "weights_digest": now,
+        }
+        card = dataclasses.replace(
+            card, training=training, class_names=given.class_names or card.class_names, weights_digest=now
+        )
+    set_card(model, card)
 
 
 def _short(name: str, value: float) -> float | None:

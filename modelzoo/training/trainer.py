@@ -14,11 +14,11 @@ import numpy as np
 
 from modelzoo._checks import check_flag, check_path, check_seed
 from modelzoo._keras import keras, tf
+from modelzoo.card import card_of, describe_machine, weights_digest
 from modelzoo.datasets import StoredSamples
 from modelzoo.errors import ArtifactError, InputError, ModelZooError
-from modelzoo.machine import describe_machine
 from modelzoo.recipe import Recipe
-from modelzoo.registry import get_spec, origin_of
+from modelzoo.registry import get_spec
 from modelzoo.training.checkpoints import Checkpoints, Saved
 from modelzoo.training.data import (
     TrainingData,
@@ -33,7 +33,6 @@ from modelzoo.training.loop import CompiledLoop
 from modelzoo.training.objective import Objective, evaluation
 from modelzoo.training.optimizers import create_optimizer, scale_rates
 from modelzoo.training.provenance import data_identity, identity_of, remember
-from modelzoo.weights import weights_digest
 
 logger = logging.getLogger(__name__)
 
@@ -250,13 +249,13 @@ def _values(model: keras.Model) -> list[Any]:
 def _resolved(recipe: Recipe | str, model: keras.Model) -> Recipe:
     """Return the recipe that ``train`` was given, or the model's of that name."""
     if isinstance(recipe, str):
-        origin = origin_of(model)
-        name, recipe = recipe, get_spec(origin.name).recipe(recipe)
+        card = card_of(model)
+        name, recipe = recipe, get_spec(card.name).recipe(recipe)
         for option, value in recipe.model_options.items():
-            if origin.options.get(option, get_spec(origin.name).options[option]) != value:
+            if card.options.get(option, get_spec(card.name).options[option]) != value:
                 raise InputError(
-                    f"The recipe {name!r} of {origin.name} is for a model built with {option}={value!r}. "
-                    f"Build it with create_model({origin.name!r}, recipe={name!r})."
+                    f"The recipe {name!r} of {card.name} is for a model built with {option}={value!r}. "
+                    f"Build it with create_model({card.name!r}, recipe={name!r})."
                 )
     if not isinstance(recipe, Recipe):
         raise InputError(f"recipe must be a Recipe or the name of one; got {recipe!r}.")

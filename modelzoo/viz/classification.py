@@ -8,15 +8,62 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modelzoo.errors import DataError
+from modelzoo._checks import check_integer, check_names
+from modelzoo.datasets import Dataset, as_array
+from modelzoo.errors import DataError, InputError
+from modelzoo.evaluation import interpret, predict, probabilities_of
 from modelzoo.viz import style
-from modelzoo.viz.images import grid_of_images, plot_image
-from modelzoo.viz.inputs import check_count, check_names, images_of, integer_labels, numbers
-from modelzoo.viz.outputs import outputs_of, probabilities_of, scored
+from modelzoo.viz.data import Samples, grid_of_images, images_of, labels_of, plot_image, samples_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+
+def class_probabilities(model: Any, x: np.ndarray) -> np.ndarray:
+    """Return the probabilities of the classes, shape ``(n, num_classes)``; a decision counts as certain.
+
+    Parameters
+    ----------
+    model
+        A Keras classifier; a function from samples to probabilities, ``(n, num_classes)`` or ``(n,)`` or ``(n, 1)`` of
+        class 1 of two; or such probabilities.
+    x
+        The samples, shape ``(n, ...)``.
+    """
+    if hasattr(model, "get_config"):
+        outputs = predict(model, x).astype("float32")
+        found = interpret(model, outputs)
+        return np.eye(max(outputs.shape[1], 2))[found.classes] if found.probabilities is None else found.probabilities
+    if isinstance(model, str | type) or model is None:
+        raise InputError(f"model must be a Keras model, a function or probabilities; got {model!r:.80}.")
+    rows = probabilities_of(model(x) if callable(model) else as_array(model, "probabilities"))
+    if len(rows) != len(x):
+        raise DataError(f"There must be one row of probabilities a sample; got {rows.shape} for {len(x)} samples.")
+    return rows
+
+
+def scored(
+    model: Any, data: Any, *, split: str = "test", class_names: Sequence[str] = ()
+) -> tuple[Samples, np.ndarray]:
+    """Return labelled samples, with one name a class, and the probabilities of their classes.
+
+    Parameters
+    ----------
+    model
+        As for :func:`class_probabilities`.
+    data
+        As for :func:`samples_of`; with probabilities in the place of the model, the labels alone will do.
+    split, class_names
+        As for :func:`samples_of`.
+    """
+    if callable(model) or isinstance(data, Dataset | tuple):
+        found = samples_of(data, split=split, class_names=class_names)
+    else:
+        y = labels_of(data)
+        found = Samples(np.empty((len(y), 0)), y, check_names("class_names", class_names))
+    p = class_probabilities(model, found.x)
+    return found.named(p.shape[1]), p
 
 
 def plot_class_scores(
@@ -39,18 +86,13 @@ def plot_class_scores(
     -------
     matplotlib.axes.Axes
         With one bar a class.
-
-    Raises
-    ------
-    DataError
-        ``scores`` is not one-dimensional, there is not one name a class, or ``truth`` is none of them.
     """
-    values = numbers(scores, "scores").astype(float)
-    names = list(check_names(class_names, "class_names")) or [str(i) for i in range(values.size)]
-    if values.ndim != 1 or not values.size or len(names) != values.size:
-        raise DataError(f"Expected one score and one name a class; received {values.shape} and {len(names)} names.")
-    if truth is not None and (truth := integer_labels([truth], 1)[0]) >= values.size:
-        raise DataError(f"truth={truth} is no class of these scores. Give the number of one, 0 to {values.size - 1}.")
+    values = as_array(scores, "scores").astype(float)
+    names = check_names("class_names", class_names) or tuple(map(str, range(values.size)))
+    if values.ndim != 1 or len(names) != values.size:
+        raise DataError(f"Expected one score and one name a class; got {values.shape} and {len(names)} names.")
+    if truth is not None:
+        check_integer("truth", truth, 0, values.size - 1)
     ax = style.new_axes(ax, (4, max(2.8, 0.24 * values.size)))
     colors = [style.TEST_COLOR if truth == i else style.TRAIN_COLOR for i in range(values.size)]
     bars = ax.barh(range(values.size), values, color=colors)
@@ -61,44 +103,28 @@ def plot_class_scores(
     return style.open_frame(ax)
 
 
-def plot_prediction(
-    model: Any,
-    image: Any,
-    class_names: Sequence[str] = (),
-    *,
-    truth: int | None = None,
-    from_logits: bool = False,
-) -> Figure:
+def plot_prediction(model: Any, image: Any, class_names: Sequence[str] = (), *, truth: int | None = None) -> Figure:
     """Draw one image and the scores of its classes beside it ("what am I?").
 
     Parameters
     ----------
     model
-        A Keras model, or a function of a batch of images.
+        A Keras classifier, or a function from a batch of images to probabilities.
     image
         Array of shape ``(height, width)`` or with channels, as the model takes it (raw 0–255 for zoo models).
     class_names
         Names of the classes; their numbers by default.
     truth
         The true class, whose bar has another colour.
-    from_logits
-        The model's outputs are logits, not probabilities.
 
     Returns
     -------
     matplotlib.figure.Figure
         With the image and the bars.
-
-    Raises
-    ------
-    InputError
-        The model cannot be called.
-    DataError
-        The image does not fit the model, or its outputs are not probabilities.
     """
-    pixels = numbers(image, "image")
-    scores = probabilities_of(outputs_of(model, pixels[None]), from_logits=from_logits)[0]
-    names = list(check_names(class_names, "class_names")) or [str(i) for i in range(scores.size)]
+    pixels = as_array(image, "image")
+    scores = class_probabilities(model, pixels[None])[0]
+    names = check_names("class_names", class_names) or tuple(map(str, range(scores.size)))
     figure, axes = style.new_grid(1, 2, (6.4, max(2.7, 0.24 * scores.size)), width_ratios=(1, 1.3))
     plot_class_scores(scores, names, truth=truth, ax=axes[0, 1]).set_title(f"I am: {names[int(scores.argmax())]}")
     plot_image(pixels, "What am I?" if truth is None else f"What am I? (truth: {names[truth]})", ax=axes[0, 0])
@@ -112,7 +138,6 @@ def plot_confusion_matrix(
     normalize: bool = False,
     class_names: Sequence[str] = (),
     split: str = "test",
-    from_logits: bool = False,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw how often each class was taken for each other.
@@ -120,17 +145,16 @@ def plot_confusion_matrix(
     Parameters
     ----------
     model
-        A Keras model, a function of arrays, or the outputs for the samples: ``(n, num_classes)`` or ``(n, 1)``.
+        A Keras classifier, a function from samples to probabilities, or the probabilities: ``(n, num_classes)``, or
+        ``(n, 1)`` of class 1 of two.
     data
-        A data set or ``(x, y)``; in the place of a model with outputs, the labels alone will do.
+        A data set or ``(x, y)``; with probabilities in the place of the model, the labels alone will do.
     normalize
         Show shares of each true class in per cent instead of numbers of samples.
     class_names
         Names of the classes; those of the data set by default.
     split
-        Which part of a data set, ``"train"`` or ``"test"``.
-    from_logits
-        The outputs are logits, not probabilities.
+        Which part of a data set, ``"train"``, ``"validation"`` or ``"test"``.
     ax
         Where to draw; a new figure by default.
 
@@ -138,20 +162,13 @@ def plot_confusion_matrix(
     -------
     matplotlib.axes.Axes
         With the matrix: true classes downwards, predicted ones to the right.
-
-    Raises
-    ------
-    InputError
-        An argument is not usable.
-    DataError
-        Outputs and labels do not fit together.
     """
     from matplotlib.colors import PowerNorm
     from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
 
-    found, p = scored(model, data, split=split, class_names=class_names, from_logits=from_logits)
-    classes = len(found.class_names)
-    matrix = confusion_matrix(found.labels, p.argmax(axis=1), labels=range(classes))
+    found, p = scored(model, data, split=split, class_names=class_names)
+    classes, predicted = len(found.class_names), p.argmax(axis=1)
+    matrix = confusion_matrix(found.labels, predicted, labels=range(classes))
     if normalize:
         matrix = 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     side = float(np.clip(1.6 + 0.46 * classes, 3.4, style.PAGE_WIDTH))
@@ -166,16 +183,12 @@ def plot_confusion_matrix(
         im_kw={"norm": PowerNorm(0.5, 0, max(matrix.max(), 1))},
         text_kw={"fontsize": 9 if classes <= 10 else 7},
     )
-    accuracy = float(np.mean(found.labels == p.argmax(axis=1)))
-    wrong = int(np.sum(found.labels != p.argmax(axis=1)))
     for (i, j), text in [] if display.text_ is None else np.ndenumerate(display.text_):
         dark_cell = float(display.im_.norm(matrix[i, j])) > 0.5 or style.is_dark()
         text.set_color("#FFFFFF" if dark_cell else style.foreground() if matrix[i, j] else style.muted())
-    ax.set(
-        xlabel="predicted class",
-        ylabel="true class",
-        title=f"{wrong:,} of {len(p):,} wrong, accuracy {accuracy:.2%}" + (", rows in %" if normalize else ""),
-    )
+    wrong = int(np.sum(found.labels != predicted))
+    title = f"{wrong:,} of {len(p):,} wrong, accuracy {1 - wrong / len(p):.2%}" + (", rows in %" if normalize else "")
+    ax.set(xlabel="predicted class", ylabel="true class", title=title)
     if max(map(len, found.class_names)) > 3 and classes > 4:
         ax.tick_params(axis="x", rotation=45)
     return ax
@@ -214,17 +227,11 @@ def mistakes(probabilities: Any, labels: Any, *, top: int = 3) -> Mistakes:
         True classes, integers ``(n,)`` or one-hot rows.
     top
         How many of the best guesses to keep.
-
-    Raises
-    ------
-    DataError
-        Probabilities and labels do not fit together.
     """
-    found, p = scored(probabilities, labels, split="test")
-    top = min(check_count(top, "top"), p.shape[1])
+    found, p = scored(probabilities, labels)
     wrong = np.flatnonzero(p.argmax(axis=1) != found.labels)
     wrong = wrong[np.argsort(-p[wrong].max(axis=1), kind="stable")]
-    best = np.argsort(-p[wrong], axis=1, kind="stable")[:, :top]
+    best = np.argsort(-p[wrong], axis=1, kind="stable")[:, : check_integer("top", top)]
     return Mistakes(wrong, found.labels[wrong], best, np.take_along_axis(p[wrong], best, axis=1))
 
 
@@ -236,14 +243,14 @@ def plot_misclassified(
     columns: int = 6,
     class_names: Sequence[str] = (),
     split: str = "test",
-    from_logits: bool = False,
 ) -> Figure:
     """Draw the images a classifier got wrong, the surest mistake first, with its three best guesses and the truth.
 
     Parameters
     ----------
     model
-        A Keras model, a function of arrays, or the outputs for the images: ``(n, num_classes)`` or ``(n, 1)``.
+        A Keras classifier, a function from images to probabilities, or the probabilities: ``(n, num_classes)``, or
+        ``(n, 1)`` of class 1 of two.
     data
         A data set, or ``(images, labels)``.
     count
@@ -253,9 +260,7 @@ def plot_misclassified(
     class_names
         Names of the classes; those of the data set by default.
     split
-        Which part of a data set, ``"train"`` or ``"test"``.
-    from_logits
-        The outputs are logits, not probabilities.
+        Which part of a data set, ``"train"``, ``"validation"`` or ``"test"``.
 
     Returns
     -------
@@ -264,25 +269,18 @@ def plot_misclassified(
 
     Raises
     ------
-    InputError
-        An argument is not usable.
     DataError
-        Outputs, images and labels do not fit together, or the classifier makes no mistake on them.
+        The classifier makes no mistake on them.
     """
-    found, p = scored(model, data, split=split, class_names=class_names, from_logits=from_logits)
-    images = images_of(found.x).x
-    wrong = mistakes(p, found.labels)
+    found, p = scored(model, data, split=split, class_names=class_names)
+    images, wrong, names = images_of(found.x).x, mistakes(p, found.labels), found.class_names
     if not len(wrong.index):
         raise DataError(f"All {len(p):,} images are classified correctly: there is no mistake to show.")
-    count = min(check_count(count, "count"), len(wrong.index))
-    names = found.class_names
-    titles = [
-        "\n".join(f"{names[k]}: {style.percent(share)}" for k, share in zip(*row[:2], strict=True))
-        + f"\ntruth: {names[row[2]]}"
-        for row in zip(wrong.top[:count], wrong.probabilities[:count], wrong.truth[:count], strict=True)
-    ]
-    figure = grid_of_images(
-        list(images[wrong.index[:count]]), titles, min(check_count(columns, "columns"), count), fontsize=8.5
-    )
+    titles = []
+    for top, shares, truth in zip(wrong.top, wrong.probabilities, wrong.truth, strict=True):
+        guesses = [f"{names[k]}: {style.percent(share)}" for k, share in zip(top, shares, strict=True)]
+        titles.append("\n".join([*guesses, f"truth: {names[truth]}"]))
+    shown = wrong.index[: check_integer("count", count)]
+    figure = grid_of_images(images[shown], titles, check_integer("columns", columns), fontsize=8.5)
     figure.suptitle(f"{len(wrong.index):,} of {len(p):,} wrong; the surest mistakes first", fontsize=11)
     return figure

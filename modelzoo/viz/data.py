@@ -1,22 +1,294 @@
-"""Data sets: points in the plane, and an overview of the classes."""
+"""Data sets: points in the plane, images, an overview of the classes, and the one form in which figures take data."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.collections import PathCollection
 
-from modelzoo.errors import DataError
+from modelzoo._checks import check_choice, check_integer, check_names, check_seed
+from modelzoo.datasets import Dataset, as_array, check_labels, check_samples
+from modelzoo.errors import DataError, InputError
 from modelzoo.viz import style
-from modelzoo.viz.images import show_pixels
-from modelzoo.viz.inputs import Samples, points_of, samples_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.legend import Legend
+
+#: Classes that a figure tells apart; a label far above is a measurement, and would cost a matrix of its size.
+MAX_CLASSES = 1000
+
+
+class Samples(NamedTuple):
+    """Samples ``x`` with integer labels ``y``, ``None`` without labels, and one name a class, empty if unknown."""
+
+    x: np.ndarray
+    y: np.ndarray | None
+    class_names: tuple[str, ...]
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The labels, for figures that need them."""
+        if self.y is None:
+            raise DataError("This figure needs labels. Give a Dataset, or samples and labels as (x, y).")
+        return self.y
+
+    def named(self, num_classes: int | None = None) -> Samples:
+        """Return labelled samples of ``num_classes`` classes with a name for each, their numbers by default."""
+        count = num_classes or len(self.class_names) or int(self.labels.max()) + 1
+        names = self.class_names or tuple(map(str, range(count)))
+        if len(names) != count or self.labels.max() >= count:
+            raise DataError(
+                f"The model tells {count} classes apart, the data have labels up to {self.labels.max()} and "
+                f"{len(names)} class names. Give it data of the same classes."
+            )
+        return self._replace(class_names=names)
+
+
+def samples_of(data: Any, labels: Any = None, *, split: str = "test", class_names: Sequence[str] = ()) -> Samples:
+    """Bring data to one form.
+
+    Parameters
+    ----------
+    data
+        A data set, ``((x_train, y_train), (x_test, y_test))``, ``(x, y)``, or the samples alone.
+    labels
+        Labels of samples given alone: integers ``(n,)`` or one-hot rows ``(n, num_classes)``.
+    split
+        Which part of a data set, ``"train"``, ``"validation"`` or ``"test"``.
+    class_names
+        Names of the classes; those of the data set by default.
+    """
+    check_choice("split", split, ("train", "validation", "test"))
+    names = check_names("class_names", class_names)
+    if isinstance(data, Dataset):
+        pair, names = getattr(data, split, None), names or data.class_names
+        if pair is None:
+            raise InputError(f"{data.name!r} has no {split} part. Name another split.")
+    elif isinstance(data, tuple) and len(data) == 2:
+        pair = data[split == "test"] if all(isinstance(part, tuple) for part in data) else data
+    else:
+        pair = data, labels
+    x = as_array(pair[0], "samples")
+    check_samples(x, where="samples")
+    if pair[1] is None:
+        return Samples(x, None, names)
+    y = labels_of(pair[1], names)
+    if len(y) != len(x):
+        raise DataError(f"Expected {len(x)} labels, one a sample; got {len(y)}.")
+    return Samples(x, y, names)
+
+
+def labels_of(labels: Any, names: Sequence[str] = ()) -> np.ndarray:
+    """Return labels, integers ``(n,)`` or one-hot rows, as integers of classes that a figure can tell apart."""
+    y = check_labels(np.atleast_1d(as_array(labels, "labels")), num_classes=len(names) or None, where="labels")
+    if y.max() >= MAX_CLASSES:
+        raise DataError(f"Label {y.max()} is out of range: figures tell at most {MAX_CLASSES} classes apart.")
+    return y
+
+
+def points_of(data: Any, labels: Any = None, **options: Any) -> Samples:
+    """Return :func:`samples_of` data that have to be labelled points in the plane, shape ``(n, 2)``."""
+    found = samples_of(data, labels, **options)
+    if found.x.shape[1:] != (2,):
+        raise DataError(f"This figure shows points in the plane, shape (n, 2); got {found.x.shape}.")
+    return found.named()
+
+
+def images_of(data: Any, labels: Any = None, **options: Any) -> Samples:
+    """Return :func:`samples_of` data that have to be images; a single grey channel is dropped."""
+    found = samples_of(data, labels, **options)
+    shape = found.x.shape
+    if len(shape) != 3 and shape[3:] not in ((1,), (3,)):
+        raise DataError(
+            f"This figure shows images, shape (n, height, width) or (n, height, width, 1 or 3); got {shape}. "
+            "A single image goes in a batch of one: image[None]."
+        )
+    return found._replace(x=found.x[..., 0]) if shape[3:] == (1,) else found
+
+
+# ------------------------------------------------------------------------------------------------ points
+
+
+def plot_points(
+    data: Any, labels: Any = None, *, class_names: Sequence[str] = (), split: str = "train", ax: Axes | None = None
+) -> Axes:
+    """Draw points in the plane, coloured by class.
+
+    Parameters
+    ----------
+    data
+        A data set, ``(points, labels)``, or points of shape ``(n, 2)``.
+    labels
+        Labels of points given alone, integers ``(n,)`` or one-hot rows.
+    class_names
+        Names of the classes; those of the data set by default.
+    split
+        Which part of a data set, ``"train"``, ``"validation"`` or ``"test"``.
+    ax
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        With one collection of points a class.
+    """
+    found = points_of(data, labels, split=split, class_names=class_names)
+    ax = style.new_axes(ax)
+    scatter_classes(ax, found)
+    style.open_frame(ax).set(xlabel="$x_1$", ylabel="$x_2$")
+    place_legend(ax)
+    return ax
+
+
+def scatter_classes(ax: Axes, found: Samples, *, size: float | None = None, **options: Any) -> None:
+    """Draw points by class, colour and marker; few points are drawn larger than many."""
+    colors = style.class_colors(len(found.class_names))
+    size = float(np.clip(12_000 / max(1, len(found.x)), 7, 45)) if size is None else size
+    for label, name in enumerate(found.class_names):
+        chosen = found.labels == label
+        ax.scatter(
+            found.x[chosen, 0],
+            found.x[chosen, 1],
+            s=size,
+            color=colors[label],
+            marker=style.MARKERS[label % len(style.MARKERS)],
+            label=name,
+            **{"edgecolors": style.background(), "linewidths": 0.3 if size > 10 else 0, **options},
+        )
+
+
+def place_legend(ax: Axes) -> None:
+    """Put the legend of the classes beside the axes, where it hides no point."""
+    columns = -(-len(ax.get_legend_handles_labels()[1]) // 13)  # as many as stand beside axes of the usual height
+    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1, 1), "borderaxespad": 0.3, "frameon": False}
+    same_size(ax.legend(title="class", ncols=columns, columnspacing=0.6, **place))
+
+
+def same_size(legend: Legend) -> None:
+    """Draw the marks of a legend large and opaque, however small the points are."""
+    for handle in legend.legend_handles:
+        if isinstance(handle, PathCollection):
+            handle.set(sizes=[36], alpha=1)
+
+
+# ------------------------------------------------------------------------------------------------ images
+
+
+def plot_image(image: Any, label: object = None, *, ax: Axes | None = None) -> Axes:
+    """Draw one image with its label as the title; grey-scale images as dark ink on the light ground.
+
+    Parameters
+    ----------
+    image
+        Array of shape ``(height, width)`` or ``(height, width, 1)``, whose brightest value is drawn black, or of
+        shape ``(height, width, 3)`` with colours of 0–255 (integers) or 0–1.
+    label
+        The title, if any.
+    ax
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        With the image.
+    """
+    pixels = images_of(as_array(image, "image")[None]).x[0]
+    ax = style.new_axes(ax, (2.5, 2.5))
+    show_pixels(ax, pixels)
+    if label is not None:
+        ax.set_title(str(label))
+    return ax
+
+
+def show_pixels(ax: Axes, pixels: np.ndarray, **options: Any) -> None:
+    """Draw the pixels of an image and its outline; ``options`` go to ``imshow``."""
+    if pixels.ndim == 3:
+        pixels = pixels.clip(0, 255).astype("uint8") if pixels.max() > 1 else pixels.clip(0, 1)
+    ax.imshow(pixels, **{"cmap": style.ink_cmap(), "interpolation": "nearest", **options})
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set(visible=True, color=style.muted(), linewidth=0.6)
+
+
+def plot_images(
+    data: Any,
+    labels: Any = None,
+    *,
+    count: int = 20,
+    columns: int = 10,
+    seed: int | None = None,
+    class_names: Sequence[str] = (),
+    split: str = "train",
+) -> Figure:
+    """Draw a grid of images with their labels.
+
+    Parameters
+    ----------
+    data
+        A data set, ``(images, labels)``, or images of shape ``(n, height, width)`` or ``(n, height, width, 1 or 3)``.
+    labels
+        Labels of images given alone; without them the images have no titles.
+    count
+        How many images at most.
+    columns
+        Images in a row.
+    seed
+        Choose the images at random with this seed; the first ones by default.
+    class_names
+        Names of the classes; those of the data set by default.
+    split
+        Which part of a data set, ``"train"``, ``"validation"`` or ``"test"``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        With one Axes an image.
+    """
+    found = images_of(data, labels, split=split, class_names=class_names)
+    chosen = choose(len(found.x), count, seed)
+    titles = [] if found.y is None else [found.named().class_names[label] for label in found.y[chosen]]
+    return grid_of_images(found.x[chosen], titles, check_integer("columns", columns))
+
+
+def choose(total: int, count: int, seed: int | None) -> np.ndarray:
+    """Return the indices of at most ``count`` samples, the first ones or, with a seed, some at random."""
+    count = min(check_integer("count", count), total)
+    return np.arange(count) if seed is None else np.random.default_rng(check_seed(seed)).permutation(total)[:count]
+
+
+def grid_of_images(images: np.ndarray, titles: Sequence[str], columns: int, **title: Any) -> Figure:
+    """Draw images row by row, each with its title; ``title`` goes to ``set_title``."""
+    columns = min(columns, len(images))
+    rows = math.ceil(len(images) / columns)
+    side = min(1.6, style.PAGE_WIDTH / columns)
+    lines = max((text.count("\n") + 1 for text in titles), default=0)
+    figure, axes = style.new_grid(rows, columns, (columns * side, rows * (side + 0.17 * lines)), layout="compressed")
+    for ax in axes.flat:
+        style.bare(ax)
+    for i, (ax, image) in enumerate(zip(axes.flat, images, strict=False)):
+        show_pixels(ax, image)
+        if titles:
+            ax.set_title(titles[i], **{"fontsize": 10, "pad": 3, **title})
+    return figure
+
+
+def tile(images: np.ndarray, columns: int, *, gap: int = 1) -> np.ndarray:
+    """Lay images ``(n, height, width)`` side by side, row by row, with ``gap`` pixels of NaN between them."""
+    n, height, width = images.shape
+    rows = math.ceil(n / columns)
+    cells = np.full((rows * columns, height + gap, width + gap), np.nan, np.result_type(images.dtype, "float32"))
+    cells[:n, :height, :width] = images
+    by_line = cells.reshape(rows, columns, height + gap, width + gap).swapaxes(1, 2)
+    canvas = by_line.reshape(rows * (height + gap), columns * (width + gap))
+    return canvas[: canvas.shape[0] - gap, : canvas.shape[1] - gap]
+
+
+# ---------------------------------------------------------------------------------------------- overview
 
 
 class ClassOverview(NamedTuple):
@@ -38,80 +310,6 @@ class ClassOverview(NamedTuple):
     class_names: tuple[str, ...]
 
 
-def scatter_classes(ax: Axes, found: Samples, *, size: float | None = None, **options: Any) -> None:
-    """Draw points by class, colour and marker; few points are drawn larger than many."""
-    colors = style.class_colors(len(found.class_names))
-    size = float(np.clip(12_000 / max(1, len(found.x)), 7, 45)) if size is None else size
-    for label, name in enumerate(found.class_names):
-        chosen = found.labels == label
-        ax.scatter(
-            found.x[chosen, 0],
-            found.x[chosen, 1],
-            s=size,
-            color=colors[label],
-            marker=style.MARKERS[label % len(style.MARKERS)],
-            label=name,
-            **{"edgecolors": style.background(), "linewidths": 0.3 if size > 10 else 0, **options},
-        )
-
-
-def place_legend(ax: Axes, title: str = "class") -> None:
-    """Put the legend beside the axes, where it hides no point."""
-    columns = -(-len(ax.get_legend_handles_labels()[1]) // 13)  # as many as stand beside axes of the usual height
-    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1, 1), "borderaxespad": 0.3, "frameon": False}
-    same_size(ax.legend(title=title, ncols=columns, columnspacing=0.6, **place))
-
-
-def same_size(legend: Legend) -> None:
-    """Draw the marks of a legend large and opaque, however small the points are."""
-    for handle in legend.legend_handles:
-        if isinstance(handle, PathCollection):
-            handle.set(sizes=[36], alpha=1)
-
-
-def plot_points(
-    data: Any,
-    labels: Any = None,
-    *,
-    class_names: Sequence[str] = (),
-    split: str = "train",
-    ax: Axes | None = None,
-) -> Axes:
-    """Draw points in the plane, coloured by class.
-
-    Parameters
-    ----------
-    data
-        A data set, ``(points, labels)``, or points of shape ``(n, 2)``.
-    labels
-        Labels of points given alone, integers ``(n,)`` or one-hot rows.
-    class_names
-        Names of the classes; those of the data set by default.
-    split
-        Which part of a data set, ``"train"`` or ``"test"``.
-    ax
-        Where to draw; a new figure by default.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-        With one collection of points a class.
-
-    Raises
-    ------
-    InputError
-        An argument is not usable.
-    DataError
-        The data are not labelled points in the plane.
-    """
-    found = points_of(data, labels, split=split, class_names=class_names)
-    ax = style.new_axes(ax)
-    scatter_classes(ax, found)
-    style.open_frame(ax).set(xlabel="$x_1$", ylabel="$x_2$")
-    place_legend(ax)
-    return ax
-
-
 def class_overview(data: Any) -> ClassOverview:
     """Count the samples of each class and average them.
 
@@ -119,15 +317,8 @@ def class_overview(data: Any) -> ClassOverview:
     ----------
     data
         A data set, or ``((x_train, y_train), (x_test, y_test))``.
-
-    Raises
-    ------
-    DataError
-        The data do not have these two parts, or no labels.
     """
-    if not hasattr(data, "x_train") and not (isinstance(data, tuple) and data and isinstance(data[0], tuple)):
-        raise DataError("An overview needs training and test data. Pass a Dataset or ((x, y), (x_test, y_test)).")
-    train, test = samples_of(data, split="train"), samples_of(data, split="test")
+    train, test = (samples_of(data, split=split).named() for split in ("train", "test"))
     names = max(train.class_names, test.class_names, key=len)
     means = np.full((len(names), *train.x.shape[1:]), np.nan)
     for label in np.unique(train.labels):
@@ -148,22 +339,14 @@ def plot_dataset(data: Any) -> Figure:
     -------
     matplotlib.figure.Figure
         The first Axes holds the counts.
-
-    Raises
-    ------
-    DataError
-        The data do not have these two parts, or no labels.
     """
-    import matplotlib.pyplot as plt
-
     overview = class_overview(data)
-    shape = overview.means.shape[1:]
-    names = overview.class_names
-    images = len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3))
+    shape, names = overview.means.shape[1:], overview.class_names
+    are_images = len(shape) == 2 or shape[2:] in ((1,), (3,))
     figure = plt.figure(figsize=(style.PAGE_WIDTH, max(3.4, 0.24 * len(names))), layout="constrained")
     left: Any = figure
     right: Any = None
-    if images or shape == (2,):
+    if are_images or shape == (2,):
         left, right = cast("Any", figure.subfigures(1, 2, width_ratios=(1, 1.25)))
     counts = style.open_frame(left.subplots())
     positions = np.arange(len(names))
@@ -177,15 +360,15 @@ def plot_dataset(data: Any) -> Figure:
     counts.invert_yaxis()
     counts.locator_params(axis="x", nbins=5)
     counts.legend(loc="lower center", bbox_to_anchor=(0.45, 1), ncols=2, frameon=False, columnspacing=1)
-    if images:
-        columns = int(np.ceil(np.sqrt(1.4 * len(names))))
-        axes = right.subplots(int(np.ceil(len(names) / columns)), columns, squeeze=False)
+    if are_images:
+        columns = math.ceil(math.sqrt(1.4 * len(names)))
+        axes = right.subplots(math.ceil(len(names) / columns), columns, squeeze=False)
         right.suptitle("mean training image of each class", fontsize=10)
         for ax in axes.flat:
             style.bare(ax)
-        for ax, mean, name in zip(axes.flat, overview.means.reshape(-1, *shape), names, strict=False):
+        for ax, mean, name in zip(axes.flat, overview.means, names, strict=False):
             if np.isfinite(mean).all():
-                show_pixels(ax, mean[..., 0] if mean.shape[2:] == (1,) else mean)
+                show_pixels(ax, mean[..., 0] if shape[2:] == (1,) else mean)
             ax.set_title(name, fontsize=10, pad=3)
     elif right is not None:
         plot_points(data, ax=right.subplots()).set_title("training points")

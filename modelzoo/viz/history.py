@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from modelzoo.errors import DataError, InputError, unknown_name
+from modelzoo._checks import check_choice, check_names
+from modelzoo.errors import DataError, InputError
 from modelzoo.viz import style
-from modelzoo.viz.inputs import check_items
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,21 +58,15 @@ def learning_curve(histories: Any, metric: str = "loss") -> Curve:
         What :func:`modelzoo.train` or Keras' ``fit`` returned, such a mapping, or a sequence of these.
     metric
         Name of the metric, e.g. ``"val_loss"``.
-
-    Raises
-    ------
-    InputError
-        A history is none, has no such metric, or the runs have no step in common.
     """
     runs = [_one_run(history, metric) for history in _as_runs(histories)]
-    if len({unit for *_, unit in runs}) > 1:
+    if len({run.unit for run in runs}) > 1:
         raise InputError("Some histories count steps and some epochs: draw them in separate figures.")
-    steps = set(runs[0][0]).intersection(*(run[0] for run in runs[1:]))
-    if not steps:
+    steps = functools.reduce(np.intersect1d, [run.steps for run in runs])
+    if not len(steps):
         raise InputError("These runs have no step in common. Train them with the same log_every.")
-    shared = np.array(sorted(steps))
-    values = [[dict(zip(at, taken, strict=True))[step] for step in shared.tolist()] for at, taken, _ in runs]
-    return Curve(shared, np.array(values, float), runs[0][2])
+    taken = [dict(zip(run.steps.tolist(), run.values[0], strict=True)) for run in runs]
+    return Curve(steps, np.array([[run[step] for step in steps.tolist()] for run in taken]), runs[0].unit)
 
 
 def _is_history(value: Any) -> bool:
@@ -84,49 +79,26 @@ def _mapping(history: Any) -> Mapping[str, Sequence[float]]:
 
 def _as_runs(histories: Any) -> list[Any]:
     """Return the histories of the runs, one or several."""
-    if _is_history(histories):
-        return [histories]
-    runs = list(histories) if isinstance(histories, Sequence) and not isinstance(histories, str) else []
+    runs = [histories] if _is_history(histories) or not isinstance(histories, Sequence) else list(histories)
     if not runs or not all(map(_is_history, runs)):
         raise InputError(
-            f"history must be what modelzoo.train or fit returned, or a sequence of these; received "
-            f"{type(histories).__name__}: {str(histories)[:40]}."
+            f"history must be what modelzoo.train or fit returned, or a sequence of these; got {histories!r:.80}."
         )
     return runs
 
 
-def _one_run(history: Any, metric: str) -> tuple[list[Any], list[float], str]:
-    """Return where a metric was taken, its values, and what the places count."""
+def _one_run(history: Any, metric: str) -> Curve:
+    """Return a metric of one run; values may be NaN or, in a card, None."""
     values = _mapping(history)
-    if not isinstance(metric, str) or metric not in values:
-        raise unknown_name("metric", metric, [name for name in values if name != "step" and not name.endswith("_step")])
-    taken = _series(values[metric], metric)
-    at = values.get(f"{metric.partition('_')[0]}_step", values.get("step"))
-    unit = "epoch" if at is None else "step"
-    if at is None:
-        epochs = getattr(history, "epoch", None) or range(len(taken))
-        at = [epoch + 1 for epoch in epochs]
-    at = _series(at, unit)
-    if not np.isfinite(np.array(at, float)).all():
-        raise DataError(f"{metric} was taken at a {unit} that is no number. Pass the history as training returned it.")
-    if len(at) != len(taken):
-        raise DataError(
-            f"{metric} has {len(taken)} values at {len(at)} steps. Pass the history as training returned it."
-        )
-    return at, taken, unit
-
-
-def _series(values: Any, name: str) -> list[Any]:
-    """Return the numbers of a history, which may be NaN or, in a card, None."""
-    try:
-        array = np.array(list(values), float)
-    except (TypeError, ValueError, OverflowError):
-        array = np.empty((0, 0))
-    if array.ndim != 1:
-        raise DataError(
-            f"{name} of the history is no list of numbers ({type(values).__name__}). Pass what training returned."
-        )
-    return list(values)
+    check_choice("metric", metric, [name for name in values if name != "step" and not name.endswith("_step")])
+    at: Any = values.get(f"{metric.partition('_')[0]}_step", values.get("step"))
+    unit = "step"
+    if at is None:  # Keras counts epochs from 0
+        at, unit = np.add(getattr(history, "epoch", None) or range(len(values[metric])), 1), "epoch"
+    steps, taken = np.asarray(at), np.array(values[metric], float)
+    if taken.ndim != 1 or steps.shape != taken.shape:
+        raise DataError(f"{metric} must have one value for each {unit}; got {taken.shape} values at {steps.shape}.")
+    return Curve(steps, taken[None], unit)
 
 
 def _curves(named: Mapping[str, Any], metric: str) -> list[tuple[Curve, str, dict[str, Any]]]:
@@ -178,11 +150,6 @@ def plot_history(history: Any, metric: str = "loss", *, ax: Axes | None = None) 
     -------
     matplotlib.axes.Axes
         With one line for the training data and, where the history has them, one for the validation or test data.
-
-    Raises
-    ------
-    InputError
-        ``history`` is not a history, or has no such metric.
     """
     curves = _curves(_named(history), metric)
     ax = style.new_axes(ax)
@@ -215,19 +182,12 @@ def plot_training(history: Any, metrics: Sequence[str] | None = None) -> Figure:
     -------
     matplotlib.figure.Figure
         With one Axes a metric.
-
-    Raises
-    ------
-    InputError
-        ``history`` is not a history, or has no such metric.
     """
     named = _named(history)
     if metrics is None:
         runs = [run for entry in named.values() for run in _as_runs(entry)]
         metrics = ["loss", *(["accuracy"] if all("accuracy" in _mapping(run) for run in runs) else [])]
-    drawn = {name: _curves(named, name) for name in check_items(metrics, "metrics", "a list of names")}
-    if not drawn:
-        raise InputError(f"metrics={metrics!r:.80} are none. Name at least one.")
+    drawn = {name: _curves(named, name) for name in check_names("metrics", metrics)}
     figure, axes = style.new_grid(1, len(drawn), (style.PAGE_WIDTH if len(drawn) > 1 else 5.2, 3.3))
     for ax, (metric, curves) in zip(axes[0], drawn.items(), strict=True):
         _draw(ax, curves, metric)

@@ -1,4 +1,4 @@
-"""What all figures share: the palette, the light and dark theme, and where a figure is drawn.
+"""What all figures share: the palette, the light and dark theme, where a figure is drawn, and how it is written.
 
 Figures follow Matplotlib's ``rcParams``, so a style of the user's own stays in force; ``theme`` sets ours for a while.
 """
@@ -6,16 +6,20 @@ Figures follow Matplotlib's ``rcParams``, so a style of the user's own stays in 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 from cycler import cycler
-from matplotlib.colors import LinearSegmentedColormap, ListedColormap, to_rgb
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
 
-from modelzoo.errors import InputError, unknown_name
+from modelzoo._checks import check_choice, check_number, check_path
+from modelzoo._io import atomic_file
+from modelzoo.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,22 +64,9 @@ def class_colors(num_classes: int) -> list[str]:
     return [mpl.colors.to_hex(color) for color in mpl.colormaps["turbo"](np.linspace(0.03, 0.97, num_classes))]
 
 
-def class_cmap(num_classes: int) -> ListedColormap:
-    """Return :func:`class_colors` as a colour map of that many steps."""
-    return ListedColormap(class_colors(num_classes))
-
-
 def theme_rc(name: str = "light") -> dict[str, Any]:
-    """Return the ``rcParams`` of a theme, ``"light"`` or ``"dark"``.
-
-    Raises
-    ------
-    InputError
-        There is no such theme.
-    """
-    if not isinstance(name, str) or name not in _THEMES:
-        raise unknown_name("theme", name, _THEMES)
-    background, foreground, faint = _THEMES[name]
+    """Return the ``rcParams`` of a theme, ``"light"`` or ``"dark"``."""
+    background, foreground, faint = _THEMES[check_choice("theme", name, _THEMES)]
     return {
         "figure.facecolor": background,
         "axes.facecolor": background,
@@ -98,13 +89,7 @@ def theme_rc(name: str = "light") -> dict[str, Any]:
 
 @contextlib.contextmanager
 def theme(name: str = "light") -> Iterator[None]:
-    """Draw the figures of a ``with`` block in a theme, ``"light"`` or ``"dark"``.
-
-    Raises
-    ------
-    InputError
-        There is no such theme.
-    """
+    """Draw the figures of a ``with`` block in a theme, ``"light"`` or ``"dark"``."""
     rc: Any = theme_rc(name)
     with mpl.rc_context(rc):
         yield
@@ -155,17 +140,11 @@ def fading_cmap(color: str) -> LinearSegmentedColormap:
 
 
 def new_axes(ax: Axes | None, size: tuple[float, float] = (5.2, 3.9), **options: Any) -> Axes:
-    """Return ``ax``, or the axes of a new figure of ``size`` inches; ``options`` go to ``plt.subplots``.
-
-    Raises
-    ------
-    InputError
-        ``ax`` is neither Matplotlib Axes nor ``None``.
-    """
+    """Return ``ax``, or the axes of a new figure of ``size`` inches; ``options`` go to ``plt.subplots``."""
     if ax is None:
         return plt.subplots(figsize=size, layout="constrained", **options)[1]
     if not isinstance(ax, mpl.axes.Axes):
-        raise InputError(f"ax must be Matplotlib Axes or None; received {type(ax).__name__}.")
+        raise InputError(f"ax must be Matplotlib Axes or None; got {type(ax).__name__}.")
     return ax
 
 
@@ -194,3 +173,55 @@ def open_frame(ax: Axes) -> Axes:
     """Leave only the left and the lower line of the frame."""
     ax.spines[["top", "right"]].set_visible(False)
     return ax
+
+
+# Matplotlib writes the time into SVG and PDF files; None leaves it out.
+_METADATA: dict[str, dict[str, Any]] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {}}
+
+
+def save_figure(
+    figure: Figure | Axes, path: str | os.PathLike[str], *, dpi: float = 200, overwrite: bool = False
+) -> Path:
+    """Write a figure as SVG, PDF or PNG, in the colours it was drawn in.
+
+    The same figure gives the same bytes in every run of the same version of Matplotlib. Text in SVG stays text: it
+    can be selected and searched, and the reader's browser brings the font.
+
+    Parameters
+    ----------
+    figure
+        The figure, or the axes that a function of :mod:`modelzoo.viz` returned.
+    path
+        Where to; the suffix ``.svg``, ``.pdf`` or ``.png`` says in which format.
+    dpi
+        Pixels an inch, of a PNG and of images inside the other two.
+    overwrite
+        Replace the file if it exists.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Raises
+    ------
+    TargetExistsError
+        The file exists and ``overwrite`` is false.
+    TargetError
+        The file cannot be written.
+    """
+    found: Any = figure
+    while isinstance(found, mpl.axes.Axes | mpl.figure.SubFigure):  # the whole figure that these are a part of
+        found = found.figure
+    if not isinstance(found, mpl.figure.Figure):
+        raise InputError(f"figure must be a Matplotlib Figure or Axes; got {type(figure).__name__}.")
+    path = check_path(path, "the figure to write")
+    suffix = path.suffix.lower()
+    if suffix not in _METADATA:
+        raise InputError(f"A figure is written as .svg, .pdf or .png; got {str(path)!r}. Choose one of these.")
+    check_number("dpi", dpi, 0, exclusive=True)
+    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": "modelzoo", "pdf.fonttype": 42}
+    options: Any = {"format": suffix[1:], "dpi": dpi, "facecolor": found.get_facecolor(), "metadata": _METADATA[suffix]}
+    with atomic_file(path, overwrite=overwrite) as temporary, mpl.rc_context(settings):
+        found.savefig(temporary, **options)
+    return path

@@ -38,7 +38,10 @@ STATE = """() => ({
     overflow: document.documentElement.scrollWidth - window.innerWidth,
 })"""
 
-pytestmark = pytest.mark.skipif(not (SITE / "index.html").is_file(), reason="There is no built site: make docs")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not (SITE / "index.html").is_file(), reason="the site is not built: make docs"),
+]
 
 
 class Page(HTMLParser):
@@ -84,7 +87,7 @@ def test_every_link_and_file_is_there():
 @pytest.fixture(scope="module")
 def browser():
     if CHROMIUM is None:
-        pytest.skip("There is no Chromium: apt install chromium")
+        pytest.skip("Chromium is not installed: apt install chromium")
     playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM)
@@ -112,7 +115,6 @@ def visit(browser):
 
 
 @pytest.mark.browser
-@pytest.mark.slow
 def test_pages_are_whole(visit):
     for name in PAGES:
         page = visit(f"{name}.html")
@@ -127,7 +129,6 @@ def test_pages_are_whole(visit):
 
 
 @pytest.mark.browser
-@pytest.mark.slow
 def test_search_finds(visit):
     page = visit("search.html?q=perceptron_rule")
     page.wait_for_selector("#search-results li a")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import os
@@ -23,11 +24,11 @@ from onnx import numpy_helper
 
 import modelzoo
 from modelzoo import datasets
+from modelzoo.card import card_of, set_card
 from modelzoo.cli import app
 from modelzoo.errors import DataError, InputError, ModelZooError, TargetError, TargetExistsError
 from modelzoo.evaluation import own_data
-from modelzoo.registry import origin_of
-from modelzoo.saving import litert_format, needs_calibration, save_litert, save_onnx
+from modelzoo.saving import litert, needs_calibration, save_litert, save_onnx
 
 NAMES = modelzoo.list_models()
 GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "exporting.md"
@@ -55,7 +56,7 @@ def net(name: str) -> keras.Model:
     rng = np.random.default_rng(4)
     for weight in model.trainable_weights:
         weight.assign(weight.numpy() + 0.05 * rng.standard_normal(weight.shape))
-    origin_of(model).class_names = ("kurz", "länger")
+    set_card(model, dataclasses.replace(card_of(model), class_names=("kurz", "länger")))
     return model
 
 
@@ -367,7 +368,7 @@ def test_a_network_the_converter_does_not_know(function, path, tmp_path):
     model = modelzoo.create_model("xor_mlp", seed=0)
     strange = keras.layers.Lambda(tf.math.bessel_i0e, name="strange")
     wrapped = keras.Model(model.inputs, strange(model.outputs[0]))
-    wrapped._modelzoo = origin_of(model)
+    set_card(wrapped, card_of(model))
     with pytest.raises(InputError, match=r"cannot be converted to .*SavedModel") as caught:
         function(wrapped, tmp_path / path)
     assert "\n" not in str(caught.value)
@@ -384,7 +385,7 @@ def artifact(tmp_path):
 
 
 def test_command_writes_quietly(artifact, tmp_path):
-    command = [sys.executable, "-m", "modelzoo.cli", "export", str(artifact), "--format", "litert"]
+    command = [sys.executable, "-m", "modelzoo", "export", str(artifact), "--format", "litert"]
     command += ["--quantize", "int8", "-o", str(tmp_path / "net.tflite")]
     users = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}  # the tests set it
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=users)
@@ -441,7 +442,7 @@ def test_no_room_for_temporary_files_is_one_clear_error(error, tmp_path, monkeyp
     def full(model, directory):
         raise error
 
-    monkeypatch.setattr(litert_format, "write_saved_model", full)
+    monkeypatch.setattr(litert, "write_saved_model", full)
     with pytest.raises(TargetError, match=r"Cannot write \S+: No space left on device\. Check"):
         save_litert(modelzoo.create_model("sigmoid_mlp", seed=0), tmp_path / "m.tflite")
     assert list(tmp_path.iterdir()) == []

@@ -14,10 +14,10 @@ import pytest
 
 import modelzoo
 from modelzoo import Recipe
+from modelzoo.card import CARD_PATH, read_card, write_card
 from modelzoo.errors import ArtifactError, ModelZooError
-from modelzoo.saving import read_card, save_keras, save_litert, save_onnx
-from modelzoo.saving.card import CARD_PATH, write_card
-from modelzoo.saving.reader import saved_models_dir
+from modelzoo.saving import save_keras, save_litert, save_onnx
+from modelzoo.saving.saved_model import saved_models_dir
 
 WRITERS = {modelzoo.save: "", save_keras: ".keras", save_onnx: ".onnx", save_litert: ".tflite"}
 
@@ -122,7 +122,7 @@ def test_options_of_save(option, values, net, tmp_path):
     ("option", "values"),
     [
         ("freeze", [3, True, float("nan"), [3], "nope", ["backbone", "logits"]]),
-        ("num_classes", [0, 1, 2.5, "4", True, 10**15]),
+        ("num_classes", [0, 1, 2.5, "4", True]),
         ("layer_learning_rates", [3, {"logits": float("nan")}, {"logits": 10**400}, {"logits": 1e300}, {"nope": 1}]),
         ("backbone_learning_rate", [float("inf"), -1, "a", 10**400, 1e39]),
         ("recipe", [None, 3, "nope", {}]),

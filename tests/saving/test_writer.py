@@ -16,8 +16,9 @@ import tensorflow as tf
 
 import modelzoo
 from modelzoo import _io
+from modelzoo.card import CARD_PATH
 from modelzoo.errors import InputError, ModelZooError, TargetError, TargetExistsError
-from modelzoo.saving import CARD_PATH, writer
+from modelzoo.saving import saved_model
 
 
 def contents(directory):
@@ -27,7 +28,7 @@ def contents(directory):
 def test_card_tells_the_whole_story(net, artifact):
     card = json.loads((artifact / CARD_PATH).read_text())
     data = modelzoo.datasets.load("four_class")
-    assert card["model"] == {"name": "tanh_mlp", "options": {}, "seed": 0}
+    assert card["builder"] == {"name": "tanh_mlp", "options": {}, "seed": 0}
     assert card["weights_digest"] == modelzoo.weights_digest(net)
     assert card["class_names"] == list(data.class_names)
     training = card["training"]
@@ -180,13 +181,13 @@ def test_saving_has_no_effect_on_the_model(net, tmp_path):
 def test_files_removed_while_saving_make_no_artifact(net, artifact, monkeypatch):
     """TensorFlow makes a removed directory anew, and a card would have vouched for the rest."""
     before = contents(artifact)
-    write = writer.write_saved_model
+    write = saved_model.write_saved_model
 
     def robbed(model, directory):
         write(model, directory)
         shutil.rmtree(directory / "variables")
 
-    monkeypatch.setattr(writer, "write_saved_model", robbed)
+    monkeypatch.setattr(saved_model, "write_saved_model", robbed)
     with pytest.raises(TargetError, match=r"variables\.index was removed meanwhile"):
         modelzoo.save(net, artifact, overwrite=True)
     assert contents(artifact) == before

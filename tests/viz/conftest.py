@@ -10,23 +10,6 @@ import modelzoo
 from modelzoo import datasets
 
 
-class Counted:
-    """A function of arrays that remembers the batches it was called with."""
-
-    def __init__(self, function):
-        self.function = function
-        self.batches = []
-
-    def __call__(self, x):
-        self.batches.append(len(x))
-        return self.function(x)
-
-
-@pytest.fixture
-def counted():
-    return Counted
-
-
 @pytest.fixture(scope="session")
 def four_class():
     return datasets.load("four_class")

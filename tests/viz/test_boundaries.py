@@ -7,33 +7,36 @@ from matplotlib.colors import to_rgb
 
 import modelzoo
 from modelzoo import datasets, viz
-from modelzoo.errors import DataError, InputError
 from modelzoo.viz import style
-from modelzoo.viz.lines import segment_in_box
+from modelzoo.viz.boundaries import limits_of, segment_in_box
 
 BOX = ((-3.0, 5.0), (-1.0, 2.0))
 
 
-# --- grids
-
-
-def test_grid_holds_the_models_probabilities_from_one_call(tanh_mlp, counted):
+def test_grid_holds_the_models_probabilities(tanh_mlp):
     grid = viz.probability_grid(tanh_mlp, BOX, resolution=30)
     assert grid.probabilities.shape == (30, 30, 4)
-    for i, j in ((0, 0), (3, 27), (29, 29)):
-        point = np.array([[grid.x1[i, j], grid.x2[i, j]]], "float32")
-        np.testing.assert_allclose(grid.probabilities[i, j], tanh_mlp.predict(point, verbose=0)[0], atol=1e-5)
+    points = np.stack([grid.x1, grid.x2], axis=-1).reshape(-1, 2)
+    expected = tanh_mlp.predict(points, verbose=0)
+    np.testing.assert_allclose(grid.probabilities.reshape(-1, 4), expected, atol=1e-5)
     assert (grid.x1[5, 0], grid.x1[5, -1], grid.x2[0, 5], grid.x2[-1, 5]) == (-3, 5, -1, 2)
-    model = counted(lambda x: np.full((len(x), 1), 0.25))
-    np.testing.assert_array_equal(viz.probability_grid(model, BOX, resolution=400).probabilities[0, 0], [0.75, 0.25])
-    assert model.batches == [160_000]
+    for function in (lambda x: np.full(len(x), 0.25), lambda x: np.full((len(x), 1), 0.25)):
+        np.testing.assert_array_equal(viz.probability_grid(function, BOX).probabilities[0, 0], [0.75, 0.25])
+
+
+def test_logits_and_decisions_are_classes_too(four_class, tanh_mlp):
+    logits = modelzoo.create_model("tanh_mlp", classifier_activation=None, seed=0)
+    logits.set_weights(tanh_mlp.get_weights())
+    grids = [viz.probability_grid(model, BOX, resolution=9).probabilities for model in (logits, tanh_mlp)]
+    np.testing.assert_allclose(*grids, atol=1e-5)
+    threshold = modelzoo.create_model("threshold_perceptron", seed=0)
+    assert set(viz.probability_grid(threshold, BOX, resolution=9).probabilities.ravel()) == {0.0, 1.0}
 
 
 def test_maps_show_each_class_and_its_points(tanh_mlp, four_class):
     figure = viz.plot_probability_maps(tanh_mlp, four_class, limits=BOX, resolution=20)
-    maps = figure.axes[:4]
     grid = viz.probability_grid(tanh_mlp, BOX, resolution=20)
-    for k, ax in enumerate(maps):
+    for k, ax in enumerate(figure.axes[:4]):
         image = ax.images[0]
         np.testing.assert_allclose(image.get_array(), grid.probabilities[..., k], atol=1e-6)
         assert (image.get_clim(), image.origin) == ((0, 1), "lower")
@@ -41,15 +44,7 @@ def test_maps_show_each_class_and_its_points(tanh_mlp, four_class):
         np.testing.assert_allclose(image.get_extent(), [-3 - dx, 5 + dx, -1 - dy, 2 + dy])
         shown = np.concatenate([np.asarray(points.get_offsets()) for points in ax.collections])
         np.testing.assert_allclose(shown, four_class.x_test[four_class.y_test == k])
-    assert len(figure.axes) == 5  # and one colour bar
-    assert "probability" in figure.axes[4].get_ylabel()
-
-
-def test_maps_of_a_model_with_one_output(blobs):
-    figure = viz.plot_probability_maps(lambda x: 1 / (1 + np.exp(-x[:, 0])), blobs, limits=BOX, resolution=9)
-    below, above = (np.asarray(ax.images[0].get_array()) for ax in figure.axes[:2])
-    np.testing.assert_allclose(below + above, 1)
-    assert (np.diff(above, axis=1) > 0).all()
+    assert "probability" in figure.axes[4].get_ylabel()  # one colour bar
 
 
 def test_regions_have_the_colours_of_their_classes(blobs):
@@ -64,22 +59,8 @@ def test_regions_have_the_colours_of_their_classes(blobs):
     assert ax.get_xlim() == ax.get_ylim() == (-4, 4)
 
 
-def test_boundaries_refuse_what_is_not_in_the_plane(tanh_mlp, image_mlp, four_class, blobs):
-    with pytest.raises(DataError, match=r"points in the plane"):
-        viz.plot_regions(tanh_mlp, (np.zeros((5, 3)), np.zeros(5)))
-    with pytest.raises(DataError, match=r"takes samples of shape \(28, 28\)"):
-        viz.plot_regions(image_mlp, four_class)
-    with pytest.raises(DataError, match="2 classes apart, the data have 4"):
-        viz.plot_regions(lambda x: np.zeros(len(x)), four_class)
-    with pytest.raises(InputError, match="resolution"):
-        viz.plot_probability_maps(tanh_mlp, four_class, resolution=1)
-    logits = modelzoo.create_model("tanh_mlp", classifier_activation=None, seed=0)
-    with pytest.raises(DataError, match="from_logits=True"):
-        viz.plot_regions(logits, four_class, resolution=10)
-    viz.plot_regions(logits, four_class, resolution=10, from_logits=True)
-
-
-# --- lines
+def test_limits_enclose_the_points():
+    assert limits_of(np.array([[0.0, 5.0], [10.0, 5.0]]), margin=0.1) == ((-1.0, 11.0), (4.9, 5.1))
 
 
 def test_segments_lie_on_the_line_and_end_on_the_border(rng):
@@ -118,11 +99,11 @@ def test_decision_line_is_where_the_model_is_undecided(name, options):
 def test_hidden_lines_are_where_their_units_are_zero(tanh_mlp, four_class):
     hidden = keras.Model(tanh_mlp.input, tanh_mlp.get_layer("hidden").output)
     ax = viz.plot_hidden_units(tanh_mlp, four_class, limits=((-20, 20), (-20, 20)))
-    assert len(ax.get_lines()) == 10
     arrows = [text for text in ax.texts if not text.get_text()]
-    for i, (line, arrow) in enumerate(zip(ax.get_lines(), arrows, strict=True)):
-        np.testing.assert_allclose(hidden.predict(line.get_xydata(), verbose=0)[:, i], 0, atol=1e-5)
-        assert hidden.predict(np.array([arrow.xy]), verbose=0)[0, i] > 0
+    ends = np.stack([line.get_xydata() for line in ax.get_lines()])
+    on_lines = hidden.predict(ends.reshape(-1, 2), verbose=0).reshape(10, 2, 10)
+    np.testing.assert_allclose(np.einsum("iji->ij", on_lines), 0, atol=1e-5)
+    assert (np.diag(hidden.predict(np.array([arrow.xy for arrow in arrows]), verbose=0)) > 0).all()
     assert [text.get_text() for text in ax.texts if text.get_text()] == [str(i) for i in range(1, 11)]
 
 
@@ -131,22 +112,6 @@ def test_lines_from_arrays_and_lines_out_of_view(blobs):
     np.testing.assert_allclose(ax.get_lines()[0].get_xdata(), 0)
     assert len(ax.get_lines()) == 1
     assert ax.get_title() == "outside this view: 2"
-    ax = viz.plot_decision_line(([0.5, -1], 0.25), blobs)
+    ax = viz.plot_decision_line(([0.5, -1], 0.25), blobs, class_names=["left", "right"])
     x, y = ax.get_lines()[0].get_xydata().T
     np.testing.assert_allclose(y, 0.5 * x + 0.25)
-
-
-@pytest.mark.parametrize(
-    ("draw", "words"),
-    [
-        (viz.plot_decision_line, "2 dense layers"),
-        (lambda m, d: viz.plot_hidden_units(m, d, layer="hiden"), "Did you mean 'hidden'"),
-        (lambda m, d: viz.plot_hidden_units(m, d, layer="logits"), "10 inputs"),
-        (lambda m, d: viz.plot_decision_line(3, d), "received int"),
-        (lambda m, d: viz.plot_decision_line(([1, 2, 3], 0), d), "finite numbers"),
-        (lambda m, d: viz.plot_decision_line((np.eye(2), [0, 0]), d), "received 2"),
-    ],
-)
-def test_models_without_such_lines_are_named(tanh_mlp, four_class, draw, words):
-    with pytest.raises(InputError, match=words):
-        draw(tanh_mlp, four_class)

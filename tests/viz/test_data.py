@@ -1,11 +1,32 @@
 """Points, images and data sets as they are."""
 
+import subprocess
+import sys
+
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from modelzoo import viz
-from modelzoo.errors import DataError, InputError
-from modelzoo.viz.images import tile
+from modelzoo import datasets, viz
+from modelzoo.errors import DataError
+from modelzoo.viz.data import samples_of, tile
+
+X, Y = np.arange(12.0).reshape(6, 2), np.array([0, 1, 2, 0, 1, 2])
+
+
+def test_one_form_for_all_ways_to_give_samples(four_class):
+    found = samples_of(four_class, split="train")
+    assert found.x is four_class.x_train
+    assert found.class_names == four_class.class_names
+    np.testing.assert_array_equal(samples_of(four_class.one_hot(), split="test").y, four_class.y_test)
+    for data, labels in ((X, Y), ((X, Y), None), (((X, Y), (X[:1], Y[:1])), None), (X.tolist(), np.eye(3)[Y])):
+        found = samples_of(data, labels, split="train").named()
+        np.testing.assert_array_equal(found.x, X)
+        np.testing.assert_array_equal(found.labels, Y)
+        assert found.class_names == ("0", "1", "2")
+    assert len(samples_of(((X, Y), (X[:1], Y[:1])), split="test").x) == 1
+    two_points = samples_of(([[0, 0], [1, 1]], [0, 1]))  # lists are samples and labels, tuples are the two parts
+    np.testing.assert_array_equal(two_points.labels, [0, 1])
 
 
 def test_points_are_drawn_by_class(four_class):
@@ -14,8 +35,9 @@ def test_points_are_drawn_by_class(four_class):
     for label, points in enumerate(ax.collections):
         np.testing.assert_array_equal(points.get_offsets(), four_class.x_train[four_class.y_train == label])
     assert [text.get_text() for text in ax.get_legend().get_texts()] == list(four_class.class_names)
-    ax = viz.plot_points([[0, 0], [1, 1]], [1, 0], class_names=["no", "yes"])
-    np.testing.assert_array_equal(ax.collections[1].get_offsets(), [[0, 0]])
+    _, own = plt.subplots()
+    assert viz.plot_points([[0, 0], [1, 1]], [1, 0], class_names=["no", "yes"], ax=own) is own
+    np.testing.assert_array_equal(own.collections[1].get_offsets(), [[0, 0]])
 
 
 def test_a_legend_of_many_classes_leaves_room_for_the_points(rng):
@@ -25,17 +47,20 @@ def test_a_legend_of_many_classes_leaves_room_for_the_points(rng):
     assert ax.get_legend().get_window_extent().y0 > 0
 
 
-def test_image_grid_has_images_and_labels(digits):
-    figure = viz.plot_images(digits, count=6, columns=4)
-    shown = [ax for ax in figure.axes if ax.images]
+def test_images_have_their_pixels_and_labels(digits):
+    image = np.arange(12).reshape(3, 4)
+    ax = viz.plot_image(image, 7)
+    np.testing.assert_array_equal(ax.images[0].get_array(), image)
+    assert ax.get_title() == "7"
+    shown = [ax for ax in viz.plot_images(digits, count=6, columns=4).axes if ax.images]
     assert len(shown) == 6
     for i, ax in enumerate(shown):
         np.testing.assert_array_equal(ax.images[0].get_array(), digits.x_train[i])
         assert ax.get_title() == str(digits.y_train[i])
     assert len({round(ax.get_position().y0, 6) for ax in shown}) == 2
-    random = viz.plot_images(digits, count=6, seed=1).axes[0].images[0].get_array()
-    np.testing.assert_array_equal(random, viz.plot_images(digits, count=6, seed=1).axes[0].images[0].get_array())
-    assert not np.array_equal(random, digits.x_train[0])
+    random = [viz.plot_images(digits, count=6, seed=1).axes[0].images[0].get_array() for _ in range(2)]
+    np.testing.assert_array_equal(*random)
+    assert not np.array_equal(random[0], digits.x_train[0])
 
 
 def test_images_without_labels_and_in_colour(rng):
@@ -45,24 +70,20 @@ def test_images_without_labels_and_in_colour(rng):
     np.testing.assert_array_equal(figure.axes[2].images[0].get_array(), colours[2])
     np.testing.assert_array_equal(viz.plot_images(colours[..., :1]).axes[0].images[0].get_array(), colours[0, ..., 0])
     np.testing.assert_allclose(viz.plot_image(colours[0] / 255.0).images[0].get_array(), colours[0] / 255)
-    with pytest.raises(InputError, match="count"):
-        viz.plot_images(colours, count=0)
-    with pytest.raises(DataError, match=r"image\[None\]"):
-        viz.plot_images(np.zeros((5, 5)))
 
 
 def test_tiles_lie_row_by_row():
     images = np.arange(5 * 4).reshape(5, 2, 2)
-    canvas = tile(images, 3, gap=1, fill=-1)
+    canvas = tile(images, 3, gap=1)
     assert canvas.shape == (5, 8)
     for i in range(5):
         row, column = 3 * (i // 3), 3 * (i % 3)
         np.testing.assert_array_equal(canvas[row : row + 2, column : column + 2], images[i])
-    assert (canvas[2] == -1).all()
-    assert (canvas[3:, 6:] == -1).all()
+    assert np.isnan(canvas[2]).all()
+    assert np.isnan(canvas[3:, 6:]).all()
 
 
-def test_overview_counts_and_averages(digits):
+def test_overview_counts_and_averages(digits, four_class):
     found = viz.class_overview(digits)
     for label in range(10):
         members = digits.y_train == label
@@ -70,17 +91,35 @@ def test_overview_counts_and_averages(digits):
         assert found.test[label] == (digits.y_test == label).sum()
         np.testing.assert_allclose(found.means[label], digits.x_train[members].mean(axis=0))
     figure = viz.plot_dataset(digits)
-    bars = [bar.get_width() for bar in figure.axes[0].patches]
-    assert bars == [*found.train, *found.test]
+    assert [bar.get_width() for bar in figure.axes[0].patches] == [*found.train, *found.test]
     np.testing.assert_allclose(figure.axes[1].images[0].get_array(), found.means[0])
-
-
-def test_overview_of_points_and_of_a_class_without_samples(four_class):
-    figure = viz.plot_dataset(four_class)
-    assert len(figure.axes[1].collections) == 4
+    assert len(viz.plot_dataset(four_class).axes[1].collections) == 4
     images = np.ones((4, 3, 3))
-    figure = viz.plot_dataset(((images, [0, 0, 2, 2]), (images[:1], [1])))
+    figure = viz.plot_dataset(((images, [0, 0, 2, 2]), (images[:1], [1])))  # a class without training images
     assert [bool(ax.images) for ax in figure.axes[1:4]] == [True, False, True]
     viz.plot_dataset(((np.ones((4, 7)), [0, 0, 1, 1]), (np.ones((1, 7)), [1])))  # neither points nor images
-    with pytest.raises(DataError, match="training and test data"):
-        viz.plot_dataset((images, [0, 0, 1, 1]))
+
+
+def test_labels_that_are_measurements_are_refused():
+    with pytest.raises(DataError, match="out of range"):
+        viz.plot_points(X, Y + 10**9)
+
+
+def test_figures_without_a_model_import_no_tensorflow():
+    code = """
+import sys, numpy as np
+from modelzoo import reference, viz
+viz.plot_points(np.eye(2), [0, 1])
+viz.plot_regions(lambda x: (x[:, 0] > 0.5).astype(float), (np.eye(2), [0, 1]), resolution=20)
+viz.plot_activations()
+viz.plot_confusion_matrix([0.1, 0.9], [0, 1])
+assert not {"tensorflow", "keras"} & set(sys.modules), "imported"
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_data_sets_give_the_part_that_is_asked_for(four_class):
+    train = datasets.Dataset(X[:, :2], Y, X[:2], Y[:2], name="points")
+    assert [len(viz.plot_points(train, split=split).collections) for split in ("train", "test")] == [3, 3]
+    assert viz.plot_points(four_class, split="test").collections[0].get_offsets().shape[0] < len(four_class.x_test)

@@ -10,6 +10,8 @@ from modelzoo import datasets, viz
 
 NAMES = modelzoo.list_models()
 
+pytestmark = pytest.mark.slow
+
 
 def figures(model, spec, data):
     """Return the figures that apply to a model."""

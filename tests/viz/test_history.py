@@ -6,7 +6,7 @@ import pytest
 
 import modelzoo
 from modelzoo import datasets, viz
-from modelzoo.errors import DataError, InputError
+from modelzoo.errors import InputError
 
 RUNS = [
     {
@@ -18,6 +18,18 @@ RUNS = [
     },
     {"step": [10, 20], "loss": [5.0, 3.0], "val_step": [20], "val_loss": [3.5], "accuracy": [0.2, 0.7]},
 ]  # the second run stopped early
+
+
+@pytest.mark.parametrize(("part", "label"), [("val", "validation"), ("test", "test")])
+def test_a_run_draws_training_and_validation_or_test_at_their_steps(part, label):
+    history = {name.replace("val", part): values for name, values in RUNS[0].items()}
+    ax = viz.plot_history(history)
+    train, evaluated = ax.get_lines()
+    np.testing.assert_array_equal(train.get_xydata(), np.c_[RUNS[0]["step"], RUNS[0]["loss"]])
+    np.testing.assert_array_equal(evaluated.get_xydata(), np.c_[RUNS[0]["val_step"], RUNS[0]["val_loss"]])
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("step", "loss")
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["training", label]
+    assert not ax.collections  # a single run has no spread
 
 
 def test_several_runs_become_mean_and_spread_at_their_common_steps():
@@ -33,11 +45,6 @@ def test_several_runs_become_mean_and_spread_at_their_common_steps():
     assert band[:, 1].max() == pytest.approx(4 + np.sqrt(2))
     assert band[:, 1].min() == pytest.approx(2.5 - np.sqrt(0.5))
     assert "2 runs" in train.get_label()
-
-
-def test_a_single_run_has_no_spread():
-    np.testing.assert_array_equal(viz.learning_curve(RUNS[0]).spread, 0)
-    assert not viz.plot_history(RUNS[0]).collections
 
 
 def test_named_runs_have_one_colour_each_and_test_data_dashed():
@@ -77,25 +84,3 @@ def test_histories_of_train_and_of_fit_as_they_are():
     np.testing.assert_array_equal(ax.get_lines()[1].get_xydata(), np.c_[[1, 2, 3], fitted.history["val_loss"]])
     with pytest.raises(InputError, match="some epochs"):
         viz.plot_history([history, fitted])
-
-
-def test_wrong_histories_are_named():
-    with pytest.raises(InputError, match="no step in common"):
-        viz.learning_curve([{"step": [1], "loss": [1]}, {"step": [2], "loss": [1]}])
-    with pytest.raises(DataError, match="3 values at 2 steps"):
-        viz.learning_curve({"step": [1, 2], "loss": [1, 2, 3]})
-    for wrong in (7, "loss", [], [RUNS[0], 3]):
-        with pytest.raises(InputError, match=type(wrong).__name__):
-            viz.learning_curve(wrong)
-    with pytest.raises(InputError, match="list of names"):
-        viz.plot_training(RUNS, "loss")
-
-
-@pytest.mark.parametrize(("part", "label"), [("val", "validation"), ("test", "test")])
-def test_validation_and_test_data_are_told_apart(part, label):
-    history = {name.replace("val", part): values for name, values in RUNS[0].items()}
-    lines = viz.plot_history(history).get_lines()
-    assert [line.get_label() for line in lines] == ["training", label]
-    assert lines[1].get_xdata().tolist() == RUNS[0]["val_step"]
-    labels = [text.get_text() for text in viz.plot_training(history, ["loss"]).legends[0].texts]
-    assert labels == ["training", label]

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from modelzoo._checks import check_choice, check_names
+from modelzoo.card import card_of
 from modelzoo.errors import InputError
 from modelzoo.network import Network, NotAChainError, read_network, with_paths
-from modelzoo.registry import origin_of
 from modelzoo.viz import style
 from modelzoo.viz.architecture.canvas import Canvas
 from modelzoo.viz.architecture.hourglass import Hourglass
@@ -127,7 +127,7 @@ def _names(argument: str, names: Sequence[str], length: int) -> tuple[str, ...]:
 def _class_names(model: Any, output: Stage) -> tuple[str, ...]:
     """Return the names of the classes that the model knows, where it has one output a class; else nothing."""
     try:
-        names = origin_of(model).class_names
+        names = card_of(model).class_names
     except InputError:  # not a zoo model
         return ()
     if (len(names), output.size, output.activation) == (2, 1, "sigmoid"):

@@ -12,8 +12,8 @@ import numpy as np
 
 from modelzoo._checks import check_path
 from modelzoo._keras import tf
+from modelzoo.card import read_card
 from modelzoo.errors import ArtifactError
-from modelzoo.saving.card import read_card
 from modelzoo.saving.golden import read_golden
 
 #: Largest difference from the golden outputs, for outputs up to 1; of larger ones, this share.
@@ -215,7 +215,7 @@ def _card(path: Path) -> str:
         card = read_card(path)
     except ArtifactError as error:
         raise _Failed(str(error), "Write it with modelzoo.save.") from error
-    return f"{card['model']['name']}, all {len(card['files'])} files as written"
+    return f"{card['name']}, all {len(card['files'])} files as written"
 
 
 def _golden(path: Path, loaded: Any) -> str:

@@ -12,8 +12,8 @@ from modelzoo._checks import check_path
 from modelzoo._io import atomic_file, check_target
 from modelzoo._keras import graph_function, keras, tf
 from modelzoo.errors import InputError
-from modelzoo.network import with_paths
-from modelzoo.saving.facts import describe_input, export_facts, serving_names
+from modelzoo.network import read_network, with_paths
+from modelzoo.saving.saved_model import export_facts
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,8 @@ def save_onnx(model: keras.Model, path: str | os.PathLike[str], *, overwrite: bo
         ) from None
     facts = export_facts(model)
     check_target(path, overwrite=overwrite)
-    input_name, output_name = serving_names(model)
+    network = read_network(model)
+    input_name, output_name = network.input.name, network.output.name
     function = graph_function(lambda x: {output_name: model(x, training=False)})
     spec = tf.TensorSpec(model.input_shape, tf.float32, name=input_name)
     try:
@@ -99,6 +100,12 @@ def _describe(proto: Any, model: keras.Model, facts: dict[str, str]) -> None:
     used = [opset for opset in proto.opset_import if opset.domain in domains]
     del proto.opset_import[:]
     proto.opset_import.extend(used)
+
+
+def describe_input(model: keras.Model) -> str:
+    """Return in words what a model takes."""
+    shape = ", ".join(["batch", *map(str, model.input_shape[1:])])
+    return f"float32 ({shape}), " + ("raw pixels of 0–255" if len(model.input_shape) > 2 else "coordinates of points")
 
 
 def _settle_reshapes(proto: Any) -> None:

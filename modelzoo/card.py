@@ -1,0 +1,474 @@
+"""Where a model's weights come from: the record a live model carries, and the card an artifact stores.
+
+A builder attaches a :class:`Card`; training, loading and fine-tuning replace it with :func:`set_card`. An artifact
+keeps the same facts as JSON in :data:`CARD_PATH`, with the network, the place of every weight and the SHA-256 of every
+file: a JSON parser and ``numpy.memmap`` are enough to read it. Only live models need TensorFlow here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import itertools
+import json
+import math
+import os
+import platform
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, TypedDict
+
+import numpy as np
+
+from modelzoo._checks import check_path
+from modelzoo._io import sha256_of
+from modelzoo._keras import keras
+from modelzoo.errors import ArtifactError, InputError
+from modelzoo.network import with_paths
+
+#: Where the card is in a SavedModel directory; TensorFlow ignores this folder.
+CARD_PATH = "assets.extra/modelzoo.json"
+CARD_FORMAT = 2
+
+#: Where TensorFlow stores the weights, the bytes of one after another.
+WEIGHTS_PATH = "variables/variables.data-00000-of-00001"
+
+_MAX_BYTES = 1 << 24  # a card with the learning curves of many seeds has a hundredth of that
+_DTYPES = {"float32", "float16", "int32", "int64", "uint32"}
+_PACKAGES = ("tensorflow", "keras", "numpy", "modelzoo")
+
+Metrics = dict[str, float | dict[str, float | list[float | None] | None] | None]
+
+
+class DataFacts(TypedDict, total=False):
+    """The data set of a training; its checksum is that of samples and labels."""
+
+    name: str
+    options: dict[str, Any]
+    checksum: str
+    num_train: int
+    num_test: int
+    license: str | None
+    source: str | None
+
+
+class _TrainingAlways(TypedDict):
+    recipe: dict[str, Any]
+    seed: int
+    steps: int
+    dataset: DataFacts
+    metrics: dict[str, float | None] | None
+    machine: dict[str, str | float | None]
+    history: dict[str, list[float | None]]
+    weights_digest: str
+
+
+class Training(_TrainingAlways, total=False):
+    """How weights were trained: recipe, seed, data set, machine, and what came of it."""
+
+    recipe_name: str | None
+    seconds: float | None
+
+
+class _ParentAlways(TypedDict):
+    name: str
+    weights_digest: str
+
+
+class Parent(_ParentAlways, total=False):
+    """The weights that a training started from."""
+
+    class_names: list[str]
+    frozen: list[str]
+    parent: Parent
+
+
+class Results(TypedDict, total=False):
+    """What was measured over several seeds; an artifact may say more."""
+
+    metrics: Metrics
+    corruptions: Metrics | None
+    seeds: list[int]
+    measured_on: dict[str, Any]
+    recipe: str
+    selected_by: str | None
+    selected_seed: int | None
+    num_params: int | None
+    multiply_adds: int | None
+    weights_digest: str
+
+
+class StoredWeight(TypedDict):
+    """Where a weight is: ``offset`` counts bytes in :data:`WEIGHTS_PATH`, little-endian, in C order."""
+
+    path: str
+    shape: list[int]
+    dtype: str
+    offset: int
+    trainable: bool
+
+
+class BuilderFacts(TypedDict):
+    """The builder, its options where they differ from the defaults, and the seed of the initial weights."""
+
+    name: str
+    options: dict[str, Any]
+    seed: int | None
+
+
+class CardFile(TypedDict):
+    """What the card of an artifact always says."""
+
+    format: int
+    name: str
+    builder: BuilderFacts
+    network: dict[str, Any]
+    keras: dict[str, Any]
+    weights: list[StoredWeight]
+    weights_digest: str
+    class_names: list[str]
+    training: Training | None
+    results: Results | None
+    parent: Parent | None
+    versions: dict[str, str]
+    created: str
+    files: dict[str, str]
+    card_digest: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Card:
+    """Where the weights of a live model come from.
+
+    Attributes
+    ----------
+    name
+        Name of its builder.
+    options
+        Arguments of the builder that differ from the defaults, ready for JSON.
+    seed
+        Seed of the initial weights; ``None`` if they were drawn without one.
+    class_names
+        Names of the classes, in the order of the outputs.
+    training
+        What :func:`modelzoo.train` did last.
+    parent
+        The weights that training started from, if those had been trained themselves.
+    weights_digest
+        Of the weights all this is about. Others came from elsewhere, such as an interrupted training.
+    artifact
+        The directory the weights, or the parent's, were loaded from: it holds results and golden samples.
+    """
+
+    name: str
+    options: Mapping[str, Any]
+    seed: int | None = None
+    class_names: tuple[str, ...] = ()
+    training: dict[str, Any] | None = None
+    parent: dict[str, Any] | None = None
+    weights_digest: str | None = None
+    artifact: Path | None = dataclasses.field(default=None, compare=False)
+
+    @classmethod
+    def from_file(cls, facts: Mapping[str, Any], directory: Path) -> Card:
+        """Return the record of the weights in an artifact."""
+        return cls(
+            **facts["builder"],
+            class_names=tuple(facts["class_names"]),
+            training=facts["training"],
+            parent=facts["parent"],
+            weights_digest=facts["weights_digest"],
+            artifact=directory.absolute(),
+        )
+
+    def to_file(self) -> dict[str, Any]:
+        """Return what an artifact's card says of provenance."""
+        return {
+            "name": self.name,
+            "builder": {"name": self.name, "options": dict(self.options), "seed": self.seed},
+            "class_names": list(self.class_names),
+            "training": self.training,
+            "parent": self.parent,
+        }
+
+    def as_parent(self, digest: str, frozen: Sequence[str] = ()) -> dict[str, Any]:
+        """Return these weights, of that digest, as the parent of what is trained from them."""
+        parent: dict[str, Any] = {
+            "name": self.name,
+            "weights_digest": digest,
+            "class_names": list(self.class_names),
+            "frozen": list(frozen),
+        }
+        if self.parent is not None:
+            parent["parent"] = self.parent
+        return parent
+
+
+def find_card(model: Any) -> Card | None:
+    """Return the card of a live model; ``None`` if no builder of the zoo made it."""
+    card = getattr(model, "_modelzoo_card", None)
+    return card if isinstance(card, Card) else None
+
+
+def card_of(model: keras.Model) -> Card:
+    """Return the card of a live model, or raise InputError if no builder of the zoo made it."""
+    card = find_card(model)
+    if card is None:
+        raise InputError(
+            f"The model {getattr(model, 'name', model)!r} was not made by a modelzoo builder. Build it with "
+            "modelzoo.create_model, or declare your own builder with modelzoo.register_model."
+        )
+    return card
+
+
+def set_card(model: keras.Model, card: Card) -> None:
+    """Give a model its card, in the place of the one it had."""
+    model._modelzoo_card = card
+
+
+def weights_digest(model: keras.Model, values: Sequence[Any] | None = None) -> str:
+    """Return the SHA-256 of a model's weights (path, shape, dtype and bytes of each), 64 hexadecimal digits.
+
+    The state of random generators is not part of it.
+
+    Parameters
+    ----------
+    model
+        A Keras model.
+    values
+        Values of ``model.weights`` at another time; those of now by default.
+    """
+    if not isinstance(model, keras.Model):
+        raise InputError(f"model must be a Keras model, such as modelzoo.load returns; got {model!r:.80}.")
+    digest = hashlib.sha256()
+    values = model.weights if values is None else values
+    for (path, _), tensor in zip(with_paths(model.weights), values, strict=True):
+        value = np.ascontiguousarray(tensor.numpy())
+        digest.update(f"{path} {value.shape} {value.dtype.str}\n".encode())
+        digest.update(value.tobytes())
+    return digest.hexdigest()
+
+
+def describe_machine() -> dict[str, Any]:
+    """Return what a result depends on besides code, data and seed, ready for JSON.
+
+    ``cpu``, ``cores`` (that this process may use), ``system``, ``python``, and the versions of ``tensorflow``,
+    ``keras``, ``numpy`` and ``modelzoo``.
+    """
+    return {
+        "cpu": _cpu(),
+        "cores": usable_cores(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        **versions(),
+    }
+
+
+def machine_differences(recorded: Mapping[str, Any] | None) -> dict[str, tuple[Any, Any]]:
+    """Return where a recorded machine and this one differ in what can change the last bit of a float32 result.
+
+    Maps each of ``cpu``, ``cores``, ``system``, the versions, and ``replicas`` if there were several, to ``(recorded
+    value, value here)``.
+    """
+    recorded, here = recorded or {}, describe_machine()
+    deciding = ("cpu", "cores", "system", *_PACKAGES)
+    differing = {key: (recorded.get(key), here[key]) for key in deciding if recorded.get(key) != here[key]}
+    if recorded.get("replicas", 1) != 1:  # several replicas sum in another order than one
+        differing["replicas"] = (recorded["replicas"], 1)
+    return differing
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the packages that a result depends on."""
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:  # a checkout that is not installed
+            found[package] = "unknown"
+    return found
+
+
+def usable_cores() -> int:
+    """Return the number of processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _cpu() -> str:
+    """Return the processor's name; virtual machines hide the generation there, so its numbers go with it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0].splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    name = facts.get("model name") or platform.processor() or "unknown"
+    numbers = [f"{key.removeprefix('cpu ')} {facts[key]}" for key in ("cpu family", "model") if key in facts]
+    return ", ".join([name, *numbers])
+
+
+def write_card(directory: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the card of a directory whose other files are complete, and return it.
+
+    The format, the hashes of the files and the card's own digest are added to ``facts``.
+    """
+    path = directory / CARD_PATH
+    path.parent.mkdir(exist_ok=True)
+    files = {name: sha256_of(directory / name) for name in _files(directory) if name != CARD_PATH}
+    card: dict[str, Any] = {"format": CARD_FORMAT, **facts, "files": files}
+    card["card_digest"] = _digest(card)
+    path.write_text(_text(card), encoding="utf-8")
+    return card
+
+
+def read_card(directory: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return the card of an artifact after checking the card and every file against it.
+
+    Parameters
+    ----------
+    directory
+        A SavedModel directory written by :func:`modelzoo.save`.
+
+    Raises
+    ------
+    ArtifactError
+        The directory is not ours, or a file is missing, altered, foreign or a symbolic link.
+    """
+    directory = check_path(directory, "a SavedModel directory")
+    if not directory.is_dir():
+        raise ArtifactError(f"{directory} is not a directory. Give a SavedModel directory written by modelzoo.save.")
+    path = directory / CARD_PATH
+    if not path.is_file():
+        raise ArtifactError(
+            f"{directory} has no {CARD_PATH}, so it was not written by modelzoo. Load it with tf.saved_model.load, "
+            "or see `modelzoo check`."
+        )
+    card = _parse(path)
+    present = set(_files(directory)) - {CARD_PATH}
+    for name, digest in sorted(card["files"].items()):
+        if name not in present:
+            raise ArtifactError(f"{directory}: the file {name} is missing. Export or copy the artifact again.")
+        if sha256_of(directory / name) != digest:
+            raise ArtifactError(f"{directory}: the file {name} was altered. Export or copy the artifact again.")
+    for name in sorted(present - card["files"].keys()):
+        raise ArtifactError(f"{directory}: the file {name} is not part of the artifact. Remove it.")
+    return card
+
+
+def read_weights(directory: Path, card: Mapping[str, Any]) -> list[np.ndarray]:
+    """Return the values of the weights in the order of ``card["weights"]``, mapped from the file, not copied.
+
+    Raises
+    ------
+    ArtifactError
+        A weight is outside the file, overlaps another or is of an unknown type.
+    """
+    path = directory / WEIGHTS_PATH
+    content = np.memmap(path, np.uint8, "r") if path.is_file() and path.stat().st_size else np.empty(0, np.uint8)
+    values: list[np.ndarray] = []
+    ends = []
+    for weight in card["weights"]:
+        start, shape = weight["offset"], weight["shape"]
+        if weight["dtype"] not in _DTYPES or min([start, *shape]) < 0:
+            raise ArtifactError(f"{directory}: the weight {weight['path']!r} has an unknown type, shape or place.")
+        dtype = np.dtype(weight["dtype"]).newbyteorder("<")
+        end = start + math.prod(shape) * dtype.itemsize
+        if end > len(content):
+            raise ArtifactError(f"{directory}: the weight {weight['path']!r} is not inside {WEIGHTS_PATH}.")
+        ends.append((start, end))
+        values.append(content[start:end].view(dtype).reshape(shape))
+    ends.sort()
+    if any(end > start for (_, end), (start, _) in itertools.pairwise(ends)):
+        raise ArtifactError(f"{directory}: two weights overlap in {WEIGHTS_PATH}. Export the artifact again.")
+    return values
+
+
+def wrong_fact(facts: Mapping[str, Any], kind: Any = CardFile) -> str | None:
+    """Return which fact is missing, or of another type than ``kind`` declares; ``None`` if all is well."""
+    return _misfit(facts, kind, "card")
+
+
+def _misfit(value: Any, kind: Any, name: str) -> str | None:
+    if kind is Any:
+        return None
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (types.UnionType, typing.Union):
+        found = [_misfit(value, alternative, name) for alternative in arguments]
+        return None if None in found else found[0]
+    if typing.is_typeddict(kind) and isinstance(value, dict):
+        missing = sorted(kind.__required_keys__ - value.keys())
+        if missing:
+            return f"{name} does not say {missing[0]!r}"
+        parts = [(value[key], part, key) for key, part in typing.get_type_hints(kind).items() if key in value]
+    elif origin is dict and isinstance(value, dict):
+        parts = [(item, arguments[1], key) for key, item in value.items()]
+    elif origin is list and isinstance(value, list):
+        parts = [(item, arguments[0], str(i)) for i, item in enumerate(value)]
+    else:
+        plain = (int, float) if kind is float else kind
+        fits = isinstance(plain, type | tuple) and not typing.is_typeddict(kind) and isinstance(value, plain)
+        return None if fits else f"{name} is {value!r:.60}"
+    return next((wrong for item, part, key in parts if (wrong := _misfit(item, part, f"{name}.{key}"))), None)
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    wrong = None
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ValueError
+        text = path.read_text(encoding="utf-8")
+        card = json.loads(text)
+        claimed = card["card_digest"]
+        good = _text(card) == text and _digest({k: v for k, v in card.items() if k != "card_digest"}) == claimed
+        if good and card.get("format") == 1:
+            card = _from_format_1(card)
+        if good and card.get("format") == CARD_FORMAT:
+            wrong = wrong_fact(card)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        good = False
+    if not good:
+        raise ArtifactError(
+            f"{path.parent.parent}: the file {CARD_PATH} was altered. Export or copy the artifact again."
+        )
+    if card.get("format") != CARD_FORMAT:
+        raise ArtifactError(
+            f"{path}: the card has format {card.get('format')!r}, this modelzoo reads {CARD_FORMAT}. Update modelzoo."
+        )
+    if wrong:
+        raise ArtifactError(f"{path} is no card of this format: {wrong}. Export the artifact again.")
+    return card
+
+
+def _from_format_1(card: dict[str, Any]) -> dict[str, Any]:
+    """Return a card of the format before this one, as the pretrained models still have it, in this one's form."""
+    builder, offset, weights = card.pop("model"), 8, []  # TensorFlow's count of saves comes first
+    for weight in card["weights"]:
+        weights.append({**weight, "offset": offset, "trainable": True})
+        offset += math.prod(weight["shape"]) * np.dtype(weight["dtype"]).itemsize
+    now = {"format": CARD_FORMAT, "name": builder["name"], "builder": builder, "weights": weights}
+    return {**card, **now, "network": {}, "keras": {}}
+
+
+def _files(directory: Path) -> Iterable[str]:
+    """Return the files of a directory tree as POSIX paths, refusing symbolic links, pipes and devices."""
+    names = []
+    for parent, folders, files in os.walk(directory):
+        for name in [*folders, *files]:
+            if (Path(parent) / name).is_symlink():
+                raise ArtifactError(
+                    f"{directory}: {name} is a symbolic link, which an artifact never holds. Remove it."
+                )
+            if name in files and not (Path(parent) / name).is_file():
+                raise ArtifactError(f"{directory}: {name} is a pipe, a socket or a device. Remove it.")
+        names += [str(PurePosixPath((Path(parent) / name).relative_to(directory))) for name in files]
+    return sorted(names)
+
+
+def _text(card: Mapping[str, Any]) -> str:
+    return json.dumps(card, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _digest(card: Mapping[str, Any]) -> str:
+    return hashlib.sha256(_text(card).encode()).hexdigest()

@@ -1,5 +1,0 @@
-"""``python -m modelzoo.cli``."""
-
-from modelzoo.cli.app import main
-
-main()

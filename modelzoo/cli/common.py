@@ -1,0 +1,116 @@
+"""What the commands share: options, the data they name, and what is printed or kept quiet."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from modelzoo import datasets
+from modelzoo.errors import InputError
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+data_option = click.option(
+    "--data",
+    help="Data set: a name (`modelzoo list --datasets`), a folder of class folders or of TFRecord shards, an .npz or a "
+    ".csv file.",
+)
+stream_option = click.option(
+    "--stream",
+    is_flag=True,
+    help="Read the samples of --data, a folder, as they are wanted: for data larger than memory.",
+)
+data_options = click.option(
+    "--data-option",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="An option of the data set, such as n=500, classes=[1,5,6], label=species or download=true; repeat for more.",
+)
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
+
+
+def load_data(data: str, shape: Any, options: tuple[str, ...], *, stream: bool = False) -> Any:
+    """Load or stream data for a model of that input shape: the pixels of a csv become images, those of a folder fit."""
+    given = key_values(options)
+    named = data in datasets.list_datasets()
+    if stream and named:
+        raise InputError(f"--stream reads folders, and {data!r} is a named data set. Leave --stream out.")
+    path = Path(data)
+    if not named and shape is not None and len(shape) == 2:
+        if path.suffix == ".csv":
+            given.setdefault("shape", tuple(shape))
+        elif path.is_dir() and any(child.is_dir() for child in path.iterdir()):
+            given.setdefault("size", tuple(shape))
+    return datasets.stream(data, **given) if stream else datasets.load(data, **given)
+
+
+def key_values(options: tuple[str, ...]) -> dict[str, Any]:
+    """Turn KEY=VALUE into a dictionary; values are JSON if they can be, else text."""
+    result = {}
+    for option in options:
+        key, equals, value = option.partition("=")
+        if not equals or not key:
+            raise InputError(f"--data-option must be KEY=VALUE, such as n=500; got {option!r}.")
+        try:
+            result[key] = json.loads(value)
+        except ValueError:
+            result[key] = value
+    return result
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Turn "0-4" or "0,3" into a list of seeds."""
+    try:
+        ends = [[int(end) for end in part.split("-")] for part in text.split(",")]
+    except ValueError:
+        ends = []
+    if not ends or any(len(part) > 2 or not 0 <= part[-1] - part[0] < 1000 for part in ends):
+        raise InputError(f"--seeds must be a list of seeds such as 0-4 or 0,3; got {text!r}.")
+    return [seed for part in ends for seed in range(part[0], part[-1] + 1)]
+
+
+def print_json(value: Any) -> None:
+    """Print a value as indented JSON."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def print_table(header: list[str], rows: list[list[str]], right: int = -1) -> None:
+    """Print rows under a header; the column of number ``right`` is aligned to the right."""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    for line in [header, ["─" * width for width in widths], *rows]:
+        cells = [f"{c:>{w}}" if i == right else f"{c:<{w}}" for i, (c, w) in enumerate(zip(line, widths, strict=True))]
+        click.echo("  ".join(cells).rstrip())
+
+
+def print_scores(scores: Mapping[str, float], width: int = 40) -> None:
+    """Print class scores as bars, one line a class."""
+    longest = max(map(len, scores))
+    best = max(scores, key=scores.__getitem__)
+    for name, score in scores.items():
+        bar = "█" * round(score * width) or "▏"
+        click.echo(f"  {name:>{longest}} {click.style(bar, bold=name == best)} {score:.1%}")
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow without the notes its C++ part writes to standard error, past Python's ``sys.stderr``."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with quiet_stderr():
+        import tensorflow  # noqa: F401
+
+
+@contextlib.contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Drop what is written to standard error meanwhile, also by C++; errors are raised all the same."""
+    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(null)

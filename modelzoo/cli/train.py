@@ -1,0 +1,255 @@
+"""``modelzoo train`` and ``finetune``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+import modelzoo
+from modelzoo import datasets
+from modelzoo.cli.common import (
+    as_json,
+    data_option,
+    data_options,
+    import_tensorflow,
+    key_values,
+    load_data,
+    overwrite_option,
+    print_json,
+    quiet_stderr,
+    stream_option,
+)
+from modelzoo.errors import InputError
+from modelzoo.recipe import Recipe
+from modelzoo.saving import check_save_target
+
+seed_option = click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of everything.")
+output_option = click.option("-o", "--output", type=click.Path(path_type=Path), help="Directory of the SavedModel.")
+
+#: Options that change fields of the recipe.
+_CHANGES = [
+    click.option("--steps", type=click.IntRange(1), help="Optimiser steps, instead of the recipe's."),
+    click.option("--epochs", type=click.FloatRange(0, min_open=True), help="Passes over the data instead."),
+    click.option("--batch-size", type=click.IntRange(1), help="Samples a step."),
+    click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="Step size; a schedule's first."),
+    click.option("--log-every", type=click.IntRange(1), help="Steps between two log entries."),
+    click.option("--precision", type=click.Choice(["float32", "bfloat16"]), help="Arithmetic of training."),
+    click.option("--xla", type=click.Choice(["auto", "loop", "update", "off"]), help="What XLA compiles."),
+]
+#: Options of every training run.
+_RUN = [
+    click.option(
+        "--strategy",
+        type=click.Choice(["mirrored", "multi-worker"]),
+        help="Share each batch among this machine's GPUs, or among the workers that TF_CONFIG names.",
+    ),
+    click.option("--checkpoint-dir", type=click.Path(path_type=Path), help="Keep checkpoints here."),
+    click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in --checkpoint-dir."),
+    click.option("--quiet", is_flag=True, help="No progress bar."),
+    as_json,
+]
+
+
+def run_options(command: Any) -> Any:
+    """Add the options that change a recipe, and those of every training run."""
+    for option in reversed([*_CHANGES, *_RUN]):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("name")
+@output_option
+@overwrite_option
+@data_option
+@data_options
+@stream_option
+@seed_option
+@click.option("--recipe", default="lesson", show_default=True, help="Name of one of the model's recipes.")
+@run_options
+def train(
+    name: str,
+    output: Path | None,
+    data: str | None,
+    data_option: tuple[str, ...],
+    stream: bool,
+    recipe: str,
+    **run: Any,
+) -> None:
+    """Train the model NAME from random weights and export it as a SavedModel (default: build/NAME).
+
+    \b
+    modelzoo train two_conv_cnn                             the lesson's recipe on its own data
+    modelzoo train two_conv_cnn --precision bfloat16        the same, faster on many processors
+    modelzoo train relu_mlp --data letters/ -o letters_mlp  your images: a folder for each class
+    modelzoo train relu_mlp --data letters/ --stream        the same, read as training goes: more than memory holds
+    modelzoo train dense_500_300 --checkpoint-dir ck        keep checkpoints; after an interruption, the
+    modelzoo train dense_500_300 --checkpoint-dir ck --resume    same result as without
+    modelzoo train two_conv_cnn --strategy multi-worker     on every worker that TF_CONFIG names
+    """
+    spec = modelzoo.get_spec(name)
+    plan = _changed(spec.recipe(recipe), run)
+    if stream and data is None:
+        raise InputError("--stream reads a folder as training goes. Name it with --data, or leave --stream out.")
+    output = check_save_target(output or Path("build", name), overwrite=run["overwrite"])
+    replicas = _start_replicas(run["strategy"])
+    if data is None:
+        dataset = datasets.load(spec.dataset, **{**plan.data_options, **key_values(data_option)})
+    else:
+        dataset = load_data(data, spec.options.get("image_shape"), data_option, stream=stream)
+    fitting: dict[str, Any] = {"num_classes": dataset.num_classes}
+    fitting |= {"image_shape": dataset.input_shape} if len(dataset.input_shape) == 2 else {}
+    fitting |= {"input_dim": dataset.input_shape[0]} if len(dataset.input_shape) == 1 else {}
+    options = {**plan.model_options, **{key: fitting[key] for key in fitting if key in spec.options}}
+    model = modelzoo.create_model(name, seed=run["seed"], **options)
+    _run(lambda **kwargs: (model, modelzoo.train(model, dataset, plan, **kwargs)), replicas, dataset, output, run)
+
+
+@click.command()
+@click.argument("source")
+@click.option(
+    "--data",
+    required=True,
+    help="Data set: a name, a folder of class folders or TFRecord shards, an .npz or a .csv file.",
+)
+@data_options
+@stream_option
+@click.option("--freeze", multiple=True, help="'backbone' (all but the head) or a layer's name; repeat for several.")
+@click.option(
+    "--layer-learning-rate",
+    multiple=True,
+    metavar="LAYER=FACTOR",
+    help="Multiply the learning rate of one layer, e.g. hidden=0.1; repeat for several.",
+)
+@click.option("--backbone-learning-rate", type=float, metavar="FACTOR", help="The same for all layers but the head.")
+@output_option
+@overwrite_option
+@seed_option
+@click.option(
+    "--recipe",
+    default="finetuning",
+    show_default=True,
+    help="'finetuning' (Adam, 1000 steps; points: 'lesson') or one of the model's recipes, such as 'lesson'.",
+)
+@run_options
+def finetune(
+    source: str,
+    data: str,
+    data_option: tuple[str, ...],
+    stream: bool,
+    freeze: tuple[str, ...],
+    layer_learning_rate: tuple[str, ...],
+    backbone_learning_rate: float | None,
+    output: Path | None,
+    recipe: str,
+    **run: Any,
+) -> None:
+    """Train SOURCE, a pretrained model or an artifact's directory, further on other data, and export it.
+
+    Where the data have other classes, the head (the layer "logits") starts anew; all else keeps its weights.
+
+    \b
+    modelzoo finetune two_conv_cnn --data letters/ -o letters                     train all layers
+    modelzoo finetune two_conv_cnn --data few.npz --freeze backbone -o few        only the head
+    modelzoo finetune two_conv_cnn --data few.npz --backbone-learning-rate 0.1    all, the head fastest
+    modelzoo finetune letters --data more.csv --freeze conv_1 --epochs 5          go on from your own artifact
+    """
+    from modelzoo.finetuning import plan_finetuning
+
+    output = check_save_target(output or Path("build", f"{Path(source).name}_finetuned"), overwrite=run["overwrite"])
+    replicas = _start_replicas(run["strategy"])
+    parent = modelzoo.load(source)
+    plan, frozen = plan_finetuning(  # before the data are read: a wrong name should not wait for these
+        parent,
+        recipe=recipe,
+        freeze=freeze,
+        layer_learning_rates=_factors(layer_learning_rate),
+        backbone_learning_rate=backbone_learning_rate,
+    )
+    plan = _changed(plan, run)
+    dataset = load_data(data, parent.input_shape[1:], data_option, stream=stream)
+    _run(
+        lambda **kwargs: modelzoo.finetune(parent, dataset, freeze=frozen, recipe=plan, **kwargs),
+        replicas,
+        dataset,
+        output,
+        run,
+    )
+
+
+def _changed(recipe: Recipe, run: Mapping[str, Any]) -> Recipe:
+    """Return a recipe with the fields that options were given for."""
+    changes = ("steps", "epochs", "batch_size", "learning_rate", "log_every", "precision", "xla")
+    given = {name: run[name] for name in changes if run[name] is not None}
+    rate, schedule = given.get("learning_rate"), recipe.learning_rate
+    if rate is not None and isinstance(schedule, Mapping) and "initial_learning_rate" in schedule["config"]:
+        given["learning_rate"] = {**schedule, "config": {**schedule["config"], "initial_learning_rate": rate}}
+    return recipe.replace(**given)
+
+
+def _factors(options: tuple[str, ...]) -> dict[str, float]:
+    """Turn LAYER=FACTOR into a dictionary."""
+    pairs = [option.partition("=") for option in options]
+    try:
+        return {layer: float(factor) for layer, _, factor in pairs}
+    except ValueError:
+        raise InputError(
+            f"--layer-learning-rate must be LAYER=FACTOR, such as hidden=0.1; got {', '.join(options)}."
+        ) from None
+
+
+def _start_replicas(strategy: str | None) -> Any:
+    """Return the devices that train together; must come before anything else that TensorFlow does."""
+    import_tensorflow()
+    from modelzoo.training import Replicas, create_strategy
+
+    if strategy is None:
+        return Replicas()
+    if strategy == "multi-worker":
+        click.echo("Waiting for all workers of TF_CONFIG", err=True)
+    import tensorflow as tf
+
+    tf.get_logger().setLevel("ERROR")
+    with quiet_stderr():
+        return Replicas(create_strategy(strategy))
+
+
+def _run(
+    training: Callable[..., tuple[Any, Any]], replicas: Any, dataset: Any, output: Path, run: Mapping[str, Any]
+) -> None:
+    """Train with a progress bar, save what was trained and print how good it is; on Ctrl-C, say how to go on."""
+    from modelzoo.saving import GOLDEN_COUNT
+    from modelzoo.training import ProgressBar
+
+    shown = replicas.is_chief and not (run["quiet"] or run["as_json"])
+    folder = run["checkpoint_dir"]
+    try:
+        model, history = training(
+            seed=run["seed"],
+            strategy=replicas.strategy,
+            callbacks=[ProgressBar(keep_lines=not sys.stderr.isatty())] if shown else [],
+            checkpoint_dir=folder,
+            resume=run["resume"],
+        )
+    except KeyboardInterrupt:
+        if folder is not None and any(folder.glob("step-*.npz")):
+            click.echo(f"The last checkpoint is in {folder}. Go on with the same command and --resume.", err=True)
+        raise
+    if not replicas.is_chief:
+        return
+    part = next(part for part in (dataset.test, dataset.validation, dataset.train) if part is not None)
+    golden = part[0][:GOLDEN_COUNT] if isinstance(part, tuple) else part[:GOLDEN_COUNT][0]
+    card = modelzoo.save(model, output, overwrite=run["overwrite"], golden=golden)
+    if run["as_json"]:
+        print_json({"path": str(output), "weights_digest": card["weights_digest"], "history": history.history})
+        return
+    scores = {name: values[-1] for name, values in history.history.items() if not name.endswith("step")}
+    if "test_loss" not in scores and dataset.test is not None:  # with held-out samples, training never saw these
+        scores |= {f"test_{name}": score for name, score in modelzoo.evaluate(model, dataset).items()}
+    words = {name: name.replace("val_", "validation ").replace("test_", "test ") for name in scores}
+    click.echo("  ".join(f"{words[name]} {score:.4f}" for name, score in scores.items()))
+    click.echo(f"Saved to {output} (weights {card['weights_digest'][:12]})")

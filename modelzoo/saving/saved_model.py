@@ -1,0 +1,483 @@
+"""``save``: a live zoo model becomes a SavedModel that plain TensorFlow can fine-tune; ``load`` reads it back."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import importlib.resources
+import importlib.util
+import inspect
+import json
+import logging
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modelzoo._checks import check_path
+from modelzoo._io import atomic_directory, atomic_file, check_target, restore
+from modelzoo._keras import explained_by_tensorflow, keras, tf
+from modelzoo.card import (
+    WEIGHTS_PATH,
+    Card,
+    Results,
+    card_of,
+    read_card,
+    read_weights,
+    set_card,
+    versions,
+    weights_digest,
+    write_card,
+    wrong_fact,
+)
+from modelzoo.errors import ArtifactError, DataError, InputError, ModelZooError, TargetError, unknown_name
+from modelzoo.network import read_network, with_paths
+from modelzoo.registry import build_model, get_spec, list_models
+from modelzoo.saving.golden import GOLDEN_PATH, golden_inputs, read_golden, write_golden
+
+logger = logging.getLogger(__name__)
+
+_NEEDED = ("saved_model.pb", "variables/variables.index", WEIGHTS_PATH, GOLDEN_PATH)
+_VERSION = re.compile(r"[0-9]+")
+
+
+def save(
+    model: keras.Model,
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    results: Mapping[str, Any] | None = None,
+    golden: np.ndarray | None = None,
+) -> dict[str, Any]:
+    """Write a zoo model as a SavedModel with its card.
+
+    The artifact meets TensorFlow's *Reusable SavedModel* interface: ``obj = tf.saved_model.load(path)`` is
+    callable with ``training=True`` or ``False`` and has ``variables``, ``trainable_variables`` and
+    ``regularization_losses``, so a ``GradientTape`` fine-tunes it without modelzoo and without Keras. It has
+    ``serving_default`` with named input and output; an autoencoder also has ``encode`` and ``decode``.
+
+    Parameters
+    ----------
+    model
+        A model made by a zoo builder.
+    path
+        The directory to write; it is complete or absent, whatever happens meanwhile.
+    overwrite
+        Replace an existing directory.
+    results
+        What the card says under ``"results"``: a mapping ready for JSON. Without it, that of the artifact the model
+        was loaded from, as long as the weights are the same.
+    golden
+        Samples, raw 0–255 images or points of shape ``(n, …)``, whose outputs are stored beside the card for
+        comparisons; real ones are best, some test samples for instance. Without them, those of the artifact the
+        model was loaded from, or samples made up from a fixed seed.
+
+    Returns
+    -------
+    dict
+        The card.
+
+    Raises
+    ------
+    InputError
+        The model is not a zoo model, ``path`` is none, or ``results`` are not ready for JSON or, under a name that a
+        card uses, of another kind.
+    DataError
+        The golden samples do not fit the model.
+    TargetExistsError
+        ``path`` exists and ``overwrite`` is false.
+    TargetError
+        ``path`` cannot be written.
+    """
+    card = card_of(model)
+    samples = _golden_inputs(model, card) if golden is None else golden_inputs(model, golden)
+    digest = weights_digest(model)
+    if results is not None:
+        results = {**_plain(results), "weights_digest": digest}
+        if wrong := wrong_fact(results, Results):
+            raise InputError(
+                f"results: {wrong}, which is not what a card says there (guide, Cards). Change it or its name."
+            )
+    else:
+        results = results_of(model)
+        if results is None and _artifact_results(card) is not None:
+            logger.warning(
+                "The weights of %s changed since its results were measured; the card leaves them out.", card.name
+            )
+    path = check_save_target(path, overwrite=overwrite)
+    facts = card.to_file()
+    if card.training is not None and card.training["weights_digest"] != digest:
+        logger.warning("The weights of %s changed since modelzoo.train; its card says nothing of training.", card.name)
+        facts["training"] = None
+    facts |= {
+        "network": read_network(model).to_dict(),
+        "keras": json.loads(json.dumps(keras.saving.serialize_keras_object(model))),
+        "weights_digest": digest,
+        "results": results,
+        "versions": versions(),
+        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+    }
+    with atomic_directory(path, overwrite=overwrite) as temporary:
+        with explained_by_tensorflow(path):
+            write_saved_model(model, temporary)
+        write_golden(temporary, model, samples)
+        for name in _NEEDED:  # TensorFlow makes a directory anew that somebody removes under its hands
+            if not (temporary / name).is_file():
+                raise TargetError(f"Cannot write {path}: {name} was removed meanwhile. Save it again.")
+        written = write_card(temporary, facts | {"weights": _locate_weights(model, temporary / WEIGHTS_PATH)})
+    logger.info("Saved %s to %s.", card.name, path)
+    return written
+
+
+def _locate_weights(model: keras.Model, path: Path) -> list[dict[str, Any]]:
+    """Find the bytes of each variable of the model in TensorFlow's file, where they follow each other."""
+    content = np.memmap(path, np.uint8, "r").tobytes()
+    trainable = {id(weight) for weight in model.trainable_variables}
+    found, end = [], 0
+    for name, variable in with_paths(model.variables):
+        value = variable.numpy()
+        offset = content.find(value.astype(value.dtype.newbyteorder("<")).tobytes(), end)
+        if offset < 0:
+            raise RuntimeError(f"{name} is not in {path} as TensorFlow used to store it.")
+        end = offset + value.nbytes
+        found.append(
+            {
+                "path": name,
+                "shape": list(value.shape),
+                "dtype": value.dtype.name,
+                "offset": offset,
+                "trainable": id(variable) in trainable,
+            }
+        )
+    return found
+
+
+def _artifact_results(card: Card) -> dict[str, Any] | None:
+    """Return the results in the artifact that a model was loaded from; ``None`` if it is gone."""
+    with contextlib.suppress(ArtifactError, InputError):
+        return None if card.artifact is None else read_card(card.artifact)["results"]
+    return None
+
+
+def results_of(model: keras.Model) -> dict[str, Any] | None:
+    """Return the results in the card of the artifact a model was loaded from; ``None`` if its weights changed since."""
+    results = _artifact_results(card_of(model))
+    return results if results is not None and results.get("weights_digest") == weights_digest(model) else None
+
+
+def _golden_inputs(model: keras.Model, card: Card) -> np.ndarray:
+    """Return the golden samples of the artifact a model was loaded from, or made-up ones."""
+    with contextlib.suppress(ArtifactError, DataError):
+        if card.artifact is not None:
+            return golden_inputs(model, read_golden(card.artifact)[0])
+    return golden_inputs(model)
+
+
+def _plain(results: Mapping[str, Any]) -> dict[str, Any]:
+    """Return results as JSON gives them back, which a card must be able to hold."""
+    try:
+        text = json.dumps(results, allow_nan=False, default=lambda value: value.tolist(), ensure_ascii=False)
+        plain = json.loads(text.encode())
+    except (TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise InputError(f"results cannot be written to a card: {error}. Give numbers, text and lists.") from None
+    if not isinstance(plain, dict):
+        raise InputError(f"results must be a mapping; got {type(results).__name__}.")
+    return plain
+
+
+def check_save_target(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
+    """Return the directory to save to, or raise if :func:`save` would refuse it; called before long work starts.
+
+    Raises
+    ------
+    TargetExistsError
+        It exists and ``overwrite`` is false.
+    InputError
+        It exists and is not a SavedModel, so that overwriting would delete something else; or TensorFlow would not find
+        it again.
+    TargetError
+        It cannot be written.
+    """
+    path = check_target(path, overwrite=overwrite)
+    if odd := sorted(({"[", "\\"} - {os.sep}) & set(str(path.absolute()))):
+        raise InputError(f"{path}: TensorFlow takes {odd[0]!r} in a path for a pattern. Choose another path.")
+    if path.exists() and not (path / "saved_model.pb").is_file() and (path.is_file() or any(path.iterdir())):
+        raise InputError(f"{path} is not a SavedModel, and overwriting would delete it. Choose another path.")
+    return path
+
+
+def write_saved_model(model: keras.Model, directory: Path) -> None:
+    """Write the SavedModel files of a model with one input and one output, without a card."""
+    # A bare trackable, and the plain tf.Variables behind Keras' ones: everything is stored exactly once.
+    root = tf.train.Checkpoint()
+    root.variables = [variable.value for variable in model.variables]
+    root.trainable_variables = [variable.value for variable in model.trainable_variables]
+    root.regularization_losses = [_regularization(model, i) for i in range(len(model.losses))]
+    root.__call__ = _callable(model)
+    signatures = {"serving_default": _signature(model)}
+    for method, part in (("encode", "encoder"), ("decode", "decoder")):
+        if isinstance(getattr(model, part, None), keras.Model):
+            setattr(root, part, _callable(getattr(model, part)))
+            signatures[method] = _signature(getattr(model, part))
+    with _quiet():
+        tf.saved_model.save(root, str(directory), signatures=signatures)
+
+
+def _callable(model: keras.Model) -> Any:
+    """Return a tf.function of (inputs, training) traced for float32 and, for images, uint8."""
+
+    @tf.function(autograph=False)
+    def call(inputs: Any, training: bool = False) -> Any:
+        return model(inputs, training=training)
+
+    for spec in _input_specs(model):
+        for training in (False, True):
+            call.get_concrete_function(spec, training=training)
+    return call
+
+
+def _input_specs(model: keras.Model) -> list[Any]:
+    shape = model.input_shape
+    dtypes = [tf.float32, tf.uint8] if len(shape) > 2 else [tf.float32]
+    return [tf.TensorSpec(shape, dtype, name="inputs") for dtype in dtypes]
+
+
+def _signature(model: keras.Model) -> Any:
+    """Return a concrete function whose input and output carry the names of the model's own layers."""
+    network = read_network(model)
+    input_name, output_name = network.input.name, network.output.name
+
+    def serve(**inputs: Any) -> dict[str, Any]:
+        return {output_name: model(inputs[input_name], training=False)}
+
+    spec = tf.TensorSpec(model.input_shape, tf.float32, name=input_name)
+    return tf.function(serve, autograph=False).get_concrete_function(**{input_name: spec})
+
+
+def _regularization(model: keras.Model, index: int) -> Any:
+    function = tf.function(lambda: model.losses[index], autograph=False)
+    function.get_concrete_function()
+    return function
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence TensorFlow's note about assets; what we did is logged by ourselves."""
+    log = logging.getLogger("tensorflow")
+    before = log.level
+    log.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
+
+
+def save_keras(model: keras.Model, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Write a model as one ``.keras`` file, which ``keras.models.load_model`` reads without modelzoo.
+
+    Raises
+    ------
+    InputError
+        ``model`` is no built Keras model, or ``path`` does not end in ``.keras``.
+    TargetExistsError
+        ``path`` exists and ``overwrite`` is false.
+    TargetError
+        ``path`` cannot be written.
+    """
+    path = check_path(path, "the .keras file to write")
+    if path.suffix != ".keras":
+        raise InputError(f"{path} must end in .keras for this format.")
+    if not isinstance(model, keras.Model) or not model.built:
+        raise InputError(f"model must be a Keras model that is built; received {model!r:.80}.")
+    with atomic_file(path, overwrite=overwrite) as temporary:
+        model.save(temporary)
+
+
+def export_facts(model: keras.Model) -> dict[str, str]:
+    """Return the facts that go into a file which has no card, each as text.
+
+    Parameters
+    ----------
+    model
+        A model made by a zoo builder.
+
+    Returns
+    -------
+    dict
+        ``name``, ``task``, ``source``, ``options`` (JSON), ``class_names`` (JSON list), ``weights_digest`` and the
+        ``modelzoo`` version; ``network`` where it is as declared; ``dataset``, ``dataset_license``,
+        ``dataset_source``, ``recipe`` (JSON), ``recipe_name`` and ``seed`` where its weights are as trained.
+
+    Raises
+    ------
+    InputError
+        The model is not a zoo model.
+    """
+    card, digest = card_of(model), weights_digest(model)
+    spec = get_spec(card.name)
+    facts = {
+        "name": card.name,
+        "task": spec.task,
+        "source": spec.source,
+        "options": _json(card.options),
+        "class_names": _json(list(card.class_names)),
+        "weights_digest": digest,
+        "modelzoo": versions()["modelzoo"],
+    }
+    if model.count_params() == spec.num_params:  # the declared widths are those of the default options
+        facts["network"] = spec.network
+    training = card.training
+    if training is not None and training.get("weights_digest") == digest:
+        data = training.get("dataset") or {}
+        given = {
+            "dataset": data.get("name"),
+            "dataset_license": data.get("license"),
+            "dataset_source": data.get("source"),
+            "recipe": _json(training.get("recipe")),
+            "recipe_name": training.get("recipe_name"),
+            "seed": training.get("seed"),
+        }
+        facts |= {key: str(value) for key, value in given.items() if value not in (None, "")}
+    return dict(sorted(facts.items()))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+def saved_models_dir() -> Path:
+    """Return the directory of the pretrained SavedModels: ``NAME/VERSION/``.
+
+    Raises
+    ------
+    ArtifactError
+        The installation has none.
+    """
+    if importlib.util.find_spec("modelzoo.saved_models") is not None:
+        return Path(str(importlib.resources.files("modelzoo.saved_models")))
+    checkout = Path(__file__).parents[2] / "saved_models"  # run from a checkout that is not installed
+    if checkout.is_dir():
+        return checkout
+    raise ArtifactError("This installation has no pretrained models. Install modelzoo again: pip install modelzoo.")
+
+
+def list_pretrained() -> dict[str, list[int]]:
+    """Return the versions, in ascending order, of each pretrained model."""
+    root = saved_models_dir()
+    found = {}
+    for folder in sorted(root.iterdir()):
+        versions = [int(v.name) for v in folder.iterdir() if _VERSION.fullmatch(v.name)] if folder.is_dir() else []
+        if versions:
+            found[folder.name] = sorted(versions)
+    return found
+
+
+def looks_like_path(source: str | os.PathLike[str]) -> bool:
+    """Return whether a source is a path whatever the models are called."""
+    return isinstance(source, Path) or os.sep in str(source) or str(source).startswith(".")
+
+
+def find(source: str | os.PathLike[str], *, version: int | None = None) -> Path:
+    """Return the directory of an artifact.
+
+    Parameters
+    ----------
+    source
+        Name of a pretrained model, or a SavedModel directory, or a directory of numbered versions.
+    version
+        Which version; the highest by default.
+
+    Raises
+    ------
+    InputError
+        There is no such model or directory.
+    """
+    pretrained = list_pretrained()
+    is_path = looks_like_path(source)
+    if not is_path and str(source) in pretrained:
+        directory = saved_models_dir() / str(source)
+    else:
+        directory = check_path(source, "a SavedModel directory, or the name of a pretrained model")
+        if not directory.is_dir():
+            restore(directory)  # a killed writer may have moved it aside
+        if not directory.is_dir():
+            if is_path:
+                raise InputError(f"There is no directory {directory}. Give a SavedModel directory or a model name.")
+            if str(source) in list_models():
+                raise InputError(
+                    f"There is no pretrained {source}. Train it with `modelzoo train {source}`. "
+                    f"Pretrained: {', '.join(pretrained) or '(none)'}."
+                )
+            raise unknown_name("model or directory", str(source), pretrained)
+    versions = sorted(int(v.name) for v in directory.iterdir() if _VERSION.fullmatch(v.name) and v.is_dir())
+    if not versions:
+        if version is not None:
+            raise InputError(f"{directory} has no numbered versions; leave version out.")
+        return directory
+    if version is not None and version not in versions:
+        raise unknown_name(f"version of {source}", str(version), map(str, versions))
+    return directory / str(version if version is not None else versions[-1])
+
+
+def load(source: str | os.PathLike[str], *, version: int | None = None) -> keras.Model:
+    """Return a live Keras model from a pretrained model's name or an artifact's directory.
+
+    Every file is checked against the card, the network is rebuilt by its builder, and the weights are read
+    as data. No graph of the artifact is run and nothing is unpickled, so an artifact cannot run code.
+
+    Parameters
+    ----------
+    source
+        Name of a pretrained model, or a directory written by :func:`modelzoo.save`.
+    version
+        Which of several numbered versions; the highest by default.
+
+    Returns
+    -------
+    keras.Model
+        Ready to predict, to fine-tune or to save again; not compiled.
+
+    Raises
+    ------
+    InputError
+        There is no such model or directory.
+    ArtifactError
+        The artifact is not ours, incomplete or altered.
+    """
+    directory = find(source, version=version)
+    card = read_card(directory)
+    values = read_weights(directory, card)
+    shapes = [value.shape for value in values]
+    builder = card["builder"]
+    try:
+        if _sizes_may_differ(builder["options"]) and _shapes(builder) != shapes:
+            raise InputError("its weights have other shapes than those that are stored")
+        model = build_model(builder["name"], **builder["options"])
+    except (ModelZooError, TypeError, ValueError) as error:
+        raise ArtifactError(f"{directory}: the card describes a model that cannot be built: {error}") from None
+    if [tuple(v.shape) for v in model.variables] != shapes:
+        raise ArtifactError(f"{directory}: the weights do not have the shapes of {card['name']}. Export again.")
+    for variable, value in zip(model.variables, values, strict=True):
+        variable.assign(value)
+    if weights_digest(model) != card["weights_digest"]:
+        raise ArtifactError(f"{directory}: the weights are not those the card was written for. Export again.")
+    set_card(model, Card.from_file(card, directory))
+    return model
+
+
+def _sizes_may_differ(options: Any) -> bool:
+    """Return whether a builder's options hold a number that may be a width."""
+    if isinstance(options, Mapping | list):
+        return any(map(_sizes_may_differ, options.values() if isinstance(options, Mapping) else options))
+    return isinstance(options, int | float) and options > 1
+
+
+def _shapes(builder: Mapping[str, Any]) -> list[tuple[int, ...]]:
+    """Return the shapes of what a builder would make, built in a graph of its own: nothing is allocated."""
+    options = {key: value for key, value in builder["options"].items() if key != "seed"}
+    with tf.Graph().as_default():
+        model = inspect.unwrap(get_spec(builder["name"]).builder)(**options)
+        return [tuple(variable.shape) for variable in model.variables]
