@@ -26,6 +26,7 @@ from modelzoo.datasets.checks import check_several_classes
 from modelzoo.datasets.streaming import check_streamed_size, shuffled
 from modelzoo.errors import DataError, InputError
 from modelzoo.network import read_network
+from modelzoo.recipe import Recipe
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +42,8 @@ class TrainingData:
     ----------
     train, validation, test
         Samples and labels as a pair of arrays, ``StoredSamples`` on disk, or a ``tf.data.Dataset`` of batches.
+    held_out
+        How many samples were moved from the training into the validation part.
     facts
         Name, checksum, sizes, source and licence, as far as known.
     class_names
@@ -50,6 +53,7 @@ class TrainingData:
     train: Any
     validation: Any = None
     test: Any = None
+    held_out: int = 0
     facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     class_names: tuple[str, ...] = ()
 
@@ -58,34 +62,33 @@ class TrainingData:
         """What is evaluated while training, with the prefix of its metrics: validation data, or else test data."""
         return ("test", self.test) if self.validation is None else ("val", self.validation)
 
-    def hold_out(self, num_samples: int) -> TrainingData:
-        """Move training samples, the same in every run, into the validation part."""
+    @property
+    def identity(self) -> str:
+        """What tells these training data from others; of a ``tf.data.Dataset`` no more than its form is known."""
         if isinstance(self.train, tf.data.Dataset):
-            raise InputError(
-                f"validation_size={num_samples} cannot be held out of a tf.data.Dataset. Give validation_data, or a "
-                "recipe with validation_size=0."
-            )
-        stored = isinstance(self.train, StoredSamples)
-        labels = self.train.labels if stored else self.train[1]
-        split = stratified_split(labels, num_samples, seed=0, where="validation_size")
-        train, held = (
-            self.train.select(rows) if stored else tuple(array[rows] for array in self.train) for rows in split
-        )
-        return dataclasses.replace(self, train=train, validation=held).with_sizes()
+            return f"tf.data of {int(self.train.cardinality())} x {self.train.element_spec}"
+        return self.facts["checksum"]
 
-    def with_sizes(self) -> TrainingData:
-        """Note the sizes of the training part and of the one that is evaluated."""
-        facts = {name: value for name, value in self.facts.items() if not name.startswith("num_")}
-        prefix, evaluated = self.evaluated
-        name = {"val": "num_validation", "test": "num_test"}[prefix]
-        for size, part in (("num_train", self.train), (name, evaluated)):
-            if isinstance(part, tuple | StoredSamples):
-                facts[size] = len(part[0] if isinstance(part, tuple) else part)
-        return dataclasses.replace(self, facts=facts)
+    def total_steps(self, recipe: Recipe) -> int:
+        """Return how many steps a recipe makes on the training part."""
+        if not isinstance(self.train, tf.data.Dataset):
+            return recipe.total_steps(self.facts["num_train"])
+        batches = int(self.train.cardinality())
+        if recipe.steps is None and batches <= 0:
+            raise InputError(
+                f"epochs={recipe.epochs} cannot be counted on a tf.data.Dataset of unknown length. Give steps instead."
+            )
+        return recipe.steps or max(1, round((recipe.epochs or 0) * batches))
 
 
 def training_data(
-    data: Any, validation_data: Any, model: keras.Model, *, reconstruct: bool, single_class: bool = False
+    data: Any,
+    validation_data: Any,
+    model: keras.Model,
+    *,
+    reconstruct: bool,
+    hold_out: int = 0,
+    single_class: bool = False,
 ) -> TrainingData:
     """Bring training data into one form and check it against the model.
 
@@ -101,6 +104,8 @@ def training_data(
         The model that will see the data.
     reconstruct
         The target is the input, so that one class is enough, and arrays need no labels.
+    hold_out
+        Training samples to move into the validation part, the same in every run, if there is no such part.
     single_class
         One class is enough all the same.
     """
@@ -124,13 +129,17 @@ def training_data(
         facts = {"name": "arrays", "checksum": _checksum(train)}
     if not isinstance(validation, StoredSamples | tf.data.Dataset | None):
         validation = _pair(validation)
-    return TrainingData(
-        _checked(train, model, "training data", single_class=reconstruct or single_class),
-        None if validation is None else _checked(validation, model, "validation data", single_class=True),
-        None if test is None else _checked(test, model, "test data", single_class=True),
-        facts,
-        class_names,
-    ).with_sizes()
+    train = _checked(train, model, "training data", single_class=reconstruct or single_class)
+    test = None if test is None else _checked(test, model, "test data", single_class=True)
+    if validation is not None:
+        hold_out, validation = 0, _checked(validation, model, "validation data", single_class=True)
+    elif hold_out:
+        train, validation = _split(train, hold_out)
+    evaluated, name = (test, "num_test") if validation is None else (validation, "num_validation")
+    for size, part in (("num_train", train), (name, evaluated)):
+        if isinstance(part, tuple | StoredSamples):
+            facts[size] = len(part[0] if isinstance(part, tuple) else part)
+    return TrainingData(train, validation, test, hold_out, facts, class_names)
 
 
 def check_model(model: Any) -> None:
@@ -231,6 +240,21 @@ def _checked(part: Any, model: keras.Model, where: str, *, single_class: bool) -
     if int(part.cardinality()) == tf.data.INFINITE_CARDINALITY and where != "training data":
         raise InputError(f"{where}: the tf.data.Dataset never ends. Leave .repeat() out, or end it with .take(n).")
     return part
+
+
+def _split(train: Any, num_samples: int) -> tuple[Any, Any]:
+    """Return training samples, and those that are held out."""
+    if isinstance(train, tf.data.Dataset):
+        raise InputError(
+            f"validation_size={num_samples} cannot be held out of a tf.data.Dataset. Give validation_data, or a recipe "
+            "with validation_size=0."
+        )
+    if isinstance(train, StoredSamples):
+        kept, held = stratified_split(train.labels, num_samples, seed=0, where="validation_size")
+        return train.select(kept), train.select(held)
+    x, y = train
+    kept, held = stratified_split(y, num_samples, seed=0, where="validation_size")
+    return (x[kept], y[kept]), (x[held], y[held])
 
 
 def _pairs(data: Any) -> tuple[Any, Any]:

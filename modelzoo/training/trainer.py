@@ -32,7 +32,7 @@ from modelzoo.training.distribution import Replicas, check_layers
 from modelzoo.training.loop import CompiledLoop
 from modelzoo.training.objective import Objective, evaluation
 from modelzoo.training.optimizers import create_optimizer, scale_rates
-from modelzoo.training.provenance import data_identity, identity_of, remember
+from modelzoo.training.provenance import identity_of, remember
 
 logger = logging.getLogger(__name__)
 
@@ -120,14 +120,11 @@ def train(
     if replicas.count > 1:
         check_layers(model)
 
-    given = training_data(data, validation_data, model, reconstruct=recipe.reconstruct)
-    if given.validation is not None:
-        recipe = recipe.replace(validation_size=0)  # nothing is held out, and card and checkpoints say so
-    elif recipe.validation_size:
-        given = given.hold_out(recipe.validation_size)
-    total = _total_steps(recipe, given)
-    identity = {**identity_of(model), "recipe": recipe.to_dict(), "steps": total, "seed": seed}
-    identity["data"] = data_identity(given)
+    given = training_data(data, validation_data, model, reconstruct=recipe.reconstruct, hold_out=recipe.validation_size)
+    if given.held_out != recipe.validation_size:  # validation data were given, as card and checkpoints shall say
+        recipe = recipe.replace(validation_size=0)
+    total = given.total_steps(recipe)
+    identity = {**identity_of(model), "recipe": recipe.to_dict(), "steps": total, "seed": seed, "data": given.identity}
 
     with contextlib.ExitStack() as stack:
         checkpoints, saved = None, None
@@ -265,20 +262,6 @@ def _resolved(recipe: Recipe | str, model: keras.Model) -> Recipe:
             "(height, width). Leave the recipe's augmentation out."
         )
     return recipe
-
-
-def _total_steps(recipe: Recipe, given: TrainingData) -> int:
-    if recipe.steps is not None:
-        return recipe.steps
-    if isinstance(given.train, tuple | StoredSamples):
-        return recipe.total_steps(given.facts["num_train"])
-    batches = int(given.train.cardinality())
-    if batches <= 0:
-        raise InputError(
-            f"epochs={recipe.epochs} cannot be counted on a tf.data.Dataset of unknown length. Give steps instead."
-        )
-    assert recipe.epochs is not None
-    return max(1, round(recipe.epochs * batches))
 
 
 def _seed_layers(model: keras.Model, seed: int) -> None:
