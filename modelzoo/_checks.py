@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,13 @@ def check_integer(name: str, value: Any, minimum: int = 1, maximum: int | None =
     return int(value)
 
 
+def check_integers(name: str, value: Any, length: int, minimum: int = 1) -> tuple[int, ...]:
+    """Return ``value`` as a tuple if it holds ``length`` integers of at least ``minimum``."""
+    if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != length:
+        raise InputError(f"{name} must be {length} integers of at least {minimum}; got {name}={value!r:.80}.")
+    return tuple(check_integer(f"{name}[{i}]", item, minimum) for i, item in enumerate(value))
+
+
 def check_number(
     name: str, value: Any, minimum: float = -math.inf, maximum: float = math.inf, *, exclusive: bool = False
 ) -> float:
@@ -39,6 +46,14 @@ def check_number(
         low, high = ("above", "below") if exclusive else ("at least", "at most")
         limits = [f"{word} {limit:g}" for word, limit in ((low, minimum), (high, maximum)) if math.isfinite(limit)]
         raise InputError(f"{name} must be a finite number {' and '.join(limits)}; got {name}={value!r:.80}.")
+    return float(value)
+
+
+def check_fraction(name: str, value: Any) -> float:
+    """Return ``value`` as a float if it is at least 0 and below 1."""
+    real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not real or not 0 <= value < 1:
+        raise InputError(f"{name} must be at least 0 and below 1; got {name}={value!r:.80}.")
     return float(value)
 
 

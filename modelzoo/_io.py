@@ -1,4 +1,13 @@
-"""Writing files and directories so that they are complete or absent, and hashing them."""
+"""Files and directories that are complete or absent, whatever happens while they are written; and their hashes.
+
+A writer works in a hidden directory beside its target (``_workplace``), so that the last step is a rename within one
+file system. Its content is flushed first (``_sync``): a power failure would otherwise leave the new name with old
+blocks. A file replaces another by ``os.replace``, a directory by exchanging the two (``_exchange``, Linux), elsewhere
+by two renames, between which a killed process leaves the old directory in its workplace (``_swap``). Without
+``overwrite`` a target that appeared meanwhile is kept (``_publish``). ``restore`` deletes what killed processes left
+and brings back what they had moved aside; a lock (``_lock``) tells these from writers that still live.
+``check_target`` refuses a bad target before hours of work, and ``explained`` turns the system's errors into one line.
+"""
 
 from __future__ import annotations
 
@@ -27,26 +36,18 @@ except ImportError:  # Windows: what a killed process leaves stays there
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
     """Return the SHA-256 of a file as 64 hexadecimal digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _sha256(file)
-
-
-def _sha256(file) -> str:  # Python 3.10 has no hashlib.file_digest
     digest = hashlib.sha256()
-    while block := file.read(1 << 20):
-        digest.update(block)
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
     return digest.hexdigest()
 
 
 def check_target(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
     """Return ``path`` as a Path, or raise if it cannot be written; nothing is left behind.
 
-    Called before long work starts, so that a bad target costs nobody a training run.
-
     Raises
     ------
-    InputError
-        It is no path.
     TargetExistsError
         The target exists and ``overwrite`` is false.
     TargetError

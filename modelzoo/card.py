@@ -263,7 +263,7 @@ def describe_machine() -> dict[str, Any]:
         "cores": usable_cores(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        **versions(),
+        **package_versions(),
     }
 
 
@@ -281,7 +281,7 @@ def machine_differences(recorded: Mapping[str, Any] | None) -> dict[str, tuple[A
     return differing
 
 
-def versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
     """Return the versions of the packages that a result depends on."""
     found = {}
     for package in _PACKAGES:
@@ -385,17 +385,16 @@ def read_weights(directory: Path, card: Mapping[str, Any]) -> list[np.ndarray]:
     return values
 
 
-def wrong_fact(facts: Mapping[str, Any], kind: Any = CardFile) -> str | None:
-    """Return which fact is missing, or of another type than ``kind`` declares; ``None`` if all is well."""
-    return _misfit(facts, kind, "card")
+def wrong_fact(value: Any, kind: Any = CardFile, name: str = "card") -> str | None:
+    """Return which fact is missing, or of another type than ``kind`` declares; ``None`` if all is well.
 
-
-def _misfit(value: Any, kind: Any, name: str) -> str | None:
+    ``kind`` is what the classes above are made of: ``TypedDict``, ``dict``, ``list``, unions and plain types.
+    """
     if kind is Any:
         return None
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (types.UnionType, typing.Union):
-        found = [_misfit(value, alternative, name) for alternative in arguments]
+        found = [wrong_fact(value, alternative, name) for alternative in arguments]
         return None if None in found else found[0]
     if typing.is_typeddict(kind) and isinstance(value, dict):
         missing = sorted(kind.__required_keys__ - value.keys())
@@ -410,7 +409,7 @@ def _misfit(value: Any, kind: Any, name: str) -> str | None:
         plain = (int, float) if kind is float else kind
         fits = isinstance(plain, type | tuple) and not typing.is_typeddict(kind) and isinstance(value, plain)
         return None if fits else f"{name} is {value!r:.60}"
-    return next((wrong for item, part, key in parts if (wrong := _misfit(item, part, f"{name}.{key}"))), None)
+    return next((wrong for item, part, key in parts if (wrong := wrong_fact(item, part, f"{name}.{key}"))), None)
 
 
 def _parse(path: Path) -> dict[str, Any]:
@@ -422,8 +421,6 @@ def _parse(path: Path) -> dict[str, Any]:
         card = json.loads(text)
         claimed = card["card_digest"]
         good = _text(card) == text and _digest({k: v for k, v in card.items() if k != "card_digest"}) == claimed
-        if good and card.get("format") == 1:
-            card = _from_format_1(card)
         if good and card.get("format") == CARD_FORMAT:
             wrong = wrong_fact(card)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -439,16 +436,6 @@ def _parse(path: Path) -> dict[str, Any]:
     if wrong:
         raise ArtifactError(f"{path} is no card of this format: {wrong}. Export the artifact again.")
     return card
-
-
-def _from_format_1(card: dict[str, Any]) -> dict[str, Any]:
-    """Return a card of the format before this one, as the pretrained models still have it, in this one's form."""
-    builder, offset, weights = card.pop("model"), 8, []  # TensorFlow's count of saves comes first
-    for weight in card["weights"]:
-        weights.append({**weight, "offset": offset, "trainable": True})
-        offset += math.prod(weight["shape"]) * np.dtype(weight["dtype"]).itemsize
-    now = {"format": CARD_FORMAT, "name": builder["name"], "builder": builder, "weights": weights}
-    return {**card, **now, "network": {}, "keras": {}}
 
 
 def _files(directory: Path) -> Iterable[str]:

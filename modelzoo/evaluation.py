@@ -11,7 +11,7 @@ import numpy as np
 from modelzoo import datasets
 from modelzoo._checks import check_choice, check_integer
 from modelzoo._keras import inference_function, keras, tf
-from modelzoo.card import card_of
+from modelzoo.card import card_of, find_card
 from modelzoo.datasets import CORRUPTIONS
 from modelzoo.errors import DataError, InputError
 from modelzoo.network import read_network
@@ -83,20 +83,14 @@ def interpret(model: keras.Model, outputs: Any, *, recipe: Recipe | None = None)
         of a zoo model; linear outputs of other models are logits.
     """
     network = read_network(model)
-    logits = network.gives_logits and _is_trained_on_logits(model, recipe)
+    logits = network.gives_logits
+    if logits and (recipe or find_card(model)):
+        logits = (recipe or recipe_of(model)).loss.endswith("crossentropy")
     if logits or network.gives_probabilities:
         probabilities = probabilities_of(outputs, from_logits=logits)
         return Prediction(probabilities.argmax(axis=1), probabilities)
     outputs = np.asarray(outputs)
     return Prediction(outputs.argmax(axis=1) if outputs.shape[1] > 1 else (outputs[:, 0] > 0.5).astype(int), None)
-
-
-def _is_trained_on_logits(model: keras.Model, recipe: Recipe | None) -> bool:
-    try:
-        recipe = recipe or recipe_of(model)
-    except InputError:  # not a zoo model
-        return True
-    return recipe.loss.endswith("crossentropy")
 
 
 def probabilities_of(outputs: Any, *, from_logits: bool = False) -> np.ndarray:
@@ -185,7 +179,7 @@ def measure(
         A model, the name of a pretrained one, or the directory of an artifact.
     data
         A :class:`modelzoo.datasets.Dataset`, ``((x_train, y_train), (x_test, y_test))`` or ``(x, y)``; the data set
-        the model was trained on by default. The test part is used where there is one.
+        the model was trained on by default. Data in two parts are measured on their test part.
     corruptions
         Measure an image model on :data:`modelzoo.datasets.CORRUPTIONS` too.
 

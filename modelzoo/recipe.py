@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+from modelzoo._checks import check_choice, check_flag, check_fraction, check_integer, check_number
 from modelzoo.errors import InputError, unknown_name
 
 Xla = Literal["auto", "loop", "update", "off"]
@@ -49,17 +50,10 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if value != 0 and not _is_positive(value):
-                raise InputError(f"{field.name} of an augmentation must be a number >= 0; received {value!r}.")
-        if self.scale >= 1:
-            raise InputError(f"scale of an augmentation must be below 1; received {self.scale!r}.")
-        if not 0 < self.probability <= 1:
-            raise InputError(
-                f"probability of an augmentation must be above 0 and at most 1; it is {self.probability!r}."
-            )
-        if self.elastic_sigma == 0:
-            raise InputError("elastic_sigma of an augmentation must be above 0; received 0.")
+            check_number(field.name, getattr(self, field.name), 0)
+        check_fraction("scale", self.scale)
+        check_number("probability", self.probability, 0, 1)
+        check_number("elastic_sigma", self.elastic_sigma, 0, exclusive=True)
 
     @property
     def distorts(self) -> bool:
@@ -68,42 +62,13 @@ class Augmentation:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields that differ from the defaults, ready for JSON."""
-        return {
-            field.name: value
-            for field in dataclasses.fields(self)
-            if (value := getattr(self, field.name)) != field.default
-        }
+        return _differences(self)
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Augmentation:
-        """Rebuild an augmentation from :meth:`to_dict`.
-
-        Raises
-        ------
-        InputError
-            A field does not exist or its value is not allowed.
-        """
-        names = {field.name for field in dataclasses.fields(cls)}
-        for name in fields:
-            if name not in names:
-                raise unknown_name("augmentation field", name, names)
+        """Rebuild an augmentation from :meth:`to_dict`."""
+        _check_fields("augmentation", cls, fields)
         return cls(**fields)
-
-
-#: Of what float32 holds: training computes in it, and an integer may even be more than a Python float holds.
-_LARGEST = float.fromhex("0x1.fffffep+127")
-
-#: What kind of value a field of a recipe holds, where that is not checked more closely.
-_KINDS: dict[str, type] = {
-    "optimizer": str,
-    "layer_learning_rates": Mapping,
-    "optimizer_options": Mapping,
-    "loss": str,
-    "reconstruct": bool,
-    "model_options": Mapping,
-    "data_options": Mapping,
-    "source": str,
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,59 +155,38 @@ class Recipe:
                 object.__setattr__(self, name, value.item())
         if (self.steps is None) == (self.epochs is None):
             raise InputError(
-                f"A recipe needs either steps or epochs; received steps={self.steps!r}, epochs={self.epochs!r}."
+                f"A recipe needs either steps or epochs; got steps={self.steps!r}, epochs={self.epochs!r}."
             )
-        for field in ("steps", "batch_size", "log_every", "validation_freq"):
-            value = getattr(self, field)
-            optional = value is None and field in ("steps", "batch_size")
-            if not optional and not (_is_int(value) and value > 0):
-                raise InputError(f"{field} must be a positive integer; received {field}={value!r}.")
-        if self.epochs is not None and not _is_positive(self.epochs):
-            raise InputError(f"epochs must be a positive number; received epochs={self.epochs!r}.")
-        for field, kind in _KINDS.items():
-            if not isinstance(getattr(self, field), kind):
-                raise InputError(f"{field} must be a {kind.__name__}; received {field}={getattr(self, field)!r:.80}.")
-        if self.target_loss is not None and not _is_finite(self.target_loss):
-            raise InputError(f"target_loss must be a finite number; received target_loss={self.target_loss!r:.80}.")
-        rate = self.learning_rate
-        if not isinstance(rate, Mapping) and not _is_positive(rate):
-            raise InputError(f"learning_rate must be a positive number or a schedule; received {rate!r}.")
-        for field, allowed in (
-            ("precision", ("float32", "bfloat16")),
-            ("xla", ("auto", "loop", "update", "off")),
-            ("log_train", ("batches", "all")),
-        ):
-            if not isinstance(getattr(self, field), str) or getattr(self, field) not in allowed:
-                raise unknown_name(field, getattr(self, field), allowed)
-        if not _is_int(self.validation_size) or self.validation_size < 0:
-            raise InputError(f"validation_size must be an integer >= 0; received {self.validation_size!r}.")
-        if not _is_finite(self.label_smoothing) or not 0 <= self.label_smoothing < 1:
-            raise InputError(f"label_smoothing must be at least 0 and below 1; received {self.label_smoothing!r}.")
+        for name in ("steps", "batch_size", "log_every", "validation_freq"):
+            if getattr(self, name) is not None or name in ("log_every", "validation_freq"):
+                check_integer(name, getattr(self, name))
+        if self.epochs is not None:
+            check_number("epochs", self.epochs, 0, exclusive=True)
+        if self.target_loss is not None:
+            check_number("target_loss", self.target_loss)
+        if not isinstance(self.learning_rate, Mapping):
+            check_number("learning_rate", self.learning_rate, 0, exclusive=True)
+        check_integer("validation_size", self.validation_size, 0)
+        check_fraction("label_smoothing", self.label_smoothing)
+        check_flag("reconstruct", self.reconstruct)
+        check_choice("precision", self.precision, get_args(Precision))
+        check_choice("xla", self.xla, get_args(Xla))
+        check_choice("log_train", self.log_train, ("batches", "all"))
+        for name in ("optimizer", "loss", "source"):
+            if not isinstance(getattr(self, name), str):
+                raise InputError(f"{name} must be a string; got {name}={getattr(self, name)!r:.80}.")
         if not isinstance(self.augmentation, Augmentation | None):
-            raise InputError(f"augmentation must be a modelzoo.Augmentation; received {self.augmentation!r}.")
+            raise InputError(f"augmentation must be a modelzoo.Augmentation; got {self.augmentation!r:.80}.")
+        for name in ("layer_learning_rates", "optimizer_options", "model_options", "data_options"):
+            if not isinstance(getattr(self, name), Mapping):
+                raise InputError(f"{name} must be a mapping; got {name}={getattr(self, name)!r:.80}.")
+            object.__setattr__(self, name, _with_tuples(getattr(self, name)))  # a card has lists
         for name, factor in self.layer_learning_rates.items():
-            if not _is_positive(factor):
-                raise InputError(f"layer_learning_rates[{name!r}] must be a positive number; received {factor!r}.")
-        for field in (
-            "layer_learning_rates",
-            "optimizer_options",
-            "model_options",
-            "data_options",
-        ):  # lists, as they come back from a card
-            object.__setattr__(self, field, _with_tuples(getattr(self, field)))
+            check_number(f"layer_learning_rates[{name!r}]", factor, 0, exclusive=True)
 
     def replace(self, **changes: Any) -> Recipe:
-        """Return a copy with some fields changed; giving ``steps`` drops ``epochs`` and the other way round.
-
-        Raises
-        ------
-        InputError
-            A field does not exist or its value is not allowed.
-        """
-        names = {field.name for field in dataclasses.fields(self)}
-        for name in changes:
-            if name not in names:
-                raise unknown_name("recipe field", name, names)
+        """Return a copy with some fields changed; giving ``steps`` drops ``epochs`` and the other way round."""
+        _check_fields("recipe", type(self), changes)
         if changes.get("steps") is not None:
             changes.setdefault("epochs", None)
         elif changes.get("epochs") is not None:
@@ -259,42 +203,33 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields that differ from the defaults, ready for JSON."""
-        result: dict[str, Any] = {}
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            default = field.default_factory() if callable(field.default_factory) else field.default
-            if value != default:
-                result[field.name] = _plain(value)
-        return result
+        return _differences(self)
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Recipe:
-        """Rebuild a recipe from :meth:`to_dict`.
-
-        Raises
-        ------
-        InputError
-            A field does not exist or its value is not allowed.
-        """
-        names = {field.name for field in dataclasses.fields(cls)}
-        for name in fields:
-            if name not in names:
-                raise unknown_name("recipe field", name, names)
+        """Rebuild a recipe from :meth:`to_dict`."""
+        _check_fields("recipe", cls, fields)
         if isinstance(fields.get("augmentation"), Mapping):
             fields = {**fields, "augmentation": Augmentation.from_dict(fields["augmentation"])}
         return cls(**fields)
 
 
-def _is_positive(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= _LARGEST
+def _check_fields(kind: str, cls: type, fields: Mapping[str, Any]) -> None:
+    names = {field.name for field in dataclasses.fields(cls)}
+    for name in fields:
+        if name not in names:
+            raise unknown_name(f"{kind} field", name, names)
 
 
-def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and -_LARGEST <= value <= _LARGEST
-
-
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _differences(instance: Any) -> dict[str, Any]:
+    """Return the fields that differ from their defaults, ready for JSON."""
+    result = {}
+    for field in dataclasses.fields(instance):
+        value = getattr(instance, field.name)
+        default = field.default_factory() if callable(field.default_factory) else field.default
+        if value != default:
+            result[field.name] = _plain(value)
+    return result
 
 
 def _with_tuples(value: Any) -> Any:

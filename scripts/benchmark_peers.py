@@ -361,10 +361,6 @@ def check_size(model: str, parameters: int) -> None:
 
 def limit_tensorflow(threads: int) -> None:
     """Let TensorFlow compute in as many threads as PyTorch gets."""
-    import keras
-
-    if keras.backend.backend() != "tensorflow":  # asked first: Keras that is still lazy must not load inside TensorFlow
-        raise SystemExit("The benchmark measures Keras on TensorFlow: unset KERAS_BACKEND.")
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)

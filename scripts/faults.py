@@ -11,10 +11,12 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import click
-from report import COMMAND, ROOT, markdown_table
+from report import COMMAND, ROOT, markdown_table, replace_between, write_text
 from rich.console import Console
 
-TESTS = "tests/test_faults.py"
+from modelzoo.card import describe_machine
+
+TESTS, GUIDE = "tests/test_faults.py", ROOT / "docs" / "guide" / "faults.md"
 HEADER = ["fault", "trials", "found", "lost"]
 
 
@@ -22,7 +24,8 @@ HEADER = ["fault", "trials", "found", "lost"]
 @click.option("--rounds", type=click.IntRange(1), default=1, show_default=True, help="Trials of each fault.")
 @click.option("-k", "expression", default="", help="Only the tests that match, as pytest -k: kill, disk, download.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the first round.")
-def main(rounds: int, expression: str, seed: int) -> None:
+@click.option("--write", is_flag=True, help="Write the table between its markers in the guide.")
+def main(rounds: int, expression: str, seed: int, write: bool) -> None:
     """Break what can break while modelzoo works, and print what was tried, how often, what was found and what was lost.
 
     The trials are the tests in tests/test_faults.py, which say what counts as lost. Exit status 1 means that something
@@ -37,6 +40,12 @@ def main(rounds: int, expression: str, seed: int) -> None:
             for fault, found, lost in read_outcomes(path):
                 outcomes[fault].append((found, lost))
     click.echo(table(outcomes))
+    if write:
+        machine = describe_machine()
+        facts = (
+            f"On {machine['cpu']}, {machine['cores']} cores, {machine['system']}, TensorFlow {machine['tensorflow']}:"
+        )
+        write_text(GUIDE, replace_between(GUIDE, "faults", f"{facts}\n\n{table(outcomes)}"))
     losses = [f"{fault}: {lost}" for fault, trials in outcomes.items() for _, lost in trials if lost]
     for loss in losses:
         click.echo(f"Lost: {loss}", err=True)

@@ -134,13 +134,16 @@ class Store:
         except ValueError:
             raise InputError(f"{path} is not JSON. Remove it.") from None
 
-    def get(self, key: str, facts: Mapping[str, Any], run: Callable[[], float]) -> float:
-        """Return the accuracy of a run, doing it if there is none with these facts."""
+    def accuracy(self, key: str, model: str, data: datasets.Dataset, recipe: Recipe, start: str, seed: int) -> float:
+        """Return the accuracy of a run, which is done unless it is known with this recipe, data and parent."""
+        facts = {"recipe": recipe.replace(source="").to_dict(), "data": data.checksum}
+        if start != "scratch":
+            facts["parent"] = parent_digest(model)
         facts = json.loads(json.dumps(facts))
         known = self.runs.get(key)
         if known is None or known["facts"] != facts:
             began = time.perf_counter()
-            accuracy = run()
+            accuracy = run(model, data, recipe, start, seed)
             known = {"accuracy": accuracy, "seconds": round(time.perf_counter() - began, 1), "facts": facts}
             self.runs[key] = known
             write_json(self.path, self.runs)
@@ -184,11 +187,8 @@ def task_table(store: Store, names: Sequence[str], seeds: Sequence[int], steps: 
             for seed in seeds:
                 data = task.load(seed)
                 for start, accuracies in scores.items():
-                    facts = {"recipe": recipe.replace(source="").to_dict(), "data": data.checksum}
-                    if start != "scratch":
-                        facts["parent"] = parent_digest(model)
                     key = f"{name}/{model}/{start}/{seed}"
-                    accuracies.append(store.get(key, facts, functools.partial(run, model, data, recipe, start, seed)))
+                    accuracies.append(store.accuracy(key, model, data, recipe, start, seed))
             gains = [after - before for after, before in zip(scores["all"], scores["scratch"], strict=True)]
             size = f"{len(data.x_train):,}"
             rows.append([task.title, size, f"`{model}`", *map(spread, scores.values()), spread(gains, sign="+")])
@@ -208,16 +208,10 @@ def selection_table(store: Store, seeds: Sequence[int]) -> str:
     for label, recipe in candidates().items():
         row, means = [label], []
         for column, load in columns.items():
-            accuracies = []
-            for seed in seeds:
-                data = load(seed)
-                facts = {
-                    "recipe": recipe.replace(source="").to_dict(),
-                    "data": data.checksum,
-                    "parent": parent_digest("dense_500_300"),
-                }
-                work = functools.partial(run, "dense_500_300", data, recipe, "all", seed)
-                accuracies.append(store.get(f"select/{label}/{column}/{seed}", facts, work))
+            accuracies = [
+                store.accuracy(f"select/{label}/{column}/{seed}", "dense_500_300", load(seed), recipe, "all", seed)
+                for seed in seeds
+            ]
             row.append(spread(accuracies))
             means.append(statistics.fmean(accuracies))
         rows.append([*row, f"{100 * statistics.fmean(means):.2f}"])

@@ -119,7 +119,10 @@ def test_the_package_is_the_command():
         (["train", "sigmoid_mlp", "-o", "/dev/null/x"], ["/dev/null/x"]),
         (["train", "sigmoid_mlp", "--stream"], ["--stream", "--data"]),
         (["train", "relu_mlp", "--stream", "--data", "mnist"], ["--stream", "'mnist'", "named data set"]),
-        (["finetune", "tanh_mlp", "--data", "four_class", "--layer-learning-rate", "x"], ["LAYER=FACTOR"]),
+        (
+            ["finetune", "tanh_mlp", "--data", "four_class", "--layer-learning-rate", "x"],
+            ["KEY=VALUE, such as hidden=0.1"],
+        ),
         (["evaluate", "nowhere/at/all"], ["nowhere/at/all"]),
         (["evaluate", "tanh_mlp", "--data-option", "n=3"], ["'n=3'", "--data"]),
         (["evaluate", "tanh_mlp", "--all", "--data", "four_class"], ["--all"]),

@@ -411,7 +411,7 @@ def command(monkeypatch, *arguments):
     ("arguments", "message"),
     [
         (["--layer-learning-rate", "hiden_1=0.1"], "Did you mean 'hidden_1'"),
-        (["--layer-learning-rate", "hidden_1"], "is not LAYER=FACTOR"),
+        (["--layer-learning-rate", "hidden_1"], "--layer-learning-rate must be KEY=VALUE"),
         (["--layer-learning-rate", "hidden_1=-2"], "positive"),
         (["--backbone-learning-rate", "0"], "positive"),
         (["--freeze", "backbones"], "Did you mean 'backbone'"),

@@ -170,7 +170,7 @@ def counted(function):
 
 if not one_step:
     _io._exchange = lambda new, path: False
-with files.atomic_directory(target, overwrite=True) as temporary:
+with _io.atomic_directory(target, overwrite=True) as temporary:
     (temporary / "f").write_text("new")
     for name in ("rename", "rmdir", "unlink"):
         setattr(os, name, counted(getattr(os, name)))

@@ -74,6 +74,19 @@ def test_a_keras_file(tmp_path, monkeypatch):
     assert (tmp_path / "my_net_served" / "1" / "saved_model.pb").is_file()
 
 
+def test_a_keras_file_of_several_inputs_and_open_lengths(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ends = [keras.Input((None, 4)), keras.Input((3,), dtype="int32")]
+    merged = keras.layers.Concatenate()([keras.layers.GlobalMaxPooling1D()(ends[0]), keras.layers.Flatten()(ends[1])])
+    keras.Model(ends, keras.layers.Dense(2, name="both")(merged)).save("two.keras")
+    text = describe("two.keras", "about").read_text(encoding="utf-8")
+    assert r"h_{3} &= [h_{1}, h_{2}]" in text
+    assert "| `both` | Dense | $\\hat{y}$ | 2 | 7 × 2 + 2 = 16 |" in text
+    names = {}
+    exec(compile(blocks(text)[0], "two.keras", "exec"), names)
+    assert names["outputs"].shape == (1, 2)
+
+
 def test_names_of_other_people_stay_names():
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="see|`this`")])
     files = render(Subject("<b>../$me$", "net.keras", model))

@@ -162,28 +162,6 @@ def test_xor_lesson_by_hand():
     assert [y.shape for y in passed.post] == [(4, 2), (4, 2), (4, 1)]
 
 
-def test_absorbed_bias_equals_explicit_bias(rng):
-    x, w, b = rng.normal(size=(8, 2)), rng.normal(size=(2, 1)), rng.normal(size=1)
-    ones = np.column_stack([x, np.ones(8)])
-    explicit = reference.forward(x, [w, b], ["logistic"])
-    absorbed = reference.forward(ones, [np.vstack([w, b])], ["logistic"])
-    np.testing.assert_allclose(explicit.output, absorbed.output, rtol=1e-14)
-    gradient = rng.normal(size=(8, 1))
-    dw, db = reference.backward(explicit, [w, b], ["logistic"], gradient)
-    (both,) = reference.backward(absorbed, [np.vstack([w, b])], ["logistic"], gradient)
-    np.testing.assert_allclose(np.vstack([dw, db]), both, rtol=1e-12)
-
-
-def test_backward_leaves_its_input_alone(rng):
-    weights = draw_weights(rng, [2, 3, 2])
-    kept = [w.copy() for w in weights]
-    passed = reference.forward(rng.normal(size=(4, 2)), weights, ["relu", "identity"])
-    posts = [y.copy() for y in passed.post]
-    reference.backward(passed, weights, ["relu", "identity"], passed.output)
-    for before, after in zip(kept + posts, weights + passed.post, strict=True):
-        np.testing.assert_array_equal(before, after)
-
-
 # --- losses
 
 
@@ -210,15 +188,6 @@ def test_cross_entropies_are_finite_far_out():
         assert reference.softmax_cross_entropy([[1000.0, -1000.0]], [0]) == 0.0
         assert reference.sigmoid_cross_entropy([1000.0, -1000.0], [0, 1]) == 1000.0
         assert reference.sigmoid_cross_entropy([1000.0, -1000.0], [1, 0]) == 0.0
-
-
-@pytest.mark.parametrize(
-    "name", ["sum_of_squares", "mean_squared_error", "softmax_cross_entropy", "sigmoid_cross_entropy"]
-)
-def test_loss_gradient_is_the_slope(name, rng):
-    y, t = rng.normal(size=(7, 3)), scipy.special.softmax(rng.normal(size=(7, 3)), axis=1)
-    slope = reference.finite_differences(lambda v: getattr(reference, name)(v, t), y)
-    np.testing.assert_allclose(getattr(reference, f"{name}_gradient")(y, t), slope, rtol=1e-6, atol=1e-9)
 
 
 # --- descent
@@ -260,13 +229,6 @@ def test_descent_of_a_vector_reaches_the_solution_of_its_linear_system(rng):
 def test_divergence_is_reported():
     with pytest.raises(InputError, match=r"diverged at step \d+.*below 3"):
         reference.gradient_descent(lambda x: x**3, 10.0, 3, 100)
-
-
-def test_finite_differences_of_a_list_and_of_a_number():
-    gradients = reference.finite_differences(lambda w: float(w[0].sum() ** 2 + 3.0 * w[1]), [np.ones((2, 2)), 5.0])
-    np.testing.assert_allclose(gradients[0], np.full((2, 2), 8.0), rtol=1e-8)
-    np.testing.assert_allclose(gradients[1], 3.0, rtol=1e-8)
-    assert reference.finite_differences(lambda x: float(x**2), 3) == pytest.approx(6.0)
 
 
 # --- perceptron

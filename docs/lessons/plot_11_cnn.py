@@ -210,9 +210,9 @@ _ = viz.plot_misclassified(probabilities, mnist, count=18)
 _ = viz.plot_reliability(probabilities, mnist)
 
 # %%
-# Bars above the diagonal mean that the network is right more often than it claims, bars below that it claims too much.
-# Faint bars rest on few images. Training with label smoothing, whose targets are a little less than 1, makes a
-# network modest; training for long with hard targets makes it boastful.
+# Bars above the diagonal mean that the network is under-confident, bars below that it is over-confident. Faint bars
+# rest on few images. Training with label smoothing, whose targets are a little less than 1, lowers the confidence;
+# training for long with hard targets raises it above the accuracy.
 
 confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == mnist.y_test
 error = reliability(confidence, right).calibration_error

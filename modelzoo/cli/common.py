@@ -36,7 +36,7 @@ overwrite_option = click.option("--overwrite", is_flag=True, help="Replace the o
 
 def load_data(data: str, shape: Any, options: tuple[str, ...], *, stream: bool = False) -> Any:
     """Load or stream data for a model of that input shape: the pixels of a csv become images, those of a folder fit."""
-    given = key_values(options)
+    given = key_values("--data-option", options, "n=500")
     named = data in datasets.list_datasets()
     if stream and named:
         raise InputError(f"--stream reads folders, and {data!r} is a named data set. Leave --stream out.")
@@ -49,13 +49,13 @@ def load_data(data: str, shape: Any, options: tuple[str, ...], *, stream: bool =
     return datasets.stream(data, **given) if stream else datasets.load(data, **given)
 
 
-def key_values(options: tuple[str, ...]) -> dict[str, Any]:
-    """Turn KEY=VALUE into a dictionary; values are JSON if they can be, else text."""
+def key_values(option: str, given: tuple[str, ...], example: str) -> dict[str, Any]:
+    """Turn KEY=VALUE of an option into a dictionary; values are JSON if they can be, else text."""
     result = {}
-    for option in options:
-        key, equals, value = option.partition("=")
+    for pair in given:
+        key, equals, value = pair.partition("=")
         if not equals or not key:
-            raise InputError(f"--data-option must be KEY=VALUE, such as n=500; got {option!r}.")
+            raise InputError(f"{option} must be KEY=VALUE, such as {example}; got {pair!r}.")
         try:
             result[key] = json.loads(value)
         except ValueError:

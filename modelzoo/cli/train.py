@@ -98,7 +98,9 @@ def train(
     output = check_save_target(output or Path("build", name), overwrite=run["overwrite"])
     replicas = _start_replicas(run["strategy"])
     if data is None:
-        dataset = datasets.load(spec.dataset, **{**plan.data_options, **key_values(data_option)})
+        dataset = datasets.load(
+            spec.dataset, **{**plan.data_options, **key_values("--data-option", data_option, "n=500")}
+        )
     else:
         dataset = load_data(data, spec.options.get("image_shape"), data_option, stream=stream)
     fitting: dict[str, Any] = {"num_classes": dataset.num_classes}
@@ -167,7 +169,7 @@ def finetune(
         parent,
         recipe=recipe,
         freeze=freeze,
-        layer_learning_rates=_factors(layer_learning_rate),
+        layer_learning_rates=key_values("--layer-learning-rate", layer_learning_rate, "hidden=0.1"),
         backbone_learning_rate=backbone_learning_rate,
     )
     plan = _changed(plan, run)
@@ -189,17 +191,6 @@ def _changed(recipe: Recipe, run: Mapping[str, Any]) -> Recipe:
     if rate is not None and isinstance(schedule, Mapping) and "initial_learning_rate" in schedule["config"]:
         given["learning_rate"] = {**schedule, "config": {**schedule["config"], "initial_learning_rate": rate}}
     return recipe.replace(**given)
-
-
-def _factors(options: tuple[str, ...]) -> dict[str, float]:
-    """Turn LAYER=FACTOR into a dictionary."""
-    pairs = [option.partition("=") for option in options]
-    try:
-        return {layer: float(factor) for layer, _, factor in pairs}
-    except ValueError:
-        raise InputError(
-            f"--layer-learning-rate must be LAYER=FACTOR, such as hidden=0.1; got {', '.join(options)}."
-        ) from None
 
 
 def _start_replicas(strategy: str | None) -> Any:

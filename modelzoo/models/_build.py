@@ -1,12 +1,12 @@
-"""What the builders share: argument checks, seeded layers and the classifier's end."""
+"""What the builders share: seeded layers, the input of images and the classifier's end."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from modelzoo._checks import check_integer
 from modelzoo._keras import keras
 from modelzoo.errors import InputError
 
@@ -27,70 +27,6 @@ TUNED_SOURCE = (
 IMAGE_SHAPE = (28, 28)
 
 
-def check_count(name: str, value: Any, minimum: int = 1) -> int:
-    """Return ``value`` if it is an integer of at least ``minimum``.
-
-    Raises
-    ------
-    InputError
-        It is not.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < minimum:
-        raise InputError(f"{name} must be an integer of at least {minimum}; received {name}={value!r}.")
-    return int(value)
-
-
-def check_widths(name: str, value: Any, length: int) -> tuple[int, ...]:
-    """Return ``value`` as a tuple of ``length`` positive layer widths.
-
-    Raises
-    ------
-    InputError
-        It is not a sequence of that many positive integers.
-    """
-    if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != length:
-        raise InputError(f"{name} must be {length} layer widths; received {name}={value!r}.")
-    return tuple(check_count(f"{name}[{i}]", width) for i, width in enumerate(value))
-
-
-def check_dropout(name: str, value: Any) -> float:
-    """Return ``value`` if it is a fraction of units to drop, 0 ≤ value < 1.
-
-    Raises
-    ------
-    InputError
-        It is not.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
-        raise InputError(f"{name} must be a fraction, at least 0 and below 1; received {name}={value!r}.")
-    return float(value)
-
-
-def check_flag(name: str, value: Any) -> bool:
-    """Return ``value`` if it is True or False.
-
-    Raises
-    ------
-    InputError
-        It is neither.
-    """
-    if not isinstance(value, bool):
-        raise InputError(f"{name} must be True or False; received {name}={value!r}.")
-    return value
-
-
-def check_image_shape(name: str, value: Any) -> tuple[int, int]:
-    """Return ``value`` as (height, width).
-
-    Raises
-    ------
-    InputError
-        It is not a pair of positive integers.
-    """
-    height, width = check_widths(name, value, 2)
-    return height, width
-
-
 class Layers:
     """Makes layers whose initial weights and dropout masks all come from one seed.
 
@@ -104,7 +40,7 @@ class Layers:
 
     def __init__(self, seed: int | None, kernel_initializer: Any, bias_initializer: Any = "zeros") -> None:
         if seed is not None:
-            check_count("seed", seed, minimum=0)
+            check_integer("seed", seed, 0)
         self._seeds = np.random.SeedSequence(seed)
         self._kernel_initializer = kernel_initializer
         self._bias_initializer = bias_initializer
@@ -144,13 +80,13 @@ class Layers:
             found = keras.initializers.get(initializer)
             config = found.get_config()
         except (ValueError, TypeError, AttributeError) as error:
-            raise InputError(f"{name} must be a Keras initialiser; received {name}={initializer!r}.") from error
+            raise InputError(f"{name} must be a Keras initialiser; got {name}={initializer!r}.") from error
         if "seed" in config:
             config["seed"] = self._next_seed()
         return type(found).from_config(config)
 
 
-def image_input(shape: tuple[int, int]) -> tuple[Any, Any]:
+def image_input(shape: tuple[int, ...]) -> tuple[Any, Any]:
     """Return the input of raw images (0–255) and the same scaled to 0–1."""
     images = keras.Input(shape, name="images")
     return images, keras.layers.Rescaling(1 / 255, name="rescaling")(images)
@@ -159,13 +95,8 @@ def image_input(shape: tuple[int, int]) -> tuple[Any, Any]:
 def classifier(inputs: Any, logits: Any, activation: str | None, *, name: str) -> keras.Model:
     """Close a classifier: its logits, then the activation that turns them into probabilities.
 
-    The activation is a layer of its own, so that training can take the logits and a new head is one layer.
-
-    Raises
-    ------
-    InputError
-        ``activation`` is neither ``None`` nor what turns that many logits into probabilities: ``"sigmoid"`` for
-        one, ``"softmax"`` for several.
+    The activation is a layer of its own, so that training can take the logits and a new head is one layer: a sigmoid
+    over one logit, a softmax over several, or ``None``.
     """
     if activation is None:
         return keras.Model(inputs, logits, name=name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from modelzoo._checks import check_integer, check_integers
 from modelzoo._keras import keras
 from modelzoo.models import _build
 from modelzoo.recipe import Augmentation, Recipe
@@ -82,15 +83,10 @@ def tanh_autoencoder(
     -------
     keras.Model
         Maps raw ``(batch, height, width)`` images of 0–255 to reconstructions of that shape, scaled to 0–1.
-
-    Raises
-    ------
-    InputError
-        An argument is not of the allowed kind.
     """
-    latent_dim = _build.check_count("latent_dim", latent_dim)
-    outer, inner = _build.check_widths("hidden_units", hidden_units, 2)
-    height, width = _build.check_image_shape("image_shape", image_shape)
+    latent_dim = check_integer("latent_dim", latent_dim)
+    outer, inner = check_integers("hidden_units", hidden_units, 2)
+    height, width = check_integers("image_shape", image_shape, 2)
     layers = _build.Layers(seed, kernel_initializer)
 
     images, x = _build.image_input((height, width))

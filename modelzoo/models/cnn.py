@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from modelzoo._checks import check_fraction, check_integer, check_integers
 from modelzoo._keras import keras
 from modelzoo.models import _build
 from modelzoo.recipe import Augmentation, Recipe
@@ -88,20 +89,13 @@ def two_conv_cnn(
     -------
     keras.Model
         Maps raw ``(batch, height, width)`` images of 0–255 to ``(batch, num_classes)`` probabilities.
-
-    Raises
-    ------
-    InputError
-        An argument is not of the allowed kind.
     """
-    num_classes = _build.check_count("num_classes", num_classes, minimum=2)
-    filters_1, filters_2 = _build.check_widths("filters", filters, 2)
-    kernel_size = _build.check_count("kernel_size", kernel_size)
-    hidden_units = _build.check_count("hidden_units", hidden_units)
-    dropout = _build.check_dropout("dropout", dropout)
-    height, width = _build.check_image_shape("image_shape", image_shape)
-    for side in (height, width):  # two 2×2 pools
-        _build.check_count("image_shape", side, minimum=4)
+    num_classes = check_integer("num_classes", num_classes, minimum=2)
+    filters_1, filters_2 = check_integers("filters", filters, 2)
+    kernel_size = check_integer("kernel_size", kernel_size)
+    hidden_units = check_integer("hidden_units", hidden_units)
+    dropout = check_fraction("dropout", dropout)
+    height, width = check_integers("image_shape", image_shape, 2, minimum=4)  # two 2×2 pools
 
     layers = _build.Layers(seed, kernel_initializer, bias_initializer)
     images, x = _build.image_input((height, width))

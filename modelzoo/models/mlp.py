@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from modelzoo._checks import check_flag, check_fraction, check_integer, check_integers
 from modelzoo._keras import keras
 from modelzoo.errors import unknown_name
 from modelzoo.models import _build
@@ -42,11 +43,6 @@ def xor_weights(**named: float) -> list[np.ndarray]:
     -------
     list of numpy.ndarray
         Hidden kernel (2, 2), hidden bias (2,), output kernel (2, 1), output bias (1,), float32.
-
-    Raises
-    ------
-    InputError
-        A name is not one of the nine.
     """
     for name in named:
         if name not in XOR_LESSON_WEIGHTS:
@@ -117,18 +113,13 @@ def xor_mlp(
     -------
     keras.Model
         Maps ``(batch, 2)`` points to ``(batch, 1)`` outputs between 0 and 1.
-
-    Raises
-    ------
-    InputError
-        An argument is not of the allowed kind.
     """
     layers = _build.Layers(seed, kernel_initializer, bias_initializer)
     points = keras.Input((2,), name="points")
     hidden = layers.dense(2, "sigmoid", name="hidden")(points)
     logits = layers.dense(1, name="logits")(hidden)
     model = _build.classifier(points, logits, "sigmoid", name=name)
-    if _build.check_flag("lesson_weights", lesson_weights):
+    if check_flag("lesson_weights", lesson_weights):
         model.set_weights(xor_weights())
     return model
 
@@ -195,11 +186,6 @@ def sigmoid_mlp(
     -------
     keras.Model
         Maps ``(batch, input_dim)`` points to ``(batch, num_classes)`` probabilities.
-
-    Raises
-    ------
-    InputError
-        An argument is not of the allowed kind.
     """
     return _points_mlp(
         num_classes, input_dim, hidden_units, "sigmoid", classifier_activation, kernel_initializer, seed, name
@@ -269,11 +255,6 @@ def tanh_mlp(
     -------
     keras.Model
         Maps ``(batch, input_dim)`` points to ``(batch, num_classes)`` probabilities.
-
-    Raises
-    ------
-    InputError
-        An argument is not of the allowed kind.
     """
     return _points_mlp(
         num_classes, input_dim, hidden_units, "tanh", classifier_activation, kernel_initializer, seed, name
@@ -347,13 +328,8 @@ def relu_mlp(
     -------
     keras.Model
         Maps raw ``(batch, height, width)`` images of 0–255 to ``(batch, num_classes)`` probabilities.
-
-    Raises
-    ------
-    InputError
-        An argument is not of the allowed kind.
     """
-    widths = (_build.check_count("hidden_units", hidden_units),)
+    widths = (check_integer("hidden_units", hidden_units),)
     return _image_mlp(num_classes, widths, dropout, image_shape, classifier_activation, kernel_initializer, seed, name)
 
 
@@ -423,13 +399,8 @@ def dense_500_300(
     -------
     keras.Model
         Maps raw ``(batch, height, width)`` images of 0–255 to ``(batch, num_classes)`` probabilities.
-
-    Raises
-    ------
-    InputError
-        An argument is not of the allowed kind.
     """
-    widths = _build.check_widths("hidden_units", hidden_units, 2)
+    widths = check_integers("hidden_units", hidden_units, 2)
     return _image_mlp(num_classes, widths, dropout, image_shape, classifier_activation, kernel_initializer, seed, name)
 
 
@@ -443,9 +414,9 @@ def _points_mlp(
     seed: int | None,
     name: str,
 ) -> keras.Model:
-    num_classes = _build.check_count("num_classes", num_classes, minimum=2)
-    input_dim = _build.check_count("input_dim", input_dim)
-    hidden_units = _build.check_count("hidden_units", hidden_units)
+    num_classes = check_integer("num_classes", num_classes, minimum=2)
+    input_dim = check_integer("input_dim", input_dim)
+    hidden_units = check_integer("hidden_units", hidden_units)
     layers = _build.Layers(seed, kernel_initializer)
     points = keras.Input((input_dim,), name="points")
     hidden = layers.dense(hidden_units, activation, name="hidden")(points)
@@ -463,10 +434,10 @@ def _image_mlp(
     seed: int | None,
     name: str,
 ) -> keras.Model:
-    num_classes = _build.check_count("num_classes", num_classes, minimum=2)
-    dropout = _build.check_dropout("dropout", dropout)
+    num_classes = check_integer("num_classes", num_classes, minimum=2)
+    dropout = check_fraction("dropout", dropout)
     layers = _build.Layers(seed, kernel_initializer)
-    images, x = _build.image_input(_build.check_image_shape("image_shape", image_shape))
+    images, x = _build.image_input(check_integers("image_shape", image_shape, 2))
     x = keras.layers.Flatten(name="flatten")(x)
     for i, width in enumerate(widths, start=1):
         x = layers.dense(width, "relu", name=f"hidden_{i}")(x)

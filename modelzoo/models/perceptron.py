@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from modelzoo._checks import check_flag, check_integer
 from modelzoo._keras import keras
 from modelzoo.errors import InputError
 from modelzoo.models import _build
@@ -83,13 +84,8 @@ def threshold_perceptron(
     -------
     keras.Model
         Maps ``(batch, input_dim)`` points to ``(batch, 1)`` zeros and ones.
-
-    Raises
-    ------
-    InputError
-        An argument is not of the allowed kind, or ``weights`` are not ``input_dim`` finite numbers.
     """
-    input_dim = _build.check_count("input_dim", input_dim)
+    input_dim = check_integer("input_dim", input_dim)
     layers = _build.Layers(seed, kernel_initializer)
     points = keras.Input((input_dim,), name="points")
     excess = layers.dense(1, name="excess")(points)
@@ -177,14 +173,9 @@ def logistic_perceptron(
     -------
     keras.Model
         Maps ``(batch, input_dim)`` points to ``(batch, 1)`` probabilities of class 1.
-
-    Raises
-    ------
-    InputError
-        An argument is not of the allowed kind.
     """
-    input_dim = _build.check_count("input_dim", input_dim)
-    use_bias = _build.check_flag("use_bias", use_bias)
+    input_dim = check_integer("input_dim", input_dim)
+    use_bias = check_flag("use_bias", use_bias)
     layers = _build.Layers(seed, kernel_initializer)
     points = keras.Input((input_dim,), name="points")
     x = points if use_bias else keras.ops.concatenate([points, keras.ops.ones_like(points[:, :1])], axis=1)
@@ -252,14 +243,9 @@ def onehot_softmax(
     -------
     keras.Model
         Maps ``(batch, input_dim)`` points to ``(batch, num_classes)`` probabilities.
-
-    Raises
-    ------
-    InputError
-        An argument is not of the allowed kind.
     """
-    num_classes = _build.check_count("num_classes", num_classes, minimum=2)
-    input_dim = _build.check_count("input_dim", input_dim)
+    num_classes = check_integer("num_classes", num_classes, minimum=2)
+    input_dim = check_integer("input_dim", input_dim)
     layers = _build.Layers(seed, kernel_initializer)
     points = keras.Input((input_dim,), name="points")
     logits = layers.dense(num_classes, name="logits")(points)
@@ -272,5 +258,5 @@ def _finite(name: str, values: Any, length: int) -> np.ndarray:
     except (TypeError, ValueError):
         array = np.empty(0)
     if array.shape != (length,) or not np.isfinite(array).all():
-        raise InputError(f"{name} must be {length} finite number(s); received {values!r}.")
+        raise InputError(f"{name} must be {length} finite number(s); got {values!r}.")
     return array

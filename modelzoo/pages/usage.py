@@ -76,14 +76,17 @@ def _zoo_model(subject: Subject) -> list[str]:
 
 
 def _keras_file(subject: Subject) -> list[str]:
-    shape = (1, *(length or 1 for length in subject.network.input.output_shape))
+    samples = [
+        f'np.zeros({(1, *(length or 1 for length in tensor.shape[1:]))}, "{tensor.dtype}")'
+        for tensor in subject.model.inputs
+    ]
     return [
         _python(
             "import keras",
             "import numpy as np",
             "",
             f"model = keras.models.load_model({_literal(subject.source)})",
-            f'outputs = model(np.zeros({shape}, "{subject.model.inputs[0].dtype}"))',
+            f"outputs = model({samples[0] if len(samples) == 1 else '[' + ', '.join(samples) + ']'})",
         ),
         "`model.compile` and `model.fit` train it further. To serve it:",
         _python(f'model.export("{subject.stem}_served/1", verbose=False)'),

@@ -25,10 +25,10 @@ from modelzoo.card import (
     Card,
     Results,
     card_of,
+    package_versions,
     read_card,
     read_weights,
     set_card,
-    versions,
     weights_digest,
     write_card,
     wrong_fact,
@@ -82,11 +82,6 @@ def save(
 
     Raises
     ------
-    InputError
-        The model is not a zoo model, ``path`` is none, or ``results`` are not ready for JSON or, under a name that a
-        card uses, of another kind.
-    DataError
-        The golden samples do not fit the model.
     TargetExistsError
         ``path`` exists and ``overwrite`` is false.
     TargetError
@@ -97,10 +92,8 @@ def save(
     digest = weights_digest(model)
     if results is not None:
         results = {**_plain(results), "weights_digest": digest}
-        if wrong := wrong_fact(results, Results):
-            raise InputError(
-                f"results: {wrong}, which is not what a card says there (guide, Cards). Change it or its name."
-            )
+        if wrong := wrong_fact(results, Results, "results"):
+            raise InputError(f"{wrong}, which is not what a card says there (guide, Cards). Change it or its name.")
     else:
         results = results_of(model)
         if results is None and _artifact_results(card) is not None:
@@ -117,7 +110,7 @@ def save(
         "keras": json.loads(json.dumps(keras.saving.serialize_keras_object(model))),
         "weights_digest": digest,
         "results": results,
-        "versions": versions(),
+        "versions": package_versions(),
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
     with atomic_directory(path, overwrite=overwrite) as temporary:
@@ -276,22 +269,12 @@ def _quiet() -> Iterator[None]:
 
 
 def save_keras(model: keras.Model, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-    """Write a model as one ``.keras`` file, which ``keras.models.load_model`` reads without modelzoo.
-
-    Raises
-    ------
-    InputError
-        ``model`` is no built Keras model, or ``path`` does not end in ``.keras``.
-    TargetExistsError
-        ``path`` exists and ``overwrite`` is false.
-    TargetError
-        ``path`` cannot be written.
-    """
+    """Write a model as one ``.keras`` file, which ``keras.models.load_model`` reads without modelzoo."""
     path = check_path(path, "the .keras file to write")
     if path.suffix != ".keras":
         raise InputError(f"{path} must end in .keras for this format.")
     if not isinstance(model, keras.Model) or not model.built:
-        raise InputError(f"model must be a Keras model that is built; received {model!r:.80}.")
+        raise InputError(f"model must be a Keras model that is built; got {model!r:.80}.")
     with atomic_file(path, overwrite=overwrite) as temporary:
         model.save(temporary)
 
@@ -311,10 +294,6 @@ def export_facts(model: keras.Model) -> dict[str, str]:
         ``modelzoo`` version; ``network`` where it is as declared; ``dataset``, ``dataset_license``,
         ``dataset_source``, ``recipe`` (JSON), ``recipe_name`` and ``seed`` where its weights are as trained.
 
-    Raises
-    ------
-    InputError
-        The model is not a zoo model.
     """
     card, digest = card_of(model), weights_digest(model)
     spec = get_spec(card.name)
@@ -325,7 +304,7 @@ def export_facts(model: keras.Model) -> dict[str, str]:
         "options": _json(card.options),
         "class_names": _json(list(card.class_names)),
         "weights_digest": digest,
-        "modelzoo": versions()["modelzoo"],
+        "modelzoo": package_versions()["modelzoo"],
     }
     if model.count_params() == spec.num_params:  # the declared widths are those of the default options
         facts["network"] = spec.network
@@ -349,13 +328,7 @@ def _json(value: Any) -> str:
 
 
 def saved_models_dir() -> Path:
-    """Return the directory of the pretrained SavedModels: ``NAME/VERSION/``.
-
-    Raises
-    ------
-    ArtifactError
-        The installation has none.
-    """
+    """Return the directory of the pretrained SavedModels: ``NAME/VERSION/``."""
     if importlib.util.find_spec("modelzoo.saved_models") is not None:
         return Path(str(importlib.resources.files("modelzoo.saved_models")))
     checkout = Path(__file__).parents[2] / "saved_models"  # run from a checkout that is not installed
@@ -389,11 +362,6 @@ def find(source: str | os.PathLike[str], *, version: int | None = None) -> Path:
         Name of a pretrained model, or a SavedModel directory, or a directory of numbered versions.
     version
         Which version; the highest by default.
-
-    Raises
-    ------
-    InputError
-        There is no such model or directory.
     """
     pretrained = list_pretrained()
     is_path = looks_like_path(source)
@@ -442,8 +410,6 @@ def load(source: str | os.PathLike[str], *, version: int | None = None) -> keras
 
     Raises
     ------
-    InputError
-        There is no such model or directory.
     ArtifactError
         The artifact is not ours, incomplete or altered.
     """

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
 from modelzoo._checks import check_choice, check_integer, check_names
 from modelzoo._keras import graph_function, keras, tf
@@ -20,10 +21,6 @@ from modelzoo.viz import style
 from modelzoo.viz.boundaries import Limits, check_limits, draw_maps, limits_of, plane_grid, segment_in_box, unit_lines
 from modelzoo.viz.data import plot_image, points_of, scatter_classes, show_pixels, tile
 from modelzoo.viz.weights import shown_part
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 _FORMULAS = {
     "identity": ("$h(z) = z$", "$h'(z) = 1$"),
@@ -162,32 +159,26 @@ def plot_unit_maps(
     units = grid.activations.shape[2]
     columns = min(check_integer("columns", columns), units)
     low, high = float(grid.activations.min()), float(grid.activations.max())
-    signed = low < 0
+    look: Any = {"cmap": "viridis", "vmin": 0, "vmax": max(high, 1)}
+    if low < 0:
+        look = {"cmap": style.signed_cmap(), "vmin": -max(-low, high), "vmax": max(-low, high)}
     try:
         lines = unit_lines(model, layer)
     except InputError:  # units deeper in the network do not see the points themselves
         lines = None
     width = 1.25 * style.PAGE_WIDTH * (columns + 0.4) / max(columns + 0.4, 4.4)
-    look: Any = {"size": float(np.clip(3000 / len(found.x), 4, 30)), "edgecolors": "white", "linewidths": 0.25}
-
-    def add_points_and_line(k: int, ax: Axes) -> None:
-        scatter_classes(ax, found, alpha=0.6, **look)
+    size = (width, width / (columns + 0.4) + 0.15)
+    titles = [f"unit {k + 1}" for k in range(units)]
+    figure, axes = draw_maps(*grid, titles, "activation of the unit", columns=columns, size=size, **look)
+    marker = float(np.clip(3000 / len(found.x), 4, 30))
+    for k, ax in enumerate(axes):
+        scatter_classes(ax, found, size=marker, edgecolors="white", linewidths=0.25, alpha=0.6)
         ends = None if lines is None else segment_in_box(lines.weights[k], lines.bias[k], box)
         if ends is not None:
             ax.plot(*ends.T, color="white", linewidth=3)
             ax.plot(*ends.T, color="black", linewidth=1.3)
         ax.locator_params(nbins=4)
-
-    return draw_maps(
-        *grid,
-        columns=columns,
-        size=(width, width / (columns + 0.4) + 0.15),
-        cmap=style.signed_cmap() if signed else "viridis",
-        scale=(-max(-low, high), max(-low, high)) if signed else (0.0, max(high, 1.0)),
-        titles=[f"unit {k + 1}" for k in range(units)],
-        label="activation of the unit",
-        add=add_points_and_line,
-    )
+    return figure
 
 
 # ------------------------------------------------------------------------------------- maps of an image
@@ -254,23 +245,19 @@ def plot_feature_maps(model: Any, image: Any, layers: Sequence[str] | None = Non
         units of a dense layer are the cells of one picture, row by row.
     """
     found, count, columns = feature_maps(model, image, layers), check_integer("count", count), 16
-    canvases, titles = [], []
+    canvases, titles, heights = [], [], [1.0]
     for name, maps in found.items():
         if maps.ndim == 1:  # a cell a unit
-            cells, width = maps[:, None, None], 8 * columns
-            canvases.append(tile(cells, min(len(maps), width), gap=0))
+            canvas = tile(maps[:, None, None], min(len(maps), 8 * columns), gap=0)
             titles.append(f"{name}: {len(maps)} units")
         else:
-            canvases.append(tile(maps[:count], min(columns, len(maps), count), gap=1 + maps.shape[1] // 14))
+            canvas = tile(maps[:count], min(columns, len(maps), count), gap=1 + maps.shape[1] // 14)
             part = shown_part(min(count, len(maps)), len(maps))
             titles.append(f"{name}: {part} maps of {maps.shape[1]}×{maps.shape[2]}")
-    # A layer takes the height that its shape needs at full width, within reason.
-    shares = [canvas.shape[0] / canvas.shape[1] for canvas in canvases]
-    heights = [
-        0.22 if len(c) == 1 else float(np.clip(style.PAGE_WIDTH * s, 0.3, 1.8))
-        for c, s in zip(canvases, shares, strict=True)
-    ]
-    heights = [1.0, *heights]
+        canvases.append(canvas)
+        # A layer takes the height that its shape needs at full width, within reason.
+        height = style.PAGE_WIDTH * canvas.shape[0] / canvas.shape[1]
+        heights.append(0.22 if len(canvas) == 1 else float(np.clip(height, 0.3, 1.8)))
     size = (style.PAGE_WIDTH, sum(heights) + 0.3 * len(heights))
     figure, axes = plt.subplots(len(heights), 1, figsize=size, height_ratios=heights, layout="constrained")
     show_pixels(axes[0], np.squeeze(image))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from modelzoo._checks import check_integer
 from modelzoo.datasets import as_array
@@ -24,10 +26,6 @@ from modelzoo.viz.data import (
     show_pixels,
     tile,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 #: The part of the latent plane that the lesson decodes.
 LESSON_LIMITS: Limits = ((-8.0, 4.0), (-4.0, 6.0))

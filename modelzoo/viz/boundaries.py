@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from modelzoo._checks import check_integer, check_interval
 from modelzoo.errors import InputError
@@ -15,10 +17,6 @@ from modelzoo.viz import style
 from modelzoo.viz.classification import class_probabilities
 from modelzoo.viz.data import Samples, place_legend, points_of, scatter_classes
 from modelzoo.viz.weights import layer_weights
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 #: A rectangle in the plane, ``((x1 low, high), (x2 low, high))``.
 Limits = tuple[tuple[float, float], tuple[float, float]]
@@ -149,22 +147,14 @@ def plot_probability_maps(
     found, grid = _points_and_grid(model, data, limits, resolution, split)
     columns = min(len(found.class_names), 5)
     width = 1.25 * style.PAGE_WIDTH if columns > 2 else style.PAGE_WIDTH
+    titles = [f"class {name}" for name in found.class_names]
+    look: Any = {"size": (width, width / columns + 0.1), "cmap": "viridis", "vmin": 0, "vmax": 1}
+    figure, axes = draw_maps(*grid, titles, "probability of the class", columns=columns, **look)
     size = float(np.clip(8000 / len(found.x), 8, 30))
-
-    def add_points(k: int, ax: Axes) -> None:
+    for k, ax in enumerate(axes):
         own = found._replace(x=found.x[found.labels == k], y=found.labels[found.labels == k])
         scatter_classes(ax, own, size=size, edgecolors="white", linewidths=0.4)
-
-    return draw_maps(
-        *grid,
-        columns=columns,
-        size=(width, width / columns + 0.1),
-        cmap="viridis",
-        scale=(0, 1),
-        titles=[f"class {name}" for name in found.class_names],
-        label="probability of the class",
-        add=add_points,
-    )
+    return figure
 
 
 def _points_and_grid(
@@ -180,16 +170,14 @@ def draw_maps(
     x1: np.ndarray,
     x2: np.ndarray,
     maps: np.ndarray,
+    titles: Sequence[str],
+    label: str,
     *,
     columns: int,
     size: tuple[float, float],
-    cmap: Any,
-    scale: tuple[float, float],
-    titles: Sequence[str],
-    label: str,
-    add: Callable[[int, Axes], None],
-) -> Figure:
-    """Draw maps of the plane in rows, with one colour bar.
+    **look: Any,
+) -> tuple[Figure, list[Axes]]:
+    """Draw maps of the plane in rows of a new figure, with one colour bar; return the figure and their axes.
 
     Parameters
     ----------
@@ -197,34 +185,28 @@ def draw_maps(
         The grid, as :func:`plane_grid` returns it.
     maps
         Shape ``(resolution, resolution, maps)``.
-    columns
-        Maps in a row.
-    size
-        Width of the figure and height of a row, in inches.
-    cmap
-        Colour map.
-    scale
-        Values at its two ends.
     titles
         One a map.
     label
         Of the colour bar.
-    add
-        Draws on top: called with the number of a map and its Axes.
+    columns
+        Maps in a row.
+    size
+        Width of the figure and height of a row, in inches.
+    look
+        Colour map and scale, for ``imshow``.
     """
     count = maps.shape[2]
     rows = math.ceil(count / columns)
     figure, axes = style.new_grid(rows, columns, (size[0], rows * size[1]), sharex=True, sharey=True)
     (left, right), (bottom, top) = x1[0, [0, -1]], x2[[0, -1], 0]
     dx, dy = (right - left) / (len(x1) - 1) / 2, (top - bottom) / (len(x1) - 1) / 2  # half a pixel
-    look: Any = {"extent": (left - dx, right + dx, bottom - dy, top + dy), "origin": "lower", "aspect": "auto"}
-    for k, ax in enumerate(axes.flat):
-        if k >= count:
-            ax.set_visible(False)
-            continue
+    look |= {"extent": (left - dx, right + dx, bottom - dy, top + dy), "origin": "lower", "aspect": "auto"}
+    for ax in axes.flat[count:]:
+        ax.set_visible(False)
+    for k, ax in enumerate(axes.flat[:count]):
         # An image, for scikit-learn's display would draw each point of the grid as a polygon.
-        drawn = ax.imshow(maps[..., k], cmap=cmap, vmin=scale[0], vmax=scale[1], **look)
-        add(k, ax)
+        drawn = ax.imshow(maps[..., k], **look)
         ax.set(title=titles[k], xlim=(left, right), ylim=(bottom, top))
         if k + columns >= count:
             ax.set_xlabel("$x_1$")
@@ -232,7 +214,7 @@ def draw_maps(
         if k % columns == 0:
             ax.set_ylabel("$x_2$")
     figure.colorbar(drawn, ax=axes, label=label, pad=0.01, fraction=0.05, aspect=15 * rows)
-    return figure
+    return figure, list(axes.flat[:count])
 
 
 # ------------------------------------------------------------------------------------------------- lines
@@ -309,18 +291,11 @@ def segment_in_box(weights: Any, bias: float, limits: Limits) -> np.ndarray | No
     w = np.asarray(weights, float)
     if not w.any():
         return None
-    corners = np.array(limits)
-    foot = -bias / (w @ w) * w
-    direction = np.array([-w[1], w[0]]) / np.hypot(*w)
-    low, high = -np.inf, np.inf
-    for axis in range(2):
-        if direction[axis] == 0:
-            if not corners[axis, 0] <= foot[axis] <= corners[axis, 1]:
-                return None
-            continue
-        ends = np.sort((corners[axis] - foot[axis]) / direction[axis])
-        low, high = max(low, ends[0]), min(high, ends[1])
-    return None if low >= high else foot + np.outer([low, high], direction)
+    foot, direction = -bias / (w @ w) * w, np.array([-w[1], w[0]]) / np.hypot(*w)
+    with np.errstate(divide="ignore", invalid="ignore"):  # of a line along an axis
+        places = np.sort((np.array(limits) - foot[:, None]) / direction[:, None])
+    low, high = places[:, 0].max(), places[:, 1].min()
+    return foot + np.outer([low, high], direction) if low < high else None
 
 
 def plot_decision_line(
@@ -354,18 +329,12 @@ def plot_decision_line(
     matplotlib.axes.Axes
         With the points, and the line unless it misses the rectangle.
     """
-    return _draw_lines(
-        decision_lines(model), ["boundary"], points_of(data, split=split, class_names=class_names), limits, ax
-    )
+    found = points_of(data, split=split, class_names=class_names)
+    return _draw_lines(decision_lines(model), found, limits, ax)
 
 
 def plot_hidden_units(
-    model: Any,
-    data: Any,
-    *,
-    limits: Limits | None = None,
-    split: str = "test",
-    ax: Axes | None = None,
+    model: Any, data: Any, *, limits: Limits | None = None, split: str = "test", ax: Axes | None = None
 ) -> Axes:
     """Draw the line w·x + b = 0 of each hidden unit; the arrow points to the side where it is positive.
 
@@ -388,24 +357,23 @@ def plot_hidden_units(
     matplotlib.axes.Axes
         With the points and one line a unit; those that miss the rectangle are named in the title.
     """
-    lines = unit_lines(model)
-    names = [str(i) for i in range(1, len(lines.bias) + 1)]
-    return _draw_lines(lines, names, points_of(data, split=split), limits, ax)
+    return _draw_lines(unit_lines(model), points_of(data, split=split), limits, ax)
 
 
-def _draw_lines(lines: Lines, names: Sequence[str], found: Samples, limits: Any, ax: Axes | None) -> Axes:
+def _draw_lines(lines: Lines, found: Samples, limits: Any, ax: Axes | None) -> Axes:
     box = limits_of(found.x) if limits is None else check_limits(limits)
     ax = style.new_axes(ax)
     scatter_classes(ax, found, alpha=0.45)
     spans, ink = np.ptp(np.array(box), axis=1), style.foreground()
     mark = {"boxstyle": "circle,pad=0.2", "facecolor": style.background(), "edgecolor": ink}
+    centred: Any = {"ha": "center", "va": "center", "fontsize": 8, "fontweight": "bold", "zorder": 5}
     outside, marks = [], np.empty((0, 2))
-    for w, b, name in zip(lines.weights, lines.bias, names, strict=True):
+    for number, (w, b) in enumerate(zip(*lines, strict=True), start=1):
         ends = segment_in_box(w, b, box)
         if ends is None:
-            outside.append(name)
+            outside.append(str(number))
             continue
-        ax.plot(*ends.T, color=ink, linewidth=1.3, label="_" + name)
+        ax.plot(*ends.T, color=ink, linewidth=1.3, label=f"_{number}")
         # The mark goes where the line is farthest from the marks of the others, near its middle if it is the first.
         places = ends[0] + np.linspace(0.12, 0.88, 33)[:, None] * (ends[1] - ends[0])
         gaps = np.linalg.norm((places[:, None] - marks) / spans, axis=2)
@@ -414,13 +382,12 @@ def _draw_lines(lines: Lines, names: Sequence[str], found: Samples, limits: Any,
         # An arrow at a right angle to the line as it is drawn, of the same length whatever the units of the axes.
         arrow = place + w * spans / np.hypot(*(w * spans)) * spans * 0.11
         ax.annotate("", arrow, place, arrowprops={"arrowstyle": "-|>", "color": ink, "linewidth": 1.3}, zorder=4)
-        if len(names) > 1:
-            ax.text(
-                place[0], place[1], name, ha="center", va="center", fontsize=8, fontweight="bold", bbox=mark, zorder=5
-            )
+        if len(lines.bias) > 1:
+            ax.text(place[0], place[1], str(number), bbox=mark, **centred)
     style.open_frame(ax).set(xlim=box[0], ylim=box[1], xlabel="$x_1$", ylabel="$x_2$")
     ax.locator_params(nbins=7)
     if outside:
-        ax.set_title("outside this view: " + ", ".join(outside), fontsize=9)
+        names = ", ".join(outside) if len(lines.bias) > 1 else "boundary"
+        ax.set_title(f"outside this view: {names}", fontsize=9)
     place_legend(ax)
     return ax

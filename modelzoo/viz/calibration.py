@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from modelzoo.evaluation import BINS, reliability
 from modelzoo.viz import style
 from modelzoo.viz.classification import scored
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 
 def plot_reliability(model: Any, data: Any, *, bins: int = BINS, split: str = "test", ax: Axes | None = None) -> Axes:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from modelzoo._checks import check_integer, check_names
 from modelzoo.datasets import Dataset, as_array
@@ -14,10 +16,6 @@ from modelzoo.errors import DataError, InputError
 from modelzoo.evaluation import interpret, predict, probabilities_of
 from modelzoo.viz import style
 from modelzoo.viz.data import Samples, grid_of_images, images_of, labels_of, plot_image, samples_of
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 
 def class_probabilities(model: Any, x: np.ndarray) -> np.ndarray:
@@ -236,13 +234,7 @@ def mistakes(probabilities: Any, labels: Any, *, top: int = 3) -> Mistakes:
 
 
 def plot_misclassified(
-    model: Any,
-    data: Any,
-    *,
-    count: int = 12,
-    columns: int = 6,
-    class_names: Sequence[str] = (),
-    split: str = "test",
+    model: Any, data: Any, *, count: int = 12, columns: int = 6, class_names: Sequence[str] = (), split: str = "test"
 ) -> Figure:
     """Draw the images a classifier got wrong, the surest mistake first, with its three best guesses and the truth.
 

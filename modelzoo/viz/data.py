@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 
 from modelzoo._checks import check_choice, check_integer, check_names, check_seed
 from modelzoo.datasets import Dataset, as_array, check_labels, check_samples
 from modelzoo.errors import DataError, InputError
 from modelzoo.viz import style
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-    from matplotlib.legend import Legend
 
 #: Classes that a figure tells apart; a label far above is a measurement, and would cost a matrix of its size.
 MAX_CLASSES = 1000

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from modelzoo._checks import check_choice, check_names
 from modelzoo.errors import DataError, InputError
 from modelzoo.viz import style
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
 
 #: Prefixes of metrics that were not taken on training data, and what a legend calls those data.
 _PARTS = {"val": "validation", "test": "test"}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from modelzoo._checks import check_choice, check_integer
@@ -12,9 +13,6 @@ from modelzoo.errors import InputError
 from modelzoo.network import read_network, with_paths
 from modelzoo.viz import style
 from modelzoo.viz.data import tile
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 
 def layer_weights(model: Any, kind: str, layer: str | None) -> tuple[str, list[np.ndarray]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 
 import modelzoo
 from modelzoo import datasets
@@ -67,3 +68,25 @@ def blobs(rng):
     """Points of two classes around (-2, 0) and (2, 0)."""
     y = np.arange(40) % 2
     return rng.normal(size=(40, 2)) + np.c_[4 * y - 2, 0 * y], y
+
+
+@pytest.fixture(scope="session")
+def linear():
+    """The function from a colour to its linear RGB."""
+
+    def convert(color):
+        c = np.array(to_rgb(color))
+        return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+
+    return convert
+
+
+@pytest.fixture(scope="session")
+def contrast(linear):
+    """The contrast of two colours by WCAG 2, 1 to 21."""
+
+    def compare(one, other):
+        dark, bright = sorted(float(linear(color) @ [0.2126, 0.7152, 0.0722]) for color in (one, other))
+        return (bright + 0.05) / (dark + 0.05)
+
+    return compare

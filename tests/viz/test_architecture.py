@@ -1,6 +1,7 @@
 """Diagrams: the numbers and the places of what is drawn, and that no label lies on another."""
 
 import dataclasses
+import functools
 import itertools
 
 import keras
@@ -18,7 +19,7 @@ from modelzoo.card import card_of, set_card
 from modelzoo.errors import InputError
 from modelzoo.network import NotAChainError, read_network, with_paths
 from modelzoo.viz import style
-from modelzoo.viz.architecture.canvas import fitted, glyph_curve, text_width
+from modelzoo.viz.architecture.canvas import glyph_curve
 from modelzoo.viz.architecture.hourglass import Hourglass
 from modelzoo.viz.architecture.neurons import Neurons, neuron_columns, shown_units
 from modelzoo.viz.architecture.stacks import Stacks, shown_maps
@@ -54,6 +55,12 @@ def overlap(box, other):
     """Return the smaller side of what two boxes share, in pixels."""
     across = min(box.x1, other.x1) - max(box.x0, other.x0)
     return min(across, min(box.y1, other.y1) - max(box.y0, other.y0))
+
+
+@functools.cache
+def zoo(name):
+    """A model of the zoo that no test changes."""
+    return modelzoo.create_model(name, seed=0)
 
 
 def stacked(*parts, name="net"):
@@ -112,21 +119,9 @@ def two_inputs():
     return keras.Model([picture, facts], layers.Dense(3)(joined), name="two_inputs")
 
 
-def deep(length=100):
+def deep(length=30):
     return stacked(
         keras.Input((64,)), *(layers.Dense(64, activation="relu") for _ in range(length - 1)), layers.Dense(3)
-    )
-
-
-def convolutional_autoencoder():
-    return stacked(
-        keras.Input((28, 28, 1)),
-        layers.Conv2D(16, 3, strides=2, padding="same", activation="relu"),
-        layers.Flatten(),
-        layers.Dense(8),
-        layers.Dense(14 * 14 * 16),
-        layers.Reshape((14, 14, 16)),
-        layers.Conv2DTranspose(1, 3, strides=2, padding="same", activation="sigmoid"),
     )
 
 
@@ -142,7 +137,6 @@ def long_names():
 FOREIGN = {
     "lenet": (lenet, "stacks"),
     "colour_cnn": (colour_cnn, "stacks"),
-    "convolutional_autoencoder": (convolutional_autoencoder, "stacks"),
     "recurrent": (recurrent, "table"),
     "two_inputs": (two_inputs, "table"),
     "deep": (deep, "table"),
@@ -173,7 +167,7 @@ def drawn_kind(ax):
 
 @pytest.mark.parametrize("name", modelzoo.list_models())
 def test_every_zoo_model_has_a_legible_diagram_and_table(name):
-    model = modelzoo.create_model(name, seed=0)
+    model = zoo(name)
     ax = viz.plot_architecture(model)
     assert drawn_kind(ax) == ZOO.get(name, "neurons")
     assert words(ax)[:2] == [name, f"{model.count_params():,} parameters"]
@@ -194,9 +188,9 @@ def test_other_models_have_a_legible_diagram(name):
 
 
 @pytest.mark.parametrize("kind", ["neurons", "hourglass", "stacks", "table"])
-def test_dark_diagrams_stand_out_from_their_ground(kind):
+def test_dark_diagrams_stand_out_from_their_ground(kind, contrast):
     name = {"hourglass": "tanh_autoencoder", "stacks": "two_conv_cnn"}.get(kind, "xor_mlp")
-    model = modelzoo.create_model(name, seed=0)
+    model = zoo(name)
     for theme in ("light", "dark"):
         with viz.theme(theme):
             ax = viz.plot_architecture(model, kind=kind)
@@ -204,27 +198,19 @@ def test_dark_diagrams_stand_out_from_their_ground(kind):
         assert min(contrast(text.get_color(), ground) for text in ax.texts) >= 4.5  # what WCAG 2 asks of small text
 
 
-def contrast(color, other):
-    """Return the contrast of two colours by WCAG 2, 1 to 21."""
-    channels = np.array([to_rgb(color), to_rgb(other)])
-    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
-    dark, bright = np.sort(linear @ [0.2126, 0.7152, 0.0722])
-    return (bright + 0.05) / (dark + 0.05)
-
-
 def test_pictures_grow_beyond_the_page_where_they_must():
-    ax = viz.plot_architecture(modelzoo.create_model("tanh_autoencoder", seed=0), kind="neurons")
+    ax = viz.plot_architecture(zoo("tanh_autoencoder"), kind="neurons")
     assert ax.figure.get_size_inches()[0] > style.PAGE_WIDTH
     assert_legible(ax, page=False)
     names = [f"a class with a long name {i}" for i in range(10)]
-    ax = viz.plot_architecture(modelzoo.create_model("two_conv_cnn", seed=0), kind="stacks", output_names=names)
+    ax = viz.plot_architecture(zoo("two_conv_cnn"), kind="stacks", output_names=names)
     assert set(names) <= set(words(ax))
     assert_legible(ax, page=False)
 
 
 def test_smaller_axes_shrink_the_whole_diagram():
     _, axes = plt.subplots(1, 2, figsize=(10, 4))
-    model = modelzoo.create_model("sigmoid_mlp", seed=0)
+    model = zoo("sigmoid_mlp")
     full = viz.plot_architecture(model)
     assert viz.plot_architecture(model, ax=axes[1]) is axes[1]
     scale = axes[1].get_window_extent().width / full.get_window_extent().width
@@ -239,7 +225,7 @@ def test_smaller_axes_shrink_the_whole_diagram():
 
 
 def test_stages_of_the_cnn():
-    stages = stages_of(modelzoo.create_model("two_conv_cnn", seed=0))
+    stages = stages_of(zoo("two_conv_cnn"))
     assert [(stage.role, stage.size_text) for stage in stages] == [
         ("input", "1@28×28"),
         ("conv", "32@28×28"),
@@ -255,6 +241,9 @@ def test_stages_of_the_cnn():
     assert stages[0].notes == ("÷ 255",)
     assert stages[7].operation == ("dropout", "0.5")
     assert stages[8].heading == "probabilities"
+    labels = words(viz.plot_architecture(zoo("two_conv_cnn")))
+    expected = ["32@28×28", "64@7×7", "conv 5×5", "max pool", "2×2", "3,136", "51,264", "÷ 255", "softmax", "9"]
+    assert set(expected) <= set(labels)
 
 
 def test_what_changes_no_shape_is_folded_into_the_stage_before():
@@ -336,7 +325,7 @@ def test_small_networks_show_the_values_of_their_weights():
     values = {f"{value:.2f}".replace("-", "−") for weight in model.get_weights() for value in weight.ravel()}
     assert values <= set(words(viz.plot_architecture(model)))
     assert not values & set(words(viz.plot_architecture(model, show_weights=False)))
-    large = modelzoo.create_model("tanh_mlp", seed=0)
+    large = zoo("tanh_mlp")
     assert not any("." in label for label in words(viz.plot_architecture(large)))
     value = large.get_layer("hidden").get_weights()[0][0, 0]
     assert f"{value:.2f}".replace("-", "−") in words(viz.plot_architecture(large, show_weights=True))
@@ -345,7 +334,7 @@ def test_small_networks_show_the_values_of_their_weights():
 def test_wide_layers_show_the_first_and_the_last_units():
     assert shown_units(10) == tuple(range(10))
     assert shown_units(784) == (0, 1, 2, 3, None, 780, 781, 782, 783)
-    model = modelzoo.create_model("dense_500_300", seed=0)
+    model = zoo("dense_500_300")
     kernel = model.get_layer("hidden_2").get_weights()[0]
     shown = [0, 1, 2, 3, 496, 497, 498, 499], [0, 1, 2, 3, 296, 297, 298, 299]
     _, weights = Neurons(columns_of(model)).edges(2)
@@ -356,7 +345,7 @@ def test_wide_layers_show_the_first_and_the_last_units():
 
 
 def test_units_have_the_names_they_are_given():
-    model = modelzoo.create_model("tanh_mlp", seed=0)
+    model = zoo("tanh_mlp")
     assert {"x₁", "x₂", "y₄"} <= set(words(viz.plot_architecture(model)))
     ax = viz.plot_architecture(model, input_names=["length", "$w$"], output_names=list("abcd"), title="5$ and 6$")
     assert {"length", "$w$", "a", "d", "5$ and 6$"} <= set(words(ax))
@@ -406,7 +395,7 @@ def test_units_show_the_curve_of_their_activation():
 
 
 def test_maps_stand_apart_and_shrink_with_the_image():
-    picture = Stacks(stages_of(modelzoo.create_model("two_conv_cnn", seed=0)))
+    picture = Stacks(stages_of(zoo("two_conv_cnn")))
     rights = np.array(picture.x) + [width for width, _ in picture.boxes]
     assert np.all(np.array(picture.x[1:]) > rights[:-1])
     sides = np.array(picture.fronts[:5])
@@ -416,21 +405,12 @@ def test_maps_stand_apart_and_shrink_with_the_image():
     np.testing.assert_allclose(wide.fronts[0][0] / wide.fronts[0][1], np.sqrt(96 / 64))
 
 
-def test_stacks_say_what_each_stage_is():
-    labels = words(viz.plot_architecture(modelzoo.create_model("two_conv_cnn", seed=0)))
-    for label in ("32@28×28", "64@7×7", "conv 5×5", "max pool", "2×2", "3,136", "51,264", "÷ 255", "softmax", "9"):
-        assert label in labels
-    labels = words(viz.plot_architecture(lenet()))  # Keras' own names say nothing
-    assert "mean pool" in labels
-    assert not any("average" in label for label in labels)
-
-
 def test_bars_of_the_hourglass_are_the_roots_of_the_units():
     picture = Hourglass(columns_of(modelzoo.create_model("tanh_autoencoder", latent_dim=6, seed=0)))
     units = np.array([784, 500, 300, 6, 300, 500, 784])
     np.testing.assert_allclose(picture.bars / picture.bars[0], np.sqrt(units / 784))
     assert picture.narrow == 3
-    labels = words(viz.plot_architecture(modelzoo.create_model("tanh_autoencoder", seed=0)))
+    labels = words(viz.plot_architecture(zoo("tanh_autoencoder")))
     assert {"encoder: 543,402 parameters", "decoder: 544,184 parameters"} <= set(labels)
     assert labels.count("28×28") == 2
 
@@ -439,24 +419,15 @@ def test_rows_of_the_table():
     (_, kind, *_), (name, repeated, shape, arithmetic, total, _), _ = (
         row for row, _ in layer_rows(read_network(deep()))
     )
-    assert (kind, repeated, shape) == ("InputLayer", "99 × Dense, relu", "64")
-    assert (arithmetic, total) == ("99 · (64×64 + 64)", f"{99 * (64 * 64 + 64):,}")
+    assert (kind, repeated, shape) == ("InputLayer", "29 × Dense, relu", "64")
+    assert (arithmetic, total) == ("29 · (64×64 + 64)", f"{29 * (64 * 64 + 64):,}")
     assert " … " in name
     rows = {row[0]: row for row, _ in layer_rows(read_network(two_inputs()))}
     assert rows["joined"][-1].endswith(", facts")
     assert rows["picture"][2] == "28×28×1"
-    nested = layer_rows(read_network(modelzoo.create_model("tanh_autoencoder", seed=0)))
+    nested = layer_rows(read_network(zoo("tanh_autoencoder")))
     assert [row[0] for row, _ in nested if not row[1]] == ["encoder", "decoder"]
     assert next(depth for row, depth in nested if row[0] == "latent") == 1
-
-
-def test_text_is_measured_and_cut():
-    text = plt.figure(dpi=600).text(0, 0, "measured text", fontsize=9)
-    np.testing.assert_allclose(text_width("measured text", 9), text.get_window_extent().width / 600, rtol=0.01)
-    assert fitted("short", 5.0) == "short"
-    cut = fitted("a text that is too long", 0.8)
-    assert cut.endswith("…")
-    assert 0.5 < text_width(cut) <= 0.8
 
 
 @pytest.mark.parametrize(
@@ -470,5 +441,5 @@ def test_text_is_measured_and_cut():
 )
 def test_wrong_arguments_are_named(options, words):
     with pytest.raises(InputError, match=words):
-        viz.plot_architecture(modelzoo.create_model("tanh_mlp", seed=0), **options)
+        viz.plot_architecture(zoo("tanh_mlp"), **options)
     assert not plt.get_fignums()

@@ -25,11 +25,6 @@ DEFICIENCIES = {
 }
 
 
-def linear(color):
-    c = np.array(to_rgb(color))
-    return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
-
-
 def lab(rgb):
     xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]) @ rgb.clip(0, 1)
     t = xyz / [0.9505, 1.0, 1.089]
@@ -37,15 +32,9 @@ def lab(rgb):
     return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
 
 
-def contrast(one, other):
-    """Return the contrast of two colours by WCAG 2, 1 to 21."""
-    lights = sorted(float(linear(color) @ [0.2126, 0.7152, 0.0722]) for color in (one, other))
-    return (lights[1] + 0.05) / (lights[0] + 0.05)
-
-
 @pytest.mark.parametrize("deficiency", DEFICIENCIES)
 @pytest.mark.parametrize(("num_classes", "distance"), [(2, 40), (4, 17), (6, 17), (10, 12)])
-def test_classes_differ_for_every_reader(num_classes, distance, deficiency):
+def test_classes_differ_for_every_reader(num_classes, distance, deficiency, linear):
     seen = [lab(np.array(DEFICIENCIES[deficiency]) @ linear(color)) for color in style.class_colors(num_classes)]
     assert len(seen) == num_classes
     assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) > distance
@@ -53,7 +42,7 @@ def test_classes_differ_for_every_reader(num_classes, distance, deficiency):
 
 
 @pytest.mark.parametrize("name", ["light", "dark"])
-def test_themes_are_readable_and_end_with_their_block(name):
+def test_themes_are_readable_and_end_with_their_block(name, contrast):
     before = dict(mpl.rcParams)
     with viz.theme(name):
         assert style.is_dark() == (name == "dark")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
+
+from matplotlib.axes import Axes
 
 from modelzoo._checks import check_choice, check_names
-from modelzoo.card import card_of
+from modelzoo._keras import keras
+from modelzoo.card import find_card
 from modelzoo.errors import InputError
 from modelzoo.network import Network, NotAChainError, read_network, with_paths
 from modelzoo.viz import style
@@ -16,10 +19,6 @@ from modelzoo.viz.architecture.neurons import Neurons, neuron_columns
 from modelzoo.viz.architecture.stacks import Stacks
 from modelzoo.viz.architecture.stages import Stage, read_stages
 from modelzoo.viz.architecture.table import Table
-
-if TYPE_CHECKING:
-    import keras
-    from matplotlib.axes import Axes
 
 Kind = Literal["auto", "hourglass", "neurons", "stacks", "table"]
 
@@ -126,10 +125,8 @@ def _names(argument: str, names: Sequence[str], length: int) -> tuple[str, ...]:
 
 def _class_names(model: Any, output: Stage) -> tuple[str, ...]:
     """Return the names of the classes that the model knows, where it has one output a class; else nothing."""
-    try:
-        names = card_of(model).class_names
-    except InputError:  # not a zoo model
-        return ()
+    card = find_card(model)
+    names = () if card is None else card.class_names
     if (len(names), output.size, output.activation) == (2, 1, "sigmoid"):
         return (f"P({names[1]})",)
     return tuple(names) if len(names) == output.size > 1 else ()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
@@ -15,9 +16,6 @@ from matplotlib.textpath import text_to_path
 
 from modelzoo._keras import keras
 from modelzoo.viz import style
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 #: Sizes of text in points, for a figure as wide as a page.
 TITLE, LABEL, SMALL = 11.0, 9.0, 8.0
@@ -133,14 +131,7 @@ class Canvas:
 
 
 #: How far left and right of 0 the curve of an activation is drawn, where it is not 2.5.
-_REACH = {
-    "hard_sigmoid": 5.0,
-    "relu6": 9.0,
-    "sigmoid": 5.0,
-    "silu": 4.0,
-    "softplus": 4.0,
-    "softsign": 5.0,
-}
+_REACH = {"hard_sigmoid": 5.0, "relu6": 9.0, "sigmoid": 5.0, "silu": 4.0, "softplus": 4.0, "softsign": 5.0}
 
 
 @functools.lru_cache

@@ -8,17 +8,7 @@ import numpy as np
 
 from modelzoo.network import NotAChainError
 from modelzoo.viz import style
-from modelzoo.viz.architecture.canvas import (
-    GLYPH,
-    LABEL,
-    NODE,
-    Canvas,
-    fitted,
-    outline,
-    quiet,
-    text_width,
-    widest,
-)
+from modelzoo.viz.architecture.canvas import GLYPH, LABEL, NODE, Canvas, fitted, outline, quiet, text_width, widest
 from modelzoo.viz.architecture.stages import Stage
 
 _STEP = 0.05  # from one map of a stack to the next

@@ -26,26 +26,7 @@ _SPATIAL: dict[str, tuple[Role, str]] = {
     "ZeroPadding2D": ("pool", "pad"),
     "Cropping2D": ("pool", "crop"),
 }
-#: Layers that are a note on the stage before.
-_NOTED = {
-    "BatchNormalization",
-    "GaussianNoise",
-    "GroupNormalization",
-    "LayerNormalization",
-    "Normalization",
-    "UnitNormalization",
-}
 _DROPOUTS = {"Dropout", "AlphaDropout", "GaussianDropout", "SpatialDropout2D"}
-_ACTIVATION_NAMES = {
-    "elu": "ELU",
-    "gelu": "GELU",
-    "leaky_relu": "leaky ReLU",
-    "prelu": "PReLU",
-    "relu": "ReLU",
-    "relu6": "ReLU6",
-    "selu": "SELU",
-    "silu": "SiLU",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +95,8 @@ class Stage:
     @property
     def activation_text(self) -> str:
         """Name of the activation for readers, e.g. ``"ReLU"``."""
-        return _ACTIVATION_NAMES.get(self.activation, self.activation.replace("_", " "))
+        words = self.activation.replace("_", " ").replace("prelu", "PReLU").replace("relu", "ReLU")
+        return words.upper() if words in ("elu", "gelu", "selu") else words.replace("silu", "SiLU")
 
 
 def read_stages(network: Network) -> tuple[Stage, ...]:
@@ -158,7 +140,7 @@ def _place(stages: list[Stage], layer: Layer) -> None:
         stages[-1] = _noted(last, layer, f"dropout {config['rate']:g}")
     elif kind == "Rescaling":
         stages[-1] = _noted(last, layer, _rescaling(config["scale"], config["offset"]))
-    elif kind in _NOTED or kind.startswith("Random"):
+    elif re.match(r"Random|\w*(Normalization|Noise)$", kind) and "layer" not in config:  # not a wrapper of a layer
         stages[-1] = _noted(last, layer, _snake_case(kind).replace("_", " ").replace("normalization", "norm"))
     elif kind == "ColumnOfOnes" and last.role == "input" and flat:
         stages[-1] = dataclasses.replace(last, constant=True)
