@@ -1,9 +1,9 @@
 """What TensorFlow computes slowly on a CPU, computed faster with the same values, by swapping ``call`` while tracing.
 
 They are the gradient of the input of a large float32 dense layer, which weighs in the CNN's step, and networks of a few
-units, where a processor's vectors fill up along the samples and not along the units. Time of a step without each, CPU
-time in interleaved pairs, medians: narrow layers x 1.24 and narrow cross-entropy x 1.31 (`tanh_mlp`, lesson), cross-entropy
-x 1.24 (`sigmoid_mlp`, lesson); large dense layer x 1.08 (`two_conv_cnn`, lesson).
+units, where a processor's vectors fill up along the samples and not along the units. CPU time of a step without each,
+in interleaved pairs, medians: narrow layers 1.24 times and narrow cross-entropy 1.31 times (`tanh_mlp`, lesson),
+cross-entropy 1.24 times (`sigmoid_mlp`, lesson), large dense layer 1.08 times (`two_conv_cnn`, lesson).
 """
 
 from __future__ import annotations
