@@ -79,10 +79,15 @@ def train(source: str, count: int, path: Path) -> dict[str, float]:
         data = tuple(np.concatenate(arrays) for arrays in zip(*images(count), strict=True))
     else:
         data = modelzoo.datasets.stream(path)
-    recipe = modelzoo.get_spec(name).recipe("lesson").replace(
-        steps=steps, epochs=None, batch_size=batch, log_every=steps // 10, log_train="batches", validation_freq=10,
-        learning_rate=1e-6 if batch == count else 0.01,
-    )  # fmt: skip
+    recipe = (
+        modelzoo.get_spec(name)
+        .recipe("lesson")
+        .replace(
+            steps=steps, epochs=None, batch_size=batch, log_every=steps // 10, log_train="batches", validation_freq=10
+        )
+    )
+    if batch == count:  # the lesson's loss is a sum over the points
+        recipe = recipe.replace(learning_rate=1e-6)
     times: list[float] = []
     clock = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: times.append(time.perf_counter()))
     modelzoo.train(modelzoo.create_model(name, seed=0), data, recipe, callbacks=[clock])

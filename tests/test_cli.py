@@ -181,32 +181,6 @@ def test_train_evaluate_check_export(modelzoo, tmp_path):
     assert json.loads(modelzoo("info", "net")[1]) == card
 
 
-@pytest.mark.slow
-def test_train_evaluate_and_finetune_from_disk(modelzoo, tmp_path):
-    rng = np.random.default_rng(0)
-    for number in range(40):
-        path = tmp_path / "photos" / ("dark", "light")[number % 2] / f"{number}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(rng.integers(0, 100, (20, 20), np.uint8) + 150 * (number % 2)).save(path)
-    for name, options in (("loaded", []), ("streamed", ["--stream"])):
-        status, out, err = modelzoo("train", "relu_mlp", "--data", "photos", *options, *QUICK, "--json", "-o", name)
-        assert status == 0, err
-        assert json.loads(out)["path"] == name
-    scores = [modelzoo("evaluate", "streamed", "--data", "photos", *more, "--json")[1] for more in ([], ["--stream"])]
-    assert json.loads(scores[0])["accuracy"] == json.loads(scores[1])["accuracy"]
-
-    datasets.write_tfrecord(datasets.stream("photos"), "shards")
-    status, out, err = modelzoo("finetune", "streamed", "--data", "shards", "--stream", *QUICK, "-o", "tuned")
-    assert status == 0, err
-    assert json.loads(modelzoo("info", "tuned")[1])["class_names"] == ["dark", "light"]
-    shard = next((tmp_path / "shards").glob("train-00000*"))
-    shard.write_bytes(shard.read_bytes()[:-9])
-    status, _, err = modelzoo("train", "relu_mlp", "--data", "shards", "--stream", *QUICK, "-o", "never")
-    assert status == 2
-    assert shard.name in error_line(err)
-    assert not (tmp_path / "never").exists()
-
-
 def test_finetune_records_its_parent(modelzoo, artifacts):
     options = ["--data", "digits", "--data-option", "classes=[1,7]", "--freeze", "backbone", *QUICK]
     status, _, err = modelzoo("finetune", artifacts / "digits", *options, "-o", "new")

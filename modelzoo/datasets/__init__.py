@@ -7,8 +7,8 @@ from modelzoo.datasets.checks import as_array, check_arrays, check_labels, check
 from modelzoo.datasets.corruptions import CORRUPTIONS
 from modelzoo.datasets.dataset import Dataset, one_hot, stratified_split
 from modelzoo.datasets.digit import load_digit_image
-from modelzoo.datasets.files import find_idx_files, load_idx_folder, load_npz, read_idx, read_npz
-from modelzoo.datasets.images import load_folder, read_image, stream_images
+from modelzoo.datasets.files import find_idx_files, load_csv, load_idx_folder, load_npz, read_idx, read_npz
+from modelzoo.datasets.images import read_image, stream_images
 from modelzoo.datasets.mnist import MNIST_CHECKSUM
 from modelzoo.datasets.registry import (
     dataset_options,
@@ -17,13 +17,11 @@ from modelzoo.datasets.registry import (
     load,
     register_dataset,
     register_file_loader,
-    register_stream,
     stream,
 )
 from modelzoo.datasets.streaming import StoredSamples, Stream
 from modelzoo.datasets.synthetic import bayes_accuracy, bayes_predict
-from modelzoo.datasets.tables import load_csv
-from modelzoo.datasets.tfrecord import load_tfrecord, stream_tfrecord, write_tfrecord
+from modelzoo.datasets.tfrecord import stream_tfrecord, write_tfrecord
 
 __all__ = [
     "CORRUPTIONS",
@@ -44,17 +42,14 @@ __all__ = [
     "load",
     "load_csv",
     "load_digit_image",
-    "load_folder",
     "load_idx_folder",
     "load_npz",
-    "load_tfrecord",
     "one_hot",
     "read_idx",
     "read_image",
     "read_npz",
     "register_dataset",
     "register_file_loader",
-    "register_stream",
     "stratified_split",
     "stream",
     "stream_images",

@@ -1,45 +1,15 @@
-"""Checks on arrays and options, shared by every loader and by the trainer."""
+"""Checks of samples and labels, shared by every loader and by the trainer."""
 
 from __future__ import annotations
 
-import stat
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from modelzoo._checks import check_path
 from modelzoo.errors import DataError
 
 #: Of data whose classes have no names: a label of a billion is a measurement or a key, not the number of a class.
 MAX_CLASSES = 1 << 20
-
-
-def check_file(path: Any, what: str) -> Path:
-    """Return ``path`` as a Path that can be opened: a pipe would be waited for, and a device may never end.
-
-    Parameters
-    ----------
-    path
-        What the caller gave. Where there is nothing, the reader's own error says so.
-    what
-        What the file should be, for the error.
-
-    Raises
-    ------
-    InputError
-        It is no path.
-    DataError
-        It is a pipe, a socket or a device.
-    """
-    path = check_path(path, what)
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return path
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise DataError(f"Cannot read {path}: it is a pipe, a socket or a device. Give the path of {what}.")
-    return path
 
 
 def check_arrays(
@@ -59,11 +29,6 @@ def check_arrays(
         What the arrays are, for the error, e.g. ``"training data"``.
     allow_single_class
         Accept data of one class only. Right for an autoencoder or for a test set, wrong for training a classifier.
-
-    Raises
-    ------
-    DataError
-        With one line that names the value, what was allowed and the next step.
     """
     check_samples(x, where=where)
     labels = check_labels(y, num_classes=num_classes, where=where)
@@ -90,11 +55,6 @@ def as_array(value: Any, name: str) -> np.ndarray:
         What the caller gave.
     name
         What it is, for the error.
-
-    Raises
-    ------
-    DataError
-        Its rows differ in length, or some of its values are masked: NumPy would bring the hidden ones back.
     """
     if np.ma.is_masked(value):
         raise DataError(
@@ -116,11 +76,6 @@ def check_samples(x: Any, *, where: str = "data") -> None:
         An array of shape ``(n, ...)``.
     where
         What the array is, for the error.
-
-    Raises
-    ------
-    DataError
-        With one line that names the value, what was allowed and the next step.
     """
     dtype, shape = getattr(x, "dtype", None), getattr(x, "shape", None)
     if dtype is None or shape is None:
@@ -155,11 +110,6 @@ def check_labels(y: Any, *, num_classes: int | None = None, where: str = "data")
     -------
     numpy.ndarray
         Integer labels, shape ``(n,)``; one-hot rows become the index of their one.
-
-    Raises
-    ------
-    DataError
-        With one line that names the value, what was allowed and the next step.
     """
     if getattr(y, "dtype", None) is None:
         raise DataError(f"{where}: y is a {type(y).__name__}, not an array. Convert it with numpy.asarray.")

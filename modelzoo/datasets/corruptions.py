@@ -14,9 +14,9 @@ from types import MappingProxyType
 
 import numpy as np
 
-from modelzoo._checks import check_seed
+from modelzoo._checks import check_integer, check_number, check_seed
 from modelzoo.datasets.checks import check_samples
-from modelzoo.errors import DataError, InputError
+from modelzoo.errors import DataError
 
 #: The eight directions of a shift: down and right, each −1, 0 or 1.
 _DIRECTIONS = tuple((down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if down or right)
@@ -38,16 +38,8 @@ def shift(images: np.ndarray, pixels: int, *, seed: int = 0) -> np.ndarray:
     -------
     numpy.ndarray
         uint8 of the same shape.
-
-    Raises
-    ------
-    DataError
-        The images are not usable.
-    InputError
-        ``pixels`` is no integer >= 0, or ``seed`` is not usable.
     """
-    images = _checked(images)
-    pixels = int(_check_amount("pixels", pixels, whole=True))
+    images, pixels = _checked(images), check_integer("pixels", pixels, 0)
     height, width = images.shape[1:]
     chosen = np.random.default_rng(check_seed(seed)).integers(len(_DIRECTIONS), size=len(images))
     padded = np.pad(_to_bytes(images), ((0, 0), (pixels, pixels), (pixels, pixels)))
@@ -75,18 +67,10 @@ def rotate(images: np.ndarray, degrees: float, *, seed: int = 0) -> np.ndarray:
     -------
     numpy.ndarray
         uint8 of the same shape, 0 where nothing was.
-
-    Raises
-    ------
-    DataError
-        The images are not usable.
-    InputError
-        ``degrees`` is no number >= 0, or ``seed`` is not usable.
     """
     from scipy import ndimage
 
-    images = _checked(images)
-    degrees = _check_amount("degrees", degrees)
+    images, degrees = _checked(images), check_number("degrees", degrees, 0)
     counter_clockwise = np.random.default_rng(check_seed(seed)).integers(2, size=len(images)) == 1
     result = np.empty(images.shape, np.uint8)
     for angle, turned in ((degrees, counter_clockwise), (-degrees, ~counter_clockwise)):
@@ -114,16 +98,8 @@ def add_noise(images: np.ndarray, sigma: float, *, seed: int = 0) -> np.ndarray:
     -------
     numpy.ndarray
         uint8 of the same shape.
-
-    Raises
-    ------
-    DataError
-        The images are not usable.
-    InputError
-        ``sigma`` is no number >= 0, or ``seed`` is not usable.
     """
-    images = _checked(images)
-    sigma = _check_amount("sigma", sigma)
+    images, sigma = _checked(images), check_number("sigma", sigma, 0)
     noise = np.random.default_rng(check_seed(seed)).standard_normal(images.shape, dtype=np.float32)
     return _to_bytes(images + np.float32(sigma) * noise)
 
@@ -142,18 +118,10 @@ def blur(images: np.ndarray, sigma: float) -> np.ndarray:
     -------
     numpy.ndarray
         uint8 of the same shape.
-
-    Raises
-    ------
-    DataError
-        The images are not usable.
-    InputError
-        ``sigma`` is no number >= 0.
     """
     from scipy import ndimage
 
-    images = _checked(images).astype(np.float32)
-    sigma = _check_amount("sigma", sigma)
+    images, sigma = _checked(images).astype(np.float32), check_number("sigma", sigma, 0)
     return _to_bytes(ndimage.gaussian_filter(images, sigma, mode="constant", axes=(1, 2)))
 
 
@@ -186,14 +154,6 @@ def _checked(images: np.ndarray) -> np.ndarray:
     if low < 0 or high > 255:
         raise DataError(f"images to corrupt: values from {low:g} to {high:g}. Give grey levels from 0 to 255.")
     return images
-
-
-def _check_amount(name: str, value: float, *, whole: bool = False) -> float:
-    wanted = "an integer" if whole else "a number"
-    kinds = (int, np.integer) if whole else (int, float, np.integer, np.floating)
-    if isinstance(value, bool) or not isinstance(value, kinds) or not 0 <= value < float("inf"):
-        raise InputError(f"{name}={value!r} is not usable. Give {wanted} >= 0.")
-    return float(value)
 
 
 def _to_bytes(images: np.ndarray) -> np.ndarray:

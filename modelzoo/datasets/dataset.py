@@ -17,6 +17,7 @@ from modelzoo.datasets.checks import MAX_CLASSES, as_array, check_arrays, check_
 from modelzoo.errors import DataError, InputError
 
 Pair = tuple[np.ndarray, np.ndarray]
+MAX_BYTES = 4 << 30  # of one data set that is read into memory; larger ones are streamed
 #: The parts, with the ending of their arrays' names.
 PARTS = {"train": "train", "test": "test", "validation": "val"}
 
@@ -330,15 +331,6 @@ def _quota(counts: np.ndarray, total: int) -> np.ndarray:
         room = quota < counts - 1 if step > 0 else quota > 1
         quota[np.argmax(np.where(room, (exact - quota) * step, -np.inf))] += step
     return quota
-
-
-def split_arrays(
-    x: np.ndarray, y: np.ndarray, *, test_fraction: float, seed: int, where: str, **facts: object
-) -> Dataset:
-    """Make a Dataset of one array by a stratified split; ``facts`` are the Dataset's name, class_names, ..."""
-    check_arrays(x, y, where=where)
-    train, test = stratified_split(y, check_fraction(test_fraction), seed, where="test_fraction")
-    return Dataset(x[train], y[train], x[test], y[test], **facts)  # type: ignore[arg-type]
 
 
 def check_fraction(test_fraction: Any) -> float:

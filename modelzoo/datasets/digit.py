@@ -33,11 +33,6 @@ def load_digit_image(path_or_array: str | os.PathLike[str] | np.ndarray) -> np.n
     -------
     numpy.ndarray
         uint8 0-255 of shape ``(28, 28)``, white digit on black.
-
-    Raises
-    ------
-    DataError
-        The image cannot be read, has an odd shape or dtype, or shows no digit (too little contrast).
     """
     if isinstance(path_or_array, (str, os.PathLike)):
         gray, label = read_image(path_or_array).astype(np.float32) / 255, str(path_or_array)

@@ -12,9 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from modelzoo._checks import check_seed
-from modelzoo._io import atomic_file, sha256_of
-from modelzoo.datasets.checks import check_file
+from modelzoo._io import atomic_file
 from modelzoo.datasets.dataset import Dataset, check_fraction, stratified_split
 from modelzoo.datasets.files import find_idx_files, read_idx, read_npz
 from modelzoo.datasets.registry import register_dataset
@@ -33,31 +31,14 @@ _FASHION_NAMES = (
 _FASHION_URL = "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/"
 _FASHION_MIRROR = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 _FASHION_SYSTEM_FOLDER = Path("/usr/share/datasets/fashion-mnist")  # Debian's package dataset-fashion-mnist
-# name -> (SHA-256 of the published .gz file, SHA-256 of its uncompressed content). The first was computed from files
-# whose MD5 equals the one in the authors' README. Debian compresses the same content anew, so a local folder is
-# checked by the second.
+# SHA-256 of the uncompressed content, which anybody may have compressed anew; it was computed from files whose MD5
+# equals the one in the authors' README.
 _FASHION_FILES = {
-    "train-images-idx3-ubyte.gz": (
-        "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
-        "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
-    ),
-    "train-labels-idx1-ubyte.gz": (
-        "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
-        "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
-    ),
-    "t10k-images-idx3-ubyte.gz": (
-        "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
-        "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
-    ),
-    "t10k-labels-idx1-ubyte.gz": (
-        "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
-        "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
-    ),
+    "train-images-idx3-ubyte.gz": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+    "train-labels-idx1-ubyte.gz": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+    "t10k-images-idx3-ubyte.gz": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+    "t10k-labels-idx1-ubyte.gz": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
 }
-
-
-def _choose(dataset: Dataset, classes: Iterable[int] | None) -> Dataset:
-    return dataset if classes is None else dataset.subset(classes)
 
 
 @lru_cache(maxsize=1)
@@ -106,35 +87,35 @@ def mnist(*, classes: Iterable[int] | None = None) -> Dataset:
     -------
     Dataset
         uint8 images 0-255 of shape ``(n, 28, 28)``, white on black; uint8 labels. Read-only.
-
-    Raises
-    ------
-    InputError
-        A class does not exist.
-    DataError
-        The bundle is missing or altered.
     """
-    return _choose(_full_mnist(), classes)
+    return _full_mnist() if classes is None else _full_mnist().subset(classes)
 
 
-def _fashion_folder(folder: str | os.PathLike[str] | None, download: bool) -> Path:
-    if folder is not None:
-        return check_file(folder, "a folder of four IDX files").expanduser()
+def _fashion_folder(download: bool) -> Path:
     import pooch
 
     cache = Path(pooch.os_cache("modelzoo")) / "fashion-mnist"
-    places = [p for p in (cache, _FASHION_SYSTEM_FOLDER) if all((p / name).is_file() for name in _FASHION_FILES)]
-    if places and not (download and places[0] == cache):
-        return places[0]
-    if not download:
-        raise DataError(
-            "Fashion-MNIST is not on this machine. Pass download=True to fetch its 31 MB once, or folder=... with its "
-            f"four IDX files (Debian's package dataset-fashion-mnist puts them in {_FASHION_SYSTEM_FOLDER})."
-        )
-    for name, (sha256, _) in _FASHION_FILES.items():
-        if not (cache / name).is_file() or sha256_of(cache / name) != sha256:
-            _fetch(name, sha256, cache)
-    return cache
+    if download:
+        for name, sha256 in _FASHION_FILES.items():
+            if not _is_published(cache / name, sha256):
+                _fetch(name, sha256, cache)
+    for place in (cache, _FASHION_SYSTEM_FOLDER):
+        if all((place / name).is_file() for name in _FASHION_FILES):
+            return place
+    raise DataError(
+        "Fashion-MNIST is not on this machine. Pass download=True to fetch its 31 MB once, or folder=... with its "
+        f"four IDX files (Debian's package dataset-fashion-mnist puts them in {_FASHION_SYSTEM_FOLDER})."
+    )
+
+
+def _is_published(path: Path, sha256: str) -> bool:
+    """Return whether an IDX file, plain or compressed, has the published content."""
+    try:
+        array = read_idx(path)
+    except DataError:
+        return False
+    header = bytes([0, 0, 8, array.ndim]) + b"".join(side.to_bytes(4, "big") for side in array.shape)
+    return array.dtype == np.uint8 and hashlib.sha256(header + array.tobytes()).hexdigest() == sha256
 
 
 def _fetch(name: str, sha256: str, cache: Path) -> None:
@@ -144,9 +125,12 @@ def _fetch(name: str, sha256: str, cache: Path) -> None:
     with atomic_file(cache / name) as temporary:  # Pooch would leave its temporary file there if it were killed
         for base in (_FASHION_URL, _FASHION_MIRROR):
             try:
-                pooch.retrieve(base + name, f"sha256:{sha256}", fname=temporary.name, path=temporary.parent)
-                return
-            except (OSError, ValueError) as error:  # no network (requests' errors are OSErrors), or a wrong hash
+                pooch.retrieve(base + name, None, fname=temporary.name, path=temporary.parent)
+                if _is_published(temporary, sha256):
+                    return
+                reasons.append(f"{base}: other content than the published one")
+                temporary.unlink()
+            except OSError as error:  # requests' errors are OSErrors, too
                 if getattr(error, "errno", None) is not None:  # the disk's
                     raise
                 reasons.append(f"{base}: {' '.join(str(error).split()):.100}")
@@ -176,36 +160,22 @@ def fashion_mnist(
     -------
     Dataset
         uint8 images 0-255 of shape ``(n, 28, 28)``, uint8 labels.
-
-    Raises
-    ------
-    InputError
-        A class does not exist.
-    DataError
-        The files are not there, cannot be downloaded, or are not the published ones.
-    TargetError
-        The cache cannot be written.
     """
-    arrays = []
-    paths = find_idx_files(_fashion_folder(folder, download))
-    for path, (_, sha256) in zip(paths, _FASHION_FILES.values(), strict=True):
-        array = read_idx(path)
-        header = bytes([0, 0, 8, array.ndim]) + b"".join(side.to_bytes(4, "big") for side in array.shape)
-        if array.dtype != np.uint8 or hashlib.sha256(header + array.tobytes()).hexdigest() != sha256:
+    paths = find_idx_files(_fashion_folder(download) if folder is None else folder)
+    for path, sha256 in zip(paths, _FASHION_FILES.values(), strict=True):
+        if not _is_published(path, sha256):
             raise DataError(
                 f"{path} is not Fashion-MNIST's file: its content has another SHA-256. "
-                "Fetch it again (download=True mends modelzoo's cache), or load the folder of another data set by its "
-                "path."
+                "Fetch it again (download=True mends modelzoo's cache), or load another data set by its path."
             )
-        arrays.append(array)
     dataset = Dataset(
-        *arrays,
+        *map(read_idx, paths),
         name="fashion_mnist",
         class_names=_FASHION_NAMES,
         source="https://github.com/zalandoresearch/fashion-mnist",
         license="MIT",
     )
-    return _choose(dataset, classes)
+    return dataset if classes is None else dataset.subset(classes)
 
 
 @register_dataset
@@ -228,18 +198,9 @@ def digits(*, classes: Iterable[int] | None = None, test_fraction: float = 0.2, 
     -------
     Dataset
         uint8 images 0-255 of shape ``(n, 28, 28)``, white on black; uint8 labels.
-
-    Raises
-    ------
-    InputError
-        An option is not usable.
-    DataError
-        The test fraction leaves a part without some class.
     """
-    check_seed(seed)
-    check_fraction(test_fraction)
     x, y = _enlarged_digits()
-    train, test = stratified_split(y, float(test_fraction), seed, where="test_fraction")
+    train, test = stratified_split(y, check_fraction(test_fraction), seed, where="test_fraction")
     dataset = Dataset(
         x[train],
         y[train],
@@ -250,7 +211,7 @@ def digits(*, classes: Iterable[int] | None = None, test_fraction: float = 0.2, 
         source="scikit-learn load_digits; UCI Optical Recognition of Handwritten Digits",
         license="CC BY 4.0",
     )
-    return _choose(dataset, classes)
+    return dataset if classes is None else dataset.subset(classes)
 
 
 @lru_cache(maxsize=1)

@@ -2,48 +2,40 @@
 
 from __future__ import annotations
 
-import copy
+import dataclasses
 import inspect
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from modelzoo._io import restore
 from modelzoo.datasets.dataset import Dataset
+from modelzoo.datasets.streaming import Stream
 from modelzoo.errors import DataError, InputError, unknown_name
-
-if TYPE_CHECKING:
-    from modelzoo.datasets.streaming import Stream
 
 Loader = TypeVar("Loader", bound=Callable[..., Any])
 
 _NAMED: dict[str, Callable[..., Dataset]] = {}
+#: What reads paths: whether it accepts one, what it reads in words, whether it streams, and the reader.
+_BY_PATH: list[tuple[Callable[[Path], bool], str, bool, Callable[..., Any]]] = []
 #: Options that say where the data are and how they may be got, not which samples are wanted.
-_WHERE = ("folder", "download", "max_bytes")
-_ByPath = list[tuple[Callable[[Path], bool], str, Callable[..., Any]]]
-_BY_PATH: _ByPath = []
-_STREAMS: _ByPath = []
+_WHERE = ("folder", "download")
 
 
 def register_dataset(loader: Loader) -> Loader:
-    """Register a loader under its function's name; its keyword-only parameters are the options.
-
-    Raises
-    ------
-    InputError
-        The name is taken by another function.
-    """
+    """Register a loader under its function's name; its keyword-only parameters are the options."""
     name = loader.__name__
-    known = _NAMED.get(name)
-    if known is not None and known.__module__ != loader.__module__:
-        raise InputError(f"Data set {name!r} is already registered by {known.__module__}. Choose another name.")
+    if name in _NAMED and _NAMED[name].__module__ != loader.__module__:
+        raise InputError(f"Data set {name!r} is already registered by {_NAMED[name].__module__}. Choose another name.")
     _NAMED[name] = loader
     return loader
 
 
-def register_file_loader(accepts: Callable[[Path], bool], what: str) -> Callable[[Loader], Loader]:
+def register_file_loader(
+    accepts: Callable[[Path], bool], what: str, *, streams: bool = False
+) -> Callable[[Loader], Loader]:
     """Register a loader for paths on which ``accepts`` is true; earlier registrations are asked first.
 
     Parameters
@@ -52,6 +44,8 @@ def register_file_loader(accepts: Callable[[Path], bool], what: str) -> Callable
         Called with an existing path.
     what
         What it reads, in words, for the error on a path that no loader accepts.
+    streams
+        The loader returns a :class:`Stream`, which :func:`load` reads into memory.
 
     Returns
     -------
@@ -60,18 +54,8 @@ def register_file_loader(accepts: Callable[[Path], bool], what: str) -> Callable
     """
 
     def register(loader: Loader) -> Loader:
-        _BY_PATH.append((accepts, what, loader))
+        _BY_PATH.append((accepts, what, streams, loader))
         return loader
-
-    return register
-
-
-def register_stream(accepts: Callable[[Path], bool], what: str) -> Callable[[Loader], Loader]:
-    """Register what opens paths for :func:`stream`, as :func:`register_file_loader` does for :func:`load`."""
-
-    def register(reader: Loader) -> Loader:
-        _STREAMS.append((accepts, what, reader))
-        return reader
 
     return register
 
@@ -82,62 +66,24 @@ def list_datasets() -> list[str]:
 
 
 def dataset_options(name: str) -> dict[str, Any]:
-    """Return the options of a named data set with their defaults.
-
-    Raises
-    ------
-    InputError
-        The name is unknown.
-    """
-    if name not in _NAMED:
-        raise unknown_name("data set", name, _NAMED)
-    return _options_of(_NAMED[name])
+    """Return the options of a named data set with their defaults."""
+    return _options_of(_named(name))
 
 
 def describe_dataset(name: str) -> str:
-    """Return one line on a named data set.
+    """Return one line on a named data set."""
+    return (inspect.getdoc(_named(name)) or "").partition("\n")[0]
 
-    Raises
-    ------
-    InputError
-        The name is unknown.
-    """
-    if name not in _NAMED:
+
+def _named(name: Any) -> Callable[..., Dataset]:
+    if not isinstance(name, str) or name not in _NAMED:
         raise unknown_name("data set", name, _NAMED)
-    return (inspect.getdoc(_NAMED[name]) or "").partition("\n")[0]
+    return _NAMED[name]
 
 
 def _options_of(loader: Callable[..., Any]) -> dict[str, Any]:
     parameters = inspect.signature(loader).parameters.values()
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
-
-
-def _call(loader: Callable[..., Any], label: str, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    allowed = _options_of(loader)
-    for option in options:
-        if option not in allowed:
-            error = unknown_name("option", option, allowed)
-            raise InputError(f"{label}: {error}")
-    options = {key: tuple(value) if isinstance(value, Iterator) else value for key, value in options.items()}
-    dataset = loader(*args, **options)
-    chosen = _plain({key: value for key, value in options.items() if key not in _WHERE})
-    if not chosen:
-        return dataset
-    dataset = copy.copy(dataset)  # loaders may share one Dataset between callers
-    object.__setattr__(dataset, "options", chosen)
-    return dataset
-
-
-def _plain(options: dict[str, Any]) -> dict[str, Any]:
-    """Return options as JSON holds them; none where JSON cannot."""
-
-    def plain(value: Any) -> Any:
-        return value.tolist() if hasattr(value, "tolist") else list(value)  # NumPy's numbers and arrays; sets
-
-    try:
-        return json.loads(json.dumps(options, default=plain))
-    except (TypeError, ValueError):
-        return {}
 
 
 def load(name: str | os.PathLike[str], /, **options: Any) -> Dataset:
@@ -147,11 +93,11 @@ def load(name: str | os.PathLike[str], /, **options: Any) -> Dataset:
     ----------
     name
         A name from :func:`list_datasets`, or the path of an .npz file, a .csv file, a folder with one folder of
-        images for each class, or a folder with the four IDX files of MNIST's layout. A registered name comes first:
-        write ``"./mnist"`` for a folder of that name.
+        images for each class, a directory by :func:`write_tfrecord`, or a folder with the four IDX files of MNIST's
+        layout. A registered name comes first: write ``"./mnist"`` for a folder of that name.
     **options
-        What this data set takes: :func:`dataset_options`, or the loader's own documentation
-        (:func:`load_npz`, :func:`load_csv`, :func:`load_folder`, :func:`load_idx_folder`).
+        What this data set takes: :func:`dataset_options`, or the loader's own documentation (:func:`load_npz`,
+        :func:`load_csv`, :func:`stream_images`, :func:`stream_tfrecord`).
 
     Returns
     -------
@@ -160,10 +106,8 @@ def load(name: str | os.PathLike[str], /, **options: Any) -> Dataset:
 
     Raises
     ------
-    InputError
-        The name or an option is unknown, or an option's value is not usable.
     DataError
-        The data are missing or not usable.
+        The data are missing or damaged.
 
     Examples
     --------
@@ -174,15 +118,17 @@ def load(name: str | os.PathLike[str], /, **options: Any) -> Dataset:
     """
     if isinstance(name, str) and name in _NAMED:
         return _call(_NAMED[name], name, (), options)
-    if not isinstance(name, (str, os.PathLike)) or not os.fspath(name):
+    if not isinstance(name, str | os.PathLike) or not os.fspath(name):
         raise unknown_name("data set", name, _NAMED)
+    looks_like_path = isinstance(name, os.PathLike) or os.sep in name or "/" in name or Path(name).suffix
     path = _existing(name)
-    if path is not None:
-        return _open(path, _BY_PATH, options)
-    text = os.fspath(name)
-    if isinstance(name, os.PathLike) or os.sep in text or "/" in text or Path(text).suffix:
-        raise DataError(f"No file or folder {text!r}. Give an existing path, or a name: {', '.join(list_datasets())}.")
-    raise unknown_name("data set", name, _NAMED)
+    if path is None and looks_like_path:
+        known = ", ".join(list_datasets())
+        raise DataError(f"No file or folder {os.fspath(name)!r}. Give an existing path, or a name: {known}.")
+    if path is None:
+        raise unknown_name("data set", name, _NAMED)
+    data = _open(path, options)
+    return data.read() if isinstance(data, Stream) else data
 
 
 def stream(path: str | os.PathLike[str], /, **options: Any) -> Stream:
@@ -198,18 +144,11 @@ def stream(path: str | os.PathLike[str], /, **options: Any) -> Stream:
     Returns
     -------
     Stream
-        To train on as on a :class:`Dataset`: both give the same batches.
-
-    Raises
-    ------
-    InputError
-        An option is unknown, or its value is not usable.
-    DataError
-        The data are missing or not usable, or of a kind that is loaded whole.
+        To train on as on a :class:`Dataset`, with the same samples in each part.
     """
-    if not isinstance(path, (str, os.PathLike)) or (found := _existing(path)) is None:
+    if not isinstance(path, str | os.PathLike) or (found := _existing(path)) is None:
         raise DataError(f"No file or folder {path!r}. Give an existing path to stream from.")
-    return _open(found, _STREAMS, options)
+    return _open(found, options, streamed=True)
 
 
 def _existing(name: str | os.PathLike[str]) -> Path | None:
@@ -222,14 +161,28 @@ def _existing(name: str | os.PathLike[str]) -> Path | None:
         return None
 
 
-def _open(path: Path, readers: _ByPath, options: dict[str, Any]) -> Any:
-    for accepts, _, reader in readers:
-        if accepts(path):
+def _open(path: Path, options: dict[str, Any], *, streamed: bool = False) -> Any:
+    for accepts, _, streams, reader in _BY_PATH:
+        if accepts(path) and (streams or not streamed):
             return _call(reader, str(path), (path,), options)
-    readable = "; ".join(what for _, what, _ in readers)
-    if readers is _STREAMS and any(accepts(path) for accepts, _, _ in _BY_PATH):
-        raise DataError(
-            f"{path} cannot be streamed, only loaded whole. These can: {readable}. Write batches of it with "
-            "write_tfrecord."
-        )
+    readable = "; ".join(what for _, what, streams, _ in _BY_PATH if streams or not streamed)
+    if streamed:
+        raise DataError(f"{path} cannot be streamed, only {readable}. Load it, or write it with write_tfrecord.")
     raise DataError(f"{path} is not a data set this can read. It reads: {readable}.")
+
+
+def _call(loader: Callable[..., Any], label: str, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    for option in options:
+        if option not in _options_of(loader):
+            raise InputError(f"{label}: {unknown_name('option', option, _options_of(loader))}")
+    data = loader(*args, **options)
+    chosen = {key: value for key, value in options.items() if key not in _WHERE}
+    return dataclasses.replace(data, options=_plain(chosen)) if chosen else data
+
+
+def _plain(options: dict[str, Any]) -> dict[str, Any]:
+    """Return options as JSON holds them, NumPy's numbers and arrays and sets included; {} where it cannot."""
+    try:
+        return json.loads(json.dumps(options, default=lambda v: v.tolist() if hasattr(v, "tolist") else list(v)))
+    except (TypeError, ValueError):
+        return {}

@@ -15,7 +15,7 @@ import numpy as np
 
 from modelzoo._checks import check_integer, check_seed
 from modelzoo._keras import tf
-from modelzoo.datasets.dataset import PARTS, Dataset, stratified_split
+from modelzoo.datasets.dataset import MAX_BYTES, PARTS, Dataset, stratified_split
 from modelzoo.errors import DataError, InputError
 
 #: Batches that are read ahead in parallel: a fixed number, because what tf.data chooses grows with the memory it sees.
@@ -232,13 +232,13 @@ class Stream:
         checksum = hashlib.sha256(f"{self.checksum} {part} {amount} {seed}".encode()).hexdigest()
         return dataclasses.replace(self, checksum=checksum, **changes)
 
-    def read(self, *, max_bytes: int) -> Dataset:
-        """Return everything in memory, or raise DataError if it needs more than ``max_bytes``."""
+    def read(self) -> Dataset:
+        """Return everything in memory, or raise DataError if it needs too much."""
         count = sum(map(len, self.parts.values()))
         size = count * int(np.prod(self.input_shape)) * self.train.dtype.itemsize
-        if size > max_bytes:
+        if size > MAX_BYTES:
             raise DataError(
-                f"{count} samples of shape {self.input_shape} need {size} bytes; at most {max_bytes} are loaded. "
+                f"{count} samples of shape {self.input_shape} need {size} bytes; at most {MAX_BYTES} are loaded. "
                 "Give a smaller size, or read them as training goes: datasets.stream, or --stream."
             )
         arrays: dict[str, Any] = {

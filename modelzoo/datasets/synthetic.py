@@ -12,23 +12,18 @@ from functools import lru_cache
 
 import numpy as np
 
-from modelzoo._checks import check_integer, check_seed
+from modelzoo._checks import check_choice, check_integer, check_seed
 from modelzoo.datasets.checks import check_samples
 from modelzoo.datasets.dataset import Dataset
 from modelzoo.datasets.registry import register_dataset
-from modelzoo.errors import DataError, unknown_name
+from modelzoo.errors import DataError
 
 _LICENSE = "none needed: computed from a formula"
-_MAX_N = 10_000_000  # a slip such as n=1e12 becomes one line, not a full memory
 
 
 def _streams(seed: int) -> list[np.random.Generator]:
     """Return one generator for the training points and one for the test points."""
     return [np.random.default_rng(child) for child in np.random.SeedSequence(check_seed(seed)).spawn(2)]
-
-
-def _count(n: int, name: str) -> int:
-    return check_integer(name, n, 2, _MAX_N)
 
 
 def _above_line(x: np.ndarray) -> np.ndarray:
@@ -60,7 +55,7 @@ _NOISE_FREE_RULES = {
 
 def _uniform_set(name: str, scale: tuple[float, float], low: tuple[float, float], n: int, n_test: int, seed: int):
     parts = []
-    sizes = (_count(n, "n"), _count(n_test, "n_test"))
+    sizes = (check_integer("n", n, 2), check_integer("n_test", n_test, 2))
     for rng, size in zip(_streams(seed), sizes, strict=True):
         x = (np.array(scale) * rng.uniform(size=(size, 2)) + np.array(low)).astype(np.float32)
         parts += [x, _NOISE_FREE_RULES[name](x)]
@@ -87,13 +82,6 @@ def linear(*, n: int = 1000, n_test: int = 1000, seed: int = 0) -> Dataset:
     -------
     Dataset
         float32 points in [0, 8] x [-4, 3], int64 labels 0 and 1.
-
-    Raises
-    ------
-    InputError
-        An option is not usable.
-    DataError
-        So few points were asked for that all fell in one class.
     """
     return _uniform_set("linear", (8, 7), (0, -4), n, n_test, seed)
 
@@ -116,13 +104,6 @@ def quadratic(*, n: int = 1000, n_test: int = 1000, seed: int = 0) -> Dataset:
     -------
     Dataset
         float32 points in [-5, 5] x [-4, 4], int64 labels 0 and 1.
-
-    Raises
-    ------
-    InputError
-        An option is not usable.
-    DataError
-        So few points were asked for that all fell in one class.
     """
     return _uniform_set("quadratic", (10, 8), (-5, -4), n, n_test, seed)
 
@@ -160,14 +141,9 @@ def toy_points(*, n: int = 20, n_test: int = 20, seed: int = 0) -> Dataset:
     -------
     Dataset
         float32 points, int64 labels 0 and 1.
-
-    Raises
-    ------
-    InputError
-        An option is not usable.
     """
     parts = []
-    sizes = (_count(n, "n"), _count(n_test, "n_test"))
+    sizes = (check_integer("n", n, 2), check_integer("n_test", n_test, 2))
     for rng, size in zip(_streams(seed), sizes, strict=True):
         wanted = [(size + 1) // 2, size // 2]
         chosen: list[list[np.ndarray]] = [[], []]
@@ -244,22 +220,15 @@ def four_class(*, n: int = 1000, n_test: int = 1000, seed: int = 1010) -> Datase
     n_test
         Test points, >= 2: fresh draws from the same four clusters.
     seed
-        scikit-learn's ``random_state``: it sets the clusters as well as the draws. 0 to 2**32 - 1.
+        scikit-learn's ``random_state``: it sets the clusters as well as the draws.
 
     Returns
     -------
     Dataset
         float32 points (scikit-learn's float64 ones rounded), int64 labels 0 to 3.
-
-    Raises
-    ------
-    InputError
-        An option is not usable.
-    DataError
-        So few points were asked for that all fell in one class.
     """
-    n, n_test = _count(n, "n"), _count(n_test, "n_test")
-    mixture = _four_class_mixture(check_integer("seed", seed, 0, 2**32 - 1))
+    n, n_test = check_integer("n", n, 2), check_integer("n_test", n_test, 2)
+    mixture = _four_class_mixture(check_seed(seed))
     more, test = _streams(seed)
     x, y = mixture.x[:n], mixture.y[:n]
     if n > len(x):
@@ -273,10 +242,8 @@ def four_class(*, n: int = 1000, n_test: int = 1000, seed: int = 1010) -> Datase
     return Dataset(*parts, name="four_class", class_names=("0", "1", "2", "3"), source=source, license=_LICENSE)
 
 
-def _check_bayes(name: str, seed: int) -> int:
-    if name not in _NOISE_FREE_RULES and name != "four_class":
-        raise unknown_name("data set with a known best classifier", name, [*_NOISE_FREE_RULES, "four_class"])
-    return check_integer("seed", seed, 0, 2**32 - 1)
+def _check_known(name: str) -> None:
+    check_choice("data set with a known best classifier", name, [*_NOISE_FREE_RULES, "four_class"])
 
 
 def bayes_predict(name: str, x: np.ndarray, *, seed: int = 1010) -> np.ndarray:
@@ -296,15 +263,8 @@ def bayes_predict(name: str, x: np.ndarray, *, seed: int = 1010) -> np.ndarray:
     -------
     numpy.ndarray
         int64 labels, shape ``(n,)``.
-
-    Raises
-    ------
-    InputError
-        There is no known best classifier for this name.
-    DataError
-        ``x`` is not of shape ``(n, 2)`` or not finite.
     """
-    seed = _check_bayes(name, seed)
+    _check_known(name)
     x = np.asarray(x)
     check_samples(x, where=f"bayes_predict({name!r})")
     if x.ndim != 2 or x.shape[1] != 2:
@@ -329,13 +289,8 @@ def bayes_accuracy(name: str, *, seed: int = 1010) -> float:
     float
         1.0 for the sets without noise. For ``four_class`` the mean, over 400,000 draws with a fixed seed, of the
         largest class probability; its standard error is below 0.0005.
-
-    Raises
-    ------
-    InputError
-        There is no known best classifier for this name.
     """
-    seed = _check_bayes(name, seed)
+    _check_known(name)
     return 1.0 if name in _NOISE_FREE_RULES else _four_class_ceiling(seed)
 
 

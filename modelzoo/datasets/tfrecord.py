@@ -21,8 +21,7 @@ from modelzoo._io import atomic_directory, check_target, sha256_of
 from modelzoo._keras import explained_by_tensorflow, tf
 from modelzoo.datasets.checks import MAX_CLASSES, as_array, check_arrays, check_labels
 from modelzoo.datasets.dataset import Dataset, check_fraction
-from modelzoo.datasets.files import MAX_BYTES
-from modelzoo.datasets.registry import register_file_loader, register_stream
+from modelzoo.datasets.registry import register_file_loader
 from modelzoo.datasets.streaming import StoredSamples, Stream
 from modelzoo.errors import DataError, InputError
 
@@ -201,7 +200,7 @@ def is_tfrecord(path: Path) -> bool:
     return (path / FACTS).is_file() or any(path.glob("train-*.tfrecord"))
 
 
-@register_stream(is_tfrecord, "a directory of TFRecord shards by write_tfrecord")
+@register_file_loader(is_tfrecord, "a directory of TFRecord shards by write_tfrecord", streams=True)
 def stream_tfrecord(directory: str | os.PathLike[str], *, test_fraction: float = 0.2, seed: int = 0) -> Stream:
     """Open a directory that :func:`write_tfrecord` wrote; samples are read when they are wanted.
 
@@ -270,19 +269,3 @@ def _samples(directory: Path, part: str, facts: dict[str, Any]) -> StoredSamples
 
     labels = index["label"].astype(facts["label_dtype"])
     return StoredSamples(read, labels, shape, dtype.newbyteorder("="))
-
-
-@register_file_loader(is_tfrecord, "a directory of TFRecord shards by write_tfrecord")
-def load_tfrecord(
-    directory: str | os.PathLike[str], *, test_fraction: float = 0.2, seed: int = 0, max_bytes: int = MAX_BYTES
-) -> Dataset:
-    """Load a directory that :func:`write_tfrecord` wrote into memory, with the arrays that were written.
-
-    Parameters
-    ----------
-    directory, test_fraction, seed
-        As of :func:`stream_tfrecord`.
-    max_bytes
-        Refuse more than this.
-    """
-    return stream_tfrecord(directory, test_fraction=test_fraction, seed=seed).read(max_bytes=max_bytes)

@@ -243,19 +243,15 @@ def _expression(step: Step) -> tuple[str, Parameters]:
     if re.fullmatch(r"Conv\dD", kind) and len(shapes) <= 2 and config["groups"] == 1:
         return rf"W_{{{k}}} * {h}{bias}", weights
     if kind in ("BatchNormalization", "LayerNormalization") and len(shapes) == (4 if kind[0] == "B" else 2):
-        own = {rf"\gamma_{{{k}}}": shapes[0], rf"\beta_{{{k}}}": shapes[1]}
-        mean, variance = rf"\mu_{{{k}}}", rf"\sigma_{{{k}}}^2"
-        if kind[0] == "B":
-            own |= {mean: shapes[2], variance: shapes[3]}
+        names = [rf"\gamma_{{{k}}}", rf"\beta_{{{k}}}", rf"\mu_{{{k}}}", rf"\sigma_{{{k}}}^2"]
+        gamma, beta, mean, variance = names
         scaled = rf"\frac{{{h} - {mean}}}{{\sqrt{{{variance} + \epsilon}}}}"
-        return rf"\gamma_{{{k}}} \odot {scaled} + \beta_{{{k}}}", own
+        return rf"{gamma} \odot {scaled} + {beta}", dict(zip(names, shapes, strict=False))
     if pool and not shapes:
         size = r" \times ".join(map(str, config["pool_size"]))
         return rf"\mathrm{{{'max' if pool[1] == 'Max' else 'avg'}pool}}_{{{size}}}({h})", {}
-    if kind == "Reshape":
-        return rf"\mathrm{{reshape}}({h})", {}
-    if kind == "Flatten":
-        return rf"\mathrm{{vec}}({h})", {}
+    if kind in ("Reshape", "Flatten"):
+        return rf"\mathrm{{{'reshape' if kind == 'Reshape' else 'vec'}}}({h})", {}
     if kind == "Dropout":
         return rf"\mathrm{{dropout}}_{{{config['rate']:g}}}({h})", {}
     if kind == "Rescaling" and all(isinstance(config[key], int | float) for key in ("scale", "offset")):
@@ -273,11 +269,8 @@ def _expression(step: Step) -> tuple[str, Parameters]:
         return f"[{', '.join(step.sources)}]", {}
     if kind in ("Add", "Multiply") and len(step.sources) > 1:
         return (" + " if kind == "Add" else r" \odot ").join(step.sources), {}
-    arguments = ", ".join(step.sources)
-    if shapes:
-        theta = rf"\theta_{{{k}}}"
-        return rf"{_roman(kind)}({arguments}; {theta})", {theta: (sum(map(math.prod, shapes)),)}
-    return rf"{_roman(kind)}({arguments})", {}
+    theta: Parameters = {rf"\theta_{{{k}}}": (sum(map(math.prod, shapes)),)} if shapes else {}
+    return f"{_roman(kind)}({'; '.join([', '.join(step.sources), *theta])})", theta
 
 
 def _notes(steps: Sequence[Step]) -> list[str]:

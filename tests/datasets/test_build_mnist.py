@@ -19,6 +19,7 @@ def script():
     return module
 
 
+@pytest.mark.slow
 def test_rebuilds_the_bundle_from_idx_files(script, tmp_path, idx_bytes, capsys, monkeypatch):
     monkeypatch.setattr(script, "LEVEL", 1)  # the best takes ten seconds
     dataset = datasets.load("mnist")

@@ -4,7 +4,6 @@ import hashlib
 import http.server
 import io
 import threading
-import time
 import zipfile
 from importlib import resources
 from pathlib import Path
@@ -47,17 +46,6 @@ def test_is_shared_and_read_only():
     assert np.shares_memory(first.x_train, second.x_train)
     with pytest.raises(ValueError, match="read-only"):
         first.x_train[0] = 0
-    with pytest.raises(ValueError, match="cannot set WRITEABLE"):
-        second.x_train.base.flags.writeable = True
-
-
-def test_loads_fast():
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        module._full_mnist.__wrapped__()
-        times.append(time.perf_counter() - start)
-    assert min(times) < 2  # about 0.25 s; the margin is for a busy machine
 
 
 def test_classes():
@@ -65,7 +53,7 @@ def test_classes():
     assert part.class_names == ("1", "5", "6")
     assert np.bincount(part.y_train).tolist() == [6742, 5421, 5918]
     np.testing.assert_array_equal(part.x_test, whole.x_test[np.isin(whole.y_test, (1, 5, 6))])
-    with pytest.raises(InputError, match=r"classes label=10 is out of range.*0 to 9"):
+    with pytest.raises(InputError, match=r"from 0 to 9; got .*10"):
         datasets.load("mnist", classes=(1, 10))
 
 
@@ -116,9 +104,8 @@ class TestFashion:
         folder.mkdir()
         for name, array in zip(module._FASHION_FILES, small_images, strict=True):
             content = idx_bytes(array)
-            packed = gzip.compress(content)
-            (folder / name).write_bytes(packed)
-            pins[name] = (hashlib.sha256(packed).hexdigest(), hashlib.sha256(content).hexdigest())
+            (folder / name).write_bytes(gzip.compress(content))
+            pins[name] = hashlib.sha256(content).hexdigest()
         monkeypatch.setattr(module, "_FASHION_FILES", pins)
         return folder
 
@@ -192,15 +179,6 @@ class TestFashion:
         with pytest.raises(DataError, match="t10k-images"):
             datasets.load("fashion_mnist")
         assert datasets.load("fashion_mnist", download=True).checksum == checksum
-
-    @pytest.mark.enable_socket
-    def test_what_a_killed_download_left_is_deleted_by_the_next(self, server, tmp_path):
-        name = next(iter(module._FASHION_FILES))
-        left = tmp_path / "cache" / "modelzoo" / "fashion-mnist" / f".{name}.abcdefgh.tmp"
-        left.mkdir(parents=True)
-        (left / "tmp123").write_bytes(b"half")
-        datasets.load("fashion_mnist", download=True)
-        assert sorted(path.name for path in left.parent.iterdir()) == sorted(module._FASHION_FILES)
 
     def test_a_cache_that_cannot_be_written_is_one_clear_error(self, tmp_path):
         (tmp_path / "cache").write_text("a file")

@@ -60,7 +60,7 @@ def test_a_registered_name_comes_before_a_folder_of_that_name(tmp_path, monkeypa
     (tmp_path / "xor").mkdir()
     monkeypatch.chdir(tmp_path)
     assert datasets.load("xor").name == "xor"
-    with pytest.raises(DataError, match="no class folders"):
+    with pytest.raises(DataError, match="is not a data set this can read"):
         datasets.load("./xor")
 
 
@@ -105,10 +105,9 @@ def test_import_is_light():
         ("linear", {"n": 50, "seed": np.int64(3)}, {"n": 50, "seed": 3}),
         ("mnist", {"classes": (5, 1)}, {"classes": [5, 1]}),
         ("mnist", {"classes": np.array([1, 5])}, {"classes": [1, 5]}),
-        ("mnist", {"classes": iter([1, 5])}, {"classes": [1, 5]}),
         ("mnist", {"classes": {1, 5}}, {"classes": [1, 5]}),
     ],
-    ids=["xor", "linear", "tuple", "array", "iterator", "set"],
+    ids=["xor", "linear", "tuple", "array", "set"],
 )
 def test_a_data_set_knows_what_it_was_loaded_with(name, options, recorded):
     data = datasets.load(name, **options)
@@ -124,9 +123,9 @@ def test_options_are_not_shared_between_callers():
     assert whole.options == datasets.load("mnist").options == {}
 
 
-def test_where_the_data_are_is_not_which_data_they_are(tmp_path):
+def test_the_options_of_a_file_are_recorded(tmp_path):
     np.savez(tmp_path / "a.npz", x=np.arange(20.0).reshape(10, 2), y=np.arange(10) % 2)
-    data = datasets.load(tmp_path / "a.npz", max_bytes=10_000, seed=2)
+    data = datasets.load(tmp_path / "a.npz", seed=2)
     assert data.options == {"seed": 2}
 
 

@@ -151,9 +151,7 @@ def test_bayes_refuses():
 
 
 @pytest.mark.parametrize("name", RANDOM)
-@pytest.mark.parametrize(
-    "options", [{"n": 1}, {"n": 10**15}, {"n": 2.5}, {"n_test": 0}, {"seed": -1}, {"seed": "a"}, {"n": True}]
-)
+@pytest.mark.parametrize("options", [{"n": 1}, {"n": 2.5}, {"n_test": 0}, {"seed": -1}, {"seed": "a"}, {"n": True}])
 def test_refuses_options(name, options):
     with pytest.raises(InputError, match=next(iter(options))):
         datasets.load(name, **options)
