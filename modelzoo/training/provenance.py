@@ -9,11 +9,10 @@ from typing import Any
 
 from modelzoo._keras import keras
 from modelzoo.card import find_card, set_card, weights_digest
-from modelzoo.datasets import StoredSamples
 from modelzoo.network import with_paths
 from modelzoo.recipe import Recipe
 from modelzoo.registry import get_spec
-from modelzoo.training.inputs import TrainingData
+from modelzoo.training.data import TrainingData
 
 
 def identity_of(model: keras.Model) -> dict[str, Any]:
@@ -28,13 +27,6 @@ def identity_of(model: keras.Model) -> dict[str, Any]:
         identity["model"] = {"name": card.name, **card.options}
         identity["parent"] = card.parent and card.parent["weights_digest"]
     return identity
-
-
-def data_identity(given: TrainingData) -> str:
-    """Return what tells these training data from others; of a ``tf.data.Dataset`` no more than its form is known."""
-    if isinstance(given.train, tuple | StoredSamples):
-        return given.facts["checksum"]
-    return f"tf.data of {int(given.train.cardinality())} x {given.train.element_spec}"
 
 
 def remember(

@@ -29,17 +29,7 @@ NAMES = {
 def create_optimizer(recipe: Recipe, total_steps: int) -> keras.optimizers.Optimizer:
     """Return the recipe's Keras optimiser, not yet built.
 
-    Parameters
-    ----------
-    recipe
-        Names the optimiser, its learning rate and its options.
-    total_steps
-        Length of the run, over which a schedule without ``decay_steps`` decays.
-
-    Raises
-    ------
-    InputError
-        The optimiser, its schedule or one of its options does not exist.
+    ``total_steps`` is the length of the run, over which a schedule without ``decay_steps`` decays.
     """
     if recipe.optimizer not in NAMES:
         raise unknown_name("optimizer", recipe.optimizer, NAMES)

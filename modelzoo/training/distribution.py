@@ -1,4 +1,4 @@
-"""Data-parallel training: each device of a ``tf.distribute`` strategy takes a share of every global batch."""
+"""Who takes part in a step, and who writes: each device of a ``tf.distribute`` strategy shares every batch."""
 
 from __future__ import annotations
 
@@ -144,14 +144,8 @@ class Replicas:
             )
 
     @contextlib.contextmanager
-    def watched(self, advice: str) -> Iterator[None]:
-        """Raise :class:`WorkerLostError` for what TensorFlow raises when another worker is gone.
-
-        Parameters
-        ----------
-        advice
-            How to go on, for the message.
-        """
+    def watched(self, checkpoint_dir: Any = None) -> Iterator[None]:
+        """Raise WorkerLostError, which says how to resume, for what TensorFlow raises when another worker is gone."""
         lost = (
             tf.errors.UnavailableError,
             tf.errors.AbortedError,
@@ -165,6 +159,7 @@ class Replicas:
                 raise
             lines = str(error).splitlines()
             cause = next((line for line in lines if "aborted by" in line), lines[0] if lines else type(error).__name__)
+            advice = "" if checkpoint_dir is None else f", with resume=True (--resume), from {checkpoint_dir}"
             raise WorkerLostError(
                 f"Another worker stopped or cannot be reached ({cause.strip()}). Start all workers again{advice}."
             ) from error
