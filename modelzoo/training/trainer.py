@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import math
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from modelzoo._checks import check_flag, check_path, check_seed
 from modelzoo._keras import keras, tf
-from modelzoo.card import card_of, describe_machine, weights_digest
+from modelzoo.card import card_of, describe_machine, find_card, set_card, weights_digest
 from modelzoo.datasets import StoredSamples
 from modelzoo.errors import ArtifactError, InputError, ModelZooError
+from modelzoo.network import with_paths
 from modelzoo.recipe import Recipe
 from modelzoo.registry import get_spec
 from modelzoo.training.checkpoints import Checkpoints, Saved
@@ -32,7 +34,6 @@ from modelzoo.training.distribution import Replicas, check_layers
 from modelzoo.training.loop import CompiledLoop
 from modelzoo.training.objective import Objective, evaluation
 from modelzoo.training.optimizers import create_optimizer, scale_rates
-from modelzoo.training.provenance import identity_of, remember
 
 logger = logging.getLogger(__name__)
 
@@ -124,7 +125,7 @@ def train(
     if given.held_out != recipe.validation_size:  # validation data were given, as card and checkpoints shall say
         recipe = recipe.replace(validation_size=0)
     total = given.total_steps(recipe)
-    identity = {**identity_of(model), "recipe": recipe.to_dict(), "steps": total, "seed": seed, "data": given.identity}
+    identity = {**_identity_of(model), "recipe": recipe.to_dict(), "steps": total, "seed": seed, "data": given.identity}
 
     with contextlib.ExitStack() as stack:
         checkpoints, saved = None, None
@@ -162,7 +163,7 @@ def train(
     seconds = None if saved else round(time.perf_counter() - began, 2)
     if replicas.count > 1:
         machine["replicas"] = replicas.count
-    remember(model, recipe, seed, given, history, start=start, end=digest, seconds=seconds, machine=machine)
+    _record(model, recipe, seed, given, history, start=start, end=digest, seconds=seconds, machine=machine)
     return history
 
 
@@ -297,3 +298,74 @@ def _closing(callbacks: Sequence[Any]) -> Iterator[None]:
             if hasattr(callback, "close"):
                 callback.close()
         raise
+
+
+def _identity_of(model: keras.Model) -> dict[str, Any]:
+    """Return what makes this model's runs the same run: architecture, what is trained, and the parent."""
+    trained = {id(weight) for weight in model.trainable_weights}
+    weights = with_paths(model.weights)
+    identity: dict[str, Any] = {
+        "model": {"name": model.name, "weights": [[path, *weight.shape] for path, weight in weights]},
+        "trainable weights": [path for path, weight in weights if id(weight) in trained],
+    }
+    if card := find_card(model):
+        identity["model"] = {"name": card.name, **card.options}
+        identity["parent"] = card.parent and card.parent["weights_digest"]
+    return identity
+
+
+def _record(
+    model: keras.Model,
+    recipe: Recipe,
+    seed: int,
+    given: TrainingData,
+    history: keras.callbacks.History,
+    *,
+    start: str,
+    end: str,
+    seconds: float | None,
+    machine: Mapping[str, Any],
+) -> None:
+    """Put a training into the card of a zoo model.
+
+    ``start`` and ``end`` are digests of the weights before the first step and at the last entry of the history;
+    ``seconds`` is known if the run was not resumed.
+    """
+    card = find_card(model)
+    if card is None:
+        return
+    # Training went on from trained weights, or from ones put there by other means: recipe and seed alone do not give
+    # the result.
+    if card.training is not None or start != card.weights_digest:
+        card = dataclasses.replace(card, parent=card.as_parent(start))
+    values = history.history
+    if "step" in values:  # no callback stopped training before it began
+        names = [name for name, known in get_spec(card.name).recipes.items() if known == recipe]
+        now = weights_digest(model)
+        training = {
+            "recipe_name": names[0] if names else None,
+            "recipe": recipe.to_dict(),
+            "seed": seed,
+            "steps": int(values["step"][-1]),
+            "dataset": dict(given.facts),
+            # A callback may have put earlier weights back, which the last entry does not describe.
+            "metrics": {n: _finite(v[-1]) for n, v in values.items() if not n.endswith("step")} if now == end else None,
+            "seconds": seconds,
+            "machine": dict(machine),
+            "history": {name: [_short(name, value) for value in series] for name, series in values.items()},
+            "weights_digest": now,
+        }
+        card = dataclasses.replace(
+            card, training=training, class_names=given.class_names or card.class_names, weights_digest=now
+        )
+    set_card(model, card)
+
+
+def _short(name: str, value: float) -> float | None:
+    """Return a value of a learning curve as a card holds it."""
+    return int(value) if name.endswith("step") else _finite(float(f"{value:.6g}"))
+
+
+def _finite(value: float) -> float | None:
+    """Return a value as JSON can hold it; a validation loss may be infinite where the training loss is not."""
+    return float(value) if math.isfinite(value) else None
