@@ -227,14 +227,13 @@ def _resolved(model: Any, data: Any, recipe: Recipe | None, split: str) -> tuple
     model = model if isinstance(model, keras.Model) else load(model)
     recipe = recipe or recipe_of(model)
     data = own_data(model) if data is None else data
-    validation = getattr(data, "validation", None)
-    if validation is None and split == "validation":
+    given = training_data(data, None, model, reconstruct=recipe.reconstruct, single_class=True)
+    samples = getattr(given, split)
+    if samples is None and split == "validation":
         raise InputError("The data must have a validation part; data.hold_out() makes one of training samples.")
-    if validation is not None and split == "test" and data.test is None:
-        raise InputError(f"{data.name} has no test part. Say split='validation' or split='train'.")
-    held = validation if split == "validation" else None
-    given = training_data(data, held, model, reconstruct=recipe.reconstruct, single_class=True)
-    return model, recipe, given.train if split == "train" or given.test is None else given.test
+    if samples is None and given.validation is not None:
+        raise InputError(f"{given.facts['name']} has no test part. Say split='validation' or split='train'.")
+    return model, recipe, given.train if samples is None else samples
 
 
 def recipe_of(model: keras.Model) -> Recipe:

@@ -22,7 +22,7 @@ from modelzoo.errors import InputError
 from modelzoo.recipe import Recipe
 from modelzoo.training import compute_metrics
 from modelzoo.training.objective import Objective
-from modelzoo.training.optimizer import create_optimizer
+from modelzoo.training.optimizers import create_optimizer
 
 ROOT = Path(__file__).parents[1]
 NAMES = modelzoo.list_models()

@@ -148,6 +148,7 @@ def test_the_real_tasks_are_small_and_fall_back_on_digits(monkeypatch):
 
 
 def test_the_guide_holds_the_markers():
+    assert script.GUIDE.name == "finetuning.md"
     text = script.GUIDE.read_text(encoding="utf-8")
     for marker in ("finetune_tasks", "finetune_selection"):
         assert len(re.findall(f"<!-- {marker}: (?:begin|end) -->", text)) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -14,7 +15,10 @@ import pytest
 @pytest.mark.slow
 def test_demo_says_what_it_does_and_nothing_else(tmp_path):
     command = [sys.executable, demo.__file__, "--steps", "20", "--output", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    environment = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"} | {
+        "COLUMNS": "120"
+    }
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     for text in ("The zoo", "Training two_conv_cnn", "Test accuracy", "Exporting", "The export says", "demo.png"):
         assert text in done.stdout

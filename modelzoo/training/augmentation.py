@@ -8,7 +8,7 @@ import numpy as np
 
 from modelzoo._keras import tf
 from modelzoo.recipe import Augmentation
-from modelzoo.training.replicas import WHOLE, Share
+from modelzoo.training.distribution import WHOLE, Share
 
 #: Share of the elastic field's variance that may be lost when its smooth covariance is factored.
 LOST_VARIANCE = 1e-3

@@ -48,19 +48,16 @@ class Checkpoints:
         self.directory = directory
         self._identity = json.loads(json.dumps(identity))
 
-    def refuse_existing(self) -> None:
-        """Raise if there are checkpoints already, so that a new run never mixes with an old one.
-
-        Raises
-        ------
-        TargetExistsError
-            There are.
-        """
+    def start(self, *, resume: bool) -> Saved | None:
+        """Return the checkpoint to resume from; a new run is refused a directory that holds some."""
+        if resume:
+            return self.latest()
         if found := self._files():
             raise TargetExistsError(
                 f"{self.directory} holds the checkpoint {found[-1].name}. Resume that run (resume=True, or --resume), "
                 "or choose another directory."
             )
+        return None
 
     def save(
         self, step: int, history: Sequence[Mapping[str, float]], values: Sequence[np.ndarray], *, stopped: bool = False
@@ -68,11 +65,6 @@ class Checkpoints:
         """Write a checkpoint after ``step`` steps and delete all but the last two.
 
         ``stopped`` says that training ended here, before its last step.
-
-        Raises
-        ------
-        TargetError
-            The directory cannot be written; earlier checkpoints are untouched.
         """
         header = {
             "format": _FORMAT,
@@ -93,15 +85,7 @@ class Checkpoints:
 
     @contextlib.contextmanager
     def claimed(self) -> Iterator[None]:
-        """Keep other processes from writing checkpoints here during the block; a killed process keeps nobody out.
-
-        Raises
-        ------
-        TargetExistsError
-            Another process trains here.
-        TargetError
-            The directory cannot be written.
-        """
+        """Keep other processes from writing checkpoints here during the block; a lock ends with its process."""
         with explained(self.directory):
             self.directory.mkdir(parents=True, exist_ok=True)
             lock = filelock.FileLock(self.directory / ".lock", timeout=0)
@@ -121,13 +105,8 @@ class Checkpoints:
         finally:
             lock.release()
 
-    @property
-    def exist(self) -> bool:
-        """Whether any has been written."""
-        return bool(self._files())
-
     def latest(self) -> Saved | None:
-        """Return the newest readable checkpoint, or ``None`` if there is none.
+        """Return the newest readable checkpoint, or ``None`` if the directory holds none.
 
         Raises
         ------
@@ -137,13 +116,19 @@ class Checkpoints:
         files = self._files()
         for path in reversed(files):
             try:
-                header, values = _read(path)
-            except (ValueError, KeyError, RecursionError) as error:
+                arrays = read_npz(path)
+                header = json.loads(arrays.pop("header").tobytes())
+                form, identity = header["format"], header.get("identity", {})
+                # An archive's list of its members has no checksum, and a file may have been renamed.
+                if form == _FORMAT and (header["values"], header["step"]) != (len(arrays), int(path.stem[-9:])):
+                    raise ValueError(f"it holds {len(arrays)} values of step {header['step']}")
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
                 logger.warning("Checkpoint %s is damaged (%s); trying the one before.", path, error)
                 continue
-            if header.get("format") != _FORMAT:
-                raise ArtifactError(f"{path} has format {header.get('format')!r}; this modelzoo reads {_FORMAT}.")
-            self._check_identity(path, header["identity"])
+            if form != _FORMAT:
+                raise ArtifactError(f"{path} has format {form!r}; this modelzoo reads {_FORMAT}.")
+            self._check_identity(path, identity)
+            values = [arrays[f"v{i}"] for i in range(len(arrays))]
             return Saved(header["step"], header["history"], values, header["stopped"])
         if files:
             raise ArtifactError(f"Every checkpoint in {self.directory} is damaged. Train again in an empty directory.")
@@ -161,35 +146,6 @@ class Checkpoints:
                     f"{path} belongs to another run: its {key} is {_short(identity.get(key))}, this run's is "
                     f"{_short(value)}. Resume with the same {key}, or choose another directory."
                 )
-
-
-def _read(path: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
-    arrays = read_npz(path)
-    header = json.loads(arrays["header"].tobytes())
-    if not isinstance(header, dict) or "format" not in header:
-        raise ValueError("its header is none")
-    if header["format"] == _FORMAT and not _is_sound(header, step=int(path.stem[-9:]), num_values=len(arrays) - 1):
-        raise ValueError("its header does not say how far the run came and what it holds")
-    return header, [arrays[f"v{i}"] for i in range(len(arrays) - 1)]
-
-
-def _is_sound(header: Mapping[str, Any], step: int, num_values: int) -> bool:
-    """Return whether the fields of a header are of their kinds, and the step is that of the file's name.
-
-    The number of values is there because an archive's own list of what it holds has no checksum.
-    """
-    history = header.get("history")
-    return (
-        header.keys() >= {"identity", "step", "history", "stopped", "values"}
-        and isinstance(header["identity"], dict)
-        and isinstance(header["stopped"], bool)
-        and isinstance(history, list)
-        and bool(history)
-        and all(isinstance(entry, dict) and all(type(v) in (int, float) for v in entry.values()) for entry in history)
-        and type(header["step"]) is int
-        and header["step"] == step
-        and header["values"] == num_values
-    )
 
 
 def _short(value: Any) -> str:

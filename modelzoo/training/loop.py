@@ -1,20 +1,20 @@
-"""The compiled loop: many optimiser steps, and the evaluation after them, in one graph call."""
+"""The compiled loop: many optimiser steps in one graph call."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 
 from modelzoo._keras import graph_function, keras, tf
 from modelzoo.network import read_network
 from modelzoo.recipe import Recipe
 from modelzoo.training.augmentation import augment, draw_noise
-from modelzoo.training.batches import ArrayBatches, StreamBatches
+from modelzoo.training.data import ArrayBatches, StreamBatches
+from modelzoo.training.distribution import Replicas, Share, dropout_seeds, same_dropout
 from modelzoo.training.objective import Objective
-from modelzoo.training.optimizer import averages, scale_rates
-from modelzoo.training.replicas import Replicas, Share, dropout_seeds, same_dropout
-
-#: Samples a forward pass of an evaluation takes at once; enough to fill the cores, small enough for memory.
-EVALUATION_BATCH = 500
+from modelzoo.training.optimizers import averages
 
 
 class CompiledLoop:
@@ -32,8 +32,7 @@ class CompiledLoop:
     batches
         Where batches come from.
     recipe
-        Says what XLA compiles, how many steps a call makes at most, how images are distorted, and what a call
-        evaluates.
+        Says what XLA compiles, how many steps a call makes at most, and how images are distorted.
     seed
         Seed of the distortions.
     replicas
@@ -58,20 +57,16 @@ class CompiledLoop:
         self._replicas = replicas
         model = objective.model
         self._trainable = list(model.trainable_variables)
-        scale_rates(optimizer, model, recipe.layer_learning_rates)
         self._averages = averages(optimizer)
         for average, variable in zip(self._averages, self._trainable, strict=False):
             average.assign(variable)
-        # XLA cannot take batches from a stream, and a stream's end cannot be evaluated on.
-        self._arrays = Arrays(*batches.arrays) if isinstance(batches, ArrayBatches) else None
         xla = recipe.xla
         if xla == "auto":  # XLA's convolutions on a CPU are many times slower than oneDNN's
             xla = "update" if read_network(model).is_convolutional else "loop"
-        # Nor can it send sums from one device to another.
-        self._compiles_all = xla == "loop" and self._arrays is not None
-        self._whole_loop = self._compiles_all and replicas.count == 1
-        self._evaluate_train = recipe.log_train == "all"
-        self._steps = graph_function(self._trace_steps, jit=self._whole_loop)
+        # XLA cannot take batches from a stream, nor send sums from one device to another.
+        self._compiles_all = xla == "loop" and isinstance(batches, ArrayBatches)
+        self.is_xla = self._compiles_all and replicas.count == 1
+        self._steps = graph_function(self._trace_steps, jit=self.is_xla)
         self._update = graph_function(optimizer.apply, jit=xla != "off")
         self._augment = graph_function(self._trace_augment, jit=xla != "off")
         self._call = graph_function(self._trace_call)
@@ -81,23 +76,17 @@ class CompiledLoop:
         """All that a checkpoint must hold: weights, random state and optimiser state, in a fixed order."""
         return [*self._trainable, *self._objective.model.non_trainable_variables, *self._optimizer.variables]
 
-    def run(
-        self, first_step: int, num_steps: int, evaluated: Arrays | None = None, prefix: str = "val"
-    ) -> dict[str, float]:
-        """Make ``num_steps`` steps (at most ``recipe.log_every``) and return losses and metrics.
+    def restore(self, values: Sequence[np.ndarray]) -> None:
+        """Go on from the values of a checkpoint."""
+        for variable, value in zip(self.variables, values, strict=True):
+            variable.assign(value)
 
-        Parameters
-        ----------
-        first_step
-            Number of steps made before.
-        num_steps
-            Number of steps to make.
-        evaluated
-            Data to evaluate on after the steps.
-        prefix
-            What the names of their metrics begin with.
+    def run(self, first_step: int, num_steps: int) -> dict[str, float]:
+        """Make ``num_steps`` steps (at most ``recipe.log_every``) after ``first_step``; return mean loss and metrics.
+
+        The loss is NaN if a weight is not finite: that of a step is taken before its update, which may ruin them.
         """
-        scores = self._call(tf.constant(first_step, tf.int64), tf.constant(num_steps), evaluated, prefix)
+        scores = self._call(tf.constant(first_step, tf.int64), tf.constant(num_steps))
         return {name: float(value) for name, value in scores.items()}
 
     def finish(self) -> None:
@@ -105,22 +94,14 @@ class CompiledLoop:
         for average, variable in zip(self._averages, self._trainable, strict=False):
             average.assign(variable)
 
-    def _trace_call(self, first_step: Any, num_steps: Any, evaluated: Arrays | None, prefix: str) -> dict[str, Any]:
+    def _trace_call(self, first_step: Any, num_steps: Any) -> dict[str, Any]:
         plan = self._batches.plan(first_step, self._chunk)
         self._swap_averages()
         totals, weight = self._steps(plan, first_step, num_steps)
         self._swap_averages()
-        if self._evaluate_train and self._arrays is not None:
-            scores = evaluate_arrays(self._objective, self._arrays, jit=self._whole_loop)
-        else:
-            scores = {name: total / weight for name, total in totals.items()}
-        # The loss of a step is taken before its update, so it can be finite when the update has ruined the weights.
+        scores = {name: total / weight for name, total in totals.items()}
         sound = tf.reduce_all([tf.reduce_all(tf.math.is_finite(variable.value)) for variable in self._trainable])
-        scores["loss"] = tf.where(sound, scores["loss"], float("nan"))
-        if evaluated is not None:
-            tested = evaluate_arrays(self._objective, evaluated, jit=self._whole_loop)
-            scores |= {f"{prefix}_{name}": value for name, value in tested.items()}
-        return scores
+        return scores | {"loss": tf.where(sound, scores["loss"], float("nan"))}
 
     def _trace_steps(self, plan: Any, first_step: Any, num_steps: Any) -> tuple[dict[str, Any], Any]:
         def body(index: Any, totals: dict[str, Any], weight: Any) -> tuple[Any, ...]:
@@ -168,51 +149,3 @@ class CompiledLoop:
             kept = tf.identity(variable.value)
             variable.assign(average)
             average.assign(kept)
-
-
-class Arrays(NamedTuple):
-    """All samples of an evaluation and their labels, as tensors."""
-
-    x: Any
-    y: Any
-
-
-def evaluate_arrays(objective: Objective, data: Arrays, *, jit: bool = False) -> dict[str, Any]:
-    """Return the loss and the metrics over all samples, in inference mode; to be called inside a graph.
-
-    Every sample counts once: the last batch may be smaller, and is not dropped.
-    """
-
-    def total(x: Any, y: Any) -> list[Any]:
-        scores = objective.forward(x, y, training=False)
-        return [tf.reduce_sum(scores[name]) for name in objective.metric_names]
-
-    def trace(x: Any, y: Any) -> list[Any]:
-        num_samples = x.shape[0]
-        batch = min(EVALUATION_BATCH, num_samples) if x.shape.rank > 2 else num_samples
-
-        def body(index: Any, totals: list[Any]) -> tuple[Any, list[Any]]:
-            start = index * batch
-            part = total(_rows(x, start, batch), _rows(y, start, batch))
-            return index + 1, [a + b for a, b in zip(totals, part, strict=True)]
-
-        full = num_samples // batch
-        zeros = [tf.constant(0.0) for _ in objective.metric_names]
-        _, totals = tf.while_loop(lambda i, _: i < full, body, (tf.constant(0), zeros), parallel_iterations=1)
-        if rest := num_samples % batch:
-            part = total(_rows(x, full * batch, rest), _rows(y, full * batch, rest))
-            totals = [a + b for a, b in zip(totals, part, strict=True)]
-        return totals
-
-    x, y = data
-    totals = graph_function(trace, jit=jit)(x, y)
-    count = float(x.shape[0])
-    return {
-        name: value if name == "loss" and objective.per_sample_sum else value / count
-        for name, value in zip(objective.metric_names, totals, strict=True)
-    }
-
-
-def _rows(tensor: Any, start: Any, count: int) -> Any:
-    rank = tensor.shape.rank
-    return tf.slice(tensor, [start] + [0] * (rank - 1), [count, *tensor.shape[1:]])

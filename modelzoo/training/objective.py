@@ -1,19 +1,26 @@
-"""What training minimises and reports: losses and metrics per sample, taken on logits where there are logits."""
+"""What training minimises and reports: losses and metrics per sample, on logits, and their means over data sets."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from modelzoo._keras import graph_function, keras, tf
+from modelzoo._keras import all_layers, graph_function, keras, tf
+from modelzoo.datasets import StoredSamples
 from modelzoo.errors import InputError
+from modelzoo.network import read_network
 from modelzoo.recipe import Recipe
+from modelzoo.training.data import checked_batches
 from modelzoo.training.kernels import faster_layers, is_narrow, narrow_crossentropy
+from modelzoo.training.optimizers import create_optimizer
+
+#: Samples a forward pass of an evaluation takes at once; enough to fill the cores, small enough for memory.
+EVALUATION_BATCH = 500
 
 
 class Objective:
@@ -33,11 +40,6 @@ class Objective:
     ----------
     metric_names
         Names of what :meth:`score` returns, ``"loss"`` first.
-
-    Raises
-    ------
-    InputError
-        The recipe's loss is not a Keras loss, or does not fit the model's output.
     """
 
     def __init__(self, model: keras.Model, recipe: Recipe) -> None:
@@ -50,7 +52,7 @@ class Objective:
         self._loss_name = recipe.loss
         self._smoothing = recipe.label_smoothing
         self._loss = _loss_function(recipe.loss)
-        self._head, self._from_logits = _without_probabilities(model) if self._crossentropy else (model, False)
+        self._head, self._from_logits = _up_to_logits(model) if self._crossentropy else (model, False)
         self.num_outputs = int(np.prod(model.output_shape[1:]))
         self._narrow = self._crossentropy and self.num_outputs > 1 and not self._smoothing and is_narrow(model)
         self.metric_names = ("loss",) if recipe.reconstruct else ("loss", "accuracy")
@@ -142,15 +144,6 @@ class Objective:
             losses = tf.reduce_mean(losses, axis=tuple(range(1, losses.shape.rank)))
         return losses
 
-    @functools.cached_property
-    def sums(self) -> Any:
-        """Graph function from a batch ``(x, y)`` to the sum of each score over it, in inference mode."""
-
-        def trace(x: Any, y: Any) -> dict[str, Any]:
-            return {name: tf.reduce_sum(value) for name, value in self.forward(x, y, training=False).items()}
-
-        return graph_function(trace, reduce_retracing=True)
-
     def _logits(self, outputs: Any) -> Any:
         """Return the logits behind a traced output, which Keras finds in the same way, or ``None``."""
         if self._from_logits:
@@ -188,22 +181,19 @@ def _loss_function(name: str) -> Callable[..., Any]:
     )
 
 
-def _without_probabilities(model: keras.Model) -> tuple[keras.Model, bool]:
+def _up_to_logits(model: keras.Model) -> tuple[keras.Model, bool]:
     """Return the model up to its logits, and whether that is what its output is."""
-    last = model.layers[-1]
-    activation = getattr(last, "activation", None)
-    ends_in = getattr(activation, "__name__", "")
-    fits = "sigmoid" if model.output_shape[-1] == 1 else "softmax"  # the activation behind which logits stand
-    if isinstance(last, keras.layers.Softmax) or (isinstance(last, keras.layers.Activation) and ends_in == fits):
-        return keras.Model(model.inputs, last.input), True
+    network = read_network(model)
+    if network.gives_probabilities and network.output.is_activation and not network.output.group:
+        return keras.Model(model.inputs, model.layers[-1].input), True
     # A dense layer with its own softmax or sigmoid: Keras itself finds the logits behind it.
-    return model, ends_in not in ("softmax", "sigmoid")
+    return model, network.output.activation not in ("softmax", "sigmoid")
 
 
 @contextlib.contextmanager
 def _as_trained(model: keras.Model, precision: str) -> Iterator[None]:
     """Let layers compute in ``precision``, with our kernels, while the block traces; weights stay float32."""
-    layers = [layer for layer in model._flatten_layers() if layer is not model]
+    layers = all_layers(model)
     before = [layer.dtype_policy for layer in layers]
     try:
         if precision != "float32":
@@ -214,3 +204,87 @@ def _as_trained(model: keras.Model, precision: str) -> Iterator[None]:
     finally:
         for layer, policy in zip(layers, before, strict=True):
             layer.dtype_policy = policy
+
+
+def evaluation(objective: Objective, data: Any, where: str = "test data", *, jit: bool = False) -> Any:
+    """Return a function that gives the loss and the metrics over all samples, in inference mode.
+
+    Every sample counts once: the last batch may be smaller, and is not dropped. What it computes with is traced once.
+
+    Parameters
+    ----------
+    objective
+        The model with its loss and metrics.
+    data
+        A pair of arrays, stored samples or a ``tf.data.Dataset`` of batches.
+    where
+        What the data are, for an error in a ``tf.data.Dataset``.
+    jit
+        Let XLA compile the evaluation of arrays.
+    """
+
+    def sums(x: Any, y: Any) -> dict[str, Any]:
+        return {name: tf.reduce_sum(value) for name, value in objective.forward(x, y, training=False).items()}
+
+    def means(totals: dict[str, Any], count: int) -> dict[str, float]:
+        whole = objective.per_sample_sum
+        return {name: float(v if name == "loss" and whole else v / count) for name, v in totals.items()}
+
+    if isinstance(data, tuple):
+        x, y = map(tf.constant, data)
+        graph = graph_function(functools.partial(_sums_of_arrays, sums, objective.metric_names), jit=jit)
+        return lambda: means(graph(x, y), len(x))
+
+    graph = graph_function(sums, reduce_retracing=True)
+
+    def of_batches() -> dict[str, float]:
+        stored = isinstance(data, StoredSamples)
+        totals, count = dict.fromkeys(objective.metric_names, 0.0), 0
+        for x, y in data.in_order(EVALUATION_BATCH) if stored else checked_batches(data, objective.model, where):
+            for name, value in graph(x, y).items():
+                totals[name] += float(value)
+            count += len(x)
+        if count == 0:
+            raise InputError(f"{where}: the tf.data.Dataset is empty. Give at least one batch.")
+        return means(totals, count)
+
+    return of_batches
+
+
+def _sums_of_arrays(sums: Callable[..., dict[str, Any]], names: Sequence[str], x: Any, y: Any) -> dict[str, Any]:
+    """Add up the sums of batches; to be traced. Networks of points take all samples at once."""
+    size = min(EVALUATION_BATCH, x.shape[0]) if x.shape.rank > 2 else x.shape[0]
+    count, rest = divmod(x.shape[0], size)
+
+    def body(index: Any, totals: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        part = sums(_rows(x, index * size, size), _rows(y, index * size, size))
+        return index + 1, {name: total + part[name] for name, total in totals.items()}
+
+    zeros = {name: tf.constant(0.0) for name in names}
+    _, totals = tf.while_loop(lambda i, _: i < count, body, (tf.constant(0), zeros), parallel_iterations=1)
+    if rest:
+        part = sums(_rows(x, count * size, rest), _rows(y, count * size, rest))
+        totals = {name: total + part[name] for name, total in totals.items()}
+    return totals
+
+
+def _rows(tensor: Any, start: Any, count: int) -> Any:
+    rank = tensor.shape.rank
+    return tf.slice(tensor, [start] + [0] * (rank - 1), [count, *tensor.shape[1:]])
+
+
+def compute_metrics(model: keras.Model, data: Any, recipe: Recipe) -> dict[str, float]:
+    """Return loss and metrics of a model over all of ``(x, y)``, stored samples or a ``tf.data.Dataset``.
+
+    ``recipe`` names the loss.
+    """
+    with StoredSamples.watched():
+        return evaluation(Objective(model, recipe), data)()
+
+
+def compile_model(model: keras.Model, recipe: Recipe) -> None:
+    """Compile a model for Keras' ``fit`` and ``evaluate`` with the recipe's loss, metrics and a fresh optimiser.
+
+    A schedule that lasts as long as the run lasts ``recipe.steps`` here, or 1000 steps where the recipe counts epochs.
+    """
+    Objective(model, recipe).compile_for_keras(create_optimizer(recipe, recipe.steps or 1000))

@@ -3,38 +3,39 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import math
 import os
 import time
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from modelzoo._checks import check_path
+from modelzoo._checks import check_flag, check_path, check_seed
 from modelzoo._keras import keras, tf
-from modelzoo.card import card_of, describe_machine, weights_digest
-from modelzoo.datasets import Dataset, StoredSamples, Stream
-from modelzoo.datasets.streaming import check_streamed_size
-from modelzoo.errors import ArtifactError, DataError, InputError, ModelZooError
+from modelzoo.card import card_of, describe_machine, find_card, set_card, weights_digest
+from modelzoo.datasets import StoredSamples
+from modelzoo.errors import ArtifactError, InputError, ModelZooError
+from modelzoo.network import with_paths
 from modelzoo.recipe import Recipe
 from modelzoo.registry import get_spec
-from modelzoo.training.batches import ArrayBatches, StreamBatches, checked_batches, reason_of, sound
 from modelzoo.training.checkpoints import Checkpoints, Saved
-from modelzoo.training.evaluating import stream_evaluation, watched
-from modelzoo.training.inputs import TrainingData, check_model, classes_of, training_data
-from modelzoo.training.loop import Arrays, CompiledLoop
-from modelzoo.training.objective import Objective
-from modelzoo.training.optimizer import create_optimizer
-from modelzoo.training.provenance import data_identity, identity_of, remember
-from modelzoo.training.replicas import Replicas, check_layers
+from modelzoo.training.data import (
+    TrainingData,
+    check_model,
+    classes_of,
+    explain_failure,
+    training_batches,
+    training_data,
+)
+from modelzoo.training.distribution import Replicas, check_layers
+from modelzoo.training.loop import CompiledLoop
+from modelzoo.training.objective import Objective, evaluation
+from modelzoo.training.optimizers import create_optimizer, scale_rates
 
 logger = logging.getLogger(__name__)
-
-_MAX_STEPS = 999_999_999  # what the name of a checkpoint has digits for
-_MAX_DRAWN = 1 << 25  # sample numbers that a compiled call draws ahead; drawing takes 44 bytes for each
 
 
 class DivergedError(ModelZooError, ArithmeticError):
@@ -81,16 +82,16 @@ def train(
         ``batch_size`` samples, and the result is that of one device but for the order of summation. Build the
         model as always, with the same ``seed`` on every worker; no ``strategy.scope()`` is needed. Every worker needs
         the same data (a ``tf.data.Dataset``: the same batches in the same order), reads its share of a stream's
-        batches, and evaluates all of the test data.
+        batches, and evaluates all of the validation or test data.
     callbacks
         Keras callbacks, on every worker. ``EarlyStopping``, ``ModelCheckpoint``, ``CSVLogger``, ``TensorBoard``,
-        ``ReduceLROnPlateau`` and ``LearningRateScheduler`` work as with ``fit``; what they do after single batches
-        does not happen, because Python does not run between these, and what they remember is not in a checkpoint.
+        ``ReduceLROnPlateau`` and ``LearningRateScheduler`` work as with ``fit``; their methods for single batches are
+        not called, because Python does not run between these, and their state is not in a checkpoint.
     checkpoint_dir
         Where to keep checkpoints, one at each log entry; the last two stay. Of several workers the chief writes them,
         and to resume all read them, so the directory must be one that they share.
     resume
-        Go on from the newest checkpoint in ``checkpoint_dir`` (from the start where there is none).
+        Go on from the newest checkpoint in ``checkpoint_dir``, or start if it holds none.
 
     Returns
     -------
@@ -100,14 +101,8 @@ def train(
 
     Raises
     ------
-    InputError
-        An argument is not usable.
-    DataError
-        The data do not fit the model.
     TargetExistsError
         ``checkpoint_dir`` holds checkpoints and ``resume`` is false, or another process trains into it.
-    TargetError
-        ``checkpoint_dir`` cannot be written.
     ArtifactError
         The checkpoint to resume from is damaged or belongs to another run.
     DivergedError
@@ -116,84 +111,59 @@ def train(
         Another worker stopped or cannot be reached.
     """
     check_model(model)
-    replicas = Replicas(strategy)
-    recipe = _resolve(recipe, model)
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**31:
-        raise InputError(f"seed must be an integer from 0 to 2**31 - 1; received seed={seed!r}.")
-    callbacks = _checked_callbacks(callbacks)
-    if checkpoint_dir is not None:
-        check_path(checkpoint_dir, "a directory for checkpoints")
-    if not isinstance(resume, bool):
-        raise InputError(f"resume must be True or False; received resume={resume!r}.")
-    if resume and checkpoint_dir is None:
+    recipe = _resolved(recipe, model)
+    seed = check_seed(seed)
+    if not isinstance(callbacks, list | tuple) or not all(isinstance(c, keras.callbacks.Callback) for c in callbacks):
+        raise InputError(f"callbacks must be a sequence of Keras callbacks; got {callbacks!r:.80}.")
+    if check_flag("resume", resume) and checkpoint_dir is None:
         raise InputError("resume=True needs checkpoint_dir, the directory that holds the checkpoints.")
-    if validation_data is None and isinstance(data, Dataset | Stream):
-        validation_data = data.validation
-    given = training_data(data, validation_data, model, reconstruct=recipe.reconstruct)
-    if validation_data is not None:
-        recipe = recipe.replace(validation_size=0)  # nothing is held out, and card and checkpoints say so
-    if recipe.validation_size:
-        given = given.hold_out(recipe.validation_size)
-    _check_augmentation(recipe, model)
-    total = _total_steps(recipe, given)
-    _check_size(recipe, given, total)
-    identity = {**identity_of(model), "recipe": recipe.to_dict(), "steps": total, "seed": int(seed)}
-    identity["data"] = data_identity(given)
-    checkpoints = None
-    if checkpoint_dir is not None:
-        checkpoints = Checkpoints(Path(checkpoint_dir), identity)
-    with checkpoints.claimed() if checkpoints is not None and replicas.is_chief else contextlib.nullcontext():
-        return _train(model, recipe, given, int(seed), total, identity, replicas, callbacks, checkpoints, resume)
-
-
-def _train(
-    model: keras.Model,
-    recipe: Recipe,
-    given: TrainingData,
-    seed: int,
-    total: int,
-    identity: dict[str, Any],
-    replicas: Replicas,
-    callbacks: Sequence[keras.callbacks.Callback],
-    checkpoints: Checkpoints | None,
-    resume: bool,
-) -> keras.callbacks.History:
-    """Train with arguments that have been checked, into checkpoints that no other process writes."""
-    saved = None
-    if checkpoints is not None:  # before the model changes: a checkpoint may be refused
-        if resume:
-            saved = checkpoints.latest()
-        else:
-            checkpoints.refuse_existing()
+    replicas = Replicas(strategy)
     if replicas.count > 1:
         check_layers(model)
-    objective = Objective(model, recipe)
-    optimizer = create_optimizer(recipe, total)
-    optimizer.build(model.trainable_variables)
-    first_step = saved.step if saved else 0
-    batches = _batches(given.train, recipe.batch_size, seed, first_step, replicas, classes_of(model))
-    loop = CompiledLoop(objective, optimizer, batches, recipe, seed, replicas)
-    if saved:
-        _check_saved(saved, loop, len(model.trainable_variables))
-    objective.compile_for_keras(optimizer)
-    _seed_layers(model, seed)
-    start = weights_digest(model)
-    machine = describe_machine()
-    versions = {name: machine[name] for name in ("modelzoo", "tensorflow", "keras", "numpy")}
-    if saved:
-        for variable, value in zip(loop.variables, saved.values, strict=True):
-            variable.assign(value)
-        logger.info("Resuming %s at step %d of %d.", model.name, first_step, total)
 
-    advice = "" if checkpoints is None else f", with resume=True (--resume), from {checkpoints.directory}"
-    with replicas.watched(advice), watched(given.train), watched(given.test):
+    given = training_data(data, validation_data, model, reconstruct=recipe.reconstruct, hold_out=recipe.validation_size)
+    if given.held_out != recipe.validation_size:  # validation data were given, as card and checkpoints shall say
+        recipe = recipe.replace(validation_size=0)
+    total = given.total_steps(recipe)
+    identity = {**_identity_of(model), "recipe": recipe.to_dict(), "steps": total, "seed": seed, "data": given.identity}
+
+    with contextlib.ExitStack() as stack:
+        checkpoints, saved = None, None
+        if checkpoint_dir is not None:  # before the model changes: a checkpoint may be refused
+            checkpoints = Checkpoints(check_path(checkpoint_dir, "a directory for checkpoints"), identity)
+            if replicas.is_chief:
+                stack.enter_context(checkpoints.claimed())
+            saved = checkpoints.start(resume=resume)
+        first_step = saved.step if saved else 0
+
+        objective = Objective(model, recipe)
+        optimizer = create_optimizer(recipe, total)
+        optimizer.build(model.trainable_variables)
+        scale_rates(optimizer, model, recipe.layer_learning_rates)
+        batches = training_batches(
+            given.train, recipe.batch_size, seed, first_step, replicas.own_rows, classes_of(model)
+        )
+        loop = CompiledLoop(objective, optimizer, batches, recipe, seed, replicas)
+        if saved:
+            _check_saved(saved, loop, len(model.trainable_variables))
+        objective.compile_for_keras(optimizer)
+        _seed_layers(model, seed)
+        start, machine = weights_digest(model), describe_machine()
+        if saved:
+            loop.restore(saved.values)
+            logger.info("Resuming %s at step %d of %d.", model.name, first_step, total)
+
+        stack.enter_context(replicas.watched(checkpoint_dir))
+        stack.enter_context(StoredSamples.watched())
+        versions = {name: machine[name] for name in ("modelzoo", "tensorflow", "keras", "numpy")}
         replicas.agree({**identity, "initial weights": start, "checkpoint": first_step, **versions})
         began = time.perf_counter()
         history, digest = _run(loop, objective, recipe, given, total, saved, callbacks, checkpoints, replicas)
+
     seconds = None if saved else round(time.perf_counter() - began, 2)
     if replicas.count > 1:
         machine["replicas"] = replicas.count
-    remember(model, recipe, seed, given, history, start=start, end=digest, seconds=seconds, machine=machine)
+    _record(model, recipe, seed, given, history, start=start, end=digest, seconds=seconds, machine=machine)
     return history
 
 
@@ -210,13 +180,18 @@ def _run(
 ) -> tuple[keras.callbacks.History, str]:
     """Train; return the history and the digest of the weights that its last entry was taken with."""
     model = objective.model
+    prefix, evaluated = given.evaluated
+    where = {"val": "validation data", "test": "test data"}[prefix]
+    evaluate = None if evaluated is None else evaluation(objective, evaluated, where, jit=loop.is_xla)
+    evaluate_train = None
+    if recipe.log_train == "all" and isinstance(given.train, tuple):  # a stream may never end
+        evaluate_train = evaluation(objective, given.train, jit=loop.is_xla)
+
     history = keras.callbacks.History()
     entries: list[dict[str, float]] = list(saved.history) if saved else []
     step = saved.step if saved else 0
     params = {"epochs": math.ceil(total / recipe.log_every), "steps": total, "first_step": step, "verbose": 0}
     watching = keras.callbacks.CallbackList([*callbacks, history], model=model, **params)
-    test = Arrays(*map(tf.constant, given.test)) if isinstance(given.test, tuple) else None
-    evaluate = None if test is not None or given.test is None else stream_evaluation(objective, given.test)
     model.stop_training = bool(saved and saved.stopped)
     weights = _values(model)
     watching.on_train_begin()
@@ -226,45 +201,39 @@ def _run(
         while step < total and not model.stop_training:
             number = len(entries)
             num_steps = min(recipe.log_every - step % recipe.log_every, total - step)
-            last = step + num_steps >= total
-            validate = last or (number + 1) % recipe.validation_freq == 0
             watching.on_epoch_begin(number)
-            weights = []  # whoever holds values makes an update copy them
+            weights = []  # an update copies a variable whose value is held elsewhere
             try:
-                logs = loop.run(step, num_steps, test if validate else None, given.evaluated)
+                logs = loop.run(step, num_steps)
             except tf.errors.OpError as error:
-                if not isinstance(given.train, tf.data.Dataset) or replicas.count > 1:
-                    raise
-                for _ in checked_batches(given.train.take(step + num_steps), model, "training data"):
-                    pass  # until the batch it failed at
-                raise DataError(f"training data: the tf.data.Dataset fails: {reason_of(error)}") from error
-            step += num_steps
+                if isinstance(given.train, tf.data.Dataset) and replicas.count == 1:
+                    explain_failure(given.train, step + num_steps, model, error)
+                raise
             weights = _values(model)
             if not math.isfinite(logs["loss"]):
                 raise DivergedError(
-                    f"The loss became {logs['loss']} between steps {step - num_steps} and {step}. Lower the learning "
+                    f"The loss became {logs['loss']} between steps {step} and {step + num_steps}. Lower the learning "
                     f"rate ({recipe.learning_rate!r} now) or check the data's scale."
-                    + (
-                        f" The last good checkpoint is in {checkpoints.directory}."
-                        if checkpoints and checkpoints.exist
-                        else ""
-                    )
+                    + (f" The last good checkpoint is in {checkpoints.directory}." if checkpoints and step else "")
                 )
-            if validate and evaluate is not None:
-                logs |= {f"{given.evaluated}_{name}": value for name, value in evaluate().items()}
+            step += num_steps
+            if evaluate_train is not None:
+                logs = evaluate_train()
             entry = {"step": step, **logs}
-            if validate and given.test is not None:
-                entry[f"{given.evaluated}_step"] = step
+            if evaluate is not None and (step == total or (number + 1) % recipe.validation_freq == 0):
+                entry |= {f"{prefix}_{name}": value for name, value in evaluate().items()}
+                entry[f"{prefix}_step"] = step
             entries.append(entry)
             if recipe.target_loss is not None and logs["loss"] <= recipe.target_loss:
                 model.stop_training = True
             watching.on_epoch_end(number, dict(entry))
+            stopped = bool(model.stop_training)
             if replicas.count > 1:
-                digest = weights_digest(model, weights)
-                replicas.agree({"weights": digest, "results": entry, "decision to stop": bool(model.stop_training)})
+                replicas.agree(
+                    {"weights": weights_digest(model, weights), "results": entry, "decision to stop": stopped}
+                )
             if checkpoints is not None and replicas.is_chief:
-                values = [variable.numpy() for variable in loop.variables]
-                checkpoints.save(step, entries, values, stopped=bool(model.stop_training))
+                checkpoints.save(step, entries, [variable.numpy() for variable in loop.variables], stopped=stopped)
     watching.on_train_end(dict(entries[-1]) if entries else None)
     loop.finish()
     return history, weights_digest(model, weights)
@@ -275,78 +244,32 @@ def _values(model: keras.Model) -> list[Any]:
     return [weight.value.read_value() for weight in model.weights]
 
 
-def _batches(
-    train: Any, batch_size: int | None, seed: int, first_step: int, replicas: Replicas, num_classes: int | None
-) -> Any:
-    """Return what the loop takes its batches from."""
-    if isinstance(train, tuple):
-        return ArrayBatches(train[0], train[1], batch_size, seed)
-    if isinstance(train, StoredSamples):
-        size = check_streamed_size(batch_size, train)
-        rows = replicas.own_rows(min(size, len(train)))
-        return StreamBatches(train.batches(size, seed, first_step=first_step, rows=rows))
-    return StreamBatches(train, first_step, check=lambda x, y: sound(x, y, num_classes))
-
-
-def _resolve(recipe: Recipe | str, model: keras.Model) -> Recipe:
-    if isinstance(recipe, Recipe):
-        return recipe
-    if not isinstance(recipe, str):
-        raise InputError(f"recipe must be a Recipe or the name of one; received {recipe!r}.")
-    card = card_of(model)
-    found = get_spec(card.name).recipe(recipe)
-    for option, value in found.model_options.items():
-        if card.options.get(option, get_spec(card.name).options[option]) != value:
-            raise InputError(
-                f"The recipe {recipe!r} of {card.name} is for a model built with {option}={value!r}. "
-                f"Build it with create_model({card.name!r}, recipe={recipe!r})."
-            )
-    return found
-
-
-def _total_steps(recipe: Recipe, given: TrainingData) -> int:
-    if isinstance(given.train, tuple | StoredSamples):
-        return recipe.total_steps(given.facts["num_train"])
-    if recipe.steps is not None:
-        return recipe.steps
-    batches = int(given.train.cardinality())
-    if batches <= 0:
+def _resolved(recipe: Recipe | str, model: keras.Model) -> Recipe:
+    """Return the recipe that ``train`` was given, or the model's of that name."""
+    if isinstance(recipe, str):
+        card = card_of(model)
+        name, recipe = recipe, get_spec(card.name).recipe(recipe)
+        for option, value in recipe.model_options.items():
+            if card.options.get(option, get_spec(card.name).options[option]) != value:
+                raise InputError(
+                    f"The recipe {name!r} of {card.name} is for a model built with {option}={value!r}. "
+                    f"Build it with create_model({card.name!r}, recipe={name!r})."
+                )
+    if not isinstance(recipe, Recipe):
+        raise InputError(f"recipe must be a Recipe or the name of one; got {recipe!r}.")
+    if recipe.augmentation is not None and len(model.input_shape) != 3:
         raise InputError(
-            f"epochs={recipe.epochs} cannot be counted on a tf.data.Dataset of unknown length. Give steps instead."
+            f"{model.name!r} takes samples of shape {model.input_shape[1:]}, and augmentation distorts images of "
+            "(height, width). Leave the recipe's augmentation out."
         )
-    assert recipe.epochs is not None
-    return max(1, round(recipe.epochs * batches))
-
-
-def _check_size(recipe: Recipe, given: TrainingData, total: int) -> None:
-    """Refuse a slip such as 10**12 steps before anything is computed."""
-    if total > _MAX_STEPS:
-        raise InputError(f"The recipe makes {total} steps; at most {_MAX_STEPS} are. Give fewer steps or epochs.")
-    steps = min(recipe.log_every, total)
-    batch = recipe.batch_size
-    if (
-        isinstance(given.train, tuple)
-        and batch is not None
-        and batch < len(given.train[0])
-        and steps * batch > _MAX_DRAWN
-    ):
-        raise InputError(
-            f"log_every={recipe.log_every} draws the order of {steps} × {batch} samples at once; at most {_MAX_DRAWN} "
-            f"are. Give log_every of at most {max(1, _MAX_DRAWN // batch)}."
-        )
-
-
-def _checked_callbacks(callbacks: Any) -> list[keras.callbacks.Callback]:
-    if not isinstance(callbacks, list | tuple) or not all(isinstance(c, keras.callbacks.Callback) for c in callbacks):
-        raise InputError(f"callbacks must be a sequence of Keras callbacks; received {callbacks!r:.80}.")
-    return list(callbacks)
+    return recipe
 
 
 def _seed_layers(model: keras.Model, seed: int) -> None:
     """Start every random layer from (seed, its number), whatever was drawn from it before."""
     states = [v for v in model.non_trainable_variables if v.path.endswith("seed_generator_state")]
     for number, state in enumerate(states):
-        # Independent words, because Keras counts the second one up: consecutive ones would share their masks.
+        # Keras increments the second seed word; adjacent seeds would repeat masks.
         state.assign(np.random.SeedSequence([seed, number]).generate_state(2))
 
 
@@ -365,14 +288,6 @@ def _check_saved(saved: Saved, loop: CompiledLoop, num_weights: int) -> None:
         )
 
 
-def _check_augmentation(recipe: Recipe, model: keras.Model) -> None:
-    if recipe.augmentation is not None and len(model.input_shape) != 3:
-        raise InputError(
-            f"{model.name!r} takes samples of shape {model.input_shape[1:]}, and augmentation distorts images of "
-            "(height, width). Leave the recipe's augmentation out."
-        )
-
-
 @contextlib.contextmanager
 def _closing(callbacks: Sequence[Any]) -> Iterator[None]:
     """Let callbacks that hold the terminal give it back when training ends with an error or Ctrl-C."""
@@ -383,3 +298,74 @@ def _closing(callbacks: Sequence[Any]) -> Iterator[None]:
             if hasattr(callback, "close"):
                 callback.close()
         raise
+
+
+def _identity_of(model: keras.Model) -> dict[str, Any]:
+    """Return what makes this model's runs the same run: architecture, what is trained, and the parent."""
+    trained = {id(weight) for weight in model.trainable_weights}
+    weights = with_paths(model.weights)
+    identity: dict[str, Any] = {
+        "model": {"name": model.name, "weights": [[path, *weight.shape] for path, weight in weights]},
+        "trainable weights": [path for path, weight in weights if id(weight) in trained],
+    }
+    if card := find_card(model):
+        identity["model"] = {"name": card.name, **card.options}
+        identity["parent"] = card.parent and card.parent["weights_digest"]
+    return identity
+
+
+def _record(
+    model: keras.Model,
+    recipe: Recipe,
+    seed: int,
+    given: TrainingData,
+    history: keras.callbacks.History,
+    *,
+    start: str,
+    end: str,
+    seconds: float | None,
+    machine: Mapping[str, Any],
+) -> None:
+    """Put a training into the card of a zoo model.
+
+    ``start`` and ``end`` are digests of the weights before the first step and at the last entry of the history;
+    ``seconds`` is known if the run was not resumed.
+    """
+    card = find_card(model)
+    if card is None:
+        return
+    # Training went on from trained weights, or from ones put there by other means: recipe and seed alone do not give
+    # the result.
+    if card.training is not None or start != card.weights_digest:
+        card = dataclasses.replace(card, parent=card.as_parent(start))
+    values = history.history
+    if "step" in values:  # no callback stopped training before it began
+        names = [name for name, known in get_spec(card.name).recipes.items() if known == recipe]
+        now = weights_digest(model)
+        training = {
+            "recipe_name": names[0] if names else None,
+            "recipe": recipe.to_dict(),
+            "seed": seed,
+            "steps": int(values["step"][-1]),
+            "dataset": dict(given.facts),
+            # A callback may have put earlier weights back, which the last entry does not describe.
+            "metrics": {n: _finite(v[-1]) for n, v in values.items() if not n.endswith("step")} if now == end else None,
+            "seconds": seconds,
+            "machine": dict(machine),
+            "history": {name: [_short(name, value) for value in series] for name, series in values.items()},
+            "weights_digest": now,
+        }
+        card = dataclasses.replace(
+            card, training=training, class_names=given.class_names or card.class_names, weights_digest=now
+        )
+    set_card(model, card)
+
+
+def _short(name: str, value: float) -> float | None:
+    """Return a value of a learning curve as a card holds it."""
+    return int(value) if name.endswith("step") else _finite(float(f"{value:.6g}"))
+
+
+def _finite(value: float) -> float | None:
+    """Return a value as JSON can hold it; a validation loss may be infinite where the training loss is not."""
+    return float(value) if math.isfinite(value) else None

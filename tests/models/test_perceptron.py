@@ -9,7 +9,7 @@ import modelzoo
 from modelzoo import datasets, reference
 from modelzoo.errors import InputError
 from modelzoo.models import threshold_perceptron
-from modelzoo.training.batches import ArrayBatches
+from modelzoo.training.data import ArrayBatches
 
 LESSON = modelzoo.get_spec("threshold_perceptron").recipe("lesson")
 

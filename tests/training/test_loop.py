@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import keras
 import numpy as np
 import pytest
@@ -11,9 +9,8 @@ import tensorflow as tf
 
 import modelzoo
 from modelzoo import Recipe, datasets
-from modelzoo.errors import InputError
-from modelzoo.training.batches import ArrayBatches
-from modelzoo.training.optimizer import NAMES
+from modelzoo.training.data import ArrayBatches
+from modelzoo.training.optimizers import NAMES
 
 OPTIMIZERS = {
     "sgd": (keras.optimizers.SGD, {}),
@@ -48,13 +45,18 @@ def eager(model, x, y, case, recipe, seed):
     return losses
 
 
-@pytest.mark.parametrize("case", OPTIMIZERS)
-def test_every_way_of_compiling_gives_the_weights_of_an_eager_loop(case, points, tanh_mlp):
+COMMON = ("sgd", "momentum", "adamw", "adam", "rmsprop")
+
+
+@pytest.mark.parametrize(
+    "case", [case if case in COMMON else pytest.param(case, marks=pytest.mark.slow) for case in OPTIMIZERS]
+)
+def test_each_optimiser_and_way_of_compiling_gives_the_weights_of_an_eager_loop(case, points, tanh_mlp):
     (x, y), _ = points
     oracle = tanh_mlp()
     recipe = recipe_for(case)
     losses = eager(oracle, x, y, case, recipe, seed=11)
-    for xla in ("loop", "update", "off"):
+    for xla in ("loop", "update", "off") if case == "adamw" else ("off",):
         model = tanh_mlp()
         history = modelzoo.train(model, (x, y), recipe.replace(xla=xla), seed=11).history
         for found, expected in zip(model.get_weights(), oracle.get_weights(), strict=True):
@@ -62,16 +64,6 @@ def test_every_way_of_compiling_gives_the_weights_of_an_eager_loop(case, points,
         means = [np.mean(losses[:10]), np.mean(losses[10:20]), np.mean(losses[20:])]
         np.testing.assert_allclose(history["loss"], means, rtol=1e-4)
         assert history["step"] == [10, 20, 23]
-
-
-def test_full_batch_equals_the_eager_loop(points, tanh_mlp):
-    (x, y), _ = points
-    oracle, model = tanh_mlp(), tanh_mlp()
-    recipe = recipe_for("momentum", batch_size=None)
-    eager(oracle, x, y, "momentum", recipe, seed=0)
-    modelzoo.train(model, (x, y), recipe)
-    for found, expected in zip(model.get_weights(), oracle.get_weights(), strict=True):
-        np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-5)
 
 
 def test_a_cnn_on_digits_equals_the_eager_loop(digits):
@@ -124,11 +116,10 @@ def user_model(regularizer=None, seed=0):
     )
 
 
-@pytest.mark.parametrize("regularizer", [None, "l2"])
-def test_a_users_own_sequential_model_trains_and_its_regularisers_count(regularizer, points):
+def test_a_users_own_sequential_model_trains_and_its_regularisers_count(points):
     """Against Keras' own ``fit`` on the full batch, which knows nothing of this trainer."""
     (x, y), _ = points
-    penalty = keras.regularizers.L2(0.3) if regularizer else None
+    penalty = keras.regularizers.L2(0.3)
     model, oracle = user_model(penalty), user_model(penalty)
     for a, b in zip(model.get_weights(), oracle.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -229,76 +220,12 @@ def test_bfloat16_trains_like_float32_and_leaves_the_model_as_it_was(digits):
     assert losses["bfloat16"] != losses["float32"]
 
 
-def test_policies_are_restored_after_an_error(digits, interrupt):
-    model = modelzoo.create_model("relu_mlp", hidden_units=4, seed=0)
-    recipe = Recipe(steps=4, batch_size=50, log_every=1, precision="bfloat16", xla="off")
-    with pytest.raises(KeyboardInterrupt):
-        modelzoo.train(model, digits, recipe, callbacks=[interrupt(1)])
-    assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
-
-
-def test_many_runs_in_one_process_make_tensorflow_complain_of_nothing(points, tanh_mlp, caplog):
-    """Seeds 0 to 4 of two models in a loop is what everybody does."""
-    tf.get_logger().propagate = True
-    try:
-        with caplog.at_level(logging.WARNING):
-            for seed in range(6):
-                modelzoo.train(tanh_mlp(seed), points, recipe_for("sgd", steps=4, log_every=2, validation_freq=2))
-    finally:
-        tf.get_logger().propagate = False
-    assert [record.getMessage()[:100] for record in caplog.records] == []
-
-
-# --- arguments
-
-
-@pytest.mark.parametrize("seed", [-1, 1.5, "a", True, 2**31])
-def test_bad_seeds_are_refused(seed, points, tanh_mlp):
-    with pytest.raises(InputError, match="seed"):
-        modelzoo.train(tanh_mlp(), points, seed=seed)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"optimizer": "adm"}, "Did you mean 'adam'"),
-        ({"optimizer_options": {"momentm": 1}}, "momentm"),
-        ({"learning_rate": {"class_name": "Nothing", "config": {}}}, "Nothing"),
-        ({"loss": "cross"}, "Unknown loss 'cross'"),
-        ({"loss": "binary_crossentropy"}, "does not fit 4 output"),
-    ],
-    ids=str,
-)
-def test_recipes_that_do_not_fit_are_refused_and_change_nothing(changes, message, points, tanh_mlp, weights_of):
-    model = tanh_mlp()
-    before = weights_of(model)
-    with pytest.raises(InputError, match=message) as caught:
-        modelzoo.train(model, points, Recipe(steps=3).replace(**changes))
-    assert "\n" not in str(caught.value)
-    for a, b in zip(before, model.get_weights(), strict=True):
-        np.testing.assert_array_equal(a, b)
-
-
-def test_unknown_recipe_names_and_unnamed_models(points, tanh_mlp):
-    with pytest.raises(InputError, match="lesson"):
-        modelzoo.train(tanh_mlp(), points, "lessen")
-    with pytest.raises(InputError, match="register_model"):
-        modelzoo.train(user_model(), points, "lesson")
-    with pytest.raises(InputError, match="checkpoint_dir"):
-        modelzoo.train(tanh_mlp(), points, resume=True)
-
-
 def test_random_layers_do_not_share_their_masks():
     """Keras counts the second word of a seed up, so seeds that follow each other would repeat masks a step later."""
     model = modelzoo.create_model("dense_500_300", dropout=0.5, seed=0)
     modelzoo.train(model, datasets.load("mnist").take(per_class=2), Recipe(steps=1, batch_size=5, log_every=1))
     first, second = (v.numpy() for v in model.non_trainable_variables if v.path.endswith("seed_generator_state"))
     assert first[0] != second[0]
-
-
-def test_a_named_recipe_wants_the_model_it_is_for():
-    with pytest.raises(InputError, match="lesson_weights=True"):
-        modelzoo.train(modelzoo.create_model("xor_mlp"), datasets.load("xor"), "lesson")
 
 
 def test_weights_changed_after_training_are_not_described_by_it(tmp_path):

@@ -38,7 +38,10 @@ class Hourglass:
         self.latent_units = int(units[self.narrow]) if units[self.narrow] <= 4 else 0  # drawn one by one
         if self.latent_units:
             self.bars[self.narrow] = 0.3 * self.latent_units
-        self.lines = [_lines(column) for column in columns]
+        # Bars are narrower than columns of units: each term of the arithmetic has a line of its own.
+        self.lines = [
+            "\n".join([*column.lines, *column.counted]).replace(" + ", "\n+ ").splitlines() for column in columns
+        ]
         self.blocks = [
             max(min(text_width(column.stage.heading, LABEL, "bold"), 1.0), widest([f"{column.units:,}", *lines]), 0.55)
             for column, lines in zip(columns, self.lines, strict=True)
@@ -108,16 +111,6 @@ class Hourglass:
         for line, words in enumerate(self.lines[i]):
             color = quiet() if line else style.foreground()
             canvas.text(x, self.bottom - 0.12 - _LINE * line, words, color=color)
-
-
-def _lines(column: Column) -> tuple[str, ...]:
-    if not column.stage.num_params:
-        return column.lines
-    return (
-        *column.lines,
-        *column.stage.arithmetic.replace(" + ", "\n+ ").split("\n"),
-        f"= {column.stage.num_params:,}",
-    )
 
 
 def _part(columns: Sequence[Column], start: int, end: int, name: str) -> tuple[int, int, str]:

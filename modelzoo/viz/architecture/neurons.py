@@ -50,6 +50,11 @@ class Column:
         """Number of units, biases not counted."""
         return self.stage.size
 
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """How the parameters are counted, and their number; empty without parameters."""
+        return (self.stage.arithmetic, f"= {self.stage.num_params:,}") if self.stage.num_params else ()
+
 
 def neuron_columns(stages: Sequence[Stage], variables: Mapping[str, Any]) -> tuple[Column, ...]:
     """Return the stages of a dense network as columns of units; flattening and dropout become notes.
@@ -109,12 +114,7 @@ class Neurons:
         show_weights: bool | None = None,
     ) -> None:
         self.columns = columns
-        self.lines = [
-            (*column.lines, column.stage.arithmetic, f"= {column.stage.num_params:,}")
-            if column.stage.num_params
-            else column.lines
-            for column in columns
-        ]
+        self.lines = [(*column.lines, *column.counted) for column in columns]
         self.shown = [shown_units(column.units) for column in columns]
         self.has_bias = [following.bias is not None for following in columns[1:]] + [False]
         rows = max(len(shown) + bias for shown, bias in zip(self.shown, self.has_bias, strict=True))

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import modelzoo
 from modelzoo.errors import InputError
 from modelzoo.training import create_strategy
-from modelzoo.training.replicas import Share
+from modelzoo.training.distribution import Share
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("distributed.py")

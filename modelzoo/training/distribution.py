@@ -1,4 +1,4 @@
-"""Data-parallel training: each device of a ``tf.distribute`` strategy takes a share of every global batch."""
+"""Who takes part in a step, and who writes: each device of a ``tf.distribute`` strategy shares every batch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from modelzoo._keras import graph_function, keras, tf
+from modelzoo._keras import all_layers, graph_function, keras, tf
 from modelzoo.errors import InputError, ModelZooError, unknown_name
 
 #: Digests are compared as numbers below this, whose squares can be summed over workers in int64.
@@ -144,14 +144,8 @@ class Replicas:
             )
 
     @contextlib.contextmanager
-    def watched(self, advice: str) -> Iterator[None]:
-        """Raise :class:`WorkerLostError` for what TensorFlow raises when another worker is gone.
-
-        Parameters
-        ----------
-        advice
-            How to go on, for the message.
-        """
+    def watched(self, checkpoint_dir: Any = None) -> Iterator[None]:
+        """Raise WorkerLostError, which says how to resume, for what TensorFlow raises when another worker is gone."""
         lost = (
             tf.errors.UnavailableError,
             tf.errors.AbortedError,
@@ -165,6 +159,7 @@ class Replicas:
                 raise
             lines = str(error).splitlines()
             cause = next((line for line in lines if "aborted by" in line), lines[0] if lines else type(error).__name__)
+            advice = "" if checkpoint_dir is None else f", with resume=True (--resume), from {checkpoint_dir}"
             raise WorkerLostError(
                 f"Another worker stopped or cannot be reached ({cause.strip()}). Start all workers again{advice}."
             ) from error
@@ -218,7 +213,7 @@ def create_strategy(name: str) -> tf.distribute.Strategy:
 
 def dropout_seeds(model: keras.Model) -> dict[Any, Any]:
     """Return the seeds that the model's dropout layers draw a step's masks from, by layer; to be called once a step."""
-    return {layer: layer.seed_generator.next() for layer in model._flatten_layers() if _drops(layer)}
+    return {layer: layer.seed_generator.next() for layer in all_layers(model) if _drops(layer)}
 
 
 @contextlib.contextmanager
@@ -245,7 +240,7 @@ def check_layers(model: keras.Model) -> None:
     InputError
         A layer takes statistics of the batch, or draws random numbers, and is no plain dropout layer.
     """
-    for layer in model._flatten_layers():
+    for layer in all_layers(model):
         draws = hasattr(layer, "seed_generator") and not _drops(layer) and getattr(layer, "rate", 1) != 0
         if draws or isinstance(layer, keras.layers.BatchNormalization):
             raise InputError(

@@ -1,0 +1,421 @@
+"""What ``train`` and ``evaluate`` may be given, checked once against the model, and the batches that come of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import logging
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from modelzoo._keras import keras, tf
+from modelzoo.datasets import (
+    Dataset,
+    StoredSamples,
+    Stream,
+    as_array,
+    check_arrays,
+    check_labels,
+    check_samples,
+    stratified_split,
+)
+from modelzoo.datasets.checks import check_several_classes
+from modelzoo.datasets.streaming import check_streamed_size, shuffled
+from modelzoo.errors import DataError, InputError
+from modelzoo.network import read_network
+from modelzoo.recipe import Recipe
+
+logger = logging.getLogger(__name__)
+
+#: Batches that wait for training: a fixed number, so that memory does not depend on what tf.data chooses.
+PREFETCHED = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingData:
+    """The parts of training data, and what a card says of them.
+
+    Attributes
+    ----------
+    train, validation, test
+        Samples and labels as a pair of arrays, ``StoredSamples`` on disk, or a ``tf.data.Dataset`` of batches.
+    held_out
+        How many samples were moved from the training into the validation part.
+    facts
+        Name, checksum, sizes, source and licence, as far as known.
+    class_names
+        Names of the classes, empty when not known.
+    """
+
+    train: Any
+    validation: Any = None
+    test: Any = None
+    held_out: int = 0
+    facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    class_names: tuple[str, ...] = ()
+
+    @property
+    def evaluated(self) -> tuple[str, Any]:
+        """What is evaluated while training, with the prefix of its metrics: validation data, or else test data."""
+        return ("test", self.test) if self.validation is None else ("val", self.validation)
+
+    @property
+    def identity(self) -> str:
+        """What tells these training data from others; of a ``tf.data.Dataset`` no more than its form is known."""
+        if isinstance(self.train, tf.data.Dataset):
+            return f"tf.data of {int(self.train.cardinality())} x {self.train.element_spec}"
+        return self.facts["checksum"]
+
+    def total_steps(self, recipe: Recipe) -> int:
+        """Return how many steps a recipe makes on the training part."""
+        if not isinstance(self.train, tf.data.Dataset):
+            return recipe.total_steps(self.facts["num_train"])
+        batches = int(self.train.cardinality())
+        if recipe.steps is None and batches <= 0:
+            raise InputError(
+                f"epochs={recipe.epochs} cannot be counted on a tf.data.Dataset of unknown length. Give steps instead."
+            )
+        return recipe.steps or max(1, round((recipe.epochs or 0) * batches))
+
+
+def training_data(
+    data: Any,
+    validation_data: Any,
+    model: keras.Model,
+    *,
+    reconstruct: bool,
+    hold_out: int = 0,
+    single_class: bool = False,
+) -> TrainingData:
+    """Bring training data into one form and check it against the model.
+
+    Parameters
+    ----------
+    data
+        A :class:`modelzoo.datasets.Dataset` or :class:`modelzoo.datasets.Stream`, ``((x_train, y_train), (x_test,
+        y_test))``, ``(x, y)``, or a ``tf.data.Dataset`` of (samples, labels) batches; to reconstruct, an array of
+        samples will do.
+    validation_data
+        ``(x, y)``, stored samples or a ``tf.data.Dataset``, in the place of the validation part of ``data``.
+    model
+        The model that will see the data.
+    reconstruct
+        The target is the input, so that one class is enough, and arrays need no labels.
+    hold_out
+        Training samples to move into the validation part, the same in every run, if there is no such part.
+    single_class
+        One class is enough all the same.
+    """
+    check_model(model)
+    class_names: tuple[str, ...] = ()
+    facts: dict[str, Any]
+    train, test, validation = data, None, validation_data
+    if isinstance(data, Dataset | Stream):
+        train, test, class_names = data.train, data.test, data.class_names
+        validation = data.validation if validation_data is None else validation_data
+        facts = {"name": data.name, "checksum": data.checksum, "source": data.source, "license": data.license}
+        facts["options"] = dict(data.options)
+    elif isinstance(data, StoredSamples):
+        raise InputError("data must be a Stream; got its samples alone. Give the stream that they are of.")
+    elif isinstance(data, tf.data.Dataset):
+        facts = {"name": "tf.data"}
+    else:
+        if reconstruct and isinstance(data, np.ndarray):
+            data = (data, np.zeros(len(data), np.int64))
+        train, test = _pairs(data)
+        facts = {"name": "arrays", "checksum": _checksum(train)}
+    if not isinstance(validation, StoredSamples | tf.data.Dataset | None):
+        validation = _pair(validation)
+    train = _checked(train, model, "training data", single_class=reconstruct or single_class)
+    test = None if test is None else _checked(test, model, "test data", single_class=True)
+    if validation is not None:
+        hold_out, validation = 0, _checked(validation, model, "validation data", single_class=True)
+    elif hold_out:
+        train, validation = _split(train, hold_out)
+    evaluated, name = (test, "num_test") if validation is None else (validation, "num_validation")
+    for size, part in (("num_train", train), (name, evaluated)):
+        if isinstance(part, tuple | StoredSamples):
+            facts[size] = len(part[0] if isinstance(part, tuple) else part)
+    return TrainingData(train, validation, test, hold_out, facts, class_names)
+
+
+def check_model(model: Any) -> None:
+    """Refuse anything but a Keras model with one input and one output."""
+    if not isinstance(model, keras.Model):
+        raise InputError(
+            f"model must be a Keras model; got {type(model).__name__}. Write train(model, data), with a model "
+            "from modelzoo.create_model or modelzoo.load."
+        )
+    inputs, outputs = (len(getattr(model, ends, None) or ()) for ends in ("inputs", "outputs"))  # absent before a build
+    if (inputs, outputs) != (1, 1):
+        raise InputError(
+            f"{model.name!r} must have one input and one output; it has {inputs} and {outputs}. Give a model with one "
+            "keras.Input."
+        )
+
+
+def check_fits(x: Any, y: Any, model: keras.Model, where: str, *, single_class: bool = True) -> None:
+    """Refuse samples, or labels if they are not ``None``, that the model cannot take; ``where`` names them."""
+    if np.ndim(x) == 1 and np.ndim(y) > 1:
+        raise DataError(
+            f"{where}: samples have shape {np.shape(x)}, labels {np.shape(y)}. Are they swapped? Give (x, y)."
+        )
+    _check_shape(tuple(getattr(x, "shape", (0,)))[1:], model, where)
+    if y is None:
+        check_samples(x, where=where)
+    else:
+        check_arrays(x, y, num_classes=classes_of(model), where=where, allow_single_class=single_class)
+
+
+def warn_of_scaled_pixels(x: np.ndarray, model: keras.Model, where: str) -> None:
+    """Log a warning if a model that divides by 255 itself gets pixels outside 0–255 or all within 0–1."""
+    low, high = x.min(), x.max()
+    if (low < 0 or not 1 < high <= 255) and low != high and read_network(model).takes_raw_pixels:
+        logger.warning(
+            "%s: pixels from %.3g to %.3g, but %r takes raw pixels of 0 to 255 and scales them itself. Undo the "
+            "scaling (x * 255, say).",
+            where,
+            low,
+            high,
+            model.name,
+        )
+
+
+def classes_of(model: keras.Model) -> int | None:
+    """Return how many classes labels may name, or ``None`` if the output is an image like the input."""
+    shape = tuple(model.output_shape[1:])
+    if shape == tuple(model.input_shape[1:]) and len(shape) > 1:
+        return None
+    return max(int(np.prod(shape)), 2)
+
+
+def _check_shape(given: tuple[int, ...], model: keras.Model, where: str) -> None:
+    wanted = tuple(model.input_shape[1:])
+    if len(given) and given != wanted:
+        raise DataError(
+            f"{where}: samples have shape {given}, but {model.name!r} takes {wanted}. "
+            "Reshape the data, or build the model for this shape."
+        )
+
+
+def _checked(part: Any, model: keras.Model, where: str, *, single_class: bool) -> Any:
+    if isinstance(part, tuple):
+        x, y = part
+        check_fits(x, y, model, where, single_class=single_class)
+        warn_of_scaled_pixels(x, model, where)
+        return x, y if y.ndim == 1 else y.argmax(axis=1)
+    if isinstance(part, StoredSamples):
+        _check_shape(part.shape, model, where)
+        check_labels(part.labels, num_classes=classes_of(model), where=where)
+        if not single_class:
+            check_several_classes(part.labels, where=where)
+        return part
+    spec = part.element_spec
+    if not (
+        isinstance(spec, tuple) and len(spec) == 2 and all(isinstance(s, tf.TensorSpec) and s.shape.rank for s in spec)
+    ):
+        raise InputError(
+            f"{where}: a tf.data.Dataset must yield (samples, labels) batches; its elements are {spec!s:.200}. Map it "
+            f"to pairs of dense tensors, the samples through tf.ensure_shape(x, {tuple(model.input_shape)}), and call "
+            ".batch(batch_size)."
+        )
+    samples, labels = spec
+    integers = labels.dtype.is_integer or labels.shape.rank == 2
+    if not (integers and all(s.dtype.is_floating or s.dtype.is_integer or s.dtype.is_bool for s in spec)):
+        raise DataError(
+            f"{where}: batches are of {samples.dtype.name} with labels of {labels.dtype.name}. Give real numbers, with "
+            "integer labels 0, 1, 2, ..."
+        )
+    if tuple(samples.shape[1:]) != tuple(model.input_shape[1:]):
+        raise DataError(
+            f"{where}: batches have shape {tuple(samples.shape)}, but {model.name!r} takes {tuple(model.input_shape)}. "
+            "Map the tf.data.Dataset to that shape, and batch it."
+        )
+    classes = classes_of(model)
+    if classes and labels.shape.rank == 2 and labels.shape[1] not in (None, classes):
+        raise DataError(f"{where}: one-hot labels are {labels.shape[1]} wide, but there are {classes} classes.")
+    if int(part.cardinality()) == tf.data.INFINITE_CARDINALITY and where != "training data":
+        raise InputError(f"{where}: the tf.data.Dataset never ends. Leave .repeat() out, or end it with .take(n).")
+    return part
+
+
+def _split(train: Any, num_samples: int) -> tuple[Any, Any]:
+    """Return training samples, and those that are held out."""
+    if isinstance(train, tf.data.Dataset):
+        raise InputError(
+            f"validation_size={num_samples} cannot be held out of a tf.data.Dataset. Give validation_data, or a recipe "
+            "with validation_size=0."
+        )
+    if isinstance(train, StoredSamples):
+        kept, held = stratified_split(train.labels, num_samples, seed=0, where="validation_size")
+        return train.select(kept), train.select(held)
+    x, y = train
+    kept, held = stratified_split(y, num_samples, seed=0, where="validation_size")
+    return (x[kept], y[kept]), (x[held], y[held])
+
+
+def _pairs(data: Any) -> tuple[Any, Any]:
+    try:
+        first, second = data
+    except (TypeError, ValueError):
+        raise InputError(
+            "data must be a modelzoo Dataset or Stream, (x, y), ((x_train, y_train), (x_test, y_test)) or a "
+            f"tf.data.Dataset; got {type(data).__name__}."
+        ) from None
+    if isinstance(first, tuple | list) and len(first) == 2 and np.ndim(first[0]) > 1:  # not two samples in a list
+        return _pair(first), _pair(second)
+    return _pair(data), None
+
+
+def _pair(data: Any) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        x, y = data
+        if isinstance(x, tuple) or isinstance(data, Dataset):
+            raise TypeError
+    except (TypeError, ValueError):
+        raise InputError(
+            f"Expected one pair (samples, labels); got {type(data).__name__}. Of a Dataset give .test."
+        ) from None
+    return as_array(x, "samples"), as_array(y, "labels")
+
+
+def _checksum(pair: tuple[np.ndarray, np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for array in pair:
+        digest.update(f"{array.shape} {array.dtype.str}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+# --- batches
+
+
+class ArrayBatches:
+    """Batches drawn from arrays by a stateless shuffle of (seed, step).
+
+    Sample ``i`` of the endless stream is sample ``i mod n`` of a permutation that depends only on the seed
+    and the epoch ``i div n``, so each epoch sees every sample once, and neither an interruption nor the
+    number of workers changes the order.
+
+    Parameters
+    ----------
+    x, y
+        Samples and labels; they stay on the device, in their own dtype.
+    batch_size
+        Samples a step, or ``None`` for all of them, in order.
+    seed
+        Seed of the order.
+    """
+
+    def __init__(self, x: np.ndarray, y: np.ndarray, batch_size: int | None, seed: int) -> None:
+        self.num_samples = len(x)
+        self.batch_size = None if batch_size is None or batch_size >= len(x) else batch_size
+        self._x, self._y = tf.constant(x), tf.constant(y)
+        self._seed = seed
+
+    def plan(self, first_step: Any, num_steps: int) -> Any:
+        """Return what :meth:`batch` needs for ``num_steps`` steps: sample indices, (steps, batch_size)."""
+        if self.batch_size is None:
+            return tf.zeros((0,), tf.int32)
+        position = tf.cast(first_step, tf.int64) * self.batch_size
+        position += tf.range(num_steps * self.batch_size, dtype=tf.int64)
+        # XLA has no kernel for the shuffle, therefore all indices of a call are drawn ahead of its loop.
+        indices = shuffled(position, self.num_samples, self._seed)
+        return tf.reshape(tf.cast(indices, tf.int32), (num_steps, self.batch_size))
+
+    def batch(self, plan: Any, index: Any) -> tuple[Any, Any]:
+        """Return the samples and labels of one step of a plan."""
+        if self.batch_size is None:
+            return self._x, self._y
+        return tf.gather(self._x, plan[index]), tf.gather(self._y, plan[index])
+
+
+class StreamBatches:
+    """Batches taken as they come from a ``tf.data.Dataset`` of (samples, labels) batches, which never ends here."""
+
+    def __init__(self, dataset: tf.data.Dataset) -> None:
+        self._iterator = iter(dataset.prefetch(PREFETCHED))
+
+    def plan(self, first_step: Any, num_steps: int) -> Any:
+        """Return an empty plan: the order is the data set's own."""
+        return tf.zeros((0,), tf.int32)
+
+    def batch(self, plan: Any, index: Any) -> tuple[Any, Any]:
+        """Return the next batch."""
+        x, y = next(self._iterator)
+        return x, y
+
+
+def training_batches(
+    train: Any,
+    batch_size: int | None,
+    seed: int,
+    first_step: int,
+    own_rows: Callable[[int], slice],
+    num_classes: int | None,
+) -> ArrayBatches | StreamBatches:
+    """Return the batches of a training part from ``first_step`` on.
+
+    Parameters
+    ----------
+    train, batch_size, seed, first_step
+        The part, and what decides the order. A ``tf.data.Dataset`` is read again up to ``first_step``, which gives the
+        same weights only if it gives the same batches each time: seed its shuffles.
+    own_rows
+        From the size of a batch to the rows that this process needs; the others of stored samples are not read.
+    num_classes
+        How many classes labels may name, or ``None`` for any number.
+    """
+    if isinstance(train, tuple):
+        return ArrayBatches(train[0], train[1], batch_size, seed)
+    if isinstance(train, StoredSamples):
+        size = check_streamed_size(batch_size, train)
+        return StreamBatches(train.batches(size, seed, first_step=first_step, rows=own_rows(min(size, len(train)))))
+    if not any(True for _ in train.take(1)):
+        raise InputError("training data: the tf.data.Dataset is empty. Give at least one batch.")
+    checked = train.map(lambda x, y: _sound(x, y, num_classes))
+    return StreamBatches(checked.repeat().skip(first_step))
+
+
+def _sound(x: Any, y: Any, num_classes: int | None) -> tuple[Any, Any]:
+    """Return a batch, or stop at what would pass silently: no samples, NaN, infinity, labels of no class."""
+    good = (tf.shape(x)[0] > 0) & (tf.shape(x)[0] == tf.shape(y)[0])
+    if x.dtype.is_floating:
+        good &= tf.reduce_all(tf.math.is_finite(x))
+    if num_classes is not None and y.shape.rank == 1:
+        labels = tf.cast(y, tf.int64)
+        good &= tf.reduce_all((labels >= 0) & (labels < num_classes))
+    with tf.control_dependencies([tf.debugging.Assert(good, ["a batch is not sound"])]):
+        return tf.identity(x), tf.identity(y)
+
+
+def checked_batches(dataset: tf.data.Dataset, model: keras.Model, where: str) -> Iterator[tuple[Any, Any]]:
+    """Give the batches of a ``tf.data.Dataset`` after checking each; an error counts the batches from 0."""
+    batches, number = iter(dataset), 0
+    while True:
+        try:
+            x, y = next(batches)
+        except StopIteration:
+            return
+        except tf.errors.OpError as error:
+            raise DataError(f"{where}: batch {number} of the tf.data.Dataset fails: {_reason_of(error)}") from error
+        check_fits(x.numpy(), y.numpy(), model, f"{where}, batch {number}")
+        yield x, y
+        number += 1
+
+
+def explain_failure(dataset: tf.data.Dataset, num_batches: int, model: keras.Model, error: tf.errors.OpError) -> None:
+    """Raise DataError for what failed among the first batches of training data, by reading them again."""
+    for _ in checked_batches(dataset.take(num_batches), model, "training data"):
+        pass
+    raise DataError(f"training data: the tf.data.Dataset fails: {_reason_of(error)}") from error
+
+
+def _reason_of(error: tf.errors.OpError) -> str:
+    """Return the line of one of TensorFlow's errors that says what happened."""
+    lines = [line.strip() for line in str(error.message).splitlines() if line.strip()]
+    told = [line for line in lines if re.match(r"\w*(Error|Exception): ", line)]
+    return f"{(told or lines or [type(error).__name__])[0]:.200}"

@@ -1,0 +1,188 @@
+"""Arguments, arrays and streams that nothing can be trained on: one line of ours, and weights as they were."""
+
+from __future__ import annotations
+
+import logging
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import modelzoo
+from modelzoo import Augmentation, Recipe, datasets
+from modelzoo.errors import DataError, InputError, ModelZooError
+
+RECIPE = Recipe(steps=6, batch_size=16, log_every=3, xla="off")
+
+
+def refused(model, data, recipe=RECIPE, **options):
+    """Return the one line that ``train`` answers with, after seeing that the weights are as they were."""
+    before = [np.array(w) for w in model.get_weights()]
+    with pytest.raises(ModelZooError) as caught:
+        modelzoo.train(model, data, recipe, **options)
+    for a, b in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return modelzoo.create_model("tanh_mlp", seed=0)
+
+
+@pytest.mark.parametrize("wrong", [None, "tanh_mlp", keras.Sequential([keras.layers.Dense(2)])], ids=str)
+def test_only_keras_models_with_one_input_and_output(wrong, points):
+    for call in (lambda: modelzoo.train(wrong, points, RECIPE), lambda: modelzoo.predict(wrong, points.x_test)):
+        with pytest.raises(InputError, match=r"must be a Keras model|must have one input and one output"):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"callbacks": [3]}, "sequence of Keras callbacks"),
+        ({"checkpoint_dir": 3}, "Expected the path"),
+        ({"resume": "yes"}, "resume must be True or False"),
+        ({"resume": True}, "needs checkpoint_dir"),
+        ({"seed": -1}, "seed must be an integer from 0"),
+        ({"seed": 1.0}, "seed must be an integer from 0"),
+        ({"validation_data": "test"}, "one pair (samples, labels)"),
+        ({"recipe": "lessen"}, "lesson"),
+        ({"recipe": 3}, "recipe must be a Recipe"),
+        ({"recipe": Recipe(steps=3, optimizer="adm")}, "Did you mean 'adam'"),
+        ({"recipe": Recipe(steps=3, optimizer_options={"momentm": 1})}, "momentm"),
+        ({"recipe": Recipe(steps=3, optimizer_options={"gradient_accumulation_steps": 2})}, "larger batch_size"),
+        ({"recipe": Recipe(steps=3, learning_rate={"class_name": "Nothing", "config": {}})}, "Nothing"),
+        ({"recipe": Recipe(steps=3, layer_learning_rates={"hiden": 0.1})}, "Did you mean 'hidden'"),
+        ({"recipe": Recipe(steps=3, loss="cross")}, "Unknown loss 'cross'"),
+        ({"recipe": Recipe(steps=3, loss="circle")}, "'circle' gives no number for each sample"),
+        ({"recipe": Recipe(steps=3, loss="binary_crossentropy")}, "does not fit 4 output"),
+        ({"recipe": Recipe(steps=3, loss="mean_squared_error", reconstruct=True)}, "reconstruct=True needs outputs"),
+        ({"recipe": Recipe(steps=3, augmentation=Augmentation(shift=1.0))}, "distorts images"),
+    ],
+    ids=str,
+)
+def test_arguments(options, message, points, model):
+    assert message in refused(model, points, **options)
+
+
+def test_named_recipes_are_for_their_models(points):
+    with pytest.raises(InputError, match="register_model"):
+        modelzoo.train(keras.Sequential([keras.Input((2,)), keras.layers.Dense(4)]), points, "lesson")
+    with pytest.raises(InputError, match="lesson_weights=True"):
+        modelzoo.train(modelzoo.create_model("xor_mlp"), datasets.load("xor"), "lesson")
+    assert "gives no number for each sample" in refused(
+        modelzoo.create_model("tanh_autoencoder", hidden_units=(5, 4), image_shape=(4, 4), seed=0),
+        (np.zeros((6, 4, 4), "uint8"), np.arange(6) % 2),
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x, y: (y, x), "Are they swapped?"),
+        (lambda x, y: (np.where(x > 1, np.nan, x), y), "is nan"),
+        (lambda x, y: (np.hstack([x, x]), y), "takes (2,)"),
+        (lambda x, y: (x[:0], y[:0]), "empty"),
+        (lambda x, y: (x.astype(str), y), "dtype"),
+        (lambda x, y: (np.ma.masked_greater(x, 0), y), "masked values"),
+        (lambda x, y: ([[0.0]] + [[0.0, 1.0]] * (len(y) - 1), y), "no rectangular array"),
+        (lambda x, y: (x, y[:-1]), "202 labels"),
+        (lambda x, y: (x, y + 1), "label 4"),
+        (lambda x, y: (x, y * 0), "at least two classes"),
+        (lambda x, y: (x, y + 0.5), "Labels are integers"),
+        (lambda x, y: (x, y.astype(str)), "integer labels"),
+        (lambda x, y: (x, np.eye(5)[y]), "5 wide"),
+        (lambda x, y: (x, y[:, None]), "y.ravel()"),
+    ],
+)
+def test_arrays(change, message, points, model, tmp_path):
+    answer = refused(model, change(*points.train), checkpoint_dir=tmp_path / "c")
+    assert message in answer
+    assert not (tmp_path / "c").exists()
+
+
+def test_validation_data_are_checked_too(points, model):
+    x, y = points.test
+    with pytest.raises(DataError, match="validation data: label 4"):
+        modelzoo.train(model, points, RECIPE, validation_data=(x, y + 1))
+
+
+def test_labels_and_layouts_that_mean_the_same_train_the_same(points, tanh_mlp):
+    x, y = (a[:64] for a in points.train)
+    expected, found = tanh_mlp(), tanh_mlp()
+    modelzoo.train(expected, (x, y), RECIPE)
+    modelzoo.train(found, (np.asfortranarray(x.astype(">f8")), np.eye(4, dtype="float32")[y]), RECIPE)
+    np.testing.assert_allclose(found.get_weights()[0], expected.get_weights()[0], rtol=1e-5, atol=1e-6)
+    modelzoo.train(found, ([[0.0, 0.1], [1.0, 0.5], [0.3, 0.2]], [0, 1, 2]), RECIPE)
+
+
+@pytest.mark.parametrize(
+    ("change", "warned"), [(lambda x: x / 255, True), (lambda x: x, False), (lambda x: x * 0, False)]
+)
+def test_pixels_that_were_scaled_already_are_told(change, warned, digits, caplog):
+    (x, _y), _ = digits
+    model = modelzoo.create_model("relu_mlp", hidden_units=4, seed=0)
+    with caplog.at_level(logging.WARNING):
+        modelzoo.predict(model, change(x))
+    assert ("takes raw pixels of 0 to 255" in caplog.text) == warned
+
+
+# --- tf.data
+
+
+def stream(*batches, x=None, y=None):
+    signature = (x or tf.TensorSpec((None, 2), tf.float32), y or tf.TensorSpec((None,), tf.int64))
+    return tf.data.Dataset.from_generator(lambda: iter(batches), output_signature=signature)
+
+
+def failing(good):
+    yield good
+    raise OSError("the disk is gone")
+
+
+def bad_streams(x, y):
+    nan = np.where(np.arange(len(x))[:, None] == 3, np.nan, x).astype("f4")
+    good = (x, y)
+    slices = tf.data.Dataset.from_tensor_slices
+    signature = (tf.TensorSpec((None, 2), tf.float32), tf.TensorSpec((None,), tf.int64))
+    return {
+        "NaN": (stream(good, good, (nan, y)), r"batch 2: x[3, 0] is nan"),
+        "label too high": (stream(good, (x, y + 9)), "batch 1: label "),
+        "lengths differ": (stream((x, y[:3])), "10 samples but 3 labels"),
+        "it fails": (
+            tf.data.Dataset.from_generator(lambda: failing(good), output_signature=signature),
+            "batch 1 of the tf.data.Dataset fails: OSError: the disk is gone",
+        ),
+        "empty": (slices((x, y)).batch(5).take(0), "is empty"),
+        "not batched": (slices((x, y)), ""),
+        "unknown shape": (stream(good, x=tf.TensorSpec(None, tf.float32)), "tf.ensure_shape(x, (None, 2))"),
+        "another shape": (slices((np.zeros((10, 3), "f4"), y)).batch(5), "batches have shape (None, 3)"),
+        "text": (slices((x.astype(str), y)).batch(5), "batches are of string"),
+        "float labels": (slices((x, y + 0.5)).batch(5), "labels of float64"),
+        "one-hot of another width": (slices((x, np.eye(5)[y])).batch(5), "5 wide, but there are 4"),
+        "dictionary": (slices({"x": x, "y": y}).batch(5), "must yield (samples, labels)"),
+    }
+
+
+@pytest.mark.parametrize("kind", list(bad_streams(np.ones((10, 2), "f4"), np.arange(10) % 4)))
+def test_streams(kind, points, tanh_mlp):
+    x, y = points.train
+    data, message = bad_streams(x[:10], y[:10].astype("i8"))[kind]
+    with pytest.raises(InputError) as caught:
+        modelzoo.train(tanh_mlp(), data, RECIPE.replace(steps=3))
+    assert str(caught.value).startswith("training data")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_streams_that_cannot_be_held_out_of_or_evaluated_on(points, model):
+    x, y = points.test
+    endless = tf.data.Dataset.from_tensor_slices((x, y)).batch(10).repeat()
+    assert "never ends" in refused(model, points, validation_data=endless)
+    assert "validation_data" in refused(model, endless, RECIPE.replace(validation_size=40))
+    wrong = stream((x[:50], y[:50].astype("i8") + 1))
+    with pytest.raises(DataError, match="validation data, batch 0: label 4"):
+        modelzoo.train(model, points, RECIPE, validation_data=wrong)
