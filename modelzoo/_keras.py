@@ -61,6 +61,18 @@ def inference_function(model: keras.Model) -> Callable[[Any], Any]:
     return function
 
 
+def all_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    """Return the layers of a model, with those inside nested models and wrappers, each once."""
+    found: dict[keras.layers.Layer, None] = {}
+    waiting = list(model.layers)
+    while waiting:
+        layer = waiting.pop(0)
+        if layer not in found:
+            found[layer] = None
+            waiting += getattr(layer, "layers", None) or [getattr(layer, "layer", layer)]
+    return list(found)
+
+
 @contextlib.contextmanager
 def explained_by_tensorflow(path: Path) -> Iterator[None]:
     """Raise what TensorFlow's own file system says while ``path`` is written as one of our errors."""
@@ -71,4 +83,4 @@ def explained_by_tensorflow(path: Path) -> Iterator[None]:
         raise TargetError(f"Cannot write {path}: {reason}. Check that the place is writable and not full.") from error
 
 
-__all__ = ["explained_by_tensorflow", "graph_function", "inference_function", "keras", "tf"]
+__all__ = ["all_layers", "explained_by_tensorflow", "graph_function", "inference_function", "keras", "tf"]

@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from modelzoo._keras import graph_function, keras, tf
+from modelzoo._keras import all_layers, graph_function, keras, tf
 from modelzoo.errors import InputError, ModelZooError, unknown_name
 
 #: Digests are compared as numbers below this, whose squares can be summed over workers in int64.
@@ -213,7 +213,7 @@ def create_strategy(name: str) -> tf.distribute.Strategy:
 
 def dropout_seeds(model: keras.Model) -> dict[Any, Any]:
     """Return the seeds that the model's dropout layers draw a step's masks from, by layer; to be called once a step."""
-    return {layer: layer.seed_generator.next() for layer in model._flatten_layers() if _drops(layer)}
+    return {layer: layer.seed_generator.next() for layer in all_layers(model) if _drops(layer)}
 
 
 @contextlib.contextmanager
@@ -240,7 +240,7 @@ def check_layers(model: keras.Model) -> None:
     InputError
         A layer takes statistics of the batch, or draws random numbers, and is no plain dropout layer.
     """
-    for layer in model._flatten_layers():
+    for layer in all_layers(model):
         draws = hasattr(layer, "seed_generator") and not _drops(layer) and getattr(layer, "rate", 1) != 0
         if draws or isinstance(layer, keras.layers.BatchNormalization):
             raise InputError(

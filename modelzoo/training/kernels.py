@@ -13,7 +13,7 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from modelzoo._keras import keras, tf
+from modelzoo._keras import all_layers, keras, tf
 
 #: From this size on, TensorFlow's float32 product with a transposed kernel is slower than the one used here.
 LARGE_KERNEL = 1 << 20
@@ -26,7 +26,7 @@ ELEMENTWISE = ("sigmoid", "tanh", "relu")
 @contextlib.contextmanager
 def faster_layers(model: keras.Model) -> Iterator[None]:
     """Let the model's layers compute in these ways while the block traces a training step."""
-    swapped = [(layer, call) for layer in model._flatten_layers() if (call := _faster_call(layer)) is not None]
+    swapped = [(layer, call) for layer in all_layers(model) if (call := _faster_call(layer)) is not None]
     for layer, call in swapped:
         object.__setattr__(layer, "call", call)  # past Keras' tracking of attributes
     try:
@@ -49,7 +49,7 @@ def _faster_call(layer: keras.layers.Layer) -> Callable[..., Any] | None:
 
 def is_narrow(model: keras.Model) -> bool:
     """Return whether the model is made of dense layers of a few units."""
-    layers = [layer for layer in model._flatten_layers() if layer is not model and layer.weights]
+    layers = [layer for layer in all_layers(model) if layer.weights and not hasattr(layer, "layers")]
     return all(type(layer) is keras.layers.Dense and max(layer.kernel.shape) <= NARROW for layer in layers)
 
 

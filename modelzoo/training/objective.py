@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from modelzoo._keras import graph_function, keras, tf
+from modelzoo._keras import all_layers, graph_function, keras, tf
 from modelzoo.datasets import StoredSamples
 from modelzoo.errors import InputError
 from modelzoo.network import read_network
@@ -193,7 +193,7 @@ def _up_to_logits(model: keras.Model) -> tuple[keras.Model, bool]:
 @contextlib.contextmanager
 def _as_trained(model: keras.Model, precision: str) -> Iterator[None]:
     """Let layers compute in ``precision``, with our kernels, while the block traces; weights stay float32."""
-    layers = [layer for layer in model._flatten_layers() if layer is not model]
+    layers = all_layers(model)
     before = [layer.dtype_policy for layer in layers]
     try:
         if precision != "float32":

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from modelzoo._keras import keras
+from modelzoo._keras import all_layers, keras
 from modelzoo.errors import InputError, unknown_name
 from modelzoo.recipe import Recipe
 
@@ -72,7 +72,7 @@ def scale_rates(optimizer: keras.optimizers.Optimizer, model: keras.Model, facto
     factors
         Multipliers by the names of layers.
     """
-    layers = {layer.name: layer for layer in model._flatten_layers() if layer.trainable_weights and layer is not model}
+    layers = {layer.name: layer for layer in all_layers(model) if layer.trainable_weights}
     factor_of: dict[int, float] = {}
     for name, factor in factors.items():
         if name not in layers:

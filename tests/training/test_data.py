@@ -42,7 +42,7 @@ def test_tf_data_input_equals_array_input_with_the_same_batches(points, tanh_mlp
     plan = ArrayBatches(x, y, 16, 2).plan(0, 11).numpy()
     stream = tf.data.Dataset.from_tensor_slices((x[plan], y[plan]))
     arrays, streamed = tanh_mlp(), tanh_mlp()
-    expected = modelzoo.train(arrays, points, RECIPE, seed=2).history
+    expected = modelzoo.train(arrays, points.train, RECIPE, seed=2, validation_data=points.test).history
     found = modelzoo.train(streamed, stream, RECIPE, seed=2, validation_data=points.test).history
     for a, b in zip(streamed.get_weights(), arrays.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)

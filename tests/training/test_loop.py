@@ -45,7 +45,12 @@ def eager(model, x, y, case, recipe, seed):
     return losses
 
 
-@pytest.mark.parametrize("case", OPTIMIZERS)
+COMMON = ("sgd", "momentum", "adamw", "adam", "rmsprop")
+
+
+@pytest.mark.parametrize(
+    "case", [case if case in COMMON else pytest.param(case, marks=pytest.mark.slow) for case in OPTIMIZERS]
+)
 def test_each_optimiser_and_way_of_compiling_gives_the_weights_of_an_eager_loop(case, points, tanh_mlp):
     (x, y), _ = points
     oracle = tanh_mlp()
@@ -111,11 +116,10 @@ def user_model(regularizer=None, seed=0):
     )
 
 
-@pytest.mark.parametrize("regularizer", [None, "l2"])
-def test_a_users_own_sequential_model_trains_and_its_regularisers_count(regularizer, points):
+def test_a_users_own_sequential_model_trains_and_its_regularisers_count(points):
     """Against Keras' own ``fit`` on the full batch, which knows nothing of this trainer."""
     (x, y), _ = points
-    penalty = keras.regularizers.L2(0.3) if regularizer else None
+    penalty = keras.regularizers.L2(0.3)
     model, oracle = user_model(penalty), user_model(penalty)
     for a, b in zip(model.get_weights(), oracle.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
