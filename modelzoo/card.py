@@ -190,8 +190,11 @@ class Card:
     @classmethod
     def from_file(cls, facts: Mapping[str, Any], directory: Path) -> Card:
         """Return the record of the weights in an artifact."""
+        builder = facts["builder"]
         return cls(
-            **facts["builder"],
+            builder["name"],
+            builder["options"],
+            builder["seed"],
             class_names=tuple(facts["class_names"]),
             training=facts["training"],
             parent=facts["parent"],
@@ -393,7 +396,10 @@ def read_weights(directory: Path, card: Mapping[str, Any]) -> list[np.ndarray]:
         if end > len(content):
             raise ArtifactError(f"{directory}: the weight {weight['path']!r} is not inside {WEIGHTS_PATH}.")
         ends.append((start, end))
-        values.append(content[start:end].view(dtype).reshape(shape))
+        try:
+            values.append(content[start:end].view(dtype).reshape(shape))
+        except ValueError:  # more dimensions than NumPy has, or a huge one beside a 0
+            raise ArtifactError(f"{directory}: the weight {weight['path']!r} has an impossible shape.") from None
     ends.sort()
     if any(end > start for (_, end), (start, _) in itertools.pairwise(ends)):
         raise ArtifactError(f"{directory}: two weights overlap in {WEIGHTS_PATH}. Export the artifact again.")
@@ -423,6 +429,7 @@ def wrong_fact(value: Any, kind: Any = CardFile, name: str = "card") -> str | No
     else:
         plain = (int, float) if kind is float else kind
         fits = isinstance(plain, type | tuple) and not typing.is_typeddict(kind) and isinstance(value, plain)
+        fits = fits and isinstance(value, bool) == (kind is bool)  # True is an int to Python
         return None if fits else f"{name} is {value!r:.60}"
     return next((wrong for item, part, key in parts if (wrong := wrong_fact(item, part, f"{name}.{key}"))), None)
 

@@ -296,7 +296,7 @@ def _inherit(
                 f"has shape {old}, not {new}. Leave these options out, or build it with fresh weights "
                 "(modelzoo.create_model)."
             )
-    new_head = new_head or any(kept[path].shape != fresh[path].shape for path in in_head)
+    new_head = bool(in_head) and (new_head or any(kept[path].shape != fresh[path].shape for path in in_head))
     for path, weight in fresh.items():
         if not (new_head and path in in_head):
             weight.assign(kept[path].value)

@@ -265,6 +265,15 @@ def test_names_are_checked_before_the_data(options, message, parent):
         finetune(parent, "these data would be refused", **options)
 
 
+def test_other_classes_leave_an_autoencoder_as_it_is(digits, three_digits, caplog):
+    parent = modelzoo.create_model("tanh_autoencoder", hidden_units=(9, 7), seed=0)
+    modelzoo.train(parent, three_digits, STILL.replace(reconstruct=True, loss="mse"))
+    with caplog.at_level("INFO"):
+        model, _ = finetune(parent, digits, recipe=STILL.replace(reconstruct=True, loss="mse"))
+    assert "starts anew" not in caplog.text
+    assert card_of(model).class_names == digits.class_names
+
+
 def test_an_autoencoder_has_no_backbone_to_slow_down(digits):
     model = modelzoo.create_model("tanh_autoencoder", hidden_units=(9, 7), seed=0)
     with pytest.raises(InputError, match="no head"):

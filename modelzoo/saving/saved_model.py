@@ -149,9 +149,12 @@ def _locate_weights(model: keras.Model, path: Path) -> list[dict[str, Any]]:
 
 
 def _artifact_results(card: Card) -> dict[str, Any] | None:
-    """Return the results in the artifact that a model was loaded from; ``None`` if it is gone."""
+    """Return the results in the artifact that a model was loaded from; ``None`` if it is gone, or tells of another."""
     with contextlib.suppress(ArtifactError, InputError):
-        return None if card.artifact is None else read_card(card.artifact)["results"]
+        if card.artifact is not None:
+            facts = read_card(card.artifact)
+            # Another card means trained further, or built with other options, which may change what it computes.
+            return facts["results"] if Card.from_file(facts, card.artifact) == card else None
     return None
 
 

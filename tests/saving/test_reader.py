@@ -234,6 +234,10 @@ def test_a_card_larger_than_any_is_not_read(artifact):
         ({"offset": 0}, "overlap|not those"),
         ({"shape": [10, 2]}, "shapes"),
         ({"dtype": "int32"}, "not those|shapes"),
+        ({"shape": [0, 10**30]}, "impossible shape"),
+        ({"shape": [1] * 70}, "impossible shape"),
+        ({"shape": [True, 20]}, "shape.0 is True"),
+        ({"trainable": 1}, "trainable is 1"),
     ],
     ids=str,
 )

@@ -33,6 +33,28 @@ def test_load_and_save_keep_them_while_the_weights_are_the_same(net, tmp_path):
     assert modelzoo.save(loaded, tmp_path / "3")["results"] is None
 
 
+def test_a_model_built_with_other_options_does_not_take_them_over(net, tmp_path, monkeypatch, caplog):
+    modelzoo.save(net, tmp_path / "tanh_mlp" / "1", results=RESULTS)
+    monkeypatch.setattr(saved_model, "saved_models_dir", lambda: tmp_path)
+    child = modelzoo.create_model("tanh_mlp", pretrained=True, classifier_activation=None)
+    assert modelzoo.weights_digest(child) == modelzoo.weights_digest(net)
+    assert modelzoo.save(child, tmp_path / "2")["results"] is None
+    assert "since its results" not in caplog.text
+
+
+def test_only_weights_changed_by_other_means_are_worth_a_warning(net, tmp_path, caplog):
+    modelzoo.save(net, tmp_path / "1", results=RESULTS)
+    model = modelzoo.load(tmp_path / "1")
+    model.weights[0].assign(2 * model.weights[0])
+    assert modelzoo.save(model, tmp_path / "2")["results"] is None
+    assert "changed since its results" in caplog.text
+    caplog.clear()
+    data, recipe = modelzoo.datasets.load("four_class"), modelzoo.Recipe(steps=2, log_every=2, xla="off")
+    child, _ = modelzoo.finetune(tmp_path / "1", data, recipe=recipe)
+    assert modelzoo.save(child, tmp_path / "3")["results"] is None
+    assert not caplog.text
+
+
 def test_new_results_replace_those_of_the_artifact(net, tmp_path):
     modelzoo.save(net, tmp_path / "1", results=RESULTS)
     again = modelzoo.save(modelzoo.load(tmp_path / "1"), tmp_path / "2", results={"recipe": "tuned"})
