@@ -29,8 +29,23 @@ from modelzoo._keras import keras
 from modelzoo.errors import ArtifactError, InputError
 from modelzoo.network import with_paths
 
+__all__ = [
+    "CARD_FORMAT",
+    "CARD_PATH",
+    "WEIGHTS_PATH",
+    "Card",
+    "card_of",
+    "describe_machine",
+    "machine_differences",
+    "read_card",
+    "read_weights",
+    "set_card",
+    "weights_digest",
+]
+
 #: Where the card is in a SavedModel directory; TensorFlow ignores this folder.
 CARD_PATH = "assets.extra/modelzoo.json"
+#: Version of the form of cards.
 CARD_FORMAT = 2
 
 #: Where TensorFlow stores the weights, the bytes of one after another.

@@ -98,11 +98,6 @@ def register_model(
 
     The decorated function returns a plain ``keras.Model`` with a :class:`modelzoo.card.Card`. All arguments are as in
     :class:`modelzoo.registry.ModelSpec`.
-
-    Raises
-    ------
-    InputError
-        The name is taken by a builder of another module, or there is no ``"lesson"`` recipe.
     """
 
     def decorate(builder: Builder) -> Builder:
@@ -160,7 +155,7 @@ def _check_name(name: Any) -> None:
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9.][A-Za-z0-9_.>-]*", name):
         raise InputError(
             "name must be ASCII letters, digits, '_', '.', '-' and '>', the first a letter, a digit or '.'; "
-            f"received name={name!r:.80}."
+            f"got name={name!r:.80}."
         )
 
 
@@ -200,7 +195,7 @@ def list_models(
         No registered model has that task, data set or family, or ``pattern`` is no text.
     """
     if not isinstance(pattern, str):
-        raise InputError(f"pattern must be a text such as '*_mlp'; received pattern={pattern!r:.80}.")
+        raise InputError(f"pattern must be a text such as '*_mlp'; got pattern={pattern!r:.80}.")
     _load_builtin_models()
     for kind, wanted in (("task", task), ("dataset", dataset), ("family", family)):
         known = {getattr(spec, kind) for spec in _REGISTRY.values()}

@@ -27,6 +27,7 @@ MODULES = (
     "modelzoo.verification",
     "modelzoo.pages",
     "modelzoo.saving",
+    "modelzoo.card",
     "modelzoo.registry",
     "modelzoo.network",
     "modelzoo.viz",

@@ -281,7 +281,7 @@ def test_a_damaged_image_is_named(pets, tmp_path):
 
 def test_refuses_what_cannot_be_streamed(tmp_path, pets):
     np.savez(tmp_path / "a.npz", x=np.zeros((4, 2)), y=[0, 1, 0, 1])
-    with pytest.raises(DataError, match=r"a\.npz cannot be streamed, only .*shards.*images.*write_tfrecord"):
+    with pytest.raises(DataError, match=r"a\.npz cannot be streamed, only .*images.*shards.*write_tfrecord"):
         datasets.stream(tmp_path / "a.npz")
     with pytest.raises(DataError, match="No file or folder"):
         datasets.stream(tmp_path / "gone")
