@@ -176,7 +176,7 @@ def test_facts_that_only_other_commands_read_are_checked_when_a_card_is_read(key
     training = read_card(artifact)["training"]
     for value in wrong:
         resigned(artifact, training={**training, key: value})
-        with pytest.raises(ArtifactError, match=rf"card.training.{key}.* is .*Export the artifact again"):
+        with pytest.raises(ArtifactError, match=rf"\$\.training\.{key}.*Export the artifact again"):
             read_card(artifact)
 
 
