@@ -15,8 +15,6 @@ import json
 import math
 import os
 import platform
-import types
-import typing
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, TypedDict
@@ -406,32 +404,15 @@ def read_weights(directory: Path, card: Mapping[str, Any]) -> list[np.ndarray]:
     return values
 
 
-def wrong_fact(value: Any, kind: Any = CardFile, name: str = "card") -> str | None:
-    """Return which fact is missing, or of another type than ``kind`` declares; ``None`` if all is well.
+def wrong_fact(facts: Any, kind: Any = CardFile) -> str | None:
+    """Return which fact is missing, or of another type than ``kind`` declares; ``None`` if all is well."""
+    import msgspec
 
-    ``kind`` is what the classes above are made of: ``TypedDict``, ``dict``, ``list``, unions and plain types.
-    """
-    if kind is Any:
-        return None
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (types.UnionType, typing.Union):
-        found = [wrong_fact(value, alternative, name) for alternative in arguments]
-        return None if None in found else found[0]
-    if typing.is_typeddict(kind) and isinstance(value, dict):
-        missing = sorted(kind.__required_keys__ - value.keys())
-        if missing:
-            return f"{name} does not say {missing[0]!r}"
-        parts = [(value[key], part, key) for key, part in typing.get_type_hints(kind).items() if key in value]
-    elif origin is dict and isinstance(value, dict):
-        parts = [(item, arguments[1], key) for key, item in value.items()]
-    elif origin is list and isinstance(value, list):
-        parts = [(item, arguments[0], str(i)) for i, item in enumerate(value)]
-    else:
-        plain = (int, float) if kind is float else kind
-        fits = isinstance(plain, type | tuple) and not typing.is_typeddict(kind) and isinstance(value, plain)
-        fits = fits and isinstance(value, bool) == (kind is bool)  # True is an int to Python
-        return None if fits else f"{name} is {value!r:.60}"
-    return next((wrong for item, part, key in parts if (wrong := wrong_fact(item, part, f"{name}.{key}"))), None)
+    try:
+        msgspec.convert(facts, kind)
+    except msgspec.ValidationError as error:
+        return str(error)
+    return None
 
 
 def _parse(path: Path) -> dict[str, Any]:
@@ -456,7 +437,7 @@ def _parse(path: Path) -> dict[str, Any]:
             f"{path}: the card has format {card.get('format')!r}, this modelzoo reads {CARD_FORMAT}. Update modelzoo."
         )
     if wrong:
-        raise ArtifactError(f"{path} is no card of this format: {wrong}. Export the artifact again.")
+        raise ArtifactError(f"{path} does not fit the format of cards: {wrong}. Export the artifact again.")
     return card
 
 

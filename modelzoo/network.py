@@ -278,20 +278,9 @@ class Network:
     @classmethod
     def from_dict(cls, facts: Mapping[str, Any]) -> Network:
         """Rebuild a network from :meth:`to_dict`, without TensorFlow."""
-        layers = [
-            Layer(
-                kind=layer["kind"],
-                name=layer["name"],
-                config=layer["config"],
-                inputs=tuple(layer["inputs"]),
-                output_shape=tuple(layer["output_shape"]),
-                weights=tuple(Weight(weight["path"], tuple(weight["shape"])) for weight in layer["weights"]),
-                group=tuple(layer["group"]),
-                shared=layer["shared"],
-            )
-            for layer in facts["layers"]
-        ]
-        return cls(facts["name"], tuple(layers), tuple(facts["outputs"]))
+        import msgspec
+
+        return msgspec.convert(facts, cls)
 
 
 class NotAChainError(InputError):

@@ -29,6 +29,11 @@ NAMES = modelzoo.list_models()
 RECIPES = [(name, recipe) for name in NAMES for recipe in modelzoo.get_spec(name).recipes]
 
 every_model = pytest.mark.parametrize("name", NAMES)
+#: What takes seconds with a large network is tried with all of them where slow tests run, as in CI.
+LARGE = {name for name in NAMES if modelzoo.get_spec(name).num_params > 100_000}
+every_model_in_time = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in NAMES]
+)
 every_recipe = pytest.mark.parametrize(("name", "recipe"), RECIPES)
 
 
@@ -174,7 +179,7 @@ def test_options_may_be_numpy_numbers(name):
             assert modelzoo.card.card_of(model).options == {option: value + 1}
 
 
-@every_model
+@every_model_in_time
 def test_scopes_around_a_builder_change_nothing(name, tmp_path):
     with keras.name_scope("teacher"):
         model = modelzoo.create_model(name, seed=0)
@@ -187,7 +192,7 @@ def test_scopes_around_a_builder_change_nothing(name, tmp_path):
     assert modelzoo.weights_digest(modelzoo.load(tmp_path / "within")) == within["weights_digest"]
 
 
-@every_model
+@every_model_in_time
 def test_a_model_may_have_another_name(name, tmp_path):
     model = modelzoo.get_spec(name).builder(name="mine", seed=0)
     assert model.name == "mine"
@@ -226,7 +231,7 @@ def test_recipe_is_constructible(name, recipe):
     assert recipe.source
 
 
-@every_model
+@every_model_in_time
 def test_one_chunk_of_the_lesson_recipe_lowers_the_training_loss(name):
     train = tuple(map(np.asarray, own_data(name).train))
     fresh = modelzoo.create_model(name, recipe="lesson", seed=0)
@@ -235,7 +240,7 @@ def test_one_chunk_of_the_lesson_recipe_lowers_the_training_loss(name):
     assert after < before
 
 
-@every_model
+@every_model_in_time
 def test_same_seed_same_weights_other_seed_other_weights(name):
     first, second, other = (modelzoo.weights_digest(one_chunk(name, *run)) for run in ((0,), (0, 1), (1,)))
     assert first == second

@@ -267,9 +267,9 @@ def test_names_are_checked_before_the_data(options, message, parent):
 
 def test_other_classes_leave_an_autoencoder_as_it_is(digits, three_digits, caplog):
     parent = modelzoo.create_model("tanh_autoencoder", hidden_units=(9, 7), seed=0)
-    modelzoo.train(parent, three_digits, STILL.replace(reconstruct=True, loss="mse"))
+    modelzoo.train(parent, three_digits, STILL.replace(reconstruct=True, loss="mean_squared_error"))
     with caplog.at_level("INFO"):
-        model, _ = finetune(parent, digits, recipe=STILL.replace(reconstruct=True, loss="mse"))
+        model, _ = finetune(parent, digits, recipe=STILL.replace(reconstruct=True, loss="mean_squared_error"))
     assert "starts anew" not in caplog.text
     assert card_of(model).class_names == digits.class_names
 

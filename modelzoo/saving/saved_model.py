@@ -92,8 +92,8 @@ def save(
     digest = weights_digest(model)
     if results is not None:
         results = {**_plain(results), "weights_digest": digest}
-        if wrong := wrong_fact(results, Results, "results"):
-            raise InputError(f"{wrong}, which is not what a card says there (guide, Cards). Change it or its name.")
+        if wrong := wrong_fact(results, Results):
+            raise InputError(f"results do not fit a card (guide, Cards): {wrong}. Change the value or its name.")
     else:
         results = results_of(model)
         if results is None and _artifact_results(card) is not None:

@@ -176,7 +176,7 @@ def test_facts_that_only_other_commands_read_are_checked_when_a_card_is_read(key
     training = read_card(artifact)["training"]
     for value in wrong:
         resigned(artifact, training={**training, key: value})
-        with pytest.raises(ArtifactError, match=rf"card.training.{key}.* is .*Export the artifact again"):
+        with pytest.raises(ArtifactError, match=rf"\$\.training\.{key}.*Export the artifact again"):
             read_card(artifact)
 
 
@@ -236,8 +236,8 @@ def test_a_card_larger_than_any_is_not_read(artifact):
         ({"dtype": "int32"}, "not those|shapes"),
         ({"shape": [0, 10**30]}, "impossible shape"),
         ({"shape": [1] * 70}, "impossible shape"),
-        ({"shape": [True, 20]}, "shape.0 is True"),
-        ({"trainable": 1}, "trainable is 1"),
+        ({"shape": [True, 20]}, r"shape\[0\]"),
+        ({"trainable": 1}, r"trainable"),
     ],
     ids=str,
 )

@@ -95,7 +95,9 @@ def test_pretrained_models_need_no_directory_to_search(monkeypatch):
     assert "Permission denied" in refused(lambda: modelzoo.load("nowhere"))
 
 
-@pytest.mark.parametrize("change", [{"name": 5}, {"source": 5}, {"options": {"a": object()}}], ids=str)
+@pytest.mark.parametrize(
+    "change", [{"name": 5}, {"source": 5}, {"options": {"a": object()}}], ids=["name", "source", "options"]
+)
 def test_what_no_card_holds_is_refused_before_training(change):
     model = modelzoo.create_model("xor_mlp", seed=0)
     data = modelzoo.datasets.load("xor")

@@ -230,4 +230,4 @@ def test_a_share_of_the_images_stays_as_it_is():
     assert 0.63 < same.mean() < 0.77
     np.testing.assert_allclose(found[~same], distorted(images, always)[~same], atol=1e-3)
     with pytest.raises(InputError, match="probability"):
-        Augmentation(probability=0)
+        Augmentation(probability=-0.1)
