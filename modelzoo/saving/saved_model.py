@@ -129,9 +129,10 @@ def _locate_weights(model: keras.Model, path: Path) -> list[dict[str, Any]]:
     """Find the bytes of each variable of the model in TensorFlow's file, where they follow each other."""
     content = np.memmap(path, np.uint8, "r").tobytes()
     trainable = {id(weight) for weight in model.trainable_variables}
+    names = {id(weight): name for name, weight in with_paths(model.weights)}
     found, end = [], 0
-    for name, variable in with_paths(model.variables):
-        value = variable.numpy()
+    for variable in model.variables:
+        name, value = names.get(id(variable), variable.path), variable.numpy()
         offset = content.find(value.astype(value.dtype.newbyteorder("<")).tobytes(), end)
         if offset < 0:
             raise RuntimeError(f"{name} is not in {path} as TensorFlow used to store it.")
@@ -429,7 +430,13 @@ def load(source: str | os.PathLike[str], *, version: int | None = None) -> keras
         raise ArtifactError(f"{directory}: the card describes a model that cannot be built: {error}") from None
     if [tuple(v.shape) for v in model.variables] != shapes:
         raise ArtifactError(f"{directory}: the weights do not have the shapes of {card['name']}. Export again.")
-    for variable, value in zip(model.variables, values, strict=True):
+    names = {id(weight): name for name, weight in with_paths(model.weights)}
+    for variable, value, weight in zip(model.variables, values, card["weights"], strict=True):
+        if (name := names.get(id(variable), weight["path"])) != weight["path"]:
+            raise ArtifactError(
+                f"{directory}: the card has the weight {weight['path']!r} where the builder {builder['name']} makes "
+                f"{name!r}. Name every layer in the builder, because Keras counts the others, and export again."
+            )
         variable.assign(value)
     if weights_digest(model) != card["weights_digest"]:
         raise ArtifactError(f"{directory}: the weights are not those the card was written for. Export again.")

@@ -7,12 +7,13 @@ import json
 import os
 import shutil
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import modelzoo
-from modelzoo import _io
+from modelzoo import _io, registry
 from modelzoo.card import CARD_PATH, read_card, write_card
 from modelzoo.errors import ArtifactError, InputError
 from modelzoo.saving import find
@@ -248,6 +249,43 @@ def test_weights_that_are_elsewhere_are_refused(change, problem, artifact):
     with pytest.raises(ArtifactError, match=problem) as caught:
         modelzoo.load(artifact)
     assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def own_builder(monkeypatch):
+    """Register a builder with dropout, whose layers' names are the test's."""
+    modelzoo.list_models()
+    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
+
+    def register(**names):
+        @modelzoo.register_model(
+            task="classification",
+            dataset="linear",
+            num_params=6,
+            network="2 → 2",
+            source="A test",
+            recipes={"lesson": modelzoo.Recipe(steps=1)},
+        )
+        def own(*, seed=None, name="own"):
+            layers = [keras.Input((2,)), keras.layers.Dropout(0.5), keras.layers.Dense(2, **names)]
+            return keras.Sequential(layers, name=name)
+
+        return modelzoo.create_model("own", seed=0)
+
+    return register
+
+
+def test_weights_have_one_path_in_the_card_also_beside_dropout(own_builder, tmp_path):
+    card = modelzoo.save(own_builder(name="logits"), tmp_path / "own")
+    in_network = [weight["path"] for layer in card["network"]["layers"] for weight in layer["weights"]]
+    assert [weight["path"] for weight in card["weights"]][1:] == in_network == ["logits/kernel", "logits/bias"]
+    assert modelzoo.weights_digest(modelzoo.load(tmp_path / "own")) == card["weights_digest"]
+
+
+def test_a_builder_that_leaves_names_to_keras_is_told_so(own_builder, tmp_path):
+    modelzoo.save(own_builder(), tmp_path / "own")
+    with pytest.raises(ArtifactError, match="Name every layer"):
+        modelzoo.load(tmp_path / "own")
 
 
 # --- finding
