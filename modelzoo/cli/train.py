@@ -152,7 +152,7 @@ def finetune(
 ) -> None:
     """Train SOURCE, a pretrained model or an artifact's directory, further on other data, and export it.
 
-    Where the data have other classes, the head (the layer "logits") starts anew; all else keeps its weights.
+    If the data have other classes, the head (the last layer with weights) starts anew; all else keeps its weights.
 
     \b
     modelzoo finetune two_conv_cnn --data letters/ -o letters                     train all layers
