@@ -10,10 +10,12 @@ import dataclasses
 import json
 import math
 import posixpath
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from modelzoo._keras import keras
 from modelzoo.errors import InputError
 
 Shape = tuple[int | None, ...]
@@ -71,7 +73,7 @@ class Layer:
     kind
         Its class in Keras, e.g. ``"Dense"``.
     name
-        Its name in Keras.
+        Its name in Keras; that of an operation without the number that Keras gives it.
     config
         The settings in Keras' configuration that change what it computes, such as ``kernel_size``; ready for JSON.
     inputs
@@ -205,19 +207,6 @@ class Network:
         return len(self.outputs) == 1 and self.head is self.output and not self.output.activation
 
     @property
-    def logits(self) -> Layer | None:
-        """The layer whose outputs are the logits, where one has them as its own outputs; else ``None``.
-
-        That is the layer before a final activation layer that gives probabilities, or the last layer itself. A dense
-        layer with its own softmax keeps its logits to itself.
-        """
-        if self.gives_logits:
-            return self.output
-        if self.gives_probabilities and self.output.is_activation:
-            return self.layers[self.output.inputs[0]]
-        return None
-
-    @property
     def head(self) -> Layer | None:
         """The layer that other classes replace: the last one with weights, where each class has one of its outputs.
 
@@ -349,6 +338,17 @@ def read_network(model: Any) -> Network:
     return Network(model.name, tuple(reader.layers), tuple(dict.fromkeys(outputs)))
 
 
+def logits_model(model: Any) -> Any:
+    """Return the model up to its logits, with the same layers; ``None`` if no layer gives them as its outputs.
+
+    A dense layer with its own softmax keeps its logits to itself.
+    """
+    network = read_network(model)
+    if network.gives_probabilities and network.output.is_activation and not network.output.group:
+        return keras.Model(model.inputs, model.layers[-1].input)
+    return model if network.gives_logits else None
+
+
 def with_paths(variables: Sequence[Any]) -> list[tuple[str, Any]]:
     """Return a model's variables with their paths, such as ``"hidden/kernel"``, less the scopes that hold all of them.
 
@@ -450,6 +450,10 @@ class _Reader:
         shared = bool(weights) and id(layer) in self._seen
         self._seen.add(id(layer))
         name = config["config"]["name"]
+        if layer is None:  # Keras numbers operations through the whole process; here, through the network
+            kind = re.sub(r"_\d+$", "", name)
+            count = sum(other.kind == config["class_name"] for other in self.layers)
+            name = f"{kind}_{count}" if count else kind
         self.layers.append(
             Layer(config["class_name"], name, settings, tuple(inputs), tuple(shape[1:]), weights, group, shared)
         )

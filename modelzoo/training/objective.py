@@ -13,7 +13,7 @@ import numpy as np
 from modelzoo._keras import all_layers, graph_function, keras, tf
 from modelzoo.datasets import StoredSamples
 from modelzoo.errors import InputError
-from modelzoo.network import read_network
+from modelzoo.network import logits_model, read_network
 from modelzoo.recipe import Recipe
 from modelzoo.training.data import checked_batches
 from modelzoo.training.kernels import faster_layers, is_narrow, narrow_crossentropy
@@ -182,12 +182,12 @@ def _loss_function(name: str) -> Callable[..., Any]:
 
 
 def _up_to_logits(model: keras.Model) -> tuple[keras.Model, bool]:
-    """Return the model up to its logits, and whether that is what its output is."""
-    network = read_network(model)
-    if network.gives_probabilities and network.output.is_activation and not network.output.group:
-        return keras.Model(model.inputs, model.layers[-1].input), True
-    # A dense layer with its own softmax or sigmoid: Keras itself finds the logits behind it.
-    return model, network.output.activation not in ("softmax", "sigmoid")
+    """Return the model up to its logits if a layer gives them, and whether its outputs are to be taken for logits."""
+    logits = logits_model(model)
+    if logits is not None:
+        return logits, True
+    # Keras itself finds the logits behind a dense layer's own softmax or sigmoid.
+    return model, read_network(model).output.activation not in ("softmax", "sigmoid")
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from modelzoo._keras import graph_function, keras, tf
 from modelzoo.datasets import as_array
 from modelzoo.errors import InputError
 from modelzoo.evaluation import predict
-from modelzoo.network import read_network
+from modelzoo.network import logits_model, read_network
 from modelzoo.reference import ACTIVATIONS
 from modelzoo.training import check_fits, check_model
 from modelzoo.viz import style
@@ -311,13 +311,11 @@ def saliency(model: Any, image: Any, class_index: int | None = None) -> tuple[np
 
 def _scores(model: Any) -> Any:
     """Return the function from a batch to scores before the last softmax or sigmoid."""
+    logits = logits_model(model)
     output, last = read_network(model).output, model.layers[-1]
-    if output.activation not in ("softmax", "sigmoid") or output.name != last.name:
-        return lambda x: model(x, training=False)
-    body = keras.Model(model.inputs, last.input)
-    if output.is_activation:
-        return lambda x: body(x, training=False)
-    kernel, *bias = last.weights
+    if logits is not None or output.activation not in ("softmax", "sigmoid") or output.name != last.name:
+        return lambda x: (logits or model)(x, training=False)
+    body, (kernel, *bias) = keras.Model(model.inputs, last.input), last.weights
     return lambda x: tf.matmul(body(x, training=False), kernel) + (bias[0] if bias else 0.0)
 
 
