@@ -250,9 +250,9 @@ def test_a_recipe_keeps_its_own_learning_rates_where_nothing_else_is_said(parent
     ("options", "message"),
     [
         ({"layer_learning_rates": {"hiden_1": 0.1}}, "Did you mean 'hidden_1'"),
-        ({"layer_learning_rates": {"hidden_1": 0}}, r"layer_learning_rates\['hidden_1'\] must be a positive"),
-        ({"layer_learning_rates": {"hidden_1": float("nan")}}, "must be a positive"),
-        ({"backbone_learning_rate": -1}, "must be a positive"),
+        ({"layer_learning_rates": {"hidden_1": 0}}, r"layer_learning_rates\['hidden_1'\] must be .* above 0"),
+        ({"layer_learning_rates": {"hidden_1": float("nan")}}, "must be a finite number above 0"),
+        ({"backbone_learning_rate": -1}, "must be a finite number above 0"),
         ({"backbone_learning_rate": 0.1, "freeze": "backbone"}, "applies to no layer"),
         ({"layer_learning_rates": {"hidden_1": 0.1}, "freeze": ["hidden_1"]}, "is frozen"),
         ({"freeze": ["logit"]}, "Did you mean 'logits'"),
@@ -421,8 +421,8 @@ def command(monkeypatch, *arguments):
     [
         (["--layer-learning-rate", "hiden_1=0.1"], "Did you mean 'hidden_1'"),
         (["--layer-learning-rate", "hidden_1"], "--layer-learning-rate must be KEY=VALUE"),
-        (["--layer-learning-rate", "hidden_1=-2"], "positive"),
-        (["--backbone-learning-rate", "0"], "positive"),
+        (["--layer-learning-rate", "hidden_1=-2"], "above 0"),
+        (["--backbone-learning-rate", "0"], "above 0"),
         (["--freeze", "backbones"], "Did you mean 'backbone'"),
         (["--recipe", "lessons"], "Did you mean 'lesson'"),
     ],
