@@ -21,6 +21,7 @@ from modelzoo._checks import check_path
 from modelzoo._io import atomic_directory, atomic_file, check_target, restore
 from modelzoo._keras import explained_by_tensorflow, keras, tf
 from modelzoo.card import (
+    CARD_PATH,
     WEIGHTS_PATH,
     Card,
     Results,
@@ -100,6 +101,10 @@ def save(
             logger.warning(
                 "The weights of %s changed since its results were measured; the card leaves them out.", card.name
             )
+    if card.artifact is not None and not (card.artifact / CARD_PATH).is_file():
+        logger.warning(
+            "%s, which %s came from, is gone; its results and golden vectors are lost.", card.artifact, card.name
+        )
     path = check_save_target(path, overwrite=overwrite)
     facts = card.to_file()
     if card.training is not None and card.training["weights_digest"] != digest:

@@ -55,6 +55,14 @@ def test_only_weights_changed_by_other_means_are_worth_a_warning(net, tmp_path, 
     assert not caplog.text
 
 
+def test_results_that_went_with_their_artifact_are_missed(net, tmp_path, caplog):
+    modelzoo.save(net, tmp_path / "1", results=RESULTS)
+    model = modelzoo.load(tmp_path / "1")
+    (tmp_path / "1").rename(tmp_path / "2")
+    assert modelzoo.save(model, tmp_path / "3")["results"] is None
+    assert "is gone; its results" in caplog.text
+
+
 def test_new_results_replace_those_of_the_artifact(net, tmp_path):
     modelzoo.save(net, tmp_path / "1", results=RESULTS)
     again = modelzoo.save(modelzoo.load(tmp_path / "1"), tmp_path / "2", results={"recipe": "tuned"})
