@@ -265,7 +265,7 @@ def exports(tmp_path_factory):
     return root
 
 
-@every_model
+@every_model_in_time
 def test_save_and_load_give_the_same_output_bit_for_bit(name, tmp_path):
     trained = one_chunk(name, 0)
     card = modelzoo.save(trained, tmp_path / "1")

@@ -368,7 +368,7 @@ def stored(three_digits, tmp_path_factory):
     return {"folder": root / "images", "npz": root / "digits.npz", "csv": root / "digits.csv"}
 
 
-@pytest.mark.parametrize("form", ["folder", "npz", "csv"])
+@pytest.mark.parametrize("form", ["folder", *(pytest.param(form, marks=pytest.mark.slow) for form in ("npz", "csv"))])
 def test_files_through_the_library_and_the_command(form, stored, parent, tmp_path, monkeypatch):
     options = {"shape": (28, 28), "label": "label"} if form == "csv" else {}
     data = datasets.load(stored[form], **options)

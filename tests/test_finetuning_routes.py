@@ -138,6 +138,7 @@ def test_tfsm_layer_needs_its_endpoint_named(artifact):
         keras.layers.TFSMLayer(str(artifact))
 
 
+@pytest.mark.slow
 def test_tfsm_layer_trains_with_plain_gradient_descent_and_goes_back_to_a_saved_model(artifact, digits, tmp_path):
     layer = keras.layers.TFSMLayer(str(artifact), call_endpoint="__call__")
     images = keras.Input((28, 28))

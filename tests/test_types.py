@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROGRAM = """\
 import modelzoo
 from modelzoo import datasets, viz
@@ -30,6 +32,7 @@ REVEALED = [
 ]
 
 
+@pytest.mark.slow
 def test_a_users_program_gets_real_types(tmp_path):
     """Keras and TensorFlow ship no types: what they define is ``Any`` to everyone."""
     program = tmp_path / "program.py"

@@ -430,7 +430,7 @@ def load(source: str | os.PathLike[str], *, version: int | None = None) -> keras
     try:
         if _sizes_may_differ(builder["options"]) and _shapes(builder) != shapes:
             raise InputError("its weights have other shapes than those that are stored")
-        model = build_model(builder["name"], **builder["options"])
+        model = build_model(builder["name"], seed=builder["seed"], **builder["options"])
     except (ModelZooError, TypeError, ValueError) as error:
         raise ArtifactError(f"{directory}: the card describes a model that cannot be built: {error}") from None
     if [tuple(v.shape) for v in model.variables] != shapes:

@@ -374,7 +374,8 @@ def training_batches(
     if isinstance(train, StoredSamples):
         size = check_streamed_size(batch_size, train)
         return StreamBatches(train.batches(size, seed, first_step=first_step, rows=own_rows(min(size, len(train)))))
-    if not any(True for _ in train.take(1)):
+    length = int(train.cardinality())  # asked first: reading a batch moves the seed of a shuffle on
+    if length == 0 or (length < 0 and not any(True for _ in train.take(1))):
         raise InputError("training data: the tf.data.Dataset is empty. Give at least one batch.")
     checked = train.map(lambda x, y: _sound(x, y, num_classes))
     return StreamBatches(checked.repeat().skip(first_step))

@@ -73,7 +73,7 @@ class Replicas:
             strategy, tf.distribute.MirroredStrategy | tf.distribute.MultiWorkerMirroredStrategy
         ):
             raise InputError(
-                "strategy must be a tf.distribute.MirroredStrategy or MultiWorkerMirroredStrategy, or None; received "
+                "strategy must be a tf.distribute.MirroredStrategy or MultiWorkerMirroredStrategy, or None; got "
                 f"{type(strategy).__name__}."
             )
         self.strategy = strategy

@@ -94,6 +94,7 @@ def test_other_image_sizes(shape):
     assert model(np.zeros((1, *shape), "uint8")).shape == (1, 10)
 
 
+@pytest.mark.slow
 def test_learns_from_few_real_digits():
     data = datasets.load("mnist").take(per_class=20)
     model = two_conv_cnn(filters=(4, 8), hidden_units=32, seed=0)

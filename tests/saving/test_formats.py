@@ -40,7 +40,11 @@ CLOSE = 1e-5
 #: Those whose int8 is 8-bit arithmetic too.
 IMAGE_CLASSIFIERS = ("relu_mlp", "dense_500_300", "two_conv_cnn")
 
-every_model = pytest.mark.parametrize("name", NAMES)
+LARGE = {name for name in NAMES if modelzoo.get_spec(name).num_params > 100_000}
+#: Large networks are tried where slow tests run, as in CI.
+every_model = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in NAMES]
+)
 
 
 @functools.cache
@@ -171,6 +175,7 @@ def test_same_weights_same_onnx_bytes(name, onnx_files, tmp_path):
     assert (tmp_path / "again.onnx").read_bytes() == onnx_files(name).read_bytes()
 
 
+@pytest.mark.slow
 def test_facts_of_training_go_with_the_weights_that_were_trained(tmp_path):
     model = modelzoo.create_model("tanh_mlp", seed=0)
     recipe = modelzoo.get_spec("tanh_mlp").recipe("lesson").replace(steps=5, log_every=5)
@@ -192,6 +197,7 @@ def test_facts_of_training_go_with_the_weights_that_were_trained(tmp_path):
     assert changed["weights_digest"] != facts["weights_digest"]
 
 
+@pytest.mark.slow
 def test_logits_are_named_so(tmp_path):
     model = modelzoo.create_model("sigmoid_mlp", classifier_activation=None, seed=0)
     save_onnx(model, tmp_path / "net.onnx")
@@ -384,6 +390,7 @@ def artifact(tmp_path):
     return tmp_path / "art"
 
 
+@pytest.mark.slow
 def test_command_writes_quietly(artifact, tmp_path):
     command = [sys.executable, "-m", "modelzoo", "export", str(artifact), "--format", "litert"]
     command += ["--quantize", "int8", "-o", str(tmp_path / "net.tflite")]

@@ -131,7 +131,7 @@ def test_each_sample_step_and_seed_has_its_own_distortion(images):
     assert not np.allclose(first, distorted(same, EVERYTHING, seed=1))
 
 
-@pytest.mark.parametrize("xla", ["loop", "update"])
+@pytest.mark.parametrize("xla", ["loop", pytest.param("update", marks=pytest.mark.slow)])
 def test_training_with_augmentation_resumes_to_the_same_weights(digits, tmp_path, xla):
     (x, y), _ = digits
     recipe = Recipe(steps=12, batch_size=16, log_every=4, augmentation=EVERYTHING, xla=xla)
@@ -154,6 +154,7 @@ def test_training_with_augmentation_resumes_to_the_same_weights(digits, tmp_path
     assert modelzoo.weights_digest(whole) != modelzoo.weights_digest(plain)
 
 
+@pytest.mark.slow
 def test_the_loop_trains_on_the_distorted_images(digits):
     (x, y), _ = digits
     recipe = Recipe(steps=3, batch_size=None, optimizer="sgd", learning_rate=0.01, augmentation=EVERYTHING, log_every=3)

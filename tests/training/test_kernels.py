@@ -23,7 +23,9 @@ NETWORKS = {
 
 
 @pytest.mark.parametrize("jit", [False, True], ids=["graph", "xla"])
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize(
+    "network", [pytest.param(name, marks=pytest.mark.slow if name == "two_conv_cnn" else ()) for name in NETWORKS]
+)
 def test_training_computes_what_inference_does(network, jit):
     name = network.split()[0]
     model = modelzoo.create_model(name, seed=1, **NETWORKS[network])

@@ -194,6 +194,7 @@ def test_the_length_of_a_chunk_changes_no_weight(points, tanh_mlp, weights_of):
             np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_dropout_is_seeded_and_differs_from_step_to_step(digits):
     def history(seed):
         model = modelzoo.create_model("relu_mlp", hidden_units=16, dropout=0.5, seed=0)

@@ -52,6 +52,7 @@ def test_the_model_is_left_with_the_averaged_weights(points, tanh_mlp, xla):
         assert not np.allclose(found, raw, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_callbacks_and_validation_see_the_averaged_weights_and_an_interruption_changes_nothing(
     points, tanh_mlp, interrupt, tmp_path
 ):
