@@ -135,9 +135,11 @@ def _locate_weights(model: keras.Model, path: Path) -> list[dict[str, Any]]:
     content = np.memmap(path, np.uint8, "r").tobytes()
     trainable = {id(weight) for weight in model.trainable_variables}
     names = {id(weight): name for name, weight in with_paths(model.weights)}
+    first = model.weights[0]
+    scope = first.path.removesuffix(names[id(first)])  # holds the states of random layers too
     found, end = [], 0
     for variable in model.variables:
-        name, value = names.get(id(variable), variable.path), variable.numpy()
+        name, value = names.get(id(variable), variable.path.removeprefix(scope)), variable.numpy()
         offset = content.find(value.astype(value.dtype.newbyteorder("<")).tobytes(), end)
         if offset < 0:
             raise RuntimeError(f"{name} is not in {path} as TensorFlow used to store it.")

@@ -39,7 +39,7 @@ class Objective:
     Attributes
     ----------
     metric_names
-        Names of what :meth:`score` returns, ``"loss"`` first.
+        Names of what :meth:`forward` returns, ``"loss"`` first.
     """
 
     def __init__(self, model: keras.Model, recipe: Recipe) -> None:
