@@ -33,7 +33,7 @@ def test_shares_are_all_of_the_batch(size, count):
 
 
 def test_what_is_no_strategy_is_refused(tanh_mlp, points):
-    with pytest.raises(InputError, match=r"MirroredStrategy or MultiWorkerMirroredStrategy.*received str"):
+    with pytest.raises(InputError, match=r"MirroredStrategy or MultiWorkerMirroredStrategy.*got str"):
         modelzoo.train(tanh_mlp(), points, strategy="mirrored")
     with pytest.raises(InputError, match=r"'mirored'.*Did you mean 'mirrored'"):
         create_strategy("mirored")
