@@ -11,7 +11,7 @@ import tensorflow as tf
 
 import modelzoo
 from modelzoo.network import read_network
-from modelzoo.pages import equation_of, read_steps
+from modelzoo.pages.equations import equation_of, read_steps
 
 NAMES = modelzoo.list_models()
 

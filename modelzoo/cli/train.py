@@ -11,6 +11,7 @@ import click
 
 import modelzoo
 from modelzoo import datasets
+from modelzoo.card import card_of
 from modelzoo.cli.common import (
     as_json,
     data_option,
@@ -25,7 +26,7 @@ from modelzoo.cli.common import (
 )
 from modelzoo.errors import InputError
 from modelzoo.recipe import Recipe
-from modelzoo.saving import check_save_target
+from modelzoo.saving.saved_model import check_save_target
 
 seed_option = click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of everything.")
 output_option = click.option("-o", "--output", type=click.Path(path_type=Path), help="Directory of the SavedModel.")
@@ -173,7 +174,8 @@ def finetune(
         backbone_learning_rate=backbone_learning_rate,
     )
     plan = _changed(plan, run)
-    dataset = load_data(data, parent.input_shape[1:], data_option, stream=stream)
+    preparation = getattr(card_of(parent), "preparation", None)
+    dataset = load_data(data, parent.input_shape[1:], data_option, preparation=preparation, stream=stream)
     _run(
         lambda **kwargs: modelzoo.finetune(parent, dataset, freeze=frozen, recipe=plan, **kwargs),
         replicas,

@@ -18,7 +18,8 @@ from modelzoo.network import Network, read_network
 from modelzoo.pages.equations import Step, read_steps
 from modelzoo.pages.markdown import read_docstring
 from modelzoo.registry import ModelSpec, build_model, get_spec, list_models
-from modelzoo.saving import find, list_pretrained, load, looks_like_path
+from modelzoo.saving import find, list_pretrained, load
+from modelzoo.saving.saved_model import looks_like_path
 
 
 @dataclasses.dataclass(frozen=True)
