@@ -12,12 +12,11 @@ import numpy as np
 from modelzoo import datasets
 from modelzoo._checks import check_choice, check_integer
 from modelzoo._keras import inference_function, keras, tf
-from modelzoo.card import card_of, find_card
 from modelzoo.datasets import CORRUPTIONS
 from modelzoo.errors import DataError, InputError
 from modelzoo.network import read_network
 from modelzoo.recipe import Recipe
-from modelzoo.registry import get_spec
+from modelzoo.registry import base_recipe, card_for, spec_of
 from modelzoo.saving import load
 from modelzoo.training import compute_metrics
 from modelzoo.training.data import check_fits, check_model, training_data, warn_of_scaled_pixels
@@ -106,7 +105,7 @@ def _read(item: Any, model: keras.Model, prepare: str | None) -> np.ndarray:
         return datasets.read_rows(item, shape)
     if len(shape) not in (2, 3) or shape[2:] not in ((), (1,), (3,)):
         raise InputError(f"{model.name!r} takes samples of shape {shape}, not images. Give arrays, or a .csv table.")
-    prepare = prepare or getattr(find_card(model), "preparation", None)
+    prepare = prepare or card_for(model).preparation
     if prepare is None:
         raise InputError(
             f"How an image file becomes a sample of {model.name!r} is not known. Say prepare='digit' (find the digit, "
@@ -150,7 +149,7 @@ def interpret(model: keras.Model, outputs: Any, *, recipe: Recipe | None = None)
     """
     network = read_network(model)
     logits = network.gives_logits
-    if logits and (recipe or find_card(model)):
+    if logits:
         logits = (recipe or recipe_of(model)).loss.endswith("crossentropy")
     if logits or network.gives_probabilities:
         probabilities = probabilities_of(outputs, from_logits=logits)
@@ -380,10 +379,10 @@ def part_of(model: keras.Model, data: Any, split: str, *, reconstruct: bool = Fa
 
 def recipe_of(model: keras.Model) -> Recipe:
     """Return the recipe a zoo model was trained with, or its lesson recipe."""
-    card = card_of(model)
+    card = card_for(model)
     if card.training:
         return Recipe.from_dict(card.training["recipe"])
-    return get_spec(card.name).recipe("lesson")
+    return base_recipe(model)
 
 
 def own_data(model: keras.Model) -> datasets.Dataset:
@@ -396,11 +395,13 @@ def own_data(model: keras.Model) -> datasets.Dataset:
     InputError
         The model was trained on other data, which only the caller can give.
     """
-    card = card_of(model)
-    name, options = get_spec(card.name).dataset, recipe_of(model).data_options
+    card, spec = card_for(model), spec_of(model)
+    name, options = None if spec is None else spec.dataset, recipe_of(model).data_options
     trained_on = (card.training or {}).get("dataset", {})
     if "options" in trained_on and trained_on.get("name") in datasets.list_datasets():
         name, options = trained_on["name"], trained_on["options"]
+    if name is None:
+        raise InputError(f"Nothing says which data {card.name!r} is for. Say what to evaluate on (data=…, or --data).")
     data = datasets.load(name, **options)
     if trained_on.get("checksum", data.checksum) != data.checksum or trained_on.get("name") == "tf.data":
         raise InputError(

@@ -11,7 +11,6 @@ import click
 
 import modelzoo
 from modelzoo import datasets
-from modelzoo.card import card_of
 from modelzoo.cli.common import (
     as_json,
     data_option,
@@ -26,6 +25,7 @@ from modelzoo.cli.common import (
 )
 from modelzoo.errors import InputError
 from modelzoo.recipe import Recipe
+from modelzoo.registry import card_for
 from modelzoo.saving.saved_model import check_save_target
 
 seed_option = click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of everything.")
@@ -174,7 +174,7 @@ def finetune(
         backbone_learning_rate=backbone_learning_rate,
     )
     plan = _changed(plan, run)
-    preparation = getattr(card_of(parent), "preparation", None)
+    preparation = card_for(parent).preparation
     dataset = load_data(data, parent.input_shape[1:], data_option, preparation=preparation, stream=stream)
     _run(
         lambda **kwargs: modelzoo.finetune(parent, dataset, freeze=frozen, recipe=plan, **kwargs),

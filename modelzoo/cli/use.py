@@ -12,7 +12,6 @@ import click
 
 import modelzoo
 from modelzoo._io import atomic_file, check_target
-from modelzoo.card import card_of
 from modelzoo.cli.common import (
     as_json,
     data_option,
@@ -29,6 +28,7 @@ from modelzoo.cli.common import (
 )
 from modelzoo.errors import InputError
 from modelzoo.pages.markdown import class_rows
+from modelzoo.registry import card_for
 
 #: Samples that int8 arithmetic takes its ranges from.
 CALIBRATION_SAMPLES = 500
@@ -123,12 +123,12 @@ def evaluate(
 
 def _given_data(data: str, model: Any, options: tuple[str, ...], split: str | None, stream: bool) -> Any:
     """Load data to measure on: all of a folder or table without parts, unless the model was trained on a part of it."""
-    card = card_of(model)
+    card = card_for(model)
     trained_on = ((card.training or {}).get("dataset") or {}).get("name")
     whole = split in (None, "all") and trained_on != Path(data).expanduser().resolve().name.removesuffix(".csv")
     defaults = {"test_fraction": 0} if whole else {}
     shape = model.input_shape[1:]
-    return load_data(data, shape, options, preparation=getattr(card, "preparation", None), stream=stream, **defaults)
+    return load_data(data, shape, options, preparation=card.preparation, stream=stream, **defaults)
 
 
 @click.command()
