@@ -199,7 +199,8 @@ class Card:
     def from_file(cls, facts: Mapping[str, Any], directory: Path) -> Card:
         """Return the record of the weights in an artifact."""
         builder = facts["builder"] or {"name": None, "options": {}, "seed": None}
-        on_mnist = ((facts["training"] or {}).get("dataset") or {}).get("name") == "mnist"  # also cards without the fact
+        # The cards of the first artifacts do not say how images were prepared.
+        on_mnist = ((facts["training"] or {}).get("dataset") or {}).get("name") == "mnist"
         return cls(
             facts["name"],
             builder["name"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -234,8 +234,7 @@ def classify(model: keras.Model, data: Any, *, split: str = "test", recipe: Reci
 
 def names_of(model: keras.Model) -> tuple[str, ...]:
     """Return one name a class of a classifier; the numbers of the classes where they have no names."""
-    card, count = find_card(model), max(int(np.prod(model.output_shape[1:])), 2)
-    names = card.class_names if card else ()
+    names, count = card_for(model).class_names, max(int(np.prod(model.output_shape[1:])), 2)
     return names if len(names) == count else tuple(map(str, range(count)))
 
 
@@ -264,7 +263,7 @@ def evaluate(
     model: keras.Model | str | os.PathLike[str],
     data: Any = None,
     *,
-    split: Literal["test", "validation", "train"] = "test",
+    split: Literal["test", "validation", "train", "all"] = "test",
     recipe: Recipe | None = None,
 ) -> dict[str, float]:
     """Return the loss and the metrics of a model over a whole data set, in inference mode and float32.
@@ -276,7 +275,7 @@ def evaluate(
     data
         As for :func:`modelzoo.train`; the data set it was trained on by default.
     split
-        Which part of the data; data in one part are evaluated as they are.
+        Which part of the data, or all of them; data in one part are evaluated as they are.
     recipe
         Names the loss; by default that of the model's last training, or its lesson recipe.
 
@@ -357,21 +356,25 @@ def part_of(model: keras.Model, data: Any, split: str, *, reconstruct: bool = Fa
     data
         As for :func:`modelzoo.train`; ``None`` is the data set the model was trained on.
     split
-        Which part; data in one part are taken as they are.
+        Which part, or ``"all"``; data in one part are taken as they are.
     reconstruct
         The samples are their own target, and need no labels.
     arrays
         Refuse what is not in memory.
     """
-    check_choice("split", split, ("test", "validation", "train"))
+    check_choice("split", split, ("test", "validation", "train", "all"))
+    hold_out = recipe_of(model).validation_size if data is None and split != "test" else 0
     data = own_data(model) if data is None else data
-    given = training_data(data, None, model, reconstruct=reconstruct, single_class=True)
-    samples = getattr(given, split)
-    if samples is None and split == "validation":
-        raise InputError("The data must have a validation part; data.hold_out() makes one of training samples.")
-    if samples is None and given.validation is not None:
-        raise InputError(f"{given.facts['name']} has no test part. Say split='validation' or split='train'.")
-    samples = given.train if samples is None else samples
+    given = training_data(data, None, model, reconstruct=reconstruct, hold_out=hold_out, single_class=True)
+    parts = {part: found for part in ("train", "validation", "test") if (found := getattr(given, part)) is not None}
+    samples = parts.get(split)
+    if len(parts) == 1 and split in ("test", "all"):
+        (samples,) = parts.values()
+    elif split == "all" and all(isinstance(part, tuple) for part in parts.values()):
+        samples = tuple(np.concatenate(arrays) for arrays in zip(*parts.values(), strict=True))
+    elif samples is None:
+        what = "several parts that are not in memory" if split == "all" else f"no {split} part"
+        raise InputError(f"{given.facts['name']} has {what}. Name one split: {', '.join(parts)}.")
     if arrays and not isinstance(samples, tuple):
         raise InputError("The samples must be arrays; got a stream or a tf.data.Dataset. Give a Dataset or (x, y).")
     return samples
@@ -386,9 +389,10 @@ def recipe_of(model: keras.Model) -> Recipe:
 
 
 def own_data(model: keras.Model) -> datasets.Dataset:
-    """Return the data set a zoo model was trained on, or is declared for.
+    """Return the data set a model was trained on, or is declared for.
 
-    It is loaded by the name and the options in the model's card and compared with the checksum there.
+    It is loaded by the name, or from the place, and with the options in the model's card, and compared with the
+    checksum there.
 
     Raises
     ------
@@ -396,17 +400,23 @@ def own_data(model: keras.Model) -> datasets.Dataset:
         The model was trained on other data, which only the caller can give.
     """
     card, spec = card_for(model), spec_of(model)
-    name, options = None if spec is None else spec.dataset, recipe_of(model).data_options
-    trained_on = (card.training or {}).get("dataset", {})
-    if "options" in trained_on and trained_on.get("name") in datasets.list_datasets():
-        name, options = trained_on["name"], trained_on["options"]
-    if name is None:
-        raise InputError(f"Nothing says which data {card.name!r} is for. Say what to evaluate on (data=…, or --data).")
-    data = datasets.load(name, **options)
-    if trained_on.get("checksum", data.checksum) != data.checksum or trained_on.get("name") == "tf.data":
+    used: Mapping[str, Any] = (card.training or {}).get("dataset", {})
+    place, options = spec.dataset if spec else None, recipe_of(model).data_options
+    if "options" in used:  # a data set or a folder, not arrays
+        place = used["name"] if used["name"] in datasets.list_datasets() else used.get("source")
+        options = used["options"]
+    if place is None:
+        raise InputError(f"Nothing says which data {card.name!r} is for. Say which: data=…, or --data.")
+    try:
+        data = datasets.load(place, **options)
+    except InputError:
+        if place in datasets.list_datasets():
+            raise
+        data = None
+    if data is None or used.get("checksum", data.checksum) != data.checksum or used.get("name") == "tf.data":
         raise InputError(
-            f"{card.name} was trained on {trained_on.get('name')!r}, which is not {data.name!r} as its card says to "
-            "load it. Say what to evaluate on (data=…, or --data)."
+            f"{card.name} was trained on {used.get('name')!r}, which is not what is found as {place!r} now. Say what to "
+            "evaluate on: data=…, or --data."
         )
     return data
 

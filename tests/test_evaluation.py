@@ -181,8 +181,14 @@ def test_the_validation_part_is_a_split_of_its_own():
     data = datasets.load("four_class").hold_out(100)
     model = modelzoo.create_model("tanh_mlp", seed=0)
     assert modelzoo.evaluate(model, data, split="validation") == modelzoo.evaluate(model, data.validation)
+    sizes = {part: len(x) for part, (x, _) in data.parts.items()}
+    scores = {part: modelzoo.evaluate(model, data, split=part)["accuracy"] for part in (*sizes, "all")}
+    assert scores["all"] == pytest.approx(sum(sizes[part] * scores[part] for part in sizes) / sum(sizes.values()))
+    modelzoo.train(model, datasets.load("four_class"), SHORT.replace(validation_size=300))
+    held = datasets.load("four_class").hold_out(300).validation
+    assert modelzoo.evaluate(model, split="validation") == modelzoo.evaluate(model, held)
     no_test = datasets.Dataset(*data.train, x_val=data.x_val, y_val=data.y_val, name="mine")
-    with pytest.raises(InputError, match="mine has no test part"):
+    with pytest.raises(InputError, match="mine has no test part. Name one split: train, validation"):
         modelzoo.evaluate(model, no_test)
 
 

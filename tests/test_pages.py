@@ -62,7 +62,7 @@ def test_a_keras_file(tmp_path, monkeypatch):
         "## Layers",
         "## Use",
     ]
-    assert "| `see` | Conv2D 3 × 3, stride 2 × 2, padding valid | $h_{1}$ | 4 × 4 × 4 |" in text
+    assert "| `see` | Conv2D 3 × 3, stride 2 × 2 | $h_{1}$ | 4 × 4 × 4 |" in text
     assert "3 × 3 × 2 × 4 + 4 = 76" in text
     assert "4 × 4 = 16" in text  # gamma, beta, mean and variance
     assert f"**{model.count_params()}**" in text

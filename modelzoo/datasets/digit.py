@@ -28,8 +28,8 @@ def load_digit_image(path_or_array: str | os.PathLike[str] | np.ndarray | Image)
     Parameters
     ----------
     path_or_array
-        An image file, a Pillow image, or an array of shape ``(height, width)``, ``(height, width, 1)``, or with 3 (RGB) or 4 (RGBA)
-        channels; integers 0-255 (uint16: 0-65535), or floats 0-1 or 0-255. At least 5 x 5 pixels, one digit, not
+        An image file, a Pillow image, or an array of shape ``(height, width)``, ``(height, width, 1)``, or with 3 (RGB)
+        or 4 (RGBA) channels; integers 0-255 (uint16: 0-65535), or floats 0-1 or 0-255. At least 5 x 5 pixels, one digit, not
         touching others; transparency counts as white paper.
 
     Returns
@@ -37,8 +37,9 @@ def load_digit_image(path_or_array: str | os.PathLike[str] | np.ndarray | Image)
     numpy.ndarray
         uint8 0-255 of shape ``(28, 28)``, white digit on black.
     """
-    if isinstance(path_or_array, (str, os.PathLike)) or hasattr(path_or_array, "getbands"):
-        gray, label = read_image(path_or_array).astype(np.float32) / 255, str(path_or_array)
+    picture: Any = path_or_array
+    if isinstance(picture, str | os.PathLike) or hasattr(picture, "getbands"):
+        gray, label = read_image(picture).astype(np.float32) / 255, str(path_or_array)
     else:
         gray, label = _gray_of(path_or_array), "image array"
     if min(gray.shape) < 5:

@@ -46,7 +46,7 @@ def _open(path: Path) -> Any:
         raise DataError(f"Cannot read image {path}: {reason or type(error).__name__:.120}. Save it again.") from error
 
 
-def _flatten(image: Any, path: Path) -> Any:
+def _flatten(image: Any, path: object) -> Any:
     """Return an 8-bit image of mode L or RGB; transparency shows white paper, deep grey is scaled to 8 bits."""
     from PIL import Image
 
@@ -75,8 +75,8 @@ def read_image(
     Parameters
     ----------
     path
-        A Pillow image, or a BMP, GIF, ICO, JPEG, JPEG 2000, PNG, PPM, TIFF or WebP file; of several pictures in it the first. Its EXIF
-        orientation is applied, transparency is put on white.
+        A BMP, GIF, ICO, JPEG, JPEG 2000, PNG, PPM, TIFF or WebP file; of several pictures in it the first. Its EXIF
+        orientation is applied, transparency is put on white. Or a Pillow image.
     size
         ``(height, width)`` to scale to, antialiased and without keeping the aspect ratio; None keeps the size.
     grayscale
@@ -95,9 +95,7 @@ def read_image(
     from PIL.Image import Resampling
 
     sides = None if size is None else _check_size(size)
-    if isinstance(path, str | os.PathLike):
-        path = check_path(path, "an image")
-    opened = _open(path) if isinstance(path, Path) else path
+    opened = _open(check_path(path, "an image")) if isinstance(path, str | os.PathLike) else path
     image = _flatten(opened, path).convert("L" if grayscale else "RGB")
     if sides is not None and image.size != sides[::-1]:
         image = image.resize(sides[::-1], Resampling.BICUBIC)

@@ -76,7 +76,8 @@ def _artifact(subject: Subject) -> list[str]:
         ),
         _console(
             f"$ modelzoo export {shlex.quote(subject.source)} -o models/{name}/1",
-            f'$ tensorflow_model_server --rest_api_port=8501 --model_name={name} --model_base_path="$PWD/models/{name}"',
+            f"$ tensorflow_model_server --rest_api_port=8501 --model_name={name} "
+            f'--model_base_path="$PWD/models/{name}"',
         ),
     ]
 
