@@ -274,3 +274,7 @@ def test_predict_as_is_takes_the_pixels_as_they_are(modelzoo, tmp_path, artifact
     status, _, err = modelzoo("predict", "text.png", "--model", artifacts / "digits")
     assert status == 2
     assert "text.png" in error_line(err)
+
+
+def test_version_is_the_packages_own(modelzoo):
+    assert modelzoo("--version") == (0, f"modelzoo, version {library.__version__}\n", "")
