@@ -215,7 +215,7 @@ def test_logits_are_named_so(tmp_path):
 def test_script_of_the_guide_serves_image_files_as_modelzoo_reads_them(tmp_path, rng):
     """With onnxruntime and Pillow alone: colour, transparency, palettes, another size and a camera held upright."""
     model = modelzoo.create_model("relu_mlp", hidden_units=12, seed=0)
-    set_card(model, dataclasses.replace(card_of(model), class_names=tuple("abcdefghij")))
+    set_card(model, dataclasses.replace(card_for(model), class_names=tuple("abcdefghij")))
     save_onnx(model, tmp_path / "net.onnx")
     pixels = rng.integers(0, 256, (61, 40, 4), np.uint8)
     upright = Image.Exif()
