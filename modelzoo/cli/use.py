@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,6 +31,9 @@ from modelzoo.registry import card_for
 
 #: Samples that int8 arithmetic takes its ranges from.
 CALIBRATION_SAMPLES = 500
+
+#: The formats of files by their ending.
+_ENDINGS = {".keras": "keras", ".onnx": "onnx", ".tflite": "litert"}
 
 _AGREEMENT = ["metric", "here", "card", "difference", "allowed", "", "why so much"]
 
@@ -121,7 +123,7 @@ def evaluate(
         click.get_current_context().exit(1)
 
 
-def _given_data(data: str, model: Any, options: tuple[str, ...], split: str | None, stream: bool) -> Any:
+def _given_data(data: str, model: Any, options: tuple[str, ...], split: str | None, stream: bool = False) -> Any:
     """Load data to measure on: all of a folder or table without parts, unless the model was trained on a part of it."""
     card = card_for(model)
     trained_on = ((card.training or {}).get("dataset") or {}).get("name")
@@ -157,7 +159,7 @@ def compare(
     from modelzoo.training import compute_metrics
 
     models = [modelzoo.load(source) for source in (first, second)]
-    given = own_data(models[0]) if data is None else _given_data(data, models[0], data_option, split, False)
+    given = own_data(models[0]) if data is None else _given_data(data, models[0], data_option, split)
     metrics, right = [], []
     for source, model in zip((first, second), models, strict=True):
         recipe = recipe_of(model)
@@ -203,7 +205,7 @@ def reproduce(source: str, seeds: str | None, quiet: bool, as_json: bool) -> Non
         if quiet or as_json:
             return []
         click.echo(f"seed {seed}", err=True)
-        return [modelzoo.training.ProgressBar()] if sys.stderr.isatty() else []
+        return [modelzoo.training.ProgressBar()]
 
     found = modelzoo.reproduce(source, chosen, callbacks=callbacks)
     if as_json:
@@ -334,12 +336,14 @@ def predict(
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["saved_model", "keras", "onnx", "litert"]),
-    default="saved_model",
-    show_default=True,
-    help="A directory for saved_model; else a file that ends in .keras, .onnx or .tflite.",
+    type=click.Choice(["saved_model", "keras", "onnx", "litert", "tflite"]),
+    help="By default what the output ends in, .keras, .onnx or .tflite, and else saved_model, a directory.",
 )
+@click.option("--opset", type=click.IntRange(9, 18), help="ONNX alone: version of the operators; 18 by default.")
 @click.option("--quantize", type=click.Choice(["int8", "float16"]), help="LiteRT alone: smaller weights.")
+@click.option("--batch-size", type=click.IntRange(1), help="LiteRT alone: samples a call takes; any number by default.")
+@click.option("--input-type", type=click.Choice(["uint8", "int8"]), help="With int8 of images: integers go in.")
+@click.option("--output-type", type=click.Choice(["uint8", "int8"]), help="With int8 of images: integers come out.")
 @click.option(
     "--data", help="Training samples for int8 of images: a data set's name, a folder, an .npz or a .csv file."
 )
@@ -348,11 +352,11 @@ def predict(
 def export(
     source: str,
     output: Path,
-    form: str,
-    quantize: Literal["int8", "float16"] | None,
+    form: str | None,
     data: str | None,
     data_option: tuple[str, ...],
     overwrite: bool,
+    **options: Any,
 ) -> None:
     """Write SOURCE, a pretrained model or an artifact's directory, in another place or format.
 
@@ -362,13 +366,19 @@ def export(
 
     \b
     modelzoo export two_conv_cnn -o models/cnn/1                        for TensorFlow Serving, or to fine-tune
-    modelzoo export two_conv_cnn --format keras -o cnn.keras            for keras.models.load_model
-    modelzoo export two_conv_cnn --format onnx -o cnn.onnx              for ONNX Runtime
-    modelzoo export two_conv_cnn --format litert -o cnn.tflite          for phones and boards
-    modelzoo export two_conv_cnn --format litert --quantize int8 -o cnn8.tflite   a quarter of the size
+    modelzoo export two_conv_cnn -o cnn.keras                           for keras.models.load_model
+    modelzoo export two_conv_cnn -o cnn.onnx                            for ONNX Runtime
+    modelzoo export two_conv_cnn -o cnn.tflite                          for phones and boards
+    modelzoo export two_conv_cnn --quantize int8 -o cnn8.tflite         a quarter of the size
+    modelzoo export … --quantize int8 --batch-size 1 --input-type uint8 --output-type uint8 -o …   for a microcontroller
     """
-    if quantize is not None and form != "litert":
-        raise InputError(f"--quantize {quantize} goes with --format litert, not {form}.")
+    form = "litert" if form == "tflite" else form or _ENDINGS.get(output.suffix, "saved_model")
+    given = {name: value for name, value in options.items() if value is not None}
+    for name, value in given.items():
+        owner = "onnx" if name == "opset" else "litert"
+        if form != owner:
+            raise InputError(f"--{name.replace('_', '-')} {value} goes with --format {owner}, not {form}.")
+    quantize = given.get("quantize")
     if quantize != "int8" and (data is not None or data_option):
         raise InputError("--data and --data-option give samples to --quantize int8 alone; leave them out.")
     check_target(output, overwrite=overwrite)
@@ -383,13 +393,13 @@ def export(
         save_keras(model, output, overwrite=overwrite)
     elif form == "onnx":
         with quiet_stderr():
-            save_onnx(model, output, overwrite=overwrite)
+            save_onnx(model, output, overwrite=overwrite, **given)
     else:
         calibration = None
         if data or needs_calibration(model, quantize):
             # All classes are in an even choice, also where the samples are sorted by class.
-            samples = (load_data(data, model.input_shape[1:], data_option) if data else own_data(model)).x_train
+            samples = (_given_data(data, model, data_option, "train") if data else own_data(model)).x_train
             calibration = samples[:: -(-len(samples) // CALIBRATION_SAMPLES)]
         with quiet_stderr():
-            save_litert(model, output, quantize=quantize, calibration=calibration, overwrite=overwrite)
+            save_litert(model, output, calibration=calibration, overwrite=overwrite, **given)
     click.echo(f"Wrote {output}")

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from modelzoo import __version__
 from modelzoo._io import atomic_directory, check_target
-from modelzoo.card import describe_machine
 from modelzoo.datasets import describe_dataset, list_datasets
 from modelzoo.errors import InputError
 from modelzoo.evaluation import report_by_class
@@ -376,7 +376,7 @@ def _licence(subject: Subject) -> str:
         "@software{modelzoo,\n"
         "  author  = {{The modelzoo authors}},\n"
         "  title   = {modelzoo: the reference zoo of classical neural networks on Keras 3 and TensorFlow},\n"
-        f"  version = {{{describe_machine()['modelzoo']}}},{year}\n"
+        f"  version = {{{__version__}}},{year}\n"
         f"  note    = {{Model {subject.name}{weights}}},\n"
         "}"
     )
