@@ -178,7 +178,7 @@ def test_train_evaluate_check_export(modelzoo, tmp_path):
     assert "FAIL" not in out
     assert modelzoo("export", "net", "-o", "copy")[0] == 0
     assert json.loads(modelzoo("info", "copy", "--json")[1])["weights_digest"] == card["weights_digest"]
-    assert modelzoo("export", "net", "-o", "net.keras", "--format", "keras")[0] == 0
+    assert modelzoo("export", "net", "-o", "net.keras")[0] == 0
     assert (tmp_path / "net.keras").stat().st_size > 0
 
     status, _, err = modelzoo("train", "sigmoid_mlp", "-o", "net", *QUICK)
