@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from modelzoo import datasets
-from modelzoo._checks import check_choice, check_integer
+from modelzoo._checks import check_choice, check_integer, check_path
 from modelzoo._keras import inference_function, keras, tf
 from modelzoo.datasets import CORRUPTIONS
 from modelzoo.errors import DataError, InputError
@@ -99,10 +99,12 @@ def _fitting(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 def _read(item: Any, model: keras.Model, prepare: str | None) -> np.ndarray:
     """Return an image, or the rows of a table, as a batch."""
     shape = tuple(model.input_shape[1:])
-    if isinstance(item, str | os.PathLike) and os.path.isdir(item):
-        raise InputError(f"{item} is a folder. Give its images, or measure class folders: `modelzoo evaluate --data`.")
-    if isinstance(item, str | os.PathLike) and str(item).lower().endswith(".csv"):
-        return datasets.read_rows(item, shape)
+    if isinstance(item, str | os.PathLike):
+        item = check_path(item, "an image or a table")
+        if item.is_dir():
+            raise InputError(f"{item} is a folder. Give its images, or measure class folders: modelzoo evaluate --data.")
+        if item.suffix.lower() == ".csv":
+            return datasets.read_rows(item, shape)
     if len(shape) not in (2, 3) or shape[2:] not in ((), (1,), (3,)):
         raise InputError(f"{model.name!r} takes samples of shape {shape}, not images. Give arrays, or a .csv table.")
     prepare = prepare or card_for(model).preparation

@@ -268,6 +268,13 @@ def test_compare_counts_what_one_alone_gets_right(modelzoo, artifacts):
     assert "McNemar" in modelzoo("compare", artifacts / "good", "tanh_mlp")[1]
 
 
+def test_the_home_directory_is_expanded(modelzoo, tmp_path, artifacts, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert modelzoo("export", artifacts / "good", "--output=~/copy")[0] == 0
+    assert modelzoo("info", "~/copy")[0] == 0
+    np.testing.assert_array_equal(library.predict("~/copy", [0, 1]), library.predict(artifacts / "good", [0, 1]))
+
+
 def test_info_of_an_artifact_is_a_summary(modelzoo, artifacts):
     status, out, _ = modelzoo("info", artifacts / "good")
     assert status == 0

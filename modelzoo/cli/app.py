@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 
 import click
@@ -47,7 +48,9 @@ def main() -> None:
     debug = "--debug" in sys.argv
     use_terminal()
     try:
-        status = app(prog_name="modelzoo", standalone_mode=False)
+        # A shell leaves the ~ of --output=~/net and folder=~/mnist as it is.
+        args = [re.sub(r"^([^=]*=)?~(?=/|$)", rf"\g<1>{os.path.expanduser('~')}", arg) for arg in sys.argv[1:]]
+        status = app(args, prog_name="modelzoo", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         status = error.exit_code

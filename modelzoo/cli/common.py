@@ -67,7 +67,7 @@ def load_data(
     named = data in datasets.list_datasets()
     if stream and named:
         raise InputError(f"--stream reads folders, and {data!r} is a named data set. Leave --stream out.")
-    path = Path(data).expanduser()
+    path = Path(data)
     folder = not named and path.is_dir() and any(child.is_dir() for child in path.iterdir())
     table = not named and path.suffix in (".csv", ".npz")
     if folder or table:

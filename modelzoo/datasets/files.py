@@ -305,7 +305,7 @@ def find_idx_files(folder: str | os.PathLike[str]) -> list[Path]:
 
     Their names are ``train-images-idx3-ubyte`` and so on, also written ``.idx3-ubyte``, plain or ``.gz``.
     """
-    folder = check_path(folder, "a folder of IDX files").expanduser()
+    folder = check_path(folder, "a folder of IDX files")
     try:
         files = sorted(os.listdir(folder))
     except OSError as error:
