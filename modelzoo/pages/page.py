@@ -145,11 +145,11 @@ def _head(subject: Subject) -> str:
             ", ".join(["batch", *("?" if length is None else str(length) for length in layer.output_shape)])
             for layer in (network.input, network.output)
         )
-        takes = "raw pixels of 0–255" if len(network.input.output_shape) > 1 else "coordinates of points"
+        takes = ", raw pixels of 0–255" if network.takes_raw_pixels else ""
         facts["Task"] = spec.task if spec is not None else ""
         facts["Data"] = _data(subject)
         facts["Network"] = prose(declared)
-        facts["Input"] = f"{code(network.input.name)}, float32 ({input_shape}), {takes}"
+        facts["Input"] = f"{code(network.input.name)}, float32 ({input_shape}){takes}"
         facts["Output"] = f"{code(network.output.name)}, shape ({output_shape})"
         facts["Classes"] = ", ".join(map(prose, card_for(model).class_names)) if subject.classifies else ""
     frozen = sum(int(weight.shape.num_elements()) for weight in model.non_trainable_weights)
