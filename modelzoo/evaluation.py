@@ -102,7 +102,7 @@ def _read(item: Any, model: keras.Model, prepare: str | None) -> np.ndarray:
     if isinstance(item, str | os.PathLike):
         item = check_path(item, "an image or a table")
         if item.is_dir():
-            raise InputError(f"{item} is a folder. Give its images, or measure class folders: modelzoo evaluate --data.")
+            raise InputError(f"{item} is a folder. Give its images, or measure folders of classes: evaluate --data.")
         if item.suffix.lower() == ".csv":
             return datasets.read_rows(item, shape)
     if len(shape) not in (2, 3) or shape[2:] not in ((), (1,), (3,)):
@@ -417,8 +417,8 @@ def own_data(model: keras.Model) -> datasets.Dataset:
         data = None
     if data is None or used.get("checksum", data.checksum) != data.checksum or used.get("name") == "tf.data":
         raise InputError(
-            f"{card.name} was trained on {used.get('name')!r}, which is not what is found as {place!r} now. Say what to "
-            "evaluate on: data=…, or --data."
+            f"{card.name} was trained on {used.get('name')!r}, which is not what is found as {place!r} now. Say what "
+            "to evaluate on: data=…, or --data."
         )
     return data
 
