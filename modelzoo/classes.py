@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from modelzoo.card import find_card
 from modelzoo.datasets import check_labels, dataset_classes
 from modelzoo.errors import DataError
-from modelzoo.registry import get_spec, list_models
+from modelzoo.registry import card_for, spec_of
 
 __all__ = ["adopted_names", "class_names", "match_labels", "num_classes"]
 
@@ -34,7 +33,7 @@ def class_names(model: Any) -> tuple[str, ...]:
     >>> modelzoo.class_names(modelzoo.create_model("xor_mlp"))
     ('equal', 'different')
     """
-    count, spec = num_classes(model), _spec_of(model)
+    count, spec = num_classes(model), spec_of(model)
     if count is None:
         return ()
     declared = dataset_classes(spec.dataset) if spec else ()
@@ -43,7 +42,7 @@ def class_names(model: Any) -> tuple[str, ...]:
 
 def num_classes(model: Any) -> int | None:
     """Return how many classes a model tells apart, or ``None`` if it reconstructs its input."""
-    shape, spec = tuple(model.output_shape[1:]), _spec_of(model)
+    shape, spec = tuple(model.output_shape[1:]), spec_of(model)
     if (shape == tuple(model.input_shape[1:]) and len(shape) > 1) or (spec and spec.task == "reconstruction"):
         return None
     return max(math.prod(shape), 2)
@@ -96,13 +95,8 @@ def match_labels(labels: Any, names: Sequence[str], model_names: Sequence[str], 
 
 def _own_names(model: Any) -> tuple[str, ...]:
     """Return the names in a model's card, ``()`` if there are none or their number does not fit."""
-    card = find_card(model)
-    return card.class_names if card is not None and len(card.class_names) == num_classes(model) else ()
-
-
-def _spec_of(model: Any) -> Any:
-    card = find_card(model)
-    return get_spec(card.name) if card is not None and card.name in list_models() else None
+    names = card_for(model).class_names
+    return names if len(names) == num_classes(model) else ()
 
 
 def _unknown(where: str, names: Iterable[str], known: Sequence[str]) -> DataError:

@@ -7,9 +7,10 @@ import pytest
 
 import modelzoo
 from modelzoo import Recipe, class_names, create_model, datasets, evaluate, train
-from modelzoo.card import card_of, set_card
+from modelzoo.card import set_card
 from modelzoo.classes import match_labels
 from modelzoo.errors import DataError, InputError
+from modelzoo.registry import card_for
 
 STEP = Recipe(steps=1, batch_size=8, learning_rate=0.01)
 
@@ -80,7 +81,7 @@ def test_what_is_trained_keeps_a_name_for_each_output(digits):
     ):
         model = create_model("relu_mlp", hidden_units=4, num_classes=count, seed=0)
         train(model, data, STEP)
-        assert card_of(model).class_names == class_names(model) == names
+        assert card_for(model).class_names == class_names(model) == names
         assert len(x) == 30
 
 
@@ -133,15 +134,28 @@ def test_a_folder_is_prepared_as_it_is_asked(pictures):
 
 
 def test_a_model_of_digits_wants_to_be_told_how_a_folder_is_prepared(trained, pictures, caplog):
-    card = card_of(trained)
+    card = card_for(trained)
     model = create_model("relu_mlp", hidden_units=16, seed=0)
-    card = dataclasses.replace(card)
-    object.__setattr__(card, "preparation", "digit")
-    set_card(model, card)
+    set_card(model, dataclasses.replace(card, preparation="digit"))
     with pytest.raises(InputError, match=r"prepare='digit', or with prepare='resize'"):
         evaluate(model, datasets.load(pictures))
     evaluate(model, datasets.load(pictures, prepare="digit"))
+    train(model, (np.zeros((2, 28, 28), np.uint8), np.array([3, 5])), STEP)
+    assert card_for(model).preparation == "digit"  # arrays do not say
     evaluate(model, (np.zeros((2, 28, 28), np.uint8), np.array([3, 5])))
     assert "pictures are prepared by" not in caplog.text
     evaluate(model, datasets.load(pictures, prepare="resize"))
     assert "pictures are prepared by 'resize', the model's were by 'digit'" in caplog.text
+    train(model, datasets.load(pictures, prepare="resize"), STEP)
+    assert card_for(model).preparation == "resize"
+
+
+def test_a_fresh_model_notes_how_its_pictures_were_prepared(pictures, digits):
+    for data, noted in (
+        (datasets.load(pictures), "resize"),
+        (datasets.load(pictures, prepare="digit"), "digit"),
+        (digits, None),
+    ):
+        model = create_model("relu_mlp", hidden_units=4, num_classes=data.num_classes, seed=0)
+        train(model, data, STEP)
+        assert card_for(model).preparation == noted

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from modelzoo._keras import keras, tf
-from modelzoo.card import find_card
 from modelzoo.classes import adopted_names, match_labels, num_classes
 from modelzoo.datasets import (
     Dataset,
@@ -29,6 +28,7 @@ from modelzoo.datasets.streaming import check_streamed_size, shuffled
 from modelzoo.errors import DataError, InputError
 from modelzoo.network import read_network
 from modelzoo.recipe import Recipe
+from modelzoo.registry import card_for
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +117,7 @@ def training_data(
     """
     check_model(model)
     names: tuple[str, ...] = ()  # of the classes of the data, where these have any
-    preparation = getattr(find_card(model), "preparation", None)
+    preparation = card_for(model).preparation
     facts: dict[str, Any]
     train, test, validation = data, None, validation_data
     if isinstance(data, Dataset | Stream):
