@@ -12,9 +12,10 @@ from PIL import Image
 
 import modelzoo
 from modelzoo import Recipe, cli, datasets, finetune
-from modelzoo.card import CARD_PATH, card_of
+from modelzoo.card import CARD_PATH
 from modelzoo.errors import ArtifactError, DataError, InputError
 from modelzoo.finetuning import finetuning_recipe, plan_finetuning
+from modelzoo.registry import card_for
 
 STILL = Recipe(steps=1, batch_size=20, optimizer="sgd", learning_rate=1e-30, log_every=1, xla="off")
 MOVE = Recipe(steps=8, batch_size=20, optimizer="adam", learning_rate=0.01, log_every=8, xla="off")
@@ -60,8 +61,8 @@ def test_other_classes_replace_the_head_and_nothing_else(parent, three_digits):
             assert value.shape[-1] == 3
         else:
             np.testing.assert_array_equal(value, old[path], err_msg=path)
-    assert card_of(model).options == {"hidden_units": [9, 8], "num_classes": 3}
-    assert card_of(model).class_names == ("1", "5", "6")
+    assert card_for(model).options == {"hidden_units": [9, 8], "num_classes": 3}
+    assert card_for(model).class_names == ("1", "5", "6")
 
 
 def test_the_new_head_comes_from_the_seed(parent, three_digits):
@@ -93,7 +94,7 @@ def test_frozen_layers_stay_bit_identical_and_the_others_move(freeze, frozen, pa
     for path in old:
         assert np.array_equal(new[path], old[path]) == (path.split("/")[0] in frozen), path
     assert all(layer.trainable for layer in model.layers)
-    assert set(card_of(model).parent["frozen"]) == frozen
+    assert set(card_for(model).parent["frozen"]) == frozen
 
 
 def test_after_frozen_training_fit_trains_every_layer(parent, digits):
@@ -104,11 +105,11 @@ def test_after_frozen_training_fit_trains_every_layer(parent, digits):
 
 
 def test_the_parent_is_not_touched(parent, digits):
-    before, training = modelzoo.weights_digest(parent), card_of(parent).training
+    before, training = modelzoo.weights_digest(parent), card_for(parent).training
     finetune(parent, digits, recipe=MOVE)
     assert modelzoo.weights_digest(parent) == before
-    assert card_of(parent).training == training
-    assert card_of(parent).parent is None
+    assert card_for(parent).training == training
+    assert card_for(parent).parent is None
 
 
 def test_the_card_names_the_parent(parent, three_digits, tmp_path):
@@ -123,7 +124,7 @@ def test_the_card_names_the_parent(parent, three_digits, tmp_path):
     assert card["training"]["seed"] == 3
     assert card["training"]["metrics"]["test_accuracy"] == history.history["test_accuracy"][-1]
     child = modelzoo.load(tmp_path / "child")
-    assert card_of(child).parent == card["parent"]
+    assert card_for(child).parent == card["parent"]
     assert modelzoo.weights_digest(child) == modelzoo.weights_digest(model)
 
 
@@ -220,7 +221,7 @@ def test_layer_learning_rates_scale_the_step_of_single_layers(parent, digits):
         expected = factors[path.split("/")[0]] * plain[path]
         assert np.abs(expected).max() > 1e-4, path
         np.testing.assert_allclose(change, expected, atol=2e-7, err_msg=path)
-    assert card_of(model).training["recipe"]["layer_learning_rates"] == {"hidden_1": 0.1, "logits": 3}
+    assert card_for(model).training["recipe"]["layer_learning_rates"] == {"hidden_1": 0.1, "logits": 3}
 
 
 def test_backbone_learning_rate_is_for_all_but_the_head(parent, digits):
@@ -234,7 +235,7 @@ def test_backbone_learning_rate_is_for_all_but_the_head(parent, digits):
 
 def test_learning_rates_beside_frozen_layers(parent, digits):
     model, _ = finetune(parent, digits, recipe=PLAIN, freeze=["hidden_1"], backbone_learning_rate=0.5)
-    assert card_of(model).training["recipe"]["layer_learning_rates"] == {"hidden_2": 0.5}
+    assert card_for(model).training["recipe"]["layer_learning_rates"] == {"hidden_2": 0.5}
     moved = {path for path, change in changes(parent, model).items() if np.any(change)}
     assert moved == {"hidden_2/kernel", "hidden_2/bias", "logits/kernel", "logits/bias"}
 
@@ -271,7 +272,7 @@ def test_other_classes_leave_an_autoencoder_as_it_is(digits, three_digits, caplo
     with caplog.at_level("INFO"):
         model, _ = finetune(parent, digits, recipe=STILL.replace(reconstruct=True, loss="mean_squared_error"))
     assert "starts anew" not in caplog.text
-    assert card_of(model).class_names == digits.class_names
+    assert card_for(model).class_names == digits.class_names
 
 
 def test_an_autoencoder_has_no_backbone_to_slow_down(digits):
@@ -314,7 +315,7 @@ def test_the_default_recipe_trains_what_is_no_image_classifier(name):
     model, history = finetune(parent, data, recipe=recipe)
     assert np.isfinite(history.history["loss"]).all()
     assert modelzoo.weights_digest(model) != modelzoo.weights_digest(parent)
-    assert card_of(model).training["recipe"]["source"] == recipe.source
+    assert card_for(model).training["recipe"]["source"] == recipe.source
 
 
 def test_a_declared_finetuning_recipe_comes_first(monkeypatch, parent, digits):
@@ -325,7 +326,7 @@ def test_a_declared_finetuning_recipe_comes_first(monkeypatch, parent, digits):
     monkeypatch.setitem(registry._REGISTRY, "dense_500_300", own)
     assert finetuning_recipe(parent) == finetuning_recipe("dense_500_300") == PLAIN
     model, _ = finetune(parent, digits)
-    assert card_of(model).training["recipe_name"] == "finetuning"
+    assert card_for(model).training["recipe_name"] == "finetuning"
 
 
 def test_a_chain_of_fine_tunes_is_in_the_card(parent, three_digits, tmp_path):
@@ -340,14 +341,14 @@ def test_a_chain_of_fine_tunes_is_in_the_card(parent, three_digits, tmp_path):
     assert [link["frozen"] for link in chain] == [[], [], ["hidden_1", "hidden_2"]]
     assert [len(link["class_names"]) for link in chain] == [10, 3, 10]
     assert "parent" not in chain[2]
-    assert card_of(modelzoo.load(tmp_path / "third")).parent == card["parent"]
+    assert card_for(modelzoo.load(tmp_path / "third")).parent == card["parent"]
 
 
 def test_arrays_on_the_same_head_keep_the_class_names(parent, three_digits):
-    names = card_of(parent).class_names
+    names = card_for(parent).class_names
     assert names == tuple("0123456789")
-    assert card_of(finetune(parent, three_digits.train, recipe=STILL)[0]).class_names == names
-    assert card_of(finetune(parent, three_digits.train, num_classes=3, recipe=STILL)[0]).class_names == ()
+    assert card_for(finetune(parent, three_digits.train, recipe=STILL)[0]).class_names == names
+    assert card_for(finetune(parent, three_digits.train, num_classes=3, recipe=STILL)[0]).class_names == ()
 
 
 @pytest.fixture(scope="module")
@@ -405,7 +406,7 @@ def test_a_tf_dataset_with_other_classes(parent, three_digits):
     assert model.output_shape == (None, 3)
     assert history.history["val_accuracy"][-1] > 0.6
     np.testing.assert_array_equal(by_path(model)["hidden_1/kernel"], by_path(parent)["hidden_1/kernel"])
-    assert card_of(model).parent["weights_digest"] == modelzoo.weights_digest(parent)
+    assert card_for(model).parent["weights_digest"] == modelzoo.weights_digest(parent)
 
 
 def command(monkeypatch, *arguments):

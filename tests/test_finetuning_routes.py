@@ -14,7 +14,7 @@ import tensorflow as tf
 
 import modelzoo
 from modelzoo import datasets
-from modelzoo.card import card_of
+from modelzoo.registry import card_for
 
 # A loop of one's own, as the guide shows it. modelzoo cannot be imported.
 PLAIN_TENSORFLOW = """
@@ -203,6 +203,6 @@ def test_our_own_route_still_loads_what_it_saves(artifact, digits, tmp_path):
     )
     modelzoo.save(model, tmp_path / "tuned")
     assert history.history["test_accuracy"][-1] > 0.93
-    assert card_of(modelzoo.load(tmp_path / "tuned")).parent["weights_digest"] == modelzoo.weights_digest(
+    assert card_for(modelzoo.load(tmp_path / "tuned")).parent["weights_digest"] == modelzoo.weights_digest(
         modelzoo.load(artifact)
     )

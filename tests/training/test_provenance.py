@@ -7,18 +7,19 @@ import numpy as np
 import pytest
 
 import modelzoo
-from modelzoo.card import card_of, read_card
+from modelzoo.card import read_card
 from modelzoo.recipe import Recipe
+from modelzoo.registry import card_for
 
 RECIPE = Recipe(steps=16, batch_size=8, optimizer="adam", learning_rate=0.01, log_every=4)
 
 
 def test_fresh_weights_have_no_parent(points, tanh_mlp):
     model = tanh_mlp()
-    assert card_of(model).weights_digest == modelzoo.weights_digest(model)
+    assert card_for(model).weights_digest == modelzoo.weights_digest(model)
     modelzoo.train(model, points, RECIPE)
-    assert card_of(model).parent is None
-    assert card_of(model).weights_digest == modelzoo.weights_digest(model)
+    assert card_for(model).parent is None
+    assert card_for(model).weights_digest == modelzoo.weights_digest(model)
 
 
 def test_weights_of_an_interrupted_training_are_a_parent(points, tanh_mlp, interrupt):
@@ -27,7 +28,7 @@ def test_weights_of_an_interrupted_training_are_a_parent(points, tanh_mlp, inter
         modelzoo.train(model, points, RECIPE, callbacks=[interrupt(1)])
     found = modelzoo.weights_digest(model)
     modelzoo.train(model, points, RECIPE)
-    assert card_of(model).parent["weights_digest"] == found
+    assert card_for(model).parent["weights_digest"] == found
 
 
 def test_a_resumed_training_has_no_parent(points, tanh_mlp, interrupt, tmp_path):
@@ -36,7 +37,7 @@ def test_a_resumed_training_has_no_parent(points, tanh_mlp, interrupt, tmp_path)
         modelzoo.train(model, points, RECIPE, checkpoint_dir=tmp_path, callbacks=[interrupt(1)])
     model = tanh_mlp()
     modelzoo.train(model, points, RECIPE, checkpoint_dir=tmp_path, resume=True)
-    assert card_of(model).parent is None
+    assert card_for(model).parent is None
 
 
 def test_weights_set_by_hand_are_a_parent(points, tanh_mlp):
@@ -44,7 +45,7 @@ def test_weights_set_by_hand_are_a_parent(points, tanh_mlp):
     model.set_weights([np.ones_like(w) for w in model.get_weights()])
     found = modelzoo.weights_digest(model)
     modelzoo.train(model, points, RECIPE)
-    assert card_of(model).parent["weights_digest"] == found
+    assert card_for(model).parent["weights_digest"] == found
 
 
 def test_a_loaded_model_knows_its_weights(points, tanh_mlp, tmp_path):
@@ -52,14 +53,14 @@ def test_a_loaded_model_knows_its_weights(points, tanh_mlp, tmp_path):
     modelzoo.train(model, points, RECIPE)
     modelzoo.save(model, tmp_path / "1")
     loaded = modelzoo.load(tmp_path / "1")
-    assert card_of(loaded).weights_digest == modelzoo.weights_digest(model)
+    assert card_for(loaded).weights_digest == modelzoo.weights_digest(model)
 
 
 def test_validation_data_replace_what_would_be_held_out(points, tanh_mlp, tmp_path):
     model = tanh_mlp()
     recipe = RECIPE.replace(validation_size=40)
     modelzoo.train(model, points, recipe, validation_data=points.test, checkpoint_dir=tmp_path / "given")
-    training = card_of(model).training
+    training = card_for(model).training
     assert training["recipe"].get("validation_size", 0) == 0
     assert training["dataset"]["num_train"] == len(points.x_train)
     assert training["dataset"]["num_validation"] == len(points.x_test)
@@ -90,4 +91,4 @@ def test_a_callback_that_stops_before_the_first_step_trains_nothing(points, tanh
     model = tanh_mlp()
     history = modelzoo.train(model, points, RECIPE, callbacks=[Stop()])
     assert history.history == {}
-    assert card_of(model).training is None
+    assert card_for(model).training is None

@@ -7,8 +7,8 @@ import pytest
 
 import modelzoo
 from modelzoo import Recipe, datasets
-from modelzoo.card import card_of
 from modelzoo.errors import ArtifactError, DataError, InputError
+from modelzoo.registry import card_for
 
 RECIPE = Recipe(steps=30, batch_size=16, optimizer="adam", learning_rate=0.01, log_every=10, xla="update")
 
@@ -124,7 +124,7 @@ def test_evaluate_and_finetune_take_a_stream(points, stream, tanh_mlp):
 def test_the_card_names_the_data(points, stream, tanh_mlp):
     model = tanh_mlp()
     digest_after(model, stream)
-    facts = card_of(model).training["dataset"]
+    facts = card_for(model).training["dataset"]
     assert (facts["name"], facts["checksum"]) == (points.name, points.checksum)
     assert (facts["num_train"], facts["num_test"]) == (203, 97)
     assert dict(facts["options"]) == {"n": 203, "n_test": 97}
