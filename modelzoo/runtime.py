@@ -120,15 +120,6 @@ def _glu(x: Array) -> Array:
     return values * logistic(gates)
 
 
-def _sparsemax(x: Array) -> Array:
-    """Project each row on the simplex (Martins and Astudillo 2016, algorithm 1)."""
-    falling = -np.sort(-x, axis=-1)
-    rank = np.arange(1, x.shape[-1] + 1, dtype=x.dtype)
-    thresholds = (np.cumsum(falling, axis=-1) - 1) / rank
-    support = np.sum(falling > thresholds, axis=-1, keepdims=True)
-    return np.maximum(x - np.take_along_axis(thresholds, support - 1, -1), 0)
-
-
 _ACTIVATIONS: dict[str, Step] = {
     "celu": _elu,  # equal at alpha = 1
     "elu": _elu,
@@ -156,7 +147,6 @@ _ACTIVATIONS: dict[str, Step] = {
     "softsign": lambda x: x / (1 + np.abs(x)),
     "sparse_plus": lambda x: np.where(x < 1, np.square(np.maximum(x + 1, 0)) / 4, x),
     "sparse_sigmoid": lambda x: np.clip((x + 1) / 2, 0, 1),
-    "sparsemax": _sparsemax,
     "squareplus": lambda x: (x + np.sqrt(np.square(x) + 4)) / 2,
     "swish": lambda x: x * logistic(x),
     "tanh": np.tanh,
@@ -368,10 +358,22 @@ def _unchanged(layer: Layer, **state: Array) -> Step:
 
 
 #: Layers that do something in training only.
-_TRAINING_ONLY = (
-    "ActivityRegularization AlphaDropout Dropout GaussianDropout GaussianNoise Identity RandomBrightness "
-    "RandomContrast RandomFlip RandomRotation RandomTranslation RandomZoom SpatialDropout1D SpatialDropout2D"
-).split()
+_TRAINING_ONLY = [
+    "ActivityRegularization",
+    "AlphaDropout",
+    "Dropout",
+    "GaussianDropout",
+    "GaussianNoise",
+    "Identity",
+    "RandomBrightness",
+    "RandomContrast",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomZoom",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+]
 
 _ACTIVATION_LAYERS: dict[str, Callable[..., Step]] = {
     "ELU": lambda layer: lambda x: _elu(x, np.float32(layer.config["alpha"])),
@@ -482,8 +484,6 @@ def _precisions(config: Any) -> Iterator[str]:
         policy = config.get("dtype")
         if isinstance(policy, Mapping):
             yield str(policy["config"]["name"])
-        elif isinstance(policy, str):
-            yield policy
         for value in config.values():
             yield from _precisions(value)
     elif isinstance(config, list):
