@@ -67,7 +67,7 @@ class Runtime:
     def _run(self, samples: Array) -> Array:
         values: list[Any] = [None] * len(self._steps)
         for number, (step, inputs, read_last) in enumerate(self._steps):
-            values[number] = step(*[values[index] for index in inputs]) if inputs else samples.astype(np.float32)
+            values[number] = step(*[values[index] for index in inputs]) if inputs else step(samples)
             for index in read_last:  # so that memory holds one or two layers, not all
                 values[index] = None
         return values[self.network.outputs[0]]
@@ -76,7 +76,7 @@ class Runtime:
 def _step(layer: Layer, weights: Mapping[str, Array]) -> Step:
     """Return the function of one layer or operation, from its inputs to its output."""
     if layer.kind == "InputLayer":
-        return lambda: None
+        return lambda samples: samples.astype(np.float32, copy=False)
     if "args" in layer.config:
         return _operation(layer)
     make = _LAYERS.get(layer.kind)
@@ -112,7 +112,7 @@ def _hard_sigmoid(x: Array) -> Array:
 
 def _gelu(x: Array) -> Array:
     erf = np.frompyfunc(math.erf, 1, 1)
-    return x * (0.5 + 0.5 * erf(x / math.sqrt(2)).astype(x.dtype))
+    return x * (0.5 + 0.5 * np.asarray(erf(x / math.sqrt(2)), x.dtype))
 
 
 def _glu(x: Array) -> Array:
@@ -376,7 +376,7 @@ _TRAINING_ONLY = [
 ]
 
 _ACTIVATION_LAYERS: dict[str, Callable[..., Step]] = {
-    "ELU": lambda layer: lambda x: _elu(x, np.float32(layer.config["alpha"])),
+    "ELU": lambda layer: lambda x: _elu(x, layer.config["alpha"]),
     "LeakyReLU": _relu_layer,
     "ReLU": _relu_layer,
     "Softmax": _softmax_layer,
