@@ -99,7 +99,7 @@ def check_seed(value: Any, name: str = "seed") -> int:
 
 
 def check_path(path: Any, what: str, *, suffix: str = "") -> Path:
-    """Return ``path`` as a Path the system can look up, with ``~`` expanded; whether anything is there is the caller's question.
+    """Return ``path`` as a Path the system can look up, ``~`` expanded; whether anything is there the caller asks.
 
     Parameters
     ----------

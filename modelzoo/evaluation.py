@@ -12,6 +12,7 @@ import numpy as np
 from modelzoo import datasets
 from modelzoo._checks import check_choice, check_integer, check_path
 from modelzoo._keras import inference_function, keras, tf
+from modelzoo.classes import class_names
 from modelzoo.datasets import CORRUPTIONS
 from modelzoo.errors import DataError, InputError
 from modelzoo.network import read_network
@@ -231,13 +232,7 @@ def classify(model: keras.Model, data: Any, *, split: str = "test", recipe: Reci
     """Let a classifier predict one part of a data set, as :func:`evaluate` takes them."""
     x, y = part_of(model, data, split, arrays=True)
     found = interpret(model, predict(model, x), recipe=recipe)
-    return Classified(x, y, *found, names_of(model))
-
-
-def names_of(model: keras.Model) -> tuple[str, ...]:
-    """Return one name a class of a classifier; the numbers of the classes where they have no names."""
-    names, count = card_for(model).class_names, max(int(np.prod(model.output_shape[1:])), 2)
-    return names if len(names) == count else tuple(map(str, range(count)))
+    return Classified(x, y, *found, class_names(model))
 
 
 def report_by_class(truth: Any, classes: Any, names: Sequence[str]) -> dict[str, dict[str, float | int | None]]:

@@ -296,12 +296,12 @@ def predict(
     import_tensorflow()
     import numpy as np
 
-    from modelzoo.evaluation import interpret, names_of
+    from modelzoo.evaluation import interpret
 
     model = modelzoo.load(source)
-    if len(model.output_shape) != 2:
+    names = modelzoo.class_names(model)
+    if not names:
         raise InputError(f"{source} does not classify. Choose another --model, such as two_conv_cnn.")
-    names = names_of(model)
     rows: list[tuple[str, dict[str, float]]] = []
     for file in files:
         found = interpret(model, modelzoo.predict(model, file, prepare=prepare))

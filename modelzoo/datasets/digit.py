@@ -29,8 +29,8 @@ def load_digit_image(path_or_array: str | os.PathLike[str] | np.ndarray | Image)
     ----------
     path_or_array
         An image file, a Pillow image, or an array of shape ``(height, width)``, ``(height, width, 1)``, or with 3 (RGB)
-        or 4 (RGBA) channels; integers 0-255 (uint16: 0-65535), or floats 0-1 or 0-255. At least 5 x 5 pixels, one digit, not
-        touching others; transparency counts as white paper.
+        or 4 (RGBA) channels; integers 0-255 (uint16: 0-65535), or floats 0-1 or 0-255. At least 5 x 5 pixels, one
+        digit, not touching others; transparency counts as white paper.
 
     Returns
     -------

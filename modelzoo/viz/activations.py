@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 
 from modelzoo._checks import check_choice, check_integer, check_names
 from modelzoo._keras import graph_function, keras, tf
+from modelzoo.classes import class_names as names_of
 from modelzoo.errors import InputError
-from modelzoo.evaluation import loaded, names_of, predict
+from modelzoo.evaluation import loaded, predict
 from modelzoo.network import logits_model
 from modelzoo.reference import ACTIVATIONS
 from modelzoo.training.data import check_model

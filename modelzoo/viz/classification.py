@@ -11,9 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from modelzoo._checks import check_integer, check_names
+from modelzoo.classes import class_names as names_of
 from modelzoo.datasets import Dataset, as_array
 from modelzoo.errors import DataError, InputError
-from modelzoo.evaluation import interpret, loaded, names_of, predict, probabilities_of
+from modelzoo.evaluation import interpret, loaded, predict, probabilities_of
 from modelzoo.viz import style
 from modelzoo.viz.data import Samples, grid_of_images, image_for, images_of, is_model, labels_of, plot_image, samples_of
 

@@ -15,9 +15,10 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 
 from modelzoo._checks import check_choice, check_integer, check_names, check_seed
+from modelzoo.classes import class_names as names_of
 from modelzoo.datasets import Dataset, as_array, check_labels, check_samples
 from modelzoo.errors import DataError, InputError
-from modelzoo.evaluation import as_batch, loaded, names_of, part_of
+from modelzoo.evaluation import as_batch, loaded, part_of
 from modelzoo.viz import style
 
 #: Classes that a figure tells apart; a label far above is a measurement, and would cost a matrix of its size.
