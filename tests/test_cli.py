@@ -278,7 +278,7 @@ def test_the_home_directory_is_expanded(modelzoo, tmp_path, artifacts, monkeypat
 def test_info_of_an_artifact_is_a_summary(modelzoo, artifacts):
     status, out, _ = modelzoo("info", artifacts / "good")
     assert status == 0
-    assert "four_class (10,000 train" in out
+    assert "four_class (" in out
     assert len(out.splitlines()) < 20
 
 

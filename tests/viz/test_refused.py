@@ -93,7 +93,7 @@ def n(tanh_mlp, image_mlp, small_cnn, autoencoder, xor_net):
         (lambda n: viz.plot_confusion_matrix(["a"], ["b"], class_names=["a"]), "'b' is not a class: a"),
         (lambda n: viz.plot_confusion_matrix(n["points"], Y), r"data must be a modelzoo Dataset.*\(x, y\)"),
         (lambda n: viz.mistakes(Y, P, top=0), "top"),
-        (lambda n: viz.plot_misclassified((IMAGES, Y), P), "no mistake"),
+        (lambda n: viz.plot_misclassified((IMAGES, Y), P), "needs a mistake"),
         (lambda n: viz.plot_reliability(Y, P, bins=0), "bins"),
         # autoencoder
         (lambda n: viz.plot_latent(n["image"], (IMAGES, Y)), "encoder and decoder.*'relu_mlp'"),
