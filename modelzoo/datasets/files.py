@@ -205,8 +205,8 @@ def read_rows(path: str | os.PathLike[str], shape: Sequence[int]) -> np.ndarray:
     _, table = _read_table(path)
     if table.shape[1] != math.prod(shape):
         raise DataError(
-            f"{path} has {table.shape[1]} columns; a sample of shape {tuple(shape)} has {math.prod(shape)}. Give a table "
-            "of the samples alone."
+            f"{path} has {table.shape[1]} columns; samples of shape {tuple(shape)} have {math.prod(shape)}. Give a "
+            "table of the samples alone."
         )
     return table.astype(np.float32).reshape(-1, *shape)
 
