@@ -56,9 +56,9 @@ def scored(
     """
     if is_model(truth) or callable(truth):
         found = samples_of(predictions, model=truth, split=split, class_names=class_names)
-        p = class_probabilities(truth, found.x)
-        return found.named(p.shape[1]), p
-    found = _truth(truth, predictions, split, class_names)
+        predictions = truth
+    else:
+        found = _truth(truth, predictions, split, class_names)
     p = class_probabilities(predictions, found.x)
     return found.named(p.shape[1]), p
 
