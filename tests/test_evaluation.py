@@ -188,7 +188,7 @@ def test_the_validation_part_is_a_split_of_its_own():
     held = datasets.load("four_class").hold_out(300).validation
     assert modelzoo.evaluate(model, split="validation") == modelzoo.evaluate(model, held)
     no_test = datasets.Dataset(*data.train, x_val=data.x_val, y_val=data.y_val, name="mine")
-    with pytest.raises(InputError, match="mine has no test part.*: train, validation"):
+    with pytest.raises(InputError, match=r"mine has no test part.*: train, validation"):
         modelzoo.evaluate(model, no_test)
 
 
