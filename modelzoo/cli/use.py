@@ -124,14 +124,9 @@ def evaluate(
 
 
 def _given_data(data: str, model: Any, options: tuple[str, ...], split: str | None, stream: bool = False) -> Any:
-    """Load data to measure on: all of a folder or table without parts, unless the model was trained on a part of it."""
+    """Load data to measure on."""
     card = card_for(model)
-    trained_on = ((card.training or {}).get("dataset") or {}).get("name")
-    path = Path(data).resolve()
-    whole = split in (None, "all") and trained_on != (path.stem if path.is_file() else path.name)
-    defaults = {"test_fraction": 0} if whole else {}
-    shape = model.input_shape[1:]
-    return load_data(data, shape, options, preparation=card.preparation, stream=stream, **defaults)
+    return load_data(data, model.input_shape[1:], options, preparation=card.preparation, stream=stream)
 
 
 @click.command()
