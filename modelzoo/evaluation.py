@@ -12,6 +12,7 @@ import numpy as np
 from modelzoo import datasets
 from modelzoo._checks import check_choice, check_integer, check_path
 from modelzoo._keras import inference_function, keras, tf
+from modelzoo.card import artifact_name
 from modelzoo.classes import class_names
 from modelzoo.datasets import CORRUPTIONS
 from modelzoo.errors import DataError, InputError
@@ -398,12 +399,13 @@ def own_data(model: keras.Model) -> datasets.Dataset:
     """
     card, spec = card_for(model), spec_of(model)
     used: Mapping[str, Any] = (card.training or {}).get("dataset", {})
+    name = artifact_name(card.artifact) if card.artifact else card.name
     place, options = spec.dataset if spec else None, recipe_of(model).data_options
     if "options" in used:  # a data set or a folder, not arrays
         place = used["name"] if used["name"] in datasets.list_datasets() else used.get("source")
         options = used["options"]
     if place is None:
-        raise InputError(f"Nothing says which data {card.name!r} is for. Say which: data=…, or --data.")
+        raise InputError(f"Nothing says which data {name} is for. Say which: data=…, or --data.")
     try:
         data = datasets.load(place, **options)
     except InputError:
@@ -412,8 +414,8 @@ def own_data(model: keras.Model) -> datasets.Dataset:
         data = None
     if data is None or used.get("checksum", data.checksum) != data.checksum or used.get("name") == "tf.data":
         raise InputError(
-            f"{card.name} was trained on {used.get('name')!r}, which is not what is found as {place!r} now. Say what "
-            "to evaluate on: data=…, or --data."
+            f"{name} was trained on {used.get('name')!r}, which is not what is found as {place!r} now. Say what to "
+            "evaluate on: data=…, or --data."
         )
     return data
 
