@@ -99,7 +99,7 @@ def check_seed(value: Any, name: str = "seed") -> int:
 
 
 def check_path(path: Any, what: str, *, suffix: str = "") -> Path:
-    """Return ``path`` as a Path the system can look up; whether anything is there is the caller's question.
+    """Return ``path`` as a Path the system can look up, ``~`` expanded; whether anything is there the caller asks.
 
     Parameters
     ----------
@@ -113,12 +113,15 @@ def check_path(path: Any, what: str, *, suffix: str = "") -> Path:
     if not isinstance(path, str | os.PathLike) or "\0" in str(path):
         raise InputError(f"Expected the path of {what}; got {path!r:.80}.")
     try:
-        os.stat(path)
+        path = Path(path).expanduser()
+        path.stat()
     except OSError as error:
         if error.errno in (errno.ENAMETOOLONG, errno.EACCES):
             raise InputError(f"{str(path)!r:.80}: {error.strerror}. Give the path of {what}.") from None
     except ValueError:  # characters that no file name has
         raise InputError(f"Expected the path of {what}; got {str(path)!r:.80}.") from None
-    if suffix and Path(path).suffix != suffix:
+    except RuntimeError:
+        raise InputError(f"{str(path)!r:.80}: the home directory of ~ is not known. Write the path in full.") from None
+    if suffix and path.suffix != suffix:
         raise InputError(f"{path} must end in {suffix} for this format.")
-    return Path(path)
+    return path
