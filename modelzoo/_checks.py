@@ -112,16 +112,14 @@ def check_path(path: Any, what: str, *, suffix: str = "") -> Path:
     """
     if not isinstance(path, str | os.PathLike) or "\0" in str(path):
         raise InputError(f"Expected the path of {what}; got {path!r:.80}.")
+    path = os.path.expanduser(path)
     try:
-        path = Path(path).expanduser()
-        path.stat()
+        os.stat(path)
     except OSError as error:
         if error.errno in (errno.ENAMETOOLONG, errno.EACCES):
             raise InputError(f"{str(path)!r:.80}: {error.strerror}. Give the path of {what}.") from None
     except ValueError:  # characters that no file name has
         raise InputError(f"Expected the path of {what}; got {str(path)!r:.80}.") from None
-    except RuntimeError:
-        raise InputError(f"{str(path)!r:.80}: the home directory of ~ is not known. Write the path in full.") from None
-    if suffix and path.suffix != suffix:
+    if suffix and Path(path).suffix != suffix:
         raise InputError(f"{path} must end in {suffix} for this format.")
-    return path
+    return Path(path)
