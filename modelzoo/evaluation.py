@@ -106,7 +106,7 @@ def _read(item: Any, model: keras.Model, prepare: str | None) -> np.ndarray:
         if item.is_dir():
             raise InputError(f"{item} is a folder. Give its images, or measure folders of classes: evaluate --data.")
         if item.suffix.lower() == ".csv":
-            return datasets.read_rows(item, shape)
+            return datasets.read_csv(item, shape=shape)
     if len(shape) not in (2, 3) or shape[2:] not in ((), (1,), (3,)):
         raise InputError(f"{model.name!r} takes samples of shape {shape}, not images. Give arrays, or a .csv table.")
     prepare = prepare or card_for(model).preparation

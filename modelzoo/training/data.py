@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -226,9 +227,13 @@ def warn_of_scaled_pixels(x: np.ndarray, model: keras.Model, where: str) -> None
 def _check_shape(given: tuple[int, ...], model: keras.Model, where: str) -> None:
     wanted = tuple(model.input_shape[1:])
     if len(given) and given != wanted:
+        rows = len(given) == 1 and given[0] == math.prod(wanted)
+        advice = (
+            f"Give shape={wanted} to datasets.load of a .csv, or x.reshape(-1, *{wanted})" if rows else "Reshape them"
+        )
         raise DataError(
             f"{where}: samples have shape {given}, but {model.name!r} takes {wanted}. "
-            "Reshape the data, or build the model for this shape."
+            f"{advice}, or build the model for this shape."
         )
 
 

@@ -111,7 +111,7 @@ FILES = {
     "csv/utf16.csv": ("é,2,0\n1,2,1\n".encode("utf-16"), "not UTF-8"),
     "csv/latin1.csv": ("é,2,0\n1,2,1\n".encode("latin-1"), "not UTF-8"),
 }  # fmt: skip
-FUNCTIONS = {"image": "read_image", "npz": "read_npz", "idx": "read_idx", "csv": "load_csv"}
+FUNCTIONS = {"image": "read_image", "npz": "read_npz", "idx": "read_idx", "csv": "read_csv"}
 
 
 def test_nothing_fills_the_memory_hangs_or_runs(tmp_path):
