@@ -274,14 +274,16 @@ def test_a_folder_of_own_drawings(modelzoo, tmp_path, artifacts):
     assert told["samples"] == 30
     assert told["accuracy"] > 0.6, "labels are matched by name"
     assert [row["samples"] for row in told["classes"].values()] == [0, 0, 0, 10, 0, 10, 0, 0, 10, 0]
-    assert json.loads(modelzoo("compare", artifacts / "digits", "relu_mlp", "--data", "own", "--json")[1])["samples"] == 30
+    compared = modelzoo("compare", artifacts / "digits", "relu_mlp", "--data", "own", "--json")[1]
+    assert json.loads(compared)["samples"] == 30
     status, _, err = modelzoo("finetune", artifacts / "digits", "--data", "own", "-o", "symbols", *QUICK)
     assert status == 0, err
     own = json.loads(modelzoo("evaluate", "symbols", "--json")[1])
     assert own["samples"] < 30
     assert json.loads(modelzoo("evaluate", "symbols", "--data", "own", "--json")[1])["accuracy"] == own["accuracy"]
     assert json.loads(modelzoo("evaluate", "symbols", "--data", "own", "--split", "all", "--json")[1])["samples"] == 30
-    assert modelzoo("predict", f"own/3/{np.flatnonzero(y == 3)[0]}.png", "-m", "symbols")[1].splitlines()[0][-1] in "358"
+    photo = f"own/3/{np.flatnonzero(y == 3)[0]}.png"
+    assert modelzoo("predict", photo, "-m", "symbols")[1].splitlines()[0][-1] in "358"
     (tmp_path / "own").rename(tmp_path / "elsewhere")
     assert "symbols was trained on 'own'" in error_line(modelzoo("evaluate", "symbols")[2])
 
