@@ -113,8 +113,8 @@ def _read(item: Any, model: keras.Model, prepare: str | None) -> np.ndarray:
     if prepare is None:
         raise InputError(
             f"How an image file becomes a sample of {model.name!r} is not known. Say prepare='digit' or 'resize', or "
-            "give pixels: datasets.load_digit_image(path) finds the digit, centres it and makes it white on black, as in "
-            f"MNIST; datasets.read_image(path, size={shape[:2]}) scales the whole picture."
+            "give pixels: datasets.load_digit_image(path) finds the digit and centres it, white on black as in MNIST; "
+            f"datasets.read_image(path, size={shape[:2]}) scales the whole picture."
         )
     if check_choice("prepare", prepare, ("digit", "resize")) == "resize":
         return _fitting(datasets.read_image(item, size=shape[:2], grayscale=shape[2:] != (3,)), shape)
