@@ -28,6 +28,7 @@ from modelzoo.card import card_of, set_card
 from modelzoo.cli import app
 from modelzoo.errors import DataError, InputError, ModelZooError, TargetError, TargetExistsError
 from modelzoo.evaluation import own_data
+from modelzoo.network import read_network
 from modelzoo.saving import litert, needs_calibration, save_litert, save_onnx
 
 NAMES = modelzoo.list_models()
@@ -36,9 +37,6 @@ GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "exporting.md"
 NARROW = {"hidden_units": 12, "filters": 4}
 #: Float32 in another order of summation.
 CLOSE = 1e-5
-
-#: Those whose int8 is 8-bit arithmetic too.
-IMAGE_CLASSIFIERS = ("relu_mlp", "dense_500_300", "two_conv_cnn")
 
 LARGE = {name for name in NAMES if modelzoo.get_spec(name).num_params > 100_000}
 #: Large networks are tried where slow tests run, as in CI.
@@ -79,10 +77,14 @@ def answers(name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def names_of(name: str) -> tuple[str, str]:
-    """Return the names the SavedModel's signature must have, spelt out rather than derived."""
-    given = "images" if len(net(name).input_shape) == 3 else "points"
-    returned = {"tanh_autoencoder": "reconstruction", "threshold_perceptron": "decision"}
-    return given, returned.get(name, "probabilities")
+    """Return the names of the input and of the output, such as ``points`` and ``probabilities``."""
+    network = read_network(net(name))
+    return network.input.name, network.output.name
+
+
+def is_image_classifier(name: str) -> bool:
+    """Return whether int8 is 8-bit arithmetic too."""
+    return len(net(name).input_shape) == 3 and modelzoo.get_spec(name).task == "classification"
 
 
 @pytest.fixture(scope="session")
@@ -104,7 +106,7 @@ def litert_files(tmp_path_factory):
     @functools.cache
     def written(name: str, quantize: str | None) -> Path:
         path = root / f"{name}-{quantize}.tflite"
-        calibration = training_samples(name) if quantize == "int8" and name in IMAGE_CLASSIFIERS else None
+        calibration = training_samples(name) if quantize == "int8" and is_image_classifier(name) else None
         save_litert(net(name), path, quantize=quantize, calibration=calibration)
         return path
 
@@ -167,12 +169,6 @@ def test_onnx_file_says_what_it_is(name, onnx_files):
     assert proto.producer_name == "modelzoo"
     assert name in proto.doc_string
     assert ("0–255" in proto.graph.input[0].doc_string) == (names_of(name)[0] == "images")
-
-
-@every_model
-def test_same_weights_same_onnx_bytes(name, onnx_files, tmp_path):
-    save_onnx(net(name), tmp_path / "again.onnx")
-    assert (tmp_path / "again.onnx").read_bytes() == onnx_files(name).read_bytes()
 
 
 @pytest.mark.slow
@@ -240,26 +236,22 @@ def test_int8_agrees_and_stores_large_weights_in_integers(name, litert_files):
     path = litert_files(name, "int8")
     outputs = run_litert(path, name, x)
     assert outputs.dtype == np.float32
-    assert needs_calibration(net(name), "int8") == (name in IMAGE_CLASSIFIERS)
-    if name in IMAGE_CLASSIFIERS:
-        assert np.abs(outputs - expected).mean() < 0.02
-        assert np.abs(outputs - expected).max() < 0.15
-    else:
-        np.testing.assert_allclose(outputs, expected, rtol=0, atol=0.15 if "encoder" in name else CLOSE)
-    large = [weight for weight in first_graph(name).trainable_weights if np.prod(weight.shape) >= 1024]
-    dtypes = [tensor["dtype"] for tensor in Interpreter(model_path=str(path)).get_tensor_details()]
-    assert dtypes.count(np.int8) >= len(large)
-
-
-@pytest.mark.parametrize("name", IMAGE_CLASSIFIERS)
-def test_int8_of_images_computes_in_integers(name, litert_files):
-    interpreter = Interpreter(model_path=str(litert_files(name, "int8")))
+    assert needs_calibration(net(name), "int8") == is_image_classifier(name)
+    interpreter, weights = Interpreter(model_path=str(path)), first_graph(name).trainable_weights
     tensors = interpreter.get_tensor_details()
+    large = [weight for weight in weights if np.prod(weight.shape) >= 1024]
+    assert [tensor["dtype"] for tensor in tensors].count(np.int8) >= len(large)
+    if not is_image_classifier(name):
+        np.testing.assert_allclose(outputs, expected, rtol=0, atol=0.15 if hasattr(net(name), "encoder") else CLOSE)
+        return
+    assert np.abs(outputs - expected).mean() < 0.02
+    assert np.abs(outputs - expected).max() < 0.15
+    # It computes in integers, with one scale for each output channel.
     ends = {detail["index"] for detail in interpreter.get_input_details() + interpreter.get_output_details()}
     assert {tensor["index"] for tensor in tensors if tensor["dtype"] == np.float32 and tensor["name"]} <= ends
     scales = [len(t["quantization_parameters"]["scales"]) for t in tensors if t["dtype"] == np.int8]
-    kernels = [w for w in first_graph(name).trainable_weights if len(w.shape) > 1 and w.shape[-1] > 1]
-    assert sum(count > 1 for count in scales) >= len(kernels)  # one scale for each output channel
+    kernels = [weight for weight in weights if len(weight.shape) > 1 and weight.shape[-1] > 1]
+    assert sum(count > 1 for count in scales) >= len(kernels)
 
 
 def test_autoencoder_has_its_two_halves(litert_files):
@@ -279,9 +271,11 @@ def test_autoencoder_has_its_two_halves(litert_files):
         )
 
 
-def test_same_weights_same_litert_bytes(litert_files, tmp_path):
+def test_same_weights_same_bytes(onnx_files, litert_files, tmp_path):
     name = "xor_mlp"
+    save_onnx(net(name), tmp_path / "a.onnx")
     save_litert(net(name), tmp_path / "a.tflite", quantize="int8")
+    assert (tmp_path / "a.onnx").read_bytes() == onnx_files(name).read_bytes()
     assert (tmp_path / "a.tflite").read_bytes() == litert_files(name, "int8").read_bytes()
 
 
@@ -296,7 +290,7 @@ def test_int8_depends_on_the_calibration(litert_files, tmp_path):
 def test_int8_keeps_the_test_error_of_pretrained_classifiers(name, tmp_path):
     model = modelzoo.load(name)
     data = own_data(model)
-    calibration = data.x_train[:: len(data.x_train) // 500] if name in IMAGE_CLASSIFIERS else None
+    calibration = data.x_train[:: len(data.x_train) // 500] if data.x_train.ndim == 3 else None
     save_litert(model, tmp_path / "net.tflite", quantize="int8", calibration=calibration)
     x = data.x_test.astype("float32")
     given, returned = names_of(name)
