@@ -32,8 +32,8 @@ __all__ = [
     "CARD_PATH",
     "WEIGHTS_PATH",
     "Card",
-    "card_of",
     "describe_machine",
+    "find_card",
     "machine_differences",
     "read_card",
     "read_weights",
@@ -132,12 +132,10 @@ class BuilderFacts(TypedDict):
     seed: int | None
 
 
-class CardFile(TypedDict):
-    """What the card of an artifact always says."""
-
+class _CardAlways(TypedDict):
     format: int
     name: str
-    builder: BuilderFacts
+    builder: BuilderFacts | None
     network: dict[str, Any]
     keras: dict[str, Any]
     weights: list[StoredWeight]
@@ -152,6 +150,12 @@ class CardFile(TypedDict):
     card_digest: str
 
 
+class CardFile(_CardAlways, total=False):
+    """The card of an artifact."""
+
+    preparation: str | None
+
+
 @dataclasses.dataclass(frozen=True)
 class Card:
     """Where the weights of a live model come from.
@@ -159,13 +163,17 @@ class Card:
     Attributes
     ----------
     name
-        Name of its builder.
+        Name of its builder, or its own where no builder is known.
+    builder
+        Name of the registered builder whose network it is; ``None`` where none is known.
     options
         Arguments of the builder that differ from the defaults, ready for JSON.
     seed
         Seed of the initial weights; ``None`` if they were drawn without one.
     class_names
         Names of the classes, in the order of the outputs.
+    preparation
+        How an image file becomes a sample: ``"digit"`` or ``"resize"``; ``None`` where nobody said.
     training
         What :func:`modelzoo.train` did last.
     parent
@@ -177,9 +185,11 @@ class Card:
     """
 
     name: str
-    options: Mapping[str, Any]
+    builder: str | None = None
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     seed: int | None = None
     class_names: tuple[str, ...] = ()
+    preparation: str | None = None
     training: dict[str, Any] | None = None
     parent: dict[str, Any] | None = None
     weights_digest: str | None = None
@@ -188,12 +198,14 @@ class Card:
     @classmethod
     def from_file(cls, facts: Mapping[str, Any], directory: Path) -> Card:
         """Return the record of the weights in an artifact."""
-        builder = facts["builder"]
+        builder = facts["builder"] or {"name": None, "options": {}, "seed": None}
         return cls(
+            facts["name"],
             builder["name"],
             builder["options"],
             builder["seed"],
             class_names=tuple(facts["class_names"]),
+            preparation=facts.get("preparation"),
             training=facts["training"],
             parent=facts["parent"],
             weights_digest=facts["weights_digest"],
@@ -202,10 +214,12 @@ class Card:
 
     def to_file(self) -> dict[str, Any]:
         """Return what an artifact's card says of provenance."""
+        builder = {"name": self.builder, "options": dict(self.options), "seed": self.seed}
         return {
             "name": self.name,
-            "builder": {"name": self.name, "options": dict(self.options), "seed": self.seed},
+            "builder": builder if self.builder else None,
             "class_names": list(self.class_names),
+            "preparation": self.preparation,
             "training": self.training,
             "parent": self.parent,
         }
@@ -224,20 +238,9 @@ class Card:
 
 
 def find_card(model: Any) -> Card | None:
-    """Return the card of a live model; ``None`` if no builder of the zoo made it."""
+    """Return the card a live model carries; ``None`` if it carries none. See :func:`modelzoo.registry.card_for`."""
     card = getattr(model, "_modelzoo_card", None)
     return card if isinstance(card, Card) else None
-
-
-def card_of(model: keras.Model) -> Card:
-    """Return the card of a live model, or raise InputError if no builder of the zoo made it."""
-    card = find_card(model)
-    if card is None:
-        raise InputError(
-            f"The model {getattr(model, 'name', model)!r} was not made by a modelzoo builder. Build it with "
-            "modelzoo.create_model, or declare your own builder with modelzoo.register_model."
-        )
-    return card
 
 
 def set_card(model: keras.Model, card: Card) -> None:

@@ -11,12 +11,11 @@ import numpy as np
 from modelzoo import datasets
 from modelzoo._checks import check_choice, check_integer
 from modelzoo._keras import inference_function, keras, tf
-from modelzoo.card import card_of, find_card
 from modelzoo.datasets import CORRUPTIONS
 from modelzoo.errors import DataError, InputError
 from modelzoo.network import read_network
 from modelzoo.recipe import Recipe
-from modelzoo.registry import get_spec
+from modelzoo.registry import base_recipe, card_for, spec_of
 from modelzoo.saving import load
 from modelzoo.training import check_fits, check_model, compute_metrics, training_data, warn_of_scaled_pixels
 
@@ -84,7 +83,7 @@ def interpret(model: keras.Model, outputs: Any, *, recipe: Recipe | None = None)
     """
     network = read_network(model)
     logits = network.gives_logits
-    if logits and (recipe or find_card(model)):
+    if logits:
         logits = (recipe or recipe_of(model)).loss.endswith("crossentropy")
     if logits or network.gives_probabilities:
         probabilities = probabilities_of(outputs, from_logits=logits)
@@ -238,10 +237,10 @@ def _resolved(model: Any, data: Any, recipe: Recipe | None, split: str) -> tuple
 
 def recipe_of(model: keras.Model) -> Recipe:
     """Return the recipe a zoo model was trained with, or its lesson recipe."""
-    card = card_of(model)
+    card = card_for(model)
     if card.training:
         return Recipe.from_dict(card.training["recipe"])
-    return get_spec(card.name).recipe("lesson")
+    return base_recipe(model)
 
 
 def own_data(model: keras.Model) -> datasets.Dataset:
@@ -254,11 +253,13 @@ def own_data(model: keras.Model) -> datasets.Dataset:
     InputError
         The model was trained on other data, which only the caller can give.
     """
-    card = card_of(model)
-    name, options = get_spec(card.name).dataset, recipe_of(model).data_options
+    card, spec = card_for(model), spec_of(model)
+    name, options = None if spec is None else spec.dataset, recipe_of(model).data_options
     trained_on = (card.training or {}).get("dataset", {})
     if "options" in trained_on and trained_on.get("name") in datasets.list_datasets():
         name, options = trained_on["name"], trained_on["options"]
+    if name is None:
+        raise InputError(f"Nothing says which data {card.name!r} is for. Say what to evaluate on (data=…, or --data).")
     data = datasets.load(name, **options)
     if trained_on.get("checksum", data.checksum) != data.checksum or trained_on.get("name") == "tf.data":
         raise InputError(

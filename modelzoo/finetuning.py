@@ -10,12 +10,12 @@ from typing import Any
 
 from modelzoo._checks import check_flag, check_names
 from modelzoo._keras import keras
-from modelzoo.card import card_of, set_card, weights_digest
+from modelzoo.card import set_card, weights_digest
 from modelzoo.datasets import Dataset, Stream
 from modelzoo.errors import InputError, unknown_name
 from modelzoo.network import Layer, Network, read_network, with_paths
 from modelzoo.recipe import Recipe
-from modelzoo.registry import build_model, get_spec
+from modelzoo.registry import build_model, card_for, get_spec
 from modelzoo.saving import list_pretrained, load
 from modelzoo.training import compile_model, train
 
@@ -71,7 +71,7 @@ def create_model(
             f"Pretrained: {', '.join(available) or '(none)'}."
         )
     parent = load(name)
-    known = {**spec.options, **card_of(parent).options}
+    known = {**spec.options, **card_for(parent).options}
     changed = {key: value for key, value in options.items() if key not in known or not _same(value, known[key])}
     return _inherit(parent, seed=seed, **changed) if changed else parent
 
@@ -125,7 +125,7 @@ def finetune(
         The artifact is incomplete or altered.
     """
     parent = source if isinstance(source, keras.Model) else load(source)
-    names = card_of(parent).class_names
+    names = card_for(parent).class_names
     recipe, frozen = plan_finetuning(
         parent,
         recipe=recipe,
@@ -136,7 +136,7 @@ def finetune(
     new_head = False
     if isinstance(data, Dataset | Stream):
         new_head = bool(names) and data.class_names != names
-        if num_classes is None and "num_classes" in get_spec(card_of(parent).name).options:
+        if num_classes is None and "num_classes" in get_spec(card_for(parent).name).options:
             num_classes = data.num_classes
     model = _inherit(parent, num_classes=num_classes, new_head=new_head, frozen=frozen, seed=seed)
     layers = [_live(model, layer) for layer in _weighted(read_network(model)) if layer.name in frozen]
@@ -166,7 +166,7 @@ def finetuning_recipe(model: keras.Model | str) -> Recipe:
     model
         A zoo model, or the name of a builder.
     """
-    spec = get_spec(model if isinstance(model, str) else card_of(model).name)
+    spec = get_spec(model if isinstance(model, str) else card_for(model).name)
     if RECIPE in spec.recipes:
         return spec.recipe(RECIPE)
     lesson = spec.recipe("lesson").replace(model_options={}, data_options={})
@@ -202,7 +202,7 @@ def plan_finetuning(
         The recipe with its layer-wise learning rates, and the names of the layers to freeze.
     """
     if isinstance(recipe, str):
-        spec = get_spec(card_of(model).name)
+        spec = get_spec(card_for(model).name)
         if recipe not in {*spec.recipes, RECIPE}:
             raise unknown_name(f"recipe of {spec.name}", recipe, {*spec.recipes, RECIPE})
         recipe = finetuning_recipe(model) if recipe == RECIPE else spec.recipe(recipe)
@@ -275,7 +275,7 @@ def _inherit(
     **options: Any,
 ) -> keras.Model:
     """Return a new model of the same builder with the parent's weights, except for a head that has other classes."""
-    card = card_of(parent)
+    card = card_for(parent)
     if num_classes is not None:
         if "num_classes" in get_spec(card.name).options:
             options["num_classes"] = num_classes
@@ -303,8 +303,9 @@ def _inherit(
     if new_head:
         logger.info("The head of %s starts anew.", card.name)
     child = dataclasses.replace(
-        card_of(model),
+        card_for(model),
         class_names=() if new_head else card.class_names,
+        preparation=card.preparation,
         parent=card.as_parent(weights_digest(parent), frozen),
         weights_digest=weights_digest(model),
         artifact=card.artifact,

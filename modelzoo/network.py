@@ -260,6 +260,17 @@ class Network:
         """Return whether everything after ``end`` depends on what is before only through ``end``."""
         return all(index >= end for layer in self.layers[end + 1 :] for index in layer.inputs)
 
+    def same_as(self, other: Network) -> bool:
+        """Return whether both compute the same with weights of the same paths; other names may differ.
+
+        Settings that only one of them has are left aside, because each version of Keras writes some of its own.
+        """
+        return (self.outputs, len(self.layers)) == (other.outputs, len(other.layers)) and all(
+            dataclasses.replace(a, name="", group=(), config={}) == dataclasses.replace(b, name="", group=(), config={})
+            and all(a.config[key] == b.config[key] for key in a.config.keys() & b.config.keys())
+            for a, b in zip(self.layers, other.layers, strict=True)
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Return everything, ready for JSON; :meth:`from_dict` reads it."""
         return json.loads(json.dumps(dataclasses.asdict(self)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import fnmatch
 import functools
@@ -13,8 +14,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from modelzoo.card import Card, set_card, weights_digest
-from modelzoo.errors import InputError, unknown_name
+from modelzoo._keras import tf
+from modelzoo.card import Card, find_card, set_card, weights_digest
+from modelzoo.errors import InputError, ModelZooError, unknown_name
+from modelzoo.network import Network, read_network
 from modelzoo.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -130,7 +133,7 @@ def register_model(
             }
             options = {key: value for key, value in given.items() if key not in defaults or value != defaults[key]}
             seed = _jsonable(name, "seed", bound.arguments.get("seed", defaults.get("seed")))
-            set_card(model, Card(name, options, seed, weights_digest=weights_digest(model)))
+            set_card(model, Card(name, name, options, seed, weights_digest=weights_digest(model)))
             return model
 
         _REGISTRY[name] = ModelSpec(
@@ -255,3 +258,60 @@ def build_model(name: str, /, *, recipe: str | None = None, seed: int | None = N
     if "seed" in spec.options:
         options["seed"] = seed
     return spec.builder(**options)
+
+
+def network_of(name: str, options: Mapping[str, Any]) -> Network:
+    """Return the network that a builder makes, built in a graph of its own: nothing is allocated."""
+    options = {key: value for key, value in options.items() if key != "seed"}
+    with tf.Graph().as_default():
+        return read_network(inspect.unwrap(get_spec(name).builder)(**options))
+
+
+def card_for(model: keras.Model) -> Card:
+    """Return the card of a live model: its own, or a new one that says what is known and stays with the model.
+
+    A model that lost its card in a ``.keras`` file, a clone or a copy has the builder of its name, where that makes the
+    same network for its inputs and outputs.
+
+    Parameters
+    ----------
+    model
+        Any functional or Sequential Keras model.
+    """
+    card = find_card(model)
+    if card is None:
+        network = read_network(model)
+        card = Card(model.name)
+        if model.name in list_models():
+            known = get_spec(model.name).options
+            inputs, outputs = model.input_shape[1:], model.output_shape[1:]
+            fitting = {"num_classes": outputs[-1], "image_shape": list(inputs), "input_dim": inputs[0]}
+            options = {
+                key: value
+                for key, value in fitting.items()
+                if key in known and _jsonable(model.name, key, known[key]) != value
+            }
+            with contextlib.suppress(ModelZooError, TypeError, ValueError):
+                if network_of(model.name, options).same_as(network):
+                    card = Card(model.name, model.name, options)
+        set_card(model, card)
+    return card
+
+
+def spec_of(model: keras.Model) -> ModelSpec | None:
+    """Return the declared facts of the builder of a live model; ``None`` where no builder is known."""
+    builder = card_for(model).builder
+    return None if builder is None else get_spec(builder)
+
+
+def base_recipe(model: keras.Model) -> Recipe:
+    """Return the recipe that says what a model is trained for: its builder's lesson, or one with a loss that fits.
+
+    A model whose outputs are of its inputs' shape reconstructs them; others are classifiers.
+    """
+    if (spec := spec_of(model)) is not None:
+        return spec.recipe("lesson")
+    if len(model.output_shape) > 2 and model.output_shape == model.input_shape:
+        return Recipe(steps=1000, batch_size=64, loss="mean_squared_error", reconstruct=True)
+    loss = "binary_crossentropy" if model.output_shape[-1] == 1 else "sparse_categorical_crossentropy"
+    return Recipe(steps=1000, batch_size=64, loss=loss)

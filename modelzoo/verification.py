@@ -15,10 +15,10 @@ import numpy as np
 from modelzoo import datasets
 from modelzoo._checks import check_seed
 from modelzoo._keras import keras
-from modelzoo.card import Card, card_of, machine_differences, weights_digest
+from modelzoo.card import Card, machine_differences, weights_digest
 from modelzoo.errors import InputError
 from modelzoo.evaluation import measure, own_data, recipe_of
-from modelzoo.registry import build_model
+from modelzoo.registry import build_model, card_for
 from modelzoo.saving import load, results_of
 from modelzoo.training import train
 
@@ -110,7 +110,7 @@ def _recorded(model: keras.Model) -> dict[str, Any]:
 
     It comes from the card's results or, without any, from the last log entry of the training.
     """
-    results, training = results_of(model), card_of(model).training or {}
+    results, training = results_of(model), card_for(model).training or {}
     found: dict[str, Any] = dict.fromkeys(TEST_METRICS)
     if results is not None:
         found |= results.get("metrics", {})
@@ -241,7 +241,7 @@ def reproduce(
         Weights and metrics of each run beside the card's.
     """
     model = source if isinstance(source, keras.Model) else load(source)
-    card, digest = card_of(model), weights_digest(model)
+    card, digest = card_for(model), weights_digest(model)
     training = _training_of(card, digest)
     own_seed = int(training["seed"])
     chosen = [own_seed] if seeds is None else list(dict.fromkeys(check_seed(seed, "seeds") for seed in seeds))
@@ -253,7 +253,7 @@ def reproduce(
     runs = []
     for number, seed in enumerate(chosen):
         logger.info("Run %d of %d: %s with seed %d.", number + 1, len(chosen), card.name, seed)
-        fresh = build_model(card.name, seed=card.seed if seed == own_seed else seed, **card.options)
+        fresh = build_model(str(card.builder), seed=card.seed if seed == own_seed else seed, **card.options)
         drawn_by_seed = data.options.get("seed") == own_seed
         run_data = datasets.load(data.name, **{**data.options, "seed": seed}) if drawn_by_seed else data
         began = time.perf_counter()
@@ -285,6 +285,8 @@ def _training_of(card: Card, digest: str) -> dict[str, Any]:
         raise InputError(
             f"The card of {card.name} does not say how its weights were trained. Train it with modelzoo.train."
         )
+    if card.builder is None:
+        raise InputError(f"No builder makes {card.name!r} anew with fresh weights. Train it again with modelzoo.train.")
     if card.seed is None:
         raise InputError(
             f"The initial weights of {card.name} were drawn without a seed. Train one that can be reproduced: "

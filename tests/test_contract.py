@@ -174,7 +174,7 @@ def test_options_may_be_numpy_numbers(name):
     for option, value in modelzoo.get_spec(name).options.items():
         if isinstance(value, int) and not isinstance(value, bool):
             model = modelzoo.get_spec(name).builder(**{option: np.int64(value + 1)})
-            assert modelzoo.card.card_of(model).options == {option: value + 1}
+            assert modelzoo.registry.card_for(model).options == {option: value + 1}
 
 
 @every_model_in_time
@@ -258,7 +258,7 @@ def test_save_and_load_give_the_same_output_bit_for_bit(name, tmp_path):
     x, _ = samples(name, 50)
     np.testing.assert_array_equal(loaded(x).numpy(), trained(x).numpy())
     assert modelzoo.weights_digest(loaded) == modelzoo.weights_digest(trained) == card["weights_digest"]
-    assert modelzoo.card.card_of(loaded) == modelzoo.card.card_of(trained)
+    assert modelzoo.registry.card_for(loaded) == modelzoo.registry.card_for(trained)
     assert card["training"]["metrics"]["loss"] > 0
     assert card["training"]["dataset"]["checksum"] == own_data(name).checksum
 

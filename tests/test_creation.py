@@ -14,8 +14,9 @@ from scipy.special import softmax
 
 import modelzoo
 from modelzoo import create_model, datasets, registry
-from modelzoo.card import card_of, read_card
+from modelzoo.card import read_card
 from modelzoo.errors import InputError
+from modelzoo.registry import card_for
 from modelzoo.saving import list_pretrained
 
 
@@ -33,26 +34,26 @@ def parent():
 def test_pretrained_alone_is_load(name):
     model = create_model(name, pretrained=True)
     assert modelzoo.weights_digest(model) == modelzoo.weights_digest(modelzoo.load(name))
-    assert card_of(model) == card_of(modelzoo.load(name))
-    assert card_of(model).parent is None
+    assert card_for(model) == card_for(modelzoo.load(name))
+    assert card_for(model).parent is None
 
 
 def test_options_as_they_are_change_nothing(parent):
     classes = parent.output_shape[-1]
     model = create_model("relu_mlp", pretrained=True, num_classes=classes, image_shape=(28, 28), seed=5)
     assert modelzoo.weights_digest(model) == modelzoo.weights_digest(parent)
-    assert card_of(model).training is not None
+    assert card_for(model).training is not None
 
 
 def test_other_classes_replace_the_head_and_keep_the_rest(parent, tmp_path):
     model = create_model("relu_mlp", pretrained=True, num_classes=3, seed=0)
     assert model.output_shape == (None, 3)
-    options = {**card_of(parent).options, "num_classes": 3}
+    options = {**card_for(parent).options, "num_classes": 3}
     fresh = create_model("relu_mlp", seed=0, **options)
     for weight, old, new in zip(model.weights, parent.weights, fresh.weights, strict=True):
         kept = new if weight.path.startswith("logits/") else old
         np.testing.assert_array_equal(weight.numpy(), kept.numpy(), err_msg=weight.path)
-    origin = card_of(model)
+    origin = card_for(model)
     assert origin.training is None
     assert origin.class_names == ()
     modelzoo.train(
@@ -68,9 +69,9 @@ def test_options_without_weights_may_change(parent, digits):
     logits = create_model("relu_mlp", pretrained=True, classifier_activation=None, dropout=0.5, name="mine")
     assert logits.name == "mine"
     np.testing.assert_allclose(softmax(logits(digits).numpy(), axis=1), parent(digits).numpy(), atol=1e-5)
-    assert card_of(logits).class_names == card_of(parent).class_names
-    assert card_of(logits).parent["weights_digest"] == modelzoo.weights_digest(parent)
-    assert card_of(logits).training is None, "the card must not claim a training with these options"
+    assert card_for(logits).class_names == card_for(parent).class_names
+    assert card_for(logits).parent["weights_digest"] == modelzoo.weights_digest(parent)
+    assert card_for(logits).training is None, "the card must not claim a training with these options"
 
 
 def test_a_recipes_options_are_the_artifacts():
@@ -157,6 +158,6 @@ def test_what_any_builder_makes_of_any_arguments_is_loaded_as_it_was_saved(drawn
         loaded = modelzoo.load(Path(directory, "saved"))
     assert modelzoo.weights_digest(loaded) == modelzoo.weights_digest(model)
     assert loaded.name == model.name
-    assert card_of(loaded).options == card_of(model).options
+    assert card_for(loaded).options == card_for(model).options
     x = np.linspace(0, 255, 3 * int(np.prod(model.input_shape[1:])), dtype="f4").reshape(3, *model.input_shape[1:])
     np.testing.assert_array_equal(modelzoo.predict(loaded, x), modelzoo.predict(model, x))

@@ -188,7 +188,7 @@ def test_own_data_are_those_of_the_card(tmp_path):
         ("evaluate", {"data": (np.zeros((4, 28, 29)), np.arange(4))}, DataError, "shape"),
         ("measure", {"data": tf.data.Dataset.from_tensors((0.0, 0))}, InputError, r"tf\.data\.Dataset"),
         ("measure", {"data": (np.full((9, 28, 28), 300.0), np.arange(9))}, DataError, "0 to 255"),
-        ("measure", {"model": keras.Sequential([keras.Input((2,))])}, InputError, "not made by a modelzoo builder"),
+        ("measure", {"model": keras.Sequential([keras.Input((2,))])}, InputError, "known as a graph"),
     ],
 )
 def test_refused_arguments(function, options, error, message, net):

@@ -12,9 +12,10 @@ from PIL import Image
 
 import modelzoo
 from modelzoo import Recipe, cli, datasets, finetune
-from modelzoo.card import CARD_PATH, card_of
+from modelzoo.card import CARD_PATH
 from modelzoo.errors import ArtifactError, DataError, InputError
 from modelzoo.finetuning import finetuning_recipe, plan_finetuning
+from modelzoo.registry import card_for
 
 STILL = Recipe(steps=1, batch_size=20, optimizer="sgd", learning_rate=1e-30, log_every=1, xla="off")
 MOVE = Recipe(steps=8, batch_size=20, optimizer="adam", learning_rate=0.01, log_every=8, xla="off")
@@ -43,13 +44,13 @@ def by_path(model):
 
 
 def test_same_classes_start_from_the_parents_weights_which_are_not_touched(parent, digits):
-    before, card = modelzoo.weights_digest(parent), card_of(parent)
+    before, card = modelzoo.weights_digest(parent), card_for(parent)
     model, history = finetune(parent, digits, recipe=STILL, seed=5)
     assert modelzoo.weights_digest(model) == before
     assert history.history["step"] == [1]
     moved, _ = finetune(parent, digits, recipe=MOVE)
     assert modelzoo.weights_digest(moved) != before == modelzoo.weights_digest(parent)
-    assert card_of(parent) == card
+    assert card_for(parent) == card
 
 
 def test_other_classes_replace_the_head_by_one_from_the_seed(parent, digits, three_digits):
@@ -65,17 +66,17 @@ def test_other_classes_replace_the_head_by_one_from_the_seed(parent, digits, thr
                 assert not np.array_equal(value, old[path])
             elif not path.startswith("logits/"):
                 np.testing.assert_array_equal(value, old[path], err_msg=path)
-        assert card_of(models[0]).class_names == classes
+        assert card_for(models[0]).class_names == classes
         assert models[0].output_shape == (None, len(classes))
     model, _ = finetune(parent, three_digits, recipe=STILL)
-    assert card_of(model).options == {"hidden_units": [9, 8], "num_classes": 3}
+    assert card_for(model).options == {"hidden_units": [9, 8], "num_classes": 3}
 
 
 def test_arrays_keep_the_head_and_its_class_names_unless_num_classes_is_given(parent, three_digits):
     for options, classes, names in (({}, 10, tuple("0123456789")), ({"num_classes": 3}, 3, ())):
         model, _ = finetune(parent, three_digits.train, recipe=STILL, **options)
         assert model.output_shape == (None, classes)
-        assert card_of(model).class_names == names
+        assert card_for(model).class_names == names
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ def test_frozen_layers_stay_bit_identical_and_the_others_move(frozen, parent, di
     old, new = by_path(parent), by_path(model)
     for path in old:
         assert np.array_equal(new[path], old[path]) == (path.split("/")[0] in frozen), path
-    assert set(card_of(model).parent["frozen"]) == frozen
+    assert set(card_for(model).parent["frozen"]) == frozen
     model.fit(digits.x_train, digits.y_train, epochs=1, verbose=0)  # trains every layer
     assert all(not np.array_equal(value, new[path]) for path, value in by_path(model).items())
 
@@ -115,7 +116,7 @@ def test_the_card_names_the_parent(parent, three_digits, tmp_path):
     assert card["training"]["seed"] == 3
     assert card["training"]["metrics"]["test_accuracy"] == history.history["test_accuracy"][-1]
     child = modelzoo.load(tmp_path / "child")
-    assert card_of(child).parent == card["parent"]
+    assert card_for(child).parent == card["parent"]
     assert modelzoo.weights_digest(child) == modelzoo.weights_digest(model)
 
 
@@ -164,7 +165,7 @@ def test_layer_learning_rates_scale_the_step_of_single_layers(parent, digits):
         expected = factors[path.split("/")[0]] * plain[path]
         assert np.abs(expected).max() > 1e-4, path
         np.testing.assert_allclose(change, expected, atol=2e-7, err_msg=path)
-    assert card_of(model).training["recipe"]["layer_learning_rates"] == {"hidden_1": 0.1, "logits": 3}
+    assert card_for(model).training["recipe"]["layer_learning_rates"] == {"hidden_1": 0.1, "logits": 3}
 
 
 def test_backbone_learning_rate_is_for_all_but_the_head(parent, digits):
@@ -178,7 +179,7 @@ def test_backbone_learning_rate_is_for_all_but_the_head(parent, digits):
 
 def test_learning_rates_beside_frozen_layers(parent, digits):
     model, _ = finetune(parent, digits, recipe=PLAIN, freeze=["hidden_1"], backbone_learning_rate=0.5)
-    assert card_of(model).training["recipe"]["layer_learning_rates"] == {"hidden_2": 0.5}
+    assert card_for(model).training["recipe"]["layer_learning_rates"] == {"hidden_2": 0.5}
     moved = {path for path, change in changes(parent, model).items() if np.any(change)}
     assert moved == {"hidden_2/kernel", "hidden_2/bias", "logits/kernel", "logits/bias"}
 
@@ -220,7 +221,7 @@ def test_an_autoencoder_has_no_head(digits, three_digits, caplog):
     with caplog.at_level("INFO"):
         model, _ = finetune(parent, digits, recipe=recipe, freeze=["pixels"], layer_learning_rates={"encoder_1": 1e-9})
     assert "starts anew" not in caplog.text
-    assert card_of(model).class_names == digits.class_names
+    assert card_for(model).class_names == digits.class_names
     moved = {path.split("/")[-2]: np.abs(change).max() for path, change in changes(parent, model).items()}
     assert moved["pixels"] == 0
     assert moved["encoder_1"] < 1e-6 < moved["encoder_2"]
@@ -256,7 +257,7 @@ def test_the_default_recipe_trains_what_is_no_image_classifier(name):
     model, history = finetune(parent, data, recipe=recipe)
     assert np.isfinite(history.history["loss"]).all()
     assert modelzoo.weights_digest(model) != modelzoo.weights_digest(parent)
-    assert card_of(model).training["recipe"]["source"] == recipe.source
+    assert card_for(model).training["recipe"]["source"] == recipe.source
 
 
 def test_a_declared_finetuning_recipe_comes_first(monkeypatch, parent, digits):
@@ -267,7 +268,7 @@ def test_a_declared_finetuning_recipe_comes_first(monkeypatch, parent, digits):
     monkeypatch.setitem(registry._REGISTRY, "dense_500_300", own)
     assert finetuning_recipe(parent) == finetuning_recipe("dense_500_300") == PLAIN
     model, _ = finetune(parent, digits)
-    assert card_of(model).training["recipe_name"] == "finetuning"
+    assert card_for(model).training["recipe_name"] == "finetuning"
 
 
 def test_a_chain_of_fine_tunes_is_in_the_card(parent, three_digits, tmp_path):
@@ -282,7 +283,7 @@ def test_a_chain_of_fine_tunes_is_in_the_card(parent, three_digits, tmp_path):
     assert [link["frozen"] for link in chain] == [[], [], ["hidden_1", "hidden_2"]]
     assert [len(link["class_names"]) for link in chain] == [10, 3, 10]
     assert "parent" not in chain[2]
-    assert card_of(modelzoo.load(tmp_path / "third")).parent == card["parent"]
+    assert card_for(modelzoo.load(tmp_path / "third")).parent == card["parent"]
 
 
 @pytest.fixture(scope="module")
@@ -340,7 +341,7 @@ def test_a_tf_dataset_with_other_classes(parent, three_digits):
     assert model.output_shape == (None, 3)
     assert history.history["val_accuracy"][-1] > 0.6
     np.testing.assert_array_equal(by_path(model)["hidden_1/kernel"], by_path(parent)["hidden_1/kernel"])
-    assert card_of(model).parent["weights_digest"] == modelzoo.weights_digest(parent)
+    assert card_for(model).parent["weights_digest"] == modelzoo.weights_digest(parent)
 
 
 def command(monkeypatch, *arguments):

@@ -7,8 +7,9 @@ import pytest
 
 import modelzoo
 from modelzoo import Recipe, create_model, get_spec, list_models, register_model, registry
-from modelzoo.card import Card, card_of
+from modelzoo.card import Card
 from modelzoo.errors import InputError
+from modelzoo.registry import card_for
 
 TEN = [
     "dense_500_300",
@@ -65,15 +66,24 @@ def test_create_model_with_a_recipe_and_options():
 
 def test_positional_arguments_are_options_too():
     model = get_spec("relu_mlp").builder(7)
-    assert card_of(model).options == {"num_classes": 7}
+    assert card_for(model).options == {"num_classes": 7}
 
 
 def test_origin_holds_what_differs_from_the_defaults():
     model = create_model("two_conv_cnn", filters=(2, 3), dropout=0.5, seed=3)
-    origin = card_of(model)
-    assert origin == Card("two_conv_cnn", {"filters": [2, 3]}, seed=3, weights_digest=modelzoo.weights_digest(model))
-    with pytest.raises(InputError, match="register_model"):
-        card_of(keras.Sequential([keras.Input((1,))]))
+    origin = card_for(model)
+    digest = modelzoo.weights_digest(model)
+    assert origin == Card("two_conv_cnn", "two_conv_cnn", {"filters": [2, 3]}, seed=3, weights_digest=digest)
+
+
+def test_a_model_without_a_card_gets_one_that_says_what_is_known():
+    model = create_model("relu_mlp", num_classes=3, seed=0)
+    assert card_for(keras.models.clone_model(model)) == Card("relu_mlp", "relu_mlp", {"num_classes": 3})
+    foreign = keras.Sequential([keras.Input((28, 28)), keras.layers.Flatten(), keras.layers.Dense(3)], name="relu_mlp")
+    assert card_for(foreign) == Card("relu_mlp")
+    assert card_for(foreign) is card_for(foreign)
+    with pytest.raises(InputError, match="functional or Sequential"):
+        card_for(keras.Sequential([keras.layers.Dense(1)]))
 
 
 def facts(**changes):

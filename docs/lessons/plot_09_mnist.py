@@ -21,7 +21,7 @@ import tensorflow as tf
 
 import modelzoo
 from modelzoo import datasets, reference, viz
-from modelzoo.card import card_of
+from modelzoo.registry import card_for
 
 # sphinx_gallery_thumbnail_number = 6
 
@@ -183,7 +183,7 @@ print(f"mean change of the other weights:       {change[:, ~never_inked].mean():
 # weight decay, :math:`w \leftarrow w - \eta \lambda w` in each step, pulls towards 0 whatever the data do not need.
 
 trained = modelzoo.load("relu_mlp")
-print(f"the recipe on its card: {card_of(trained).training['recipe_name']}")
+print(f"the recipe on its card: {card_for(trained).training['recipe_name']}")
 for name, network in (("lesson, trained above", model), ("from the package", trained)):
     found = modelzoo.evaluate(network, mnist)
     error_rate, n = 1 - found["accuracy"], len(mnist.x_test)

@@ -22,8 +22,8 @@ from PIL import Image, ImageDraw, ImageFilter
 
 import modelzoo
 from modelzoo import datasets, reference, viz
-from modelzoo.card import card_of
 from modelzoo.datasets.corruptions import shift
+from modelzoo.registry import card_for
 
 # sphinx_gallery_thumbnail_number = 4
 
@@ -192,7 +192,7 @@ _ = viz.plot_prediction(model, shrunk, mnist.class_names, truth=2)
 # To a dense network each pixel is an input of its own, and a moved digit lies on other inputs. The network that was
 # trained above has seen centred digits only.
 
-recipe_name = card_of(model).training["recipe_name"]
+recipe_name = card_for(model).training["recipe_name"]
 print(f"accuracy   trained above   from the package (recipe {recipe_name})")
 for pixels in range(5):
     moved = shift(mnist.x_test, pixels)

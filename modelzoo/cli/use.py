@@ -184,8 +184,8 @@ def predict(images: tuple[Path, ...], source: str, as_is: bool, as_json: bool) -
     import_tensorflow()
     import numpy as np
 
-    from modelzoo.card import card_of
     from modelzoo.evaluation import interpret
+    from modelzoo.registry import card_for
 
     model = modelzoo.load(source)
     shape = tuple(model.input_shape[1:])
@@ -197,7 +197,7 @@ def predict(images: tuple[Path, ...], source: str, as_is: bool, as_json: bool) -
     outputs = modelzoo.predict(model, np.stack(pixels))
     scores = interpret(model, outputs).probabilities
     scores = outputs if scores is None else scores
-    names = card_of(model).class_names or tuple(map(str, range(scores.shape[1])))
+    names = card_for(model).class_names or tuple(map(str, range(scores.shape[1])))
     rows = [dict(zip(names, map(float, row), strict=True)) for row in scores]
     if as_json:
         print_json(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from modelzoo._io import atomic_directory, check_target
-from modelzoo.card import card_of, describe_machine
+from modelzoo.card import describe_machine
 from modelzoo.datasets import describe_dataset, list_datasets
 from modelzoo.errors import InputError
 from modelzoo.pages.equations import equation_of, space
@@ -25,6 +25,7 @@ from modelzoo.pages.pictures import (
 from modelzoo.pages.subject import Subject, read_subject
 from modelzoo.pages.usage import usage_section
 from modelzoo.recipe import Augmentation, Recipe
+from modelzoo.registry import card_for
 
 #: Fields that every table of recipes shows; others if a recipe sets them.
 _USUAL_FIELDS = ("batch_size", "optimizer", "learning_rate", "loss")
@@ -148,7 +149,7 @@ def _head(subject: Subject) -> str:
         facts["Network"] = prose(declared)
         facts["Input"] = f"{code(network.input.name)}, float32 ({input_shape}), {takes}"
         facts["Output"] = f"{code(network.output.name)}, shape ({output_shape})"
-        facts["Classes"] = ", ".join(map(prose, card_of(model).class_names)) if subject.classifies else ""
+        facts["Classes"] = ", ".join(map(prose, card_for(model).class_names)) if subject.classifies else ""
     frozen = sum(int(weight.shape.num_elements()) for weight in model.non_trainable_weights)
     facts["Parameters"] = total + (f", of which {frozen:,} are not trained" if frozen else "")
     facts["Multiply-adds"] = "" if subject.cost is None else f"{subject.cost:,} a sample"

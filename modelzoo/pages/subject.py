@@ -17,7 +17,7 @@ from modelzoo.errors import ArtifactError, InputError
 from modelzoo.network import Network, read_network
 from modelzoo.pages.equations import Step, read_steps
 from modelzoo.pages.markdown import read_docstring
-from modelzoo.registry import ModelSpec, build_model, get_spec, list_models
+from modelzoo.registry import ModelSpec, build_model, get_spec, list_models, spec_of
 from modelzoo.saving import find, list_pretrained, load, looks_like_path
 
 
@@ -124,8 +124,8 @@ def read_subject(source: str | os.PathLike[str]) -> Subject:
         raise InputError(f"A file to describe must end in .keras; got {text}. Or give a model or a directory.")
     directory = find(source)
     card = read_card(directory)
-    name = card["name"]
-    return Subject(name, text, load(directory), get_spec(name), card, pretrained)
+    model = load(directory)
+    return Subject(card["name"], text, model, spec_of(model), card, pretrained)
 
 
 def _load_keras(path: Path) -> Any:

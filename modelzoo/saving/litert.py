@@ -18,11 +18,10 @@ import numpy as np
 from modelzoo._checks import check_path
 from modelzoo._io import atomic_file, check_target, explained
 from modelzoo._keras import explained_by_tensorflow, keras, tf
-from modelzoo.card import card_of
 from modelzoo.datasets import check_samples
 from modelzoo.errors import DataError, InputError, unknown_name
 from modelzoo.network import read_network
-from modelzoo.registry import get_spec
+from modelzoo.registry import base_recipe
 from modelzoo.saving.saved_model import export_facts, write_saved_model
 
 logger = logging.getLogger(__name__)
@@ -94,7 +93,7 @@ def save_litert(
 def needs_calibration(model: keras.Model, quantize: str | None) -> bool:
     """Return whether :func:`save_litert` needs calibration samples: for 8-bit arithmetic, of classifiers of images."""
     takes_images = len(model.input_shape) > 2
-    return quantize == "int8" and takes_images and get_spec(card_of(model).name).task == "classification"
+    return quantize == "int8" and takes_images and not base_recipe(model).reconstruct
 
 
 def _calibration(model: keras.Model, quantize: str | None, calibration: Any) -> np.ndarray | None:

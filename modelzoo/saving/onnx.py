@@ -90,9 +90,10 @@ def _describe(proto: Any, model: keras.Model, facts: dict[str, str]) -> None:
     given.doc_string = describe_input(model)
     proto.graph.name, proto.graph.doc_string = facts["name"], ""
     proto.producer_name, proto.producer_version = "modelzoo", facts["modelzoo"]
+    source = f" ({facts['source']})" if "source" in facts else ""
     network = f" {facts['network']}." if "network" in facts else ""
     proto.doc_string = (
-        f"{facts['name']} ({facts['source']}).{network} Input {given.name!r}: {given.doc_string}. "
+        f"{facts['name']}{source}.{network} Input {given.name!r}: {given.doc_string}. "
         f"Output {returned.name!r}. The preprocessing is inside."
     )
     helper.set_model_props(proto, facts)

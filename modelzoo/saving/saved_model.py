@@ -25,7 +25,6 @@ from modelzoo.card import (
     WEIGHTS_PATH,
     Card,
     Results,
-    card_of,
     package_versions,
     read_card,
     read_weights,
@@ -36,7 +35,7 @@ from modelzoo.card import (
 )
 from modelzoo.errors import ArtifactError, DataError, InputError, ModelZooError, TargetError, unknown_name
 from modelzoo.network import read_network, with_paths
-from modelzoo.registry import build_model, get_spec, list_models
+from modelzoo.registry import build_model, card_for, get_spec, list_models, spec_of
 from modelzoo.saving.golden import GOLDEN_PATH, golden_inputs, read_golden, write_golden
 
 logger = logging.getLogger(__name__)
@@ -88,7 +87,7 @@ def save(
     TargetError
         ``path`` cannot be written.
     """
-    card = card_of(model)
+    card = card_for(model)
     samples = _golden_inputs(model, card) if golden is None else golden_inputs(model, golden)
     digest = weights_digest(model)
     if results is not None:
@@ -168,7 +167,7 @@ def _artifact_results(card: Card) -> dict[str, Any] | None:
 
 def results_of(model: keras.Model) -> dict[str, Any] | None:
     """Return the results in the card of the artifact a model was loaded from; ``None`` if its weights changed since."""
-    results = _artifact_results(card_of(model))
+    results = _artifact_results(card_for(model))
     return results if results is not None and results.get("weights_digest") == weights_digest(model) else None
 
 
@@ -296,29 +295,30 @@ def export_facts(model: keras.Model) -> dict[str, str]:
     Parameters
     ----------
     model
-        A model made by a zoo builder.
+        Any functional or Sequential Keras model.
 
     Returns
     -------
     dict
-        ``name``, ``task``, ``source``, ``options`` (JSON), ``class_names`` (JSON list), ``weights_digest`` and the
-        ``modelzoo`` version; ``network`` where it is as declared; ``dataset``, ``dataset_license``,
-        ``dataset_source``, ``recipe`` (JSON), ``recipe_name`` and ``seed`` where its weights are as trained.
+        ``name``, ``options`` (JSON), ``class_names`` (JSON list), ``weights_digest`` and the ``modelzoo`` version;
+        ``task`` and ``source`` where its builder is known, ``network`` where it is as declared; ``dataset``,
+        ``dataset_license``, ``dataset_source``, ``recipe`` (JSON), ``recipe_name`` and ``seed`` where its weights are
+        as trained.
 
     """
-    card, digest = card_of(model), weights_digest(model)
-    spec = get_spec(card.name)
+    card, digest = card_for(model), weights_digest(model)
+    spec = spec_of(model)
     facts = {
         "name": card.name,
-        "task": spec.task,
-        "source": spec.source,
         "options": _json(card.options),
         "class_names": _json(list(card.class_names)),
         "weights_digest": digest,
         "modelzoo": package_versions()["modelzoo"],
     }
-    if model.count_params() == spec.num_params:  # the declared widths are those of the default options
-        facts["network"] = spec.network
+    if spec is not None:
+        facts |= {"task": spec.task, "source": spec.source}
+        if model.count_params() == spec.num_params:  # the declared widths are those of the default options
+            facts["network"] = spec.network
     training = card.training
     if training is not None and training.get("weights_digest") == digest:
         data = training.get("dataset") or {}

@@ -15,12 +15,12 @@ import numpy as np
 
 from modelzoo._checks import check_flag, check_path, check_seed
 from modelzoo._keras import keras, tf
-from modelzoo.card import card_of, describe_machine, find_card, set_card, weights_digest
+from modelzoo.card import describe_machine, set_card, weights_digest
 from modelzoo.datasets import StoredSamples
 from modelzoo.errors import ArtifactError, InputError, ModelZooError
 from modelzoo.network import with_paths
 from modelzoo.recipe import Recipe
-from modelzoo.registry import get_spec
+from modelzoo.registry import card_for, spec_of
 from modelzoo.training.checkpoints import Checkpoints, Saved
 from modelzoo.training.data import (
     TrainingData,
@@ -247,13 +247,17 @@ def _values(model: keras.Model) -> list[Any]:
 def _resolved(recipe: Recipe | str, model: keras.Model) -> Recipe:
     """Return the recipe that ``train`` was given, or the model's of that name."""
     if isinstance(recipe, str):
-        card = card_of(model)
-        name, recipe = recipe, get_spec(card.name).recipe(recipe)
+        name, spec, given = recipe, spec_of(model), card_for(model).options
+        if spec is None:
+            raise InputError(
+                f"No builder declares recipes for {model.name!r}; got recipe={name!r}. Give a modelzoo.Recipe."
+            )
+        recipe = spec.recipe(name)
         for option, value in recipe.model_options.items():
-            if card.options.get(option, get_spec(card.name).options[option]) != value:
+            if given.get(option, spec.options[option]) != value:
                 raise InputError(
-                    f"The recipe {name!r} of {card.name} is for a model built with {option}={value!r}. "
-                    f"Build it with create_model({card.name!r}, recipe={name!r})."
+                    f"The recipe {name!r} of {spec.name} is for a model built with {option}={value!r}. "
+                    f"Build it with create_model({spec.name!r}, recipe={name!r})."
                 )
     if not isinstance(recipe, Recipe):
         raise InputError(f"recipe must be a Recipe or the name of one; got {recipe!r}.")
@@ -302,16 +306,14 @@ def _closing(callbacks: Sequence[Any]) -> Iterator[None]:
 
 def _identity_of(model: keras.Model) -> dict[str, Any]:
     """Return what makes this model's runs the same run: architecture, what is trained, and the parent."""
-    trained = {id(weight) for weight in model.trainable_weights}
+    card, trained = card_for(model), {id(weight) for weight in model.trainable_weights}
     weights = with_paths(model.weights)
-    identity: dict[str, Any] = {
-        "model": {"name": model.name, "weights": [[path, *weight.shape] for path, weight in weights]},
+    unknown = {"name": model.name, "weights": [[path, *weight.shape] for path, weight in weights]}
+    return {
+        "model": {"name": card.builder, **card.options} if card.builder else unknown,
         "trainable weights": [path for path, weight in weights if id(weight) in trained],
+        "parent": card.parent and card.parent["weights_digest"],
     }
-    if card := find_card(model):
-        identity["model"] = {"name": card.name, **card.options}
-        identity["parent"] = card.parent and card.parent["weights_digest"]
-    return identity
 
 
 def _record(
@@ -326,21 +328,20 @@ def _record(
     seconds: float | None,
     machine: Mapping[str, Any],
 ) -> None:
-    """Put a training into the card of a zoo model.
+    """Put a training into the model's card.
 
     ``start`` and ``end`` are digests of the weights before the first step and at the last entry of the history;
     ``seconds`` is known if the run was not resumed.
     """
-    card = find_card(model)
-    if card is None:
-        return
+    card = card_for(model)
     # Training went on from trained weights, or from ones put there by other means: recipe and seed alone do not give
     # the result.
     if card.training is not None or start != card.weights_digest:
         card = dataclasses.replace(card, parent=card.as_parent(start))
     values = history.history
     if "step" in values:  # no callback stopped training before it began
-        names = [name for name, known in get_spec(card.name).recipes.items() if known == recipe]
+        spec = spec_of(model)
+        names = [name for name, known in (spec.recipes.items() if spec else ()) if known == recipe]
         now = weights_digest(model)
         training = {
             "recipe_name": names[0] if names else None,
@@ -356,7 +357,11 @@ def _record(
             "weights_digest": now,
         }
         card = dataclasses.replace(
-            card, training=training, class_names=given.class_names or card.class_names, weights_digest=now
+            card,
+            training=training,
+            class_names=given.class_names or card.class_names,
+            preparation=getattr(given, "preparation", None) or card.preparation,
+            weights_digest=now,
         )
     set_card(model, card)
 

@@ -77,6 +77,8 @@ def plain(image: Image.Image, form: str) -> bytes:
 
 
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n(owned) (w) file closefile\nshowpage\n%%EOF\n"
+
+
 def harmful_files() -> dict[str, tuple[bytes, str]]:
     """Return by name the content and a part of the answer."""
     zeros = bytes(2**26)
@@ -85,7 +87,7 @@ def harmful_files() -> dict[str, tuple[bytes, str]]:
         "image/huge_enough.png": (png(10**4, 10**4), "at most 60000000 are read"),
         "image/no_pixels.png": (png(0, 0), "Cannot read image"),
         "image/bomb_of_text.png": (png(8, 8, chunk(b"zTXt", b"k\0\0" + zlib.compress(zeros))), "too large"),
-        "image/screen.gif": (b"GIF89a" + struct.pack("<HH", 65535, 65535) + b"\0\0\0,\0\0\0\0\1\0\1\0\0;", "Cannot read"),
+        "image/screen.gif": (b"GIF89a" + b"\xff" * 4 + b"\0\0\0,\0\0\0\0\1\0\1\0\0;", "Cannot read"),
         "image/endless.tiff": (b"II*\0" + struct.pack("<IHI", 8, 0, 8), "Cannot read image"),
         "image/program.png": (EPS, "cannot identify image file"),
         "image/nothing.png": (b"", "cannot identify image file"),
@@ -96,7 +98,7 @@ def harmful_files() -> dict[str, tuple[bytes, str]]:
         "image/deep.png": (plain(Image.new("I;16", (20, 20)), "PNG"), "read"),
         "image/palette.png": (plain(Image.new("P", (20, 20)), "PNG"), "read"),
         "image/see_through.png": (plain(Image.new("LA", (20, 20)), "PNG"), "read"),
-        "npz/bomb.npz": (npz([(f"{i}.npy", npy((2**31,), "|u1")) for i in range(3)], claimed=2**31), "at most 4294967296"),
+        "npz/bomb.npz": (npz([(f"{i}.npy", npy((2**31,), "|u1")) for i in range(3)], claimed=2**31), "at most 42949"),
         "npz/deep_header.npz": (npz([("x.npy", b"\x93NUMPY\1\0\x60\xea" + b"(" * 60_000)]), "Header info length"),
         "npz/code_header.npz": (npz([("x.npy", b"\x93NUMPY\1\0\x18\0" + b"__import__('os').abort()")]), "Cannot read"),
         "npz/pickle.npz": (npz([("x.npy", npy((1,), "|O", b"cos\nabort\n(tR."))]), "pickled Python objects"),

@@ -7,18 +7,19 @@ import numpy as np
 import pytest
 
 import modelzoo
-from modelzoo.card import card_of, read_card
+from modelzoo.card import read_card
 from modelzoo.recipe import Recipe
+from modelzoo.registry import card_for
 
 RECIPE = Recipe(steps=16, batch_size=8, optimizer="adam", learning_rate=0.01, log_every=4, xla="off")
 
 
 def test_weights_that_were_not_drawn_are_a_parent(points, tanh_mlp, interrupt, tmp_path):
     model = tanh_mlp()
-    assert card_of(model).weights_digest == modelzoo.weights_digest(model)
+    assert card_for(model).weights_digest == modelzoo.weights_digest(model)
     modelzoo.train(model, points, RECIPE)
-    assert card_of(model).parent is None
-    assert card_of(model).weights_digest == modelzoo.weights_digest(model)
+    assert card_for(model).parent is None
+    assert card_for(model).weights_digest == modelzoo.weights_digest(model)
     by_hand, interrupted, resumed = tanh_mlp(), tanh_mlp(), tanh_mlp()
     by_hand.set_weights([np.ones_like(w) for w in by_hand.get_weights()])
     with pytest.raises(KeyboardInterrupt):
@@ -26,16 +27,16 @@ def test_weights_that_were_not_drawn_are_a_parent(points, tanh_mlp, interrupt, t
     for model in (by_hand, interrupted):
         found = modelzoo.weights_digest(model)
         modelzoo.train(model, points, RECIPE)
-        assert card_of(model).parent["weights_digest"] == found
+        assert card_for(model).parent["weights_digest"] == found
     modelzoo.train(resumed, points, RECIPE, checkpoint_dir=tmp_path, resume=True)
-    assert card_of(resumed).parent is None
+    assert card_for(resumed).parent is None
 
 
 def test_validation_data_replace_what_would_be_held_out(points, tanh_mlp, tmp_path):
     model = tanh_mlp()
     recipe = RECIPE.replace(validation_size=40)
     modelzoo.train(model, points, recipe, validation_data=points.test, checkpoint_dir=tmp_path / "given")
-    training = card_of(model).training
+    training = card_for(model).training
     assert training["recipe"].get("validation_size", 0) == 0
     assert training["dataset"]["num_train"] == len(points.x_train)
     assert training["dataset"]["num_validation"] == len(points.x_test)
@@ -66,4 +67,4 @@ def test_a_callback_that_stops_before_the_first_step_trains_nothing(points, tanh
     model = tanh_mlp()
     history = modelzoo.train(model, points, RECIPE, callbacks=[Stop()])
     assert history.history == {}
-    assert card_of(model).training is None
+    assert card_for(model).training is None

@@ -7,8 +7,8 @@ import pytest
 
 import modelzoo
 from modelzoo import Recipe, datasets
-from modelzoo.card import card_of
 from modelzoo.errors import ArtifactError, DataError, InputError
+from modelzoo.registry import card_for
 
 RECIPE = Recipe(steps=30, batch_size=16, optimizer="adam", learning_rate=0.01, log_every=10, xla="update")
 
@@ -29,7 +29,7 @@ def test_a_stream_trains_as_arrays_do(points, stream, tanh_mlp, recipe):
     expected, from_arrays = digest_after(models[0], points, recipe)
     found, from_stream = digest_after(models[1], stream, recipe)
     assert found == expected
-    assert card_of(models[0]).training["dataset"] == card_of(models[1]).training["dataset"]
+    assert card_for(models[0]).training["dataset"] == card_for(models[1]).training["dataset"]
     assert from_stream["step"] == from_arrays["step"]
     part = "val" if recipe.validation_size else "test"
     for name in (f"{part}_loss", f"{part}_accuracy"):

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 import modelzoo
 from modelzoo import Recipe, datasets
-from modelzoo.card import card_of
 from modelzoo.errors import InputError
+from modelzoo.registry import card_for
 from modelzoo.training.objective import Objective
 
 PLAIN = Recipe(steps=12, batch_size=20, optimizer="sgd", learning_rate=0.1, log_every=4, xla="off")
@@ -140,7 +140,7 @@ def test_the_validation_results_are_those_of_the_held_out_samples(digits):
     same = modelzoo.create_model("relu_mlp", seed=0)
     modelzoo.train(same, (x[kept], y[kept]), PLAIN, seed=3)
     assert modelzoo.weights_digest(same) == modelzoo.weights_digest(model)
-    facts = card_of(model).training["dataset"]
+    facts = card_for(model).training["dataset"]
     assert (facts["num_train"], facts["num_validation"]) == (160, 40)
     assert "num_test" not in facts
 

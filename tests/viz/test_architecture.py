@@ -15,9 +15,10 @@ from matplotlib.patches import Circle
 
 import modelzoo
 from modelzoo import viz
-from modelzoo.card import card_of, set_card
+from modelzoo.card import set_card
 from modelzoo.errors import InputError
 from modelzoo.network import NotAChainError, read_network, with_paths
+from modelzoo.registry import card_for
 from modelzoo.viz import style
 from modelzoo.viz.architecture.canvas import glyph_curve
 from modelzoo.viz.architecture.hourglass import Hourglass
@@ -355,10 +356,10 @@ def test_units_have_the_names_they_are_given():
 
 def test_models_that_know_their_classes_name_them():
     model = modelzoo.create_model("sigmoid_mlp", seed=0)
-    set_card(model, dataclasses.replace(card_of(model), class_names=("below", "above")))
+    set_card(model, dataclasses.replace(card_for(model), class_names=("below", "above")))
     assert {"below", "above"} <= set(words(viz.plot_architecture(model)))
     single = modelzoo.create_model("logistic_perceptron", seed=0)
-    set_card(single, dataclasses.replace(card_of(single), class_names=("below", "above")))
+    set_card(single, dataclasses.replace(card_for(single), class_names=("below", "above")))
     assert "P(above)" in words(viz.plot_architecture(single))
 
 
