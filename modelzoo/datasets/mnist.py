@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
@@ -24,6 +25,7 @@ MNIST_BUNDLE_SHA256 = "99b6212d8b734503d7fa2e29ea6413bad62226998e56555f4a6b0b300
 #: ``Dataset.checksum`` of the canonical 70,000 images.
 MNIST_CHECKSUM = "cb01d50407223629cee59a44c37adb3798608e40a974cb48547019a6d0c8b441"
 
+_DIGITS = tuple("0123456789")
 _FASHION_NAMES = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
     *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
@@ -48,7 +50,8 @@ def _full_mnist() -> Dataset:
         content = (resources.files("modelzoo.datasets") / MNIST_BUNDLE).read_bytes()
     except OSError as error:
         raise DataError(
-            f"The bundled MNIST ({MNIST_BUNDLE}) is missing. Install modelzoo again, or run scripts/build_mnist.py."
+            f"The bundled MNIST ({MNIST_BUNDLE}) is missing. Install keras-modelzoo again, or run "
+            "scripts/build_mnist.py."
         ) from error
     file = io.BytesIO(content)
     file.name = f"The bundled MNIST ({MNIST_BUNDLE})"
@@ -57,9 +60,10 @@ def _full_mnist() -> Dataset:
         dataset = Dataset(
             arrays["x_train"], arrays["y_train"], arrays["x_test"], arrays["y_test"],
             name="mnist",
-            class_names=tuple("0123456789"),
+            class_names=_DIGITS,
             source="MNIST by Yann LeCun and Corinna Cortes, http://yann.lecun.com/exdb/mnist/",
             license="CC BY-SA 3.0",
+            preparation="digit",
         )  # fmt: skip
         altered = hashlib.sha256(content).hexdigest() != MNIST_BUNDLE_SHA256 and dataset.checksum != MNIST_CHECKSUM
     except (KeyError, DataError):
@@ -67,12 +71,12 @@ def _full_mnist() -> Dataset:
     if altered:
         raise DataError(
             f"The bundled MNIST ({MNIST_BUNDLE}) was altered: its SHA-256 is not the pinned one. "
-            "Install modelzoo again, or run scripts/build_mnist.py."
+            "Install keras-modelzoo again, or run scripts/build_mnist.py."
         )
     return dataset
 
 
-@register_dataset
+@register_dataset(class_names=_DIGITS)
 def mnist(*, classes: Iterable[int] | None = None) -> Dataset:
     """Handwritten digits: the canonical 60,000 training and 10,000 test images, bundled, nothing is downloaded.
 
@@ -94,13 +98,18 @@ def mnist(*, classes: Iterable[int] | None = None) -> Dataset:
 def _fashion_folder(download: bool) -> Path:
     import pooch
 
-    cache = Path(pooch.os_cache("modelzoo")) / "fashion-mnist"
+    cache = None
+    with contextlib.suppress(RuntimeError):  # neither HOME nor the system's list of users names a home directory,
+        cache = Path(pooch.os_cache("modelzoo")) / "fashion-mnist"
+        cache = cache if cache.is_absolute() else None  # which older platformdirs leave as "~"
     if download:
+        if cache is None:
+            raise DataError("A download needs a place. Set the environment variable XDG_CACHE_HOME to a directory.")
         for name, sha256 in _FASHION_FILES.items():
             if not _is_published(cache / name, sha256):
                 _fetch(name, sha256, cache)
     for place in (cache, _FASHION_SYSTEM_FOLDER):
-        if all((place / name).is_file() for name in _FASHION_FILES):
+        if place is not None and all((place / name).is_file() for name in _FASHION_FILES):
             return place
     raise DataError(
         "Fashion-MNIST is not on this machine. Pass download=True to fetch its 31 MB once, or folder=... with its "
@@ -137,7 +146,7 @@ def _fetch(name: str, sha256: str, cache: Path) -> None:
         raise DataError(f"Cannot download {name}: {'; '.join(reasons)}. Check the network, or pass folder=...")
 
 
-@register_dataset
+@register_dataset(class_names=_FASHION_NAMES)
 def fashion_mnist(
     *, classes: Iterable[int] | None = None, folder: str | os.PathLike[str] | None = None, download: bool = False
 ) -> Dataset:
@@ -178,7 +187,7 @@ def fashion_mnist(
     return dataset if classes is None else dataset.subset(classes)
 
 
-@register_dataset
+@register_dataset(class_names=_DIGITS)
 def digits(*, classes: Iterable[int] | None = None, test_fraction: float = 0.2, seed: int = 0) -> Dataset:
     """Scikit-learn's 1797 handwritten digits of 8 x 8 pixels, enlarged to MNIST's format.
 
@@ -207,7 +216,7 @@ def digits(*, classes: Iterable[int] | None = None, test_fraction: float = 0.2, 
         x[test],
         y[test],
         name="digits",
-        class_names=tuple("0123456789"),
+        class_names=_DIGITS,
         source="scikit-learn load_digits; UCI Optical Recognition of Handwritten Digits",
         license="CC BY 4.0",
     )
