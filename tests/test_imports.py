@@ -49,7 +49,7 @@ from modelzoo import reference, viz
 viz.plot_points(np.eye(2), [0, 1])
 viz.plot_regions(lambda x: (x[:, 0] > 0.5).astype(float), (np.eye(2), [0, 1]), resolution=20)
 viz.plot_activations()
-viz.plot_confusion_matrix([0.1, 0.9], [0, 1])
+viz.plot_confusion_matrix([0, 1], [0.1, 0.9])
 absent("tensorflow", "keras")
 """
 

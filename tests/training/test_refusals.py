@@ -34,9 +34,8 @@ def model():
 
 @pytest.mark.parametrize("wrong", [None, "tanh_mlp", keras.Sequential([keras.layers.Dense(2)])], ids=str)
 def test_only_keras_models_with_one_input_and_output(wrong, points):
-    for call in (lambda: modelzoo.train(wrong, points, RECIPE), lambda: modelzoo.predict(wrong, points.x_test)):
-        with pytest.raises(InputError, match=r"must be a Keras model|must have one input and one output"):
-            call()
+    with pytest.raises(InputError, match=r"must be a Keras model|must have one input and one output"):
+        modelzoo.train(wrong, points, RECIPE)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +68,7 @@ def test_arguments(options, message, points, model):
 
 
 def test_named_recipes_are_for_their_models(points):
-    with pytest.raises(InputError, match="register_model"):
+    with pytest.raises(InputError, match="No builder declares recipes"):
         modelzoo.train(keras.Sequential([keras.Input((2,)), keras.layers.Dense(4)]), points, "lesson")
     with pytest.raises(InputError, match="lesson_weights=True"):
         modelzoo.train(modelzoo.create_model("xor_mlp"), datasets.load("xor"), "lesson")

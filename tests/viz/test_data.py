@@ -97,6 +97,17 @@ def test_overview_counts_and_averages(digits, four_class):
     viz.plot_dataset(((np.ones((4, 7)), [0, 0, 1, 1]), (np.ones((1, 7)), [1])))  # neither points nor images
 
 
+def test_images_are_shown_as_they_are_but_for_light_ink_on_black(digits):
+    """Dark ink on light paper stays so; one map for all images of a figure."""
+    paper = 255 - digits.x_test[:3]
+    for images, cmap, theme in ((255 - paper, "gray_r", "light"), (paper, "gray", "light"), (paper, "gray", "dark")):
+        with viz.theme(theme):
+            figure = viz.plot_images(images)
+            assert {ax.images[0].get_cmap().name for ax in figure.axes} == {cmap}
+            assert viz.plot_image(images[0]).images[0].get_cmap().name == cmap
+            assert figure.axes[0].images[0].get_clim() == (0, 255)
+
+
 def test_labels_that_are_measurements_are_refused():
     with pytest.raises(DataError, match="out of range"):
         viz.plot_points(X, Y + 10**9)
