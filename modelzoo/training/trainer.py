@@ -16,6 +16,7 @@ import numpy as np
 from modelzoo._checks import check_flag, check_path, check_seed
 from modelzoo._keras import keras, tf
 from modelzoo.card import describe_machine, set_card, weights_digest
+from modelzoo.classes import num_classes
 from modelzoo.datasets import StoredSamples
 from modelzoo.errors import ArtifactError, InputError, ModelZooError
 from modelzoo.network import with_paths
@@ -25,7 +26,6 @@ from modelzoo.training.checkpoints import Checkpoints, Saved
 from modelzoo.training.data import (
     TrainingData,
     check_model,
-    classes_of,
     explain_failure,
     training_batches,
     training_data,
@@ -141,7 +141,7 @@ def train(
         optimizer.build(model.trainable_variables)
         scale_rates(optimizer, model, recipe.layer_learning_rates)
         batches = training_batches(
-            given.train, recipe.batch_size, seed, first_step, replicas.own_rows, classes_of(model)
+            given.train, recipe.batch_size, seed, first_step, replicas.own_rows, num_classes(model)
         )
         loop = CompiledLoop(objective, optimizer, batches, recipe, seed, replicas)
         if saved:
@@ -359,8 +359,8 @@ def _record(
         card = dataclasses.replace(
             card,
             training=training,
-            class_names=given.class_names or card.class_names,
-            preparation=getattr(given, "preparation", None) or card.preparation,
+            class_names=given.class_names,
+            preparation=given.preparation,
             weights_digest=now,
         )
     set_card(model, card)
