@@ -154,7 +154,7 @@ def test_train_evaluate_check_export(modelzoo, tmp_path):
     status, out, err = modelzoo("train", "sigmoid_mlp", "-o", "net", *QUICK[:-1], "--seed", 3)
     assert status == 0, err
     assert "Saved to net" in out
-    assert "step     20  accuracy" in err  # progress, on standard error
+    assert "step    20  accuracy" in err  # progress, on standard error
     card = json.loads(modelzoo("info", "net", "--json")[1])
     assert (card["training"]["seed"], card["training"]["recipe"]["steps"]) == (3, 20)
     inputs, outputs = read_golden(tmp_path / "net")

@@ -174,6 +174,22 @@ def test_onnx_file_says_what_it_is(name, onnx_files):
     assert ("0–255" in proto.graph.input[0].doc_string) == (names_of(name)[0] == "images")
 
 
+@pytest.mark.parametrize("preparation", ["digit", "resize"])
+def test_files_say_how_a_picture_becomes_a_sample(preparation, tmp_path):
+    model = modelzoo.create_model("relu_mlp", hidden_units=4, seed=0)
+    set_card(model, dataclasses.replace(card_for(model), preparation=preparation))
+    save_onnx(model, tmp_path / "net.onnx")
+    save_litert(model, tmp_path / "net.tflite")
+    facts = {prop.key: prop.value for prop in onnx.load(tmp_path / "net.onnx").metadata_props}
+    assert facts["preparation"] == preparation
+    steps = json.loads(facts["preparation_steps"])
+    text = " ".join(steps)
+    own = {"digit": "centre of mass", "resize": "as dark or light as in the file"}[preparation]
+    assert all(word in text for word in ("0.299 R", "BICUBIC", "0-255", own))
+    with zipfile.ZipFile(tmp_path / "net.tflite") as archive:
+        assert json.loads(json.loads(archive.read("modelzoo.json"))["preparation_steps"]) == steps
+
+
 @pytest.mark.slow
 def test_facts_of_training_go_with_the_weights_that_were_trained(tmp_path):
     model = modelzoo.create_model("tanh_mlp", seed=0)
