@@ -30,3 +30,14 @@ def _close_figures():
     yield
     if pyplot := sys.modules.get("matplotlib.pyplot"):
         pyplot.close("all")
+
+
+@pytest.fixture(scope="session")
+def same_weights():
+    """Return a function that compares the weights of two models: bit for bit, unless a tolerance is given."""
+
+    def compare(found, expected, **tolerance):
+        for a, b in zip(found.get_weights(), expected.get_weights(), strict=True):
+            np.testing.assert_allclose(a, b, **({"rtol": 0, "atol": 0} | tolerance))
+
+    return compare
