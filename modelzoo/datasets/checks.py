@@ -11,7 +11,7 @@ from modelzoo.errors import DataError
 #: Of data whose classes have no names: a label of a billion is a measurement or a key, not the number of a class.
 MAX_CLASSES = 1 << 20
 
-_ANY_LABELS = "Labels of another kind: modelzoo.datasets.from_arrays(x, y)."
+_ANY_LABELS = "For labels of another kind: modelzoo.datasets.from_arrays(x, y)."
 
 
 def check_arrays(x: Any, y: Any, *, num_classes: int | None = None, where: str = "data") -> None:
@@ -105,7 +105,7 @@ def check_labels(y: Any, *, num_classes: int | None = None, where: str = "data")
     if y.size == 0:
         raise DataError(f"{where}: y is empty, shape {y.shape}. Give at least one label.")
     if y.dtype.kind not in "biuf":
-        raise DataError(f"{where}: y has dtype {y.dtype}, not integers 0, 1, 2, .... {_ANY_LABELS}")
+        raise DataError(f"{where}: y has dtype {y.dtype}. Give integer labels 0, 1, 2, ... {_ANY_LABELS}")
     if y.ndim == 2 and y.shape[1] == 1:
         raise DataError(f"{where}: y has shape {y.shape}, a column. Make it (n,): y.ravel().")
     if y.ndim == 2:
@@ -113,7 +113,7 @@ def check_labels(y: Any, *, num_classes: int | None = None, where: str = "data")
     if y.ndim != 1:
         raise DataError(f"{where}: y has shape {y.shape}. Give (n,) integer labels, or (n, classes) one-hot rows.")
     if y.dtype.kind not in "iu":
-        raise DataError(f"{where}: y has dtype {y.dtype}, not integers 0, 1, 2, .... {_ANY_LABELS}")
+        raise DataError(f"{where}: y has dtype {y.dtype}. Labels are integers 0, 1, 2, ... {_ANY_LABELS}")
     bad = y < 0 if num_classes is None else (y < 0) | (y >= num_classes)
     if bad.any():
         index = int(np.argmax(bad))
