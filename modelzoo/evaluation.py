@@ -364,7 +364,7 @@ def part_of(model: keras.Model, data: Any, split: str, *, reconstruct: bool = Fa
     check_choice("split", split, ("test", "validation", "train", "all"))
     hold_out = recipe_of(model).validation_size if data is None and split != "test" else 0
     data = own_data(model) if data is None else data
-    given = training_data(data, None, model, reconstruct=reconstruct, hold_out=hold_out, single_class=True)
+    given = training_data(data, None, model, reconstruct=reconstruct, hold_out=hold_out, evaluating=True)
     parts = {part: found for part in ("train", "validation", "test") if (found := getattr(given, part)) is not None}
     samples = parts.get(split)
     if len(parts) == 1 and split in ("test", "all"):

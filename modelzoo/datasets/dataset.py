@@ -110,7 +110,7 @@ class Dataset:
         if x is None or y is None:
             raise DataError(f"{self.name}: x_{ending} and y_{ending} must be given together. Give both, or neither.")
         where = f"{self.name}, {part} part"
-        check_arrays(x, y, num_classes=num_classes, where=where, allow_single_class=True)
+        check_arrays(x, y, num_classes=num_classes, where=where)
         if x.shape[1:] != self.x_train.shape[1:]:
             raise DataError(
                 f"{where}: samples have shape {x.shape[1:]}, training samples {self.x_train.shape[1:]}. Give both the "

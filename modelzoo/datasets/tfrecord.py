@@ -135,7 +135,7 @@ def _write_part(
         for number, batch in enumerate(_batches_of(samples)):
             where = f"{part} data, batch {number}"
             x, y = (as_array(values, f"{where}: {axis}") for axis, values in zip("xy", batch, strict=True))
-            check_arrays(x, y, num_classes=num_classes, where=where, allow_single_class=True)
+            check_arrays(x, y, num_classes=num_classes, where=where)
             width = y.shape[1] if y.ndim == 2 else 0
             y = check_labels(y, num_classes=num_classes, where=where)
             if y.max() >= MAX_CLASSES:
