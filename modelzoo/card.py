@@ -25,7 +25,7 @@ from modelzoo._checks import check_path
 from modelzoo._io import sha256_of
 from modelzoo._keras import keras
 from modelzoo.errors import ArtifactError, InputError
-from modelzoo.network import with_paths
+from modelzoo.network import Network, with_paths
 
 __all__ = [
     "CARD_FORMAT",
@@ -50,7 +50,8 @@ CARD_FORMAT = 2
 WEIGHTS_PATH = "variables/variables.data-00000-of-00001"
 
 _MAX_BYTES = 1 << 24  # a card with the learning curves of many seeds has a hundredth of that
-_DTYPES = {"float32", "float16", "int32", "int64", "uint32"}
+#: Types of weights that an artifact can hold.
+DTYPES = {"float16", "float32", "float64", "int32", "int64", "uint32"}
 _PACKAGES = ("tensorflow", "keras", "numpy", "modelzoo")
 
 Metrics = dict[str, float | dict[str, float | list[float | None] | None] | None]
@@ -136,7 +137,7 @@ class _CardAlways(TypedDict):
     format: int
     name: str
     builder: BuilderFacts | None
-    network: dict[str, Any]
+    network: Network
     keras: dict[str, Any]
     weights: list[StoredWeight]
     weights_digest: str
@@ -390,7 +391,7 @@ def read_weights(directory: Path, card: Mapping[str, Any]) -> list[np.ndarray]:
     ends = []
     for weight in card["weights"]:
         start, shape = weight["offset"], weight["shape"]
-        if weight["dtype"] not in _DTYPES or min([start, *shape]) < 0:
+        if weight["dtype"] not in DTYPES or min([start, *shape]) < 0:
             raise ArtifactError(f"{directory}: the weight {weight['path']!r} has an unknown type, shape or place.")
         dtype = np.dtype(weight["dtype"]).newbyteorder("<")
         end = start + math.prod(shape) * dtype.itemsize

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from modelzoo._keras import tf
 from modelzoo.card import Card, find_card, set_card, weights_digest
-from modelzoo.errors import InputError, ModelZooError, unknown_name
+from modelzoo.errors import InputError, unknown_name
 from modelzoo.network import Network, read_network
 from modelzoo.recipe import Recipe
 
@@ -260,13 +260,6 @@ def build_model(name: str, /, *, recipe: str | None = None, seed: int | None = N
     return spec.builder(**options)
 
 
-def network_of(name: str, options: Mapping[str, Any]) -> Network:
-    """Return the network that a builder makes, built in a graph of its own: nothing is allocated."""
-    options = {key: value for key, value in options.items() if key != "seed"}
-    with tf.Graph().as_default():
-        return read_network(inspect.unwrap(get_spec(name).builder)(**options))
-
-
 def card_for(model: keras.Model) -> Card:
     """Return the card of a live model: its own, or a new one that says what is known and stays with the model.
 
@@ -281,21 +274,34 @@ def card_for(model: keras.Model) -> Card:
     card = find_card(model)
     if card is None:
         network = read_network(model)
-        card = Card(model.name)
-        if model.name in list_models():
-            known = get_spec(model.name).options
-            inputs, outputs = model.input_shape[1:], model.output_shape[1:]
-            fitting = {"num_classes": outputs[-1], "image_shape": list(inputs), "input_dim": inputs[0]}
+        card = find_builder(Card(network.name), network)
+        set_card(model, card)
+    return card
+
+
+def find_builder(card: Card, network: Network) -> Card:
+    """Return a card whose builder makes the network: the one it names, or the one of the network's name, or none.
+
+    The builder builds in a graph of its own, where nothing is allocated; options that it refuses make no network.
+    """
+    found = card
+    with contextlib.suppress(Exception):
+        if card.builder is None:
+            known = get_spec(network.name).options
+            inputs, outputs = network.input.output_shape, network.output.output_shape
+            fitting = {"num_classes": outputs[-1], "input_dim": inputs[0], "image_shape": list(inputs)}
             options = {
                 key: value
                 for key, value in fitting.items()
-                if key in known and _jsonable(model.name, key, known[key]) != value
+                if key in known and value != _jsonable(network.name, key, known[key])
             }
-            with contextlib.suppress(ModelZooError, TypeError, ValueError):
-                if network_of(model.name, options).same_as(network):
-                    card = Card(model.name, model.name, options)
-        set_card(model, card)
-    return card
+            found = dataclasses.replace(card, builder=network.name, options=options)
+        builder = inspect.unwrap(get_spec(str(found.builder)).builder)
+        with tf.Graph().as_default():
+            made = read_network(builder(**{key: value for key, value in found.options.items() if key != "seed"}))
+        if made.same_as(network):
+            return found
+    return dataclasses.replace(card, name=network.name, builder=None, options={}, seed=None)
 
 
 def spec_of(model: keras.Model) -> ModelSpec | None:

@@ -121,6 +121,8 @@ def train(
     if replicas.count > 1:
         check_layers(model)
 
+    if not model.trainable_weights:
+        raise InputError(f"Every layer of {model.name!r} is frozen. Set layer.trainable = True where it shall train.")
     given = training_data(data, validation_data, model, reconstruct=recipe.reconstruct, hold_out=recipe.validation_size)
     if given.held_out != recipe.validation_size:  # validation data were given, as card and checkpoints shall say
         recipe = recipe.replace(validation_size=0)
