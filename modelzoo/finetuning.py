@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modelzoo._checks import check_flag, check_integer, check_names
-from modelzoo._keras import keras
+from modelzoo._keras import given_seed, keras
 from modelzoo.card import set_card, weights_digest
 from modelzoo.datasets import Dataset, Stream
 from modelzoo.errors import InputError, unknown_name
@@ -93,7 +93,7 @@ def finetune(
     recipe: Recipe | str = RECIPE,
     layer_learning_rates: Mapping[str, float] | None = None,
     backbone_learning_rate: float | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     **options: Any,
 ) -> tuple[keras.Model, keras.callbacks.History]:
     """Train a pretrained model further, on its own or on other data.
@@ -101,7 +101,8 @@ def finetune(
     Parameters
     ----------
     source
-        Name of a pretrained model, directory of an artifact, or a live model of Keras' own layers, which stays as it is.
+        Name of a pretrained model, directory of an artifact, or a live model of Keras' own layers, which stays as it
+        is.
     data
         As for :func:`modelzoo.train`: a ``Dataset``, a ``Stream``, arrays, or a ``tf.data.Dataset`` of batches.
     freeze
@@ -118,9 +119,10 @@ def finetune(
         Multiplier, above 0, of the learning rate of all layers but the head that are neither frozen nor named in
         ``layer_learning_rates``.
     seed
-        Seed of the new head, the sample order and dropout.
+        Seed of the new head, the sample order and dropout; ``None`` as for :func:`modelzoo.train`.
     **options
-        Further arguments of :func:`modelzoo.train`: ``callbacks``, ``checkpoint_dir``, ``resume``, ….
+        Further arguments of :func:`modelzoo.train`: ``callbacks``, ``checkpoint_dir``, ``resume``, …, or
+        fields of the recipe to change, such as ``epochs`` or ``class_weight``.
 
     Returns
     -------
@@ -142,6 +144,8 @@ def finetune(
         layer_learning_rates=layer_learning_rates,
         backbone_learning_rate=backbone_learning_rate,
     )
+    recipe = recipe.replace(**{name: options.pop(name) for name in [*options] if name in vars(recipe)})
+    seed = given_seed() if seed is None else seed
     new_head = False
     if isinstance(data, Dataset | Stream):
         new_head = bool(names) and data.class_names != names

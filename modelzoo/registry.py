@@ -10,6 +10,7 @@ import importlib
 import inspect
 import json
 import pkgutil
+import random
 import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -123,7 +124,10 @@ def register_model(
                 raise InputError(f"{name}: {error}. Options: {', '.join(signature.parameters)}.") from None
             if "name" in bound.arguments:
                 _check_name(bound.arguments["name"])
-            model = builder(*args, **kwargs)
+            if "seed" in signature.parameters and bound.arguments.get("seed") is None:
+                # Python's generator, as Keras' own layers take it: keras.utils.set_random_seed seeds that.
+                bound.arguments["seed"] = random.getrandbits(31)
+            model = builder(*bound.args, **bound.kwargs)
             _check_name(model.name)  # a builder may give it itself
             given = {key: _jsonable(name, key, value) for key, value in bound.arguments.items() if key != "seed"}
             defaults = {
@@ -132,7 +136,7 @@ def register_model(
                 if parameter.default is not parameter.empty
             }
             options = {key: value for key, value in given.items() if key not in defaults or value != defaults[key]}
-            seed = _jsonable(name, "seed", bound.arguments.get("seed", defaults.get("seed")))
+            seed = _jsonable(name, "seed", bound.arguments.get("seed"))
             set_card(model, Card(name, name, options, seed, weights_digest=weights_digest(model)))
             return model
 
@@ -238,7 +242,7 @@ def build_model(name: str, /, *, recipe: str | None = None, seed: int | None = N
     recipe
         Build it as this recipe wants it (some recipes have builder options of their own).
     seed
-        Seed of the initial weights; ``None`` draws one.
+        Seed of the initial weights; ``None`` draws one, which ``keras.utils.set_random_seed`` decides.
     **options
         Arguments of the builder; they win over those of the recipe.
 

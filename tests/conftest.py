@@ -30,3 +30,11 @@ def _close_figures():
     yield
     if pyplot := sys.modules.get("matplotlib.pyplot"):
         pyplot.close("all")
+
+
+@pytest.fixture(autouse=True)
+def _forget_global_seed():
+    """Undo ``keras.utils.set_random_seed``, which decides the default seed of training."""
+    yield
+    if tensorflow := sys.modules.get("tensorflow"):
+        tensorflow.random.set_seed(None)

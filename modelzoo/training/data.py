@@ -48,6 +48,8 @@ class TrainingData:
         Name, checksum, sizes, source and licence, as far as known.
     class_names
         Names of the classes, empty when not known.
+    weights
+        Weight of each training sample, float32 of shape ``(n,)``, or ``None``.
     """
 
     train: Any
@@ -56,6 +58,7 @@ class TrainingData:
     held_out: int = 0
     facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     class_names: tuple[str, ...] = ()
+    weights: np.ndarray | None = None
 
     @property
     def evaluated(self) -> tuple[str, Any]:
@@ -89,6 +92,7 @@ def training_data(
     reconstruct: bool,
     hold_out: int = 0,
     single_class: bool = False,
+    sample_weight: Any = None,
 ) -> TrainingData:
     """Bring training data into one form and check it against the model.
 
@@ -108,6 +112,8 @@ def training_data(
         Training samples to move into the validation part, the same in every run, if there is no such part.
     single_class
         One class is enough all the same.
+    sample_weight
+        Weight of each sample of the training part, which must be an array.
     """
     check_model(model)
     class_names: tuple[str, ...] = ()
@@ -131,15 +137,19 @@ def training_data(
         validation = _pair(validation)
     train = _checked(train, model, "training data", single_class=reconstruct or single_class)
     test = None if test is None else _checked(test, model, "test data", single_class=True)
+    weights = None if sample_weight is None else _weights(sample_weight, train)
+    if weights is not None:
+        facts["sample_weight"] = hashlib.sha256(weights.tobytes()).hexdigest()
     if validation is not None:
         hold_out, validation = 0, _checked(validation, model, "validation data", single_class=True)
     elif hold_out:
-        train, validation = _split(train, hold_out)
+        train, validation, kept = _split(train, hold_out)
+        weights = None if weights is None else weights[kept]
     evaluated, name = (test, "num_test") if validation is None else (validation, "num_validation")
     for size, part in (("num_train", train), (name, evaluated)):
         if isinstance(part, tuple | StoredSamples):
             facts[size] = len(part[0] if isinstance(part, tuple) else part)
-    return TrainingData(train, validation, test, hold_out, facts, class_names)
+    return TrainingData(train, validation, test, hold_out, facts, class_names, weights)
 
 
 def check_model(model: Any) -> None:
@@ -242,8 +252,22 @@ def _checked(part: Any, model: keras.Model, where: str, *, single_class: bool) -
     return part
 
 
-def _split(train: Any, num_samples: int) -> tuple[Any, Any]:
-    """Return training samples, and those that are held out."""
+def _weights(sample_weight: Any, train: Any) -> np.ndarray:
+    """Return the weights of training samples in float32."""
+    if not isinstance(train, tuple):
+        raise InputError("sample_weight needs training data in arrays; got a stream. Weigh classes: class_weight=….")
+    weights = as_array(sample_weight, "sample_weight")
+    if weights.shape != (len(train[1]),):
+        raise DataError(
+            f"sample_weight must have shape {(len(train[1]),)}, one a training sample; got {weights.shape}."
+        )
+    if weights.dtype.kind not in "biuf" or not np.isfinite(weights).all() or weights.min() < 0 or not weights.any():
+        raise DataError("sample_weight must hold finite numbers of at least 0, one of them above 0.")
+    return weights.astype(np.float32)
+
+
+def _split(train: Any, num_samples: int) -> tuple[Any, Any, np.ndarray]:
+    """Return training samples, those that are held out, and the indices of the first."""
     if isinstance(train, tf.data.Dataset):
         raise InputError(
             f"validation_size={num_samples} cannot be held out of a tf.data.Dataset. Give validation_data, or a recipe "
@@ -251,10 +275,10 @@ def _split(train: Any, num_samples: int) -> tuple[Any, Any]:
         )
     if isinstance(train, StoredSamples):
         kept, held = stratified_split(train.labels, num_samples, seed=0, where="validation_size")
-        return train.select(kept), train.select(held)
+        return train.select(kept), train.select(held), kept
     x, y = train
     kept, held = stratified_split(y, num_samples, seed=0, where="validation_size")
-    return (x[kept], y[kept]), (x[held], y[held])
+    return (x[kept], y[kept]), (x[held], y[held]), kept
 
 
 def _pairs(data: Any) -> tuple[Any, Any]:
@@ -308,12 +332,17 @@ class ArrayBatches:
         Samples a step, or ``None`` for all of them, in order.
     seed
         Seed of the order.
+    weights
+        Weights of the samples, or ``None``.
     """
 
-    def __init__(self, x: np.ndarray, y: np.ndarray, batch_size: int | None, seed: int) -> None:
+    def __init__(
+        self, x: np.ndarray, y: np.ndarray, batch_size: int | None, seed: int, weights: np.ndarray | None = None
+    ) -> None:
         self.num_samples = len(x)
         self.batch_size = None if batch_size is None or batch_size >= len(x) else batch_size
         self._x, self._y = tf.constant(x), tf.constant(y)
+        self._weights = None if weights is None else tf.constant(weights)
         self._seed = seed
 
     def plan(self, first_step: Any, num_steps: int) -> Any:
@@ -326,11 +355,12 @@ class ArrayBatches:
         indices = shuffled(position, self.num_samples, self._seed)
         return tf.reshape(tf.cast(indices, tf.int32), (num_steps, self.batch_size))
 
-    def batch(self, plan: Any, index: Any) -> tuple[Any, Any]:
-        """Return the samples and labels of one step of a plan."""
+    def batch(self, plan: Any, index: Any) -> tuple[Any, Any, Any]:
+        """Return the samples, labels and weights of one step of a plan."""
         if self.batch_size is None:
-            return self._x, self._y
-        return tf.gather(self._x, plan[index]), tf.gather(self._y, plan[index])
+            return self._x, self._y, self._weights
+        weights = None if self._weights is None else tf.gather(self._weights, plan[index])
+        return tf.gather(self._x, plan[index]), tf.gather(self._y, plan[index]), weights
 
 
 class StreamBatches:
@@ -343,34 +373,35 @@ class StreamBatches:
         """Return an empty plan: the order is the data set's own."""
         return tf.zeros((0,), tf.int32)
 
-    def batch(self, plan: Any, index: Any) -> tuple[Any, Any]:
-        """Return the next batch."""
+    def batch(self, plan: Any, index: Any) -> tuple[Any, Any, None]:
+        """Return the next batch, which has no weights."""
         x, y = next(self._iterator)
-        return x, y
+        return x, y, None
 
 
 def training_batches(
-    train: Any,
+    given: TrainingData,
     batch_size: int | None,
     seed: int,
     first_step: int,
     own_rows: Callable[[int], slice],
     num_classes: int | None,
 ) -> ArrayBatches | StreamBatches:
-    """Return the batches of a training part from ``first_step`` on.
+    """Return the batches of the training part from ``first_step`` on.
 
     Parameters
     ----------
-    train, batch_size, seed, first_step
-        The part, and what decides the order. A ``tf.data.Dataset`` is read again up to ``first_step``, which gives the
+    given, batch_size, seed, first_step
+        The data, and what decides the order. A ``tf.data.Dataset`` is read again up to ``first_step``, which gives the
         same weights only if it gives the same batches each time: seed its shuffles.
     own_rows
         From the size of a batch to the rows that this process needs; the others of stored samples are not read.
     num_classes
         How many classes labels may name, or ``None`` for any number.
     """
+    train = given.train
     if isinstance(train, tuple):
-        return ArrayBatches(train[0], train[1], batch_size, seed)
+        return ArrayBatches(train[0], train[1], batch_size, seed, given.weights)
     if isinstance(train, StoredSamples):
         size = check_streamed_size(batch_size, train)
         return StreamBatches(train.batches(size, seed, first_step=first_step, rows=own_rows(min(size, len(train)))))

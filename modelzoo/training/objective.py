@@ -12,10 +12,11 @@ import numpy as np
 
 from modelzoo._keras import all_layers, graph_function, keras, tf
 from modelzoo.datasets import StoredSamples
-from modelzoo.errors import InputError
+from modelzoo.errors import InputError, unknown_name
 from modelzoo.network import logits_model, read_network
 from modelzoo.recipe import Recipe
-from modelzoo.training.data import checked_batches
+from modelzoo.registry import card_for
+from modelzoo.training.data import TrainingData, checked_batches, classes_of
 from modelzoo.training.kernels import faster_layers, is_narrow, narrow_crossentropy
 from modelzoo.training.optimizers import create_optimizer
 
@@ -35,6 +36,8 @@ class Objective:
         The model to train.
     recipe
         Names the loss and the precision.
+    class_weights
+        Factors of the training loss of each class, shape (classes,).
 
     Attributes
     ----------
@@ -42,8 +45,9 @@ class Objective:
         Names of what :meth:`forward` returns, ``"loss"`` first.
     """
 
-    def __init__(self, model: keras.Model, recipe: Recipe) -> None:
+    def __init__(self, model: keras.Model, recipe: Recipe, class_weights: np.ndarray | None = None) -> None:
         self.model = model
+        self._class_weights = class_weights
         self.reconstruct = recipe.reconstruct
         self.per_sample_sum = recipe.loss == "sum_of_squares"
         self._precision = recipe.precision
@@ -107,10 +111,17 @@ class Objective:
                 f"{'mean_squared_error' if self.reconstruct else 'sparse_categorical_crossentropy'!r}."
             )
 
-    def training_scores(self, x: Any, y: Any, clean: Any) -> tuple[dict[str, Any], Any]:
-        """Return what :meth:`forward` does in training mode, and what layers and regularisers add to the loss."""
+    def training_scores(self, x: Any, y: Any, clean: Any, weights: Any) -> tuple[dict[str, Any], Any]:
+        """Return what :meth:`forward` does in training mode, and what layers and regularisers add to the loss.
+
+        The loss of each sample is multiplied by its weight, if ``weights`` is not ``None``, and by that of its class.
+        """
         known = {id(loss) for loss in self._head.losses}  # of earlier traces, which Keras keeps
         scores = self.forward(x, y, clean=clean, training=True)
+        if self._class_weights is not None:
+            scores["loss"] *= tf.gather(tf.constant(self._class_weights, tf.float32), tf.cast(_labels(y), tf.int32))
+        if weights is not None:
+            scores["loss"] *= weights
         added = [tf.cast(loss, tf.float32) for loss in self._head.losses if id(loss) not in known]
         return scores, tf.add_n(added) if added else tf.constant(0.0)
 
@@ -128,11 +139,10 @@ class Objective:
     def _target(self, x: Any, y: Any) -> Any:
         if self.reconstruct:
             return tf.cast(x, tf.float32) / 255.0
-        if y.shape.rank == 2 and y.shape[-1] != 1:  # one-hot rows
-            y = tf.argmax(y, axis=-1)
+        labels = _labels(y)
         if self.num_outputs == 1:
-            return tf.reshape(tf.cast(y, tf.float32), (-1, 1))
-        labels = tf.reshape(tf.cast(y, tf.int32), (-1,))
+            return tf.reshape(tf.cast(labels, tf.float32), (-1, 1))
+        labels = tf.cast(labels, tf.int32)
         return labels if self._sparse else tf.one_hot(labels, self.num_outputs)
 
     def _per_sample_loss(self, target: Any, outputs: Any) -> Any:
@@ -162,6 +172,13 @@ class Objective:
         if target.shape.rank > 1:
             target = tf.argmax(target, axis=-1)
         return tf.cast(tf.equal(tf.argmax(outputs, axis=-1), tf.cast(target, tf.int64)), tf.float32)
+
+
+def _labels(y: Any) -> Any:
+    """Return labels, or one-hot rows, as labels of shape (batch,)."""
+    if y.shape.rank == 2 and y.shape[-1] != 1:
+        y = tf.argmax(y, axis=-1)
+    return tf.reshape(y, (-1,))
 
 
 def sum_of_squares(target: Any, outputs: Any) -> Any:
@@ -288,3 +305,34 @@ def compile_model(model: keras.Model, recipe: Recipe) -> None:
     A schedule that lasts as long as the run lasts ``recipe.steps`` here, or 1000 steps where the recipe counts epochs.
     """
     Objective(model, recipe).compile_for_keras(create_optimizer(recipe, recipe.steps or 1000))
+
+
+def weigh_classes(recipe: Recipe, given: TrainingData, model: keras.Model) -> tuple[Recipe, np.ndarray | None]:
+    """Return the recipe with its class weights by name, and the weights in the order of the classes, if it has any."""
+    if recipe.class_weight is None:
+        return recipe, None
+    count = classes_of(model)
+    if count is None or recipe.reconstruct:
+        raise InputError("class_weight is for classifiers. Leave it out.")
+    weights = np.ones(count)
+    if recipe.class_weight == "balanced":
+        if isinstance(given.train, tf.data.Dataset):
+            raise InputError(
+                "class_weight='balanced' needs labels that can be counted; give a mapping for a tf.data.Dataset."
+            )
+        labels = given.train[1] if isinstance(given.train, tuple) else given.train.labels
+        present, counts = np.unique(labels, return_counts=True)
+        weights[present] = len(labels) / (len(present) * counts)
+        return recipe, weights
+    names = given.class_names or card_for(model).class_names
+    names = names if len(names) == count else tuple(map(str, range(count)))
+    by_name = {}
+    for key, weight in recipe.class_weight.items():
+        name = names[key] if isinstance(key, int | np.integer) and 0 <= key < count else key
+        if name not in names:
+            raise unknown_name("class in class_weight", key, names)
+        by_name[name] = weight
+        weights[names.index(name)] = weight
+    if not weights.any():
+        raise InputError("class_weight must leave at least one class above 0.")
+    return recipe.replace(class_weight=by_name), weights

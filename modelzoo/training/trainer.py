@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import inspect
 import logging
 import math
 import os
@@ -14,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from modelzoo._checks import check_flag, check_path, check_seed
-from modelzoo._keras import keras, tf
+from modelzoo._keras import given_seed, keras, tf
 from modelzoo.card import describe_machine, set_card, weights_digest
 from modelzoo.datasets import StoredSamples
 from modelzoo.errors import ArtifactError, InputError, ModelZooError
-from modelzoo.network import with_paths
-from modelzoo.recipe import Recipe
+from modelzoo.network import read_network, with_paths
+from modelzoo.recipe import Recipe, check_fields
 from modelzoo.registry import card_for, spec_of
 from modelzoo.training.checkpoints import Checkpoints, Saved
 from modelzoo.training.data import (
@@ -32,8 +33,8 @@ from modelzoo.training.data import (
 )
 from modelzoo.training.distribution import Replicas, check_layers
 from modelzoo.training.loop import CompiledLoop
-from modelzoo.training.objective import Objective, evaluation
-from modelzoo.training.optimizers import create_optimizer, scale_rates
+from modelzoo.training.objective import Objective, evaluation, weigh_classes
+from modelzoo.training.optimizers import create_optimizer, scale_rates, schedule_length
 
 logger = logging.getLogger(__name__)
 
@@ -47,12 +48,14 @@ def train(
     data: Any,
     recipe: Recipe | str = "lesson",
     *,
-    seed: int = 0,
+    seed: int | None = None,
     validation_data: Any = None,
+    sample_weight: Any = None,
     strategy: tf.distribute.Strategy | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     checkpoint_dir: str | os.PathLike[str] | None = None,
     resume: bool = False,
+    **changes: Any,
 ) -> keras.callbacks.History:
     """Train a model by a recipe; ``recipe.log_every`` steps are one compiled call.
 
@@ -73,10 +76,13 @@ def train(
     recipe
         A recipe, or the name of one of the model's.
     seed
-        Seed of the sample order and of dropout; initial weights are the builder's (``create_model(seed=…)``).
+        Seed of the sample order and of dropout; initial weights are the builder's (``create_model(seed=…)``). ``None``
+        is the seed of ``keras.utils.set_random_seed`` where that was called, and 0 otherwise.
     validation_data
         ``(x, y)`` or a ``tf.data.Dataset`` to evaluate on, in the place of the validation part of ``data`` and of
         what the recipe holds out.
+    sample_weight
+        Factor of the training loss of each sample, shape ``(n,)``, for data in arrays.
     strategy
         ``tf.distribute.MirroredStrategy`` or ``MultiWorkerMirroredStrategy``: its devices share each batch of
         ``batch_size`` samples, and the result is that of one device but for the order of summation. Build the
@@ -91,7 +97,10 @@ def train(
         Where to keep checkpoints, one at each log entry; the last two stay. Of several workers the chief writes them,
         and to resume all read them, so the directory must be one that they share.
     resume
-        Go on from the newest checkpoint in ``checkpoint_dir``, or start if it holds none.
+        Go on from the newest checkpoint in ``checkpoint_dir``, or start if it holds none. More steps than the run had
+        extend it, unless its learning rate falls along a schedule over the whole run.
+    **changes
+        Fields of the recipe to change, such as ``epochs=3`` or ``class_weight="balanced"``.
 
     Returns
     -------
@@ -111,8 +120,8 @@ def train(
         Another worker stopped or cannot be reached.
     """
     check_model(model)
-    recipe = _resolved(recipe, model)
-    seed = check_seed(seed)
+    recipe = _resolved(recipe, model, changes)
+    seed = given_seed() if seed is None else check_seed(seed)
     if not isinstance(callbacks, list | tuple) or not all(isinstance(c, keras.callbacks.Callback) for c in callbacks):
         raise InputError(f"callbacks must be a sequence of Keras callbacks; got {callbacks!r:.80}.")
     if check_flag("resume", resume) and checkpoint_dir is None:
@@ -123,11 +132,28 @@ def train(
 
     if not model.trainable_weights:
         raise InputError(f"Every layer of {model.name!r} is frozen. Set layer.trainable = True where it shall train.")
-    given = training_data(data, validation_data, model, reconstruct=recipe.reconstruct, hold_out=recipe.validation_size)
+    given = training_data(
+        data,
+        validation_data,
+        model,
+        reconstruct=recipe.reconstruct,
+        hold_out=recipe.validation_size,
+        sample_weight=sample_weight,
+    )
     if given.held_out != recipe.validation_size:  # validation data were given, as card and checkpoints shall say
         recipe = recipe.replace(validation_size=0)
+    recipe, class_weights = weigh_classes(recipe, given, model)
     total = given.total_steps(recipe)
-    identity = {**_identity_of(model), "recipe": recipe.to_dict(), "steps": total, "seed": seed, "data": given.identity}
+    identity = {
+        **_identity_of(model),
+        "recipe": {
+            name: value for name, value in recipe.to_dict().items() if name not in ("steps", "epochs", "source")
+        },
+        "seed": seed,
+        "data": given.identity,
+        "sample weights": given.facts.get("sample_weight"),
+        "steps of the learning rate's schedule": schedule_length(recipe, total),
+    }
 
     with contextlib.ExitStack() as stack:
         checkpoints, saved = None, None
@@ -137,14 +163,17 @@ def train(
                 stack.enter_context(checkpoints.claimed())
             saved = checkpoints.start(resume=resume)
         first_step = saved.step if saved else 0
+        if first_step > total:
+            raise InputError(
+                f"The run in {checkpoint_dir} has made {first_step} steps, more than the {total} asked for. Ask for "
+                "more, or choose another directory."
+            )
 
-        objective = Objective(model, recipe)
+        objective = Objective(model, recipe, class_weights)
         optimizer = create_optimizer(recipe, total)
         optimizer.build(model.trainable_variables)
         scale_rates(optimizer, model, recipe.layer_learning_rates)
-        batches = training_batches(
-            given.train, recipe.batch_size, seed, first_step, replicas.own_rows, classes_of(model)
-        )
+        batches = training_batches(given, recipe.batch_size, seed, first_step, replicas.own_rows, classes_of(model))
         loop = CompiledLoop(objective, optimizer, batches, recipe, seed, replicas)
         if saved:
             _check_saved(saved, loop, len(model.trainable_variables))
@@ -158,7 +187,7 @@ def train(
         stack.enter_context(replicas.watched(checkpoint_dir))
         stack.enter_context(StoredSamples.watched())
         versions = {name: machine[name] for name in ("modelzoo", "tensorflow", "keras", "numpy")}
-        replicas.agree({**identity, "initial weights": start, "checkpoint": first_step, **versions})
+        replicas.agree({**identity, "steps": total, "initial weights": start, "checkpoint": first_step, **versions})
         began = time.perf_counter()
         history, digest = _run(loop, objective, recipe, given, total, saved, callbacks, checkpoints, replicas)
 
@@ -246,8 +275,8 @@ def _values(model: keras.Model) -> list[Any]:
     return [weight.value.read_value() for weight in model.weights]
 
 
-def _resolved(recipe: Recipe | str, model: keras.Model) -> Recipe:
-    """Return the recipe that ``train`` was given, or the model's of that name."""
+def _resolved(recipe: Recipe | str, model: keras.Model, changes: Mapping[str, Any]) -> Recipe:
+    """Return the recipe that ``train`` was given, or the model's of that name, with the changes."""
     if isinstance(recipe, str):
         name, spec, given = recipe, spec_of(model), card_for(model).options
         if spec is None:
@@ -263,6 +292,24 @@ def _resolved(recipe: Recipe | str, model: keras.Model) -> Recipe:
                 )
     if not isinstance(recipe, Recipe):
         raise InputError(f"recipe must be a Recipe or the name of one; got {recipe!r}.")
+    beside = inspect.signature(train).parameters.keys() - {"changes"}
+    check_fields("argument of train", Recipe, changes, beside=beside)
+    recipe = recipe.replace(**changes)
+    output = read_network(model).output
+    if output.activation == "softmax" and output.output_shape[-1] == 1:
+        raise InputError(
+            f"{model.name!r} ends in a softmax of one unit, which is 1 whatever it sees. End in a sigmoid of one unit, "
+            "or in a softmax with a unit for each class."
+        )
+    if (
+        output.activation == "sigmoid"
+        and output.output_shape[-1] != 1
+        and recipe.loss.endswith("categorical_crossentropy")
+    ):
+        raise InputError(
+            f"{model.name!r} ends in {output.output_shape[-1]} sigmoids, which are no probabilities of classes, as the "
+            f"loss {recipe.loss!r} wants them. End in a softmax, or in one sigmoid for two classes."
+        )
     if recipe.augmentation is not None and len(model.input_shape) != 3:
         raise InputError(
             f"{model.name!r} takes samples of shape {model.input_shape[1:]}, and augmentation distorts images of "
