@@ -55,8 +55,8 @@ build/.stamp-lessons: $(wildcard saved_models/*/*/assets.extra/modelzoo.json)
 	@mkdir -p build && touch $@
 
 # setuptools packs whatever an earlier build left in build/lib, so that goes first.
-wheel: $(VENV)/.stamp-dev ## build dist/modelzoo-*.whl
-	rm -rf build/lib build/bdist.* dist/modelzoo-*.whl
+wheel: $(VENV)/.stamp-dev ## build dist/keras_modelzoo-*.whl
+	rm -rf build/lib build/bdist.* dist/keras_modelzoo-*.whl
 	$(BIN)/python -m build --wheel
 
 clean: ## remove what the other targets made, except .venv

@@ -1,10 +1,11 @@
 """Sphinx configuration of the documentation; ``make docs`` builds it, offline and for reading offline."""
 
-import importlib.metadata
 import importlib.util
 import os
 import sys
 from pathlib import Path
+
+import modelzoo
 
 # Before a lesson or autodoc imports them.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -14,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "modelzoo"
 project_copyright = "modelzoo's contributors"
-version = release = importlib.metadata.version("modelzoo")
+version = release = modelzoo.__version__
 
 extensions = [
     "myst_parser",

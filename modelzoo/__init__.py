@@ -5,4 +5,6 @@ Names load on first use, so that ``import modelzoo`` imports neither TensorFlow 
 
 import lazy_loader as _lazy
 
+__version__ = "0.1.0"
+
 __getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

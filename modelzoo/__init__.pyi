@@ -28,3 +28,5 @@ from .saving import save as save
 from .training import train as train
 from .verification import reproduce as reproduce
 from .verification import verify as verify
+
+__version__: str

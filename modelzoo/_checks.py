@@ -98,7 +98,7 @@ def check_seed(value: Any, name: str = "seed") -> int:
     return check_integer(name, value, 0, MAX_SEED)
 
 
-def check_path(path: Any, what: str) -> Path:
+def check_path(path: Any, what: str, *, suffix: str = "") -> Path:
     """Return ``path`` as a Path the system can look up; whether anything is there is the caller's question.
 
     Parameters
@@ -107,6 +107,8 @@ def check_path(path: Any, what: str) -> Path:
         What the caller gave.
     what
         What it should be the path of, for the error: ``"a SavedModel directory"``.
+    suffix
+        How the name must end.
     """
     if not isinstance(path, str | os.PathLike) or "\0" in str(path):
         raise InputError(f"Expected the path of {what}; got {path!r:.80}.")
@@ -117,4 +119,6 @@ def check_path(path: Any, what: str) -> Path:
             raise InputError(f"{str(path)!r:.80}: {error.strerror}. Give the path of {what}.") from None
     except ValueError:  # characters that no file name has
         raise InputError(f"Expected the path of {what}; got {str(path)!r:.80}.") from None
+    if suffix and Path(path).suffix != suffix:
+        raise InputError(f"{path} must end in {suffix} for this format.")
     return Path(path)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelzoo.errors import InputError, TargetError
+from modelzoo.errors import InputError, ModelZooError, TargetError
 
 if TYPE_CHECKING:
     import keras
@@ -21,10 +22,18 @@ if TYPE_CHECKING:
 else:
 
     class _OnFirstUse:
+        used_in: int | None = None  # the process that used it first
+
         def __init__(self, name: str) -> None:
             self._name = name
 
         def __getattr__(self, attribute: str) -> Any:
+            _OnFirstUse.used_in = _OnFirstUse.used_in or os.getpid()
+            if _OnFirstUse.used_in != os.getpid():
+                raise ModelZooError(
+                    "TensorFlow was used before this process was forked, so it would hang here: its threads are not "
+                    "copied. Start processes by multiprocessing.get_context('spawn')."
+                )
             module = importlib.import_module(self._name)
             if self._name == "keras" and module.config.backend() != "tensorflow":
                 raise InputError(

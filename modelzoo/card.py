@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import importlib.metadata
 import itertools
 import json
 import math
@@ -21,9 +20,10 @@ from typing import Any, TypedDict
 
 import numpy as np
 
+from modelzoo import __version__
 from modelzoo._checks import check_path
 from modelzoo._io import sha256_of
-from modelzoo._keras import keras
+from modelzoo._keras import keras, tf
 from modelzoo.errors import ArtifactError, InputError
 from modelzoo.network import Network, with_paths
 
@@ -52,7 +52,6 @@ WEIGHTS_PATH = "variables/variables.data-00000-of-00001"
 _MAX_BYTES = 1 << 24  # a card with the learning curves of many seeds has a hundredth of that
 #: Types of weights that an artifact can hold.
 DTYPES = {"float16", "float32", "float64", "int32", "int64", "uint32"}
-_PACKAGES = ("tensorflow", "keras", "numpy", "modelzoo")
 
 Metrics = dict[str, float | dict[str, float | list[float | None] | None] | None]
 
@@ -294,7 +293,7 @@ def machine_differences(recorded: Mapping[str, Any] | None) -> dict[str, tuple[A
     value, value here)``.
     """
     recorded, here = recorded or {}, describe_machine()
-    deciding = ("cpu", "cores", "system", *_PACKAGES)
+    deciding = ("cpu", "cores", "system", *package_versions())
     differing = {key: (recorded.get(key), here[key]) for key in deciding if recorded.get(key) != here[key]}
     if recorded.get("replicas", 1) != 1:  # several replicas sum in another order than one
         differing["replicas"] = (recorded["replicas"], 1)
@@ -302,14 +301,8 @@ def machine_differences(recorded: Mapping[str, Any] | None) -> dict[str, tuple[A
 
 
 def package_versions() -> dict[str, str]:
-    """Return the versions of the packages that a result depends on."""
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:  # a checkout that is not installed
-            found[package] = "unknown"
-    return found
+    """Return the versions of the packages that a result depends on, in whichever distribution they came."""
+    return {"tensorflow": tf.__version__, "keras": keras.__version__, "numpy": np.__version__, "modelzoo": __version__}
 
 
 def usable_cores() -> int:

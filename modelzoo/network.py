@@ -122,7 +122,7 @@ class Layer:
 
     @property
     def arithmetic(self) -> str:
-        """How its parameters are counted, e.g. ``"784×500 + 500"``; empty if there are none."""
+        """How its parameters are counted, e.g. ``"784×500 + 500"``; empty without parameters."""
         return "" if self.shared else parameter_arithmetic([weight.shape for weight in self.weights])
 
     @property

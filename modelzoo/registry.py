@@ -199,7 +199,7 @@ def list_models(
     Raises
     ------
     InputError
-        No registered model has that task, data set or family, or ``pattern`` is no text.
+        No registered model has that task, data set or family, or ``pattern`` is not a string.
     """
     if not isinstance(pattern, str):
         raise InputError(f"pattern must be a text such as '*_mlp'; got pattern={pattern!r:.80}.")

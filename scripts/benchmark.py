@@ -24,12 +24,13 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 import click
 from benchmark_peers import MATRIX, operations
 from launch_workers import free_addresses, worker_environment
-from report import COMMAND, ROOT, in_turns, markdown_table, number, summary, with_range, write_json
+from report import ROOT, SETTINGS, Command, in_turns, markdown_table, number, summary, with_range, write_json
 from rich.console import Console
 
 import modelzoo
 from modelzoo._io import check_target
 from modelzoo.card import describe_machine, usable_cores
+from modelzoo.cli.common import parse_seeds
 from modelzoo.errors import ModelZooError
 
 WORKER = Path(__file__).with_name("benchmark_peers.py")
@@ -53,7 +54,7 @@ SETTLE = 0.2  # seconds between two runs, for idle threads of the last one to fa
 QUICK_GOAL = 0.5
 
 
-@click.group(context_settings=COMMAND)
+@click.group(context_settings=SETTINGS)
 def main() -> None:
     """Measure modelzoo beside other libraries."""
 
@@ -165,7 +166,7 @@ class Peer:
         )
         try:
             self.losses["first"] = float(self._answer()["ready"])
-            self._signal("SIGSTOP")
+            self._process.send_signal(signal.SIGSTOP)
         except BaseException:
             self.close()
             raise
@@ -173,10 +174,10 @@ class Peer:
     def run(self, seconds: float, number: int) -> None:
         """Train for at least this long and note the rate."""
         assert self._process.stdin is not None
-        self._signal("SIGCONT")
+        self._process.send_signal(signal.SIGCONT)
         print(json.dumps({"seconds": seconds}), file=self._process.stdin, flush=True)
         answer = self._answer()
-        self._signal("SIGSTOP")
+        self._process.send_signal(signal.SIGSTOP)
         self.rates.append(answer["steps"] / answer["seconds"])
         self.losses["last"] = answer["loss"]
 
@@ -189,7 +190,7 @@ class Peer:
 
     def close(self) -> None:
         assert self._process.stdin is not None
-        self._signal("SIGCONT")
+        self._process.send_signal(signal.SIGCONT)
         try:
             self._process.stdin.close()
             self._process.wait(timeout=5)
@@ -197,10 +198,6 @@ class Peer:
             self._process.kill()
             self._process.wait()
         self._errors.close()
-
-    def _signal(self, name: str) -> None:
-        if hasattr(signal, name):  # not on Windows
-            self._process.send_signal(getattr(signal, name))
 
     def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None
@@ -241,7 +238,7 @@ class ColdPeer(Peer):
         return
 
 
-@main.command()
+@main.command(cls=Command)
 @click.option("cases", "--case", type=click.Choice(list(CASES)), multiple=True, help="Only this case; repeatable.")
 @click.option("peers", "--peer", type=click.Choice(list(PEERS)), multiple=True, help="Only this peer; repeatable.")
 @click.option("--rounds", type=click.IntRange(1), help="Runs of each peer.  [default: 5; 2 of cnn-99 and --quick]")
@@ -292,26 +289,25 @@ def train(cases: tuple[str, ...], peers: tuple[str, ...], rounds: int | None, qu
     peer_names = [name for name in PEERS if name in (peers or PEERS) and name not in missing]
     if missing & set(peers or PEERS):
         left_out = ", ".join(PEERS[name] for name in PEERS if name in missing)
-        progress.print(f"Left out: {left_out}. To measure them: pip install 'modelzoo[bench]'", style="yellow")
+        progress.print(f"Left out: {left_out}. To measure them: pip install '.[bench]'", style="yellow")
     facts = machine()
     click.echo(f"{machine_lines(facts)}\n")
     if facts["load"] and facts["load"] > 0.5:
         progress.print(f"Other programs are busy (load {facts['load']}): rates and ratios are noisy.", style="yellow")
-    with errors_shown():
+    if output is not None:
+        check_target(output, overwrite=True)
+    for name, case in CASES.items():
+        having = [peer for peer in peer_names if name in ONLY.get(peer, CASES) and name not in NEVER.get(peer, ())]
+        if not having or name not in (cases or CASES):
+            continue
+        if case.unit == "images/s":
+            having.append(PEAK)
+        with progress.status("") as status:
+            number_of_rounds = rounds or (2 if quick else case.rounds)
+            result = evaluate(case, measure(case, having, number_of_rounds, quick, status.update))
+        click.echo(f"{case_section(name, result)}\n")
         if output is not None:
-            check_target(output, overwrite=True)
-        for name, case in CASES.items():
-            having = [peer for peer in peer_names if name in ONLY.get(peer, CASES) and name not in NEVER.get(peer, ())]
-            if not having or name not in (cases or CASES):
-                continue
-            if case.unit == "images/s":
-                having.append(PEAK)
-            with progress.status("") as status:
-                number_of_rounds = rounds or (2 if quick else case.rounds)
-                result = evaluate(case, measure(case, having, number_of_rounds, quick, status.update))
-            click.echo(f"{case_section(name, result)}\n")
-            if output is not None:
-                write_report(output, {"machine": facts, "quick": quick}, "cases", CASES, {name: result})
+            write_report(output, {"machine": facts, "quick": quick}, "cases", CASES, {name: result})
 
 
 def measure(case: Case, names: Sequence[str], rounds: int, quick: bool, progress: Callable[[str], None]) -> list[Peer]:
@@ -388,27 +384,11 @@ def case_section(name: str, case: Mapping[str, Any]) -> str:
     return f"{title}\n\n{markdown_table(header, rows)}\n\n{text}"
 
 
-@contextlib.contextmanager
-def errors_shown() -> Any:
-    try:
-        yield
-    except ModelZooError as error:
-        raise click.ClickException(str(error)) from None
-
-
 # --- starting, loading, predicting, memory
 
 Results = dict[str, dict[str, dict[str, Any]]]
 
 _COMMAND = "from modelzoo.cli import main; main()"
-_IMAGE = """
-from PIL import Image
-from modelzoo import datasets
-Image.fromarray(255 - datasets.load("mnist").x_test[0]).resize((280, 280)).save({image!r})
-import modelzoo
-from modelzoo.saving import save_keras
-save_keras(modelzoo.load("two_conv_cnn"), {model!r})
-"""
 _KERAS_PREDICTS = """
 import keras, numpy as np
 from PIL import Image
@@ -438,8 +418,11 @@ else:
 
 
 def measure_start(rounds: int, directory: Path, progress: Callable[[str], None]) -> Results:
+    from PIL import Image
+
     image, keras_file = str(directory / "digit.png"), str(directory / "two_conv_cnn.keras")
-    run_python(_IMAGE.format(image=image, model=keras_file))
+    Image.fromarray(255 - modelzoo.datasets.load("mnist").x_test[0]).resize((280, 280)).save(image)
+    modelzoo.saving.save_keras(modelzoo.load("two_conv_cnn"), keras_file)
     commands = {
         "python": ["pass"],
         "import modelzoo": ["import modelzoo"],
@@ -455,13 +438,11 @@ def measure_start(rounds: int, directory: Path, progress: Callable[[str], None])
 def measure_load(rounds: int, directory: Path, progress: Callable[[str], None]) -> Results:
     import keras
 
-    from modelzoo.saving import save_keras
-
     results: Results = {}
     for name in modelzoo.list_pretrained():
         progress(f"load: {name}")
         path = directory / f"{name}.keras"
-        save_keras(modelzoo.load(name), path)
+        modelzoo.saving.save_keras(modelzoo.load(name), path)
         loaders = {
             "modelzoo.load": functools.partial(modelzoo.load, name),
             "load_model": functools.partial(keras.models.load_model, path),
@@ -474,14 +455,12 @@ def measure_predict(rounds: int, directory: Path, progress: Callable[[str], None
     import numpy as np
     from parity import open_format
 
-    from modelzoo.saving import find
-
     count = 1000
     images = modelzoo.datasets.load("mnist").x_test[:count].astype(np.float32)
     results: Results = {}
     for name in ("relu_mlp", "dense_500_300", "two_conv_cnn", "tanh_autoencoder"):
         progress(f"predict: {name}")
-        model, artifact, place = modelzoo.load(name), find(name), directory / name
+        model, artifact, place = modelzoo.load(name), modelzoo.saving.find(name), directory / name
         place.mkdir()
         runs: dict[str, Callable[[Any], Any]] = {
             "modelzoo.predict": functools.partial(modelzoo.predict, model),
@@ -527,7 +506,7 @@ COSTS: dict[str, tuple[Callable[..., Results], int]] = {  # and rounds
 }
 
 
-@main.command()
+@main.command(cls=Command)
 @click.option("cases", "--case", type=click.Choice(list(COSTS)), multiple=True, help="Only this part; repeatable.")
 @click.option("--rounds", type=click.IntRange(1), help="Of each part.  [default: 5, 9, 9, 3]")
 @output_option
@@ -548,16 +527,15 @@ def costs(cases: tuple[str, ...], rounds: int | None, output: Path | None) -> No
     facts = {"machine": machine()}
     click.echo(f"{machine_lines(facts['machine'])}\n")
     os.environ["TF_NUM_INTRAOP_THREADS"] = str(usable_cores())  # of this process and of those it starts
-    with errors_shown():
+    if output is not None:
+        check_target(output, overwrite=True)
+    for name in [name for name in COSTS if name in (cases or COSTS)]:
+        function, default = COSTS[name]
+        with Console(stderr=True).status("") as status, tempfile.TemporaryDirectory() as directory:
+            found = function(rounds or default, Path(directory), status.update)
+        click.echo(f"{cost_section(found)}\n")
         if output is not None:
-            check_target(output, overwrite=True)
-        for name in [name for name in COSTS if name in (cases or COSTS)]:
-            function, default = COSTS[name]
-            with Console(stderr=True).status("") as status, tempfile.TemporaryDirectory() as directory:
-                found = function(rounds or default, Path(directory), status.update)
-            click.echo(f"{cost_section(found)}\n")
-            if output is not None:
-                write_report(output, facts, "parts", COSTS, {name: found})
+            write_report(output, facts, "parts", COSTS, {name: found})
 
 
 def cost_section(part: Mapping[str, Any]) -> str:
@@ -574,7 +552,7 @@ def cost_section(part: Mapping[str, Any]) -> str:
 STEPS, TIMED = {"dense_500_300": 300, "two_conv_cnn": 30}, 3
 
 
-@main.command()
+@main.command(cls=Command)
 @click.option("names", "--model", type=click.Choice(list(STEPS)), multiple=True, help="Only this one; repeatable.")
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Runs of each.")
 @click.option("--batch-size", type=click.IntRange(2), default=256, show_default=True, help="Images of a whole batch.")
@@ -627,6 +605,42 @@ def run_workers(task: dict[str, Any], processes: list[list[int]]) -> float:
         if process.returncode:
             raise click.ClickException(f"A process ended with status {process.returncode}: {errors[-600:]}")
     return float(answers[0][0].splitlines()[-1])
+
+
+@main.command(cls=Command)
+@click.option("--seeds", default="0-3", show_default=True, help="Seeds, e.g. 0-4 or 0,3.")
+def sums(seeds: str) -> None:
+    """Print what the order of sums comes to: the largest difference of a weight of dense_500_300 between one device and
+    two, after 100 and 200 steps, from the smallest to the largest over the seeds.
+    """
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    strategies = [None, tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])]
+    lesson = modelzoo.get_spec("dense_500_300").recipe("lesson")
+    lesson = lesson.replace(epochs=None, steps=200, log_every=100, log_train="batches")
+    optimizers = {
+        "SGD, rate 0.1": lesson.replace(optimizer="sgd", learning_rate=0.1),
+        "RMSprop, rate 0.001 (the lesson's)": lesson,
+    }
+    rows = []
+    for title, recipe in optimizers.items():
+        differences = []
+        for seed in parse_seeds(seeds):
+            runs: list[list[Any]] = [[], []]
+            for strategy, weights in zip(strategies, runs, strict=True):
+                noting = keras.callbacks.Callback()
+                model = modelzoo.create_model("dense_500_300", recipe="lesson", seed=seed)
+                noting.on_epoch_end = lambda epoch, logs, m=model, w=weights: w.append(m.get_weights())
+                train_part = modelzoo.datasets.load("mnist").train
+                modelzoo.train(model, train_part, recipe, seed=seed, strategy=strategy, callbacks=[noting])
+            pairs = zip(*runs, strict=True)  # after 100 steps, after 200
+            differences.append([max(np.abs(a - b).max() for a, b in zip(*pair, strict=True)) for pair in pairs])
+        rows.append([title, *(f"{min(values):.1e} to {max(values):.1e}" for values in zip(*differences, strict=True))])
+    click.echo(markdown_table(["optimiser", "after 100 steps", "after 200 steps"], rows))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import click
-from report import COMMAND, ROOT, markdown_table, replace_between, write_text
+from report import ROOT, Command, markdown_table, replace_between, write_text
 from rich.console import Console
 
 from modelzoo.card import describe_machine
@@ -20,7 +20,7 @@ TESTS, GUIDE = "tests/test_faults.py", ROOT / "docs" / "guide" / "faults.md"
 HEADER = ["fault", "trials", "found", "lost"]
 
 
-@click.command(context_settings=COMMAND)
+@click.command(cls=Command)
 @click.option("--rounds", type=click.IntRange(1), default=1, show_default=True, help="Trials of each fault.")
 @click.option("-k", "expression", default="", help="Only the tests that match, as pytest -k: kill, disk, download.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the first round.")

@@ -16,12 +16,12 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import click
-from report import COMMAND, ROOT, markdown_table, replace_between, write_json, write_text
+from report import ROOT, Command, markdown_table, replace_between, write_json, write_text
 
 import modelzoo
 from modelzoo import Recipe, datasets
 from modelzoo.cli.common import parse_seeds
-from modelzoo.errors import DataError, InputError, ModelZooError
+from modelzoo.errors import DataError, InputError
 from modelzoo.finetuning import finetuning_recipe
 
 GUIDE = ROOT / "docs" / "guide" / "finetuning.md"
@@ -96,7 +96,7 @@ def candidates() -> dict[str, Recipe]:
     return found
 
 
-@click.command(context_settings=COMMAND)
+@click.command(cls=Command)
 @click.argument("names", nargs=-1)
 @click.option("--seeds", default="0-4", show_default=True, help="Seeds, e.g. 0-4 or 0,3.")
 @click.option("--select", is_flag=True, help="Compare the candidates for the default recipe, on validation data.")
@@ -111,17 +111,14 @@ def main(names: tuple[str, ...], seeds: str, select: bool, steps: int | None, wr
     if (select or write) and (names or steps):
         raise click.UsageError("--select and --write take all tasks and steps. Leave the tasks and --steps out.")
     marker = "finetune_selection" if select else "finetune_tasks"
-    try:
-        if write:  # a guide that cannot be written should not cost minutes of training first
-            replace_between(GUIDE, marker, "")
-        store = Store(RESULTS)
-        chosen = parse_seeds(seeds)
-        table = selection_table(store, chosen) if select else task_table(store, names, chosen, steps)
-        click.echo(table)
-        if write:
-            write_text(GUIDE, replace_between(GUIDE, marker, table))
-    except ModelZooError as error:
-        raise click.ClickException(str(error)) from None
+    if write:  # a guide that cannot be written should not cost minutes of training first
+        replace_between(GUIDE, marker, "")
+    store = Store(RESULTS)
+    chosen = parse_seeds(seeds)
+    table = selection_table(store, chosen) if select else task_table(store, names, chosen, steps)
+    click.echo(table)
+    if write:
+        write_text(GUIDE, replace_between(GUIDE, marker, table))
 
 
 class Store:

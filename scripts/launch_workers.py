@@ -68,10 +68,7 @@ def main(workers: int, threads: int | None, grace: float, command: tuple[str, ..
 
     def stop(number: int, frame: FrameType | None) -> None:
         for process in processes:
-            if os.name == "posix":
-                process.send_signal(number)
-            else:
-                process.terminate()
+            process.send_signal(number)
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)

@@ -15,7 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import click
 import numpy as np
-from report import COMMAND, in_turns, markdown_table, write_json
+from report import Command, in_turns, markdown_table, write_json
 from rich.console import Console
 
 import modelzoo
@@ -23,7 +23,6 @@ from modelzoo._io import check_target
 from modelzoo.card import describe_machine
 from modelzoo.cli.common import import_tensorflow, quiet_stderr
 from modelzoo.cli.use import CALIBRATION_SAMPLES
-from modelzoo.errors import ModelZooError
 
 Run = Callable[[np.ndarray], np.ndarray]
 
@@ -46,7 +45,7 @@ INT8_POINTS = 0.05
 BATCH, CALLS_IN_A_ROW = 1000, 10
 
 
-@click.command(context_settings=COMMAND)
+@click.command(cls=Command)
 @click.argument("names", nargs=-1)
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Of every runtime.")
 @click.option("--calls", type=click.IntRange(1), default=300, show_default=True, help="Timed calls of each format.")
@@ -68,14 +67,11 @@ def main(names: tuple[str, ...], threads: int, calls: int, output: Path) -> None
     versions = {package: importlib.metadata.version(package) for package in packages}
     facts = {**describe_machine(), **versions, "threads": threads, "calls": calls}
     models: dict[str, Any] = {}
-    try:
-        check_target(output, overwrite=True)
-        with Console(stderr=True).status("") as status:
-            for source in names or tuple(modelzoo.list_pretrained()):
-                models[source] = compare(source, threads, calls, status.update)
-                write_json(output, {"measured_on": facts, "models": models})
-    except ModelZooError as error:
-        raise click.ClickException(str(error)) from error
+    check_target(output, overwrite=True)
+    with Console(stderr=True).status("") as status:
+        for source in names or tuple(modelzoo.list_pretrained()):
+            models[source] = compare(source, threads, calls, status.update)
+            write_json(output, {"measured_on": facts, "models": models})
     click.echo(markdown_tables({"measured_on": facts, "models": models}))
     missed = [f"{source}: {text}" for source, entry in models.items() for text in shortfalls(entry)]
     for text in missed:

@@ -16,11 +16,11 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 import click
 from benchmark import PEERS, case_section, cost_section, machine_lines
-from report import COMMAND, ROOT, markdown_table, number, read_text, replace_between, write_text
+from report import ROOT, Command, markdown_table, number, read_text, replace_between, write_text
 
 import modelzoo
 from modelzoo.card import read_card
-from modelzoo.errors import ArtifactError, InputError, ModelZooError
+from modelzoo.errors import ArtifactError, InputError
 from modelzoo.pages import read_subject, render
 from modelzoo.pages.markdown import prose, read_docstring
 from modelzoo.saving import find
@@ -143,33 +143,30 @@ def read_measurements(path: Path, command: str) -> dict[str, Any]:
 PARTS: dict[str, Callable[[bool], Files]] = {"architectures": architectures, "results": results, "speed": speed}
 
 
-@click.command(context_settings=COMMAND)
+@click.command(cls=Command)
 @click.argument("parts", nargs=-1, type=click.Choice([*PARTS, "picture"]))
 @click.option("--check", is_flag=True, help="Write nothing; exit with status 1 when a file is stale.")
 def main(parts: tuple[str, ...], check: bool) -> None:
     """Write PARTS of the documentation: all but the picture by default."""
-    try:
-        if "picture" in parts:
-            draw_picture()
-        for part in [name for name in PARTS if name in (parts or PARTS)]:
-            files = PARTS[part](check)
-            stale = [path for path, text in files.items() if is_stale(path, text)]
-            if part == "architectures":
-                stale += [path for path in PAGES.glob("*") if path.suffix in (".md", ".svg") and path not in files]
-            if check and stale:
-                names = ", ".join(path.name for path in stale)
-                click.echo(f"Stale: {names}. To write them: python scripts/render.py {part}", err=True)
-                sys.exit(1)
-            for path in stale:
-                if path in files:
-                    write_text(path, files[path])
-                else:
-                    path.unlink()
-                click.echo(f"{path}: {'written' if path in files else 'removed'}.")
-            if not stale:
-                click.echo(f"{part}: up to date.")
-    except ModelZooError as error:
-        raise click.ClickException(str(error)) from None
+    if "picture" in parts:
+        draw_picture()
+    for part in [name for name in PARTS if name in (parts or PARTS)]:
+        files = PARTS[part](check)
+        stale = [path for path, text in files.items() if is_stale(path, text)]
+        if part == "architectures":
+            stale += [path for path in PAGES.glob("*") if path.suffix in (".md", ".svg") and path not in files]
+        if check and stale:
+            names = ", ".join(path.name for path in stale)
+            click.echo(f"Stale: {names}. To write them: python scripts/render.py {part}", err=True)
+            sys.exit(1)
+        for path in stale:
+            if path in files:
+                write_text(path, files[path])
+            else:
+                path.unlink()
+            click.echo(f"{path}: {'written' if path in files else 'removed'}.")
+        if not stale:
+            click.echo(f"{part}: up to date.")
 
 
 def is_stale(path: Path, text: str) -> bool:

@@ -9,11 +9,26 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import click
+
 from modelzoo._io import atomic_file
-from modelzoo.errors import InputError
+from modelzoo.errors import InputError, ModelZooError
 
 ROOT = Path(__file__).resolve().parent.parent
-COMMAND = {"max_content_width": 120, "help_option_names": ["-h", "--help"]}  # settings of every script's command
+SETTINGS = {"max_content_width": 120, "help_option_names": ["-h", "--help"]}
+
+
+class Command(click.Command):
+    """The command of a script: modelzoo's errors end it with one line."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **{**options, "context_settings": SETTINGS})
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except ModelZooError as error:
+            raise click.ClickException(str(error)) from None
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1) -> str:

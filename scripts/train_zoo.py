@@ -19,7 +19,7 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import click
-from report import COMMAND, markdown_table, write_json
+from report import Command, markdown_table, write_json
 
 import modelzoo
 from modelzoo import datasets
@@ -33,7 +33,7 @@ from modelzoo.training import ProgressBar
 SEEDED = ("toy_points", "linear", "quadratic")
 
 
-@click.command(context_settings=COMMAND)
+@click.command(cls=Command)
 @click.argument("names", nargs=-1)
 @click.option("--recipe", default="tuned", show_default=True, help="Recipe of each model; all: every one it has.")
 @click.option("--seeds", default="0-4", show_default=True, help="Seeds, e.g. 0-4 or 0,3.")
@@ -74,27 +74,25 @@ def train_run(name: str, recipe_name: str, seed: int, runs: Path) -> Path:
     """Return the artifact of one run, trained now unless it is there; go on where an earlier attempt stopped."""
     recipe = modelzoo.get_spec(name).recipe(recipe_name)
     path = runs / name / recipe_name / str(seed)
-    plan = recipe.to_dict()
     if path.is_dir() and modelzoo.Recipe.from_dict(read_card(path)["training"]["recipe"]) == recipe:
         return path
     model = modelzoo.create_model(name, recipe=recipe_name, seed=seed)
-    fingerprint = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()[:12]
+    fingerprint = hashlib.sha256(json.dumps(recipe.to_dict(), sort_keys=True).encode()).hexdigest()[:12]
     checkpoints = path.with_name(f"{seed}.{fingerprint}")
     click.echo(f"{name} ({recipe_name}), seed {seed}", err=True)
-    data = load_data(name, recipe, seed)
+    data = load_data(path)
     modelzoo.train(model, data, recipe, seed=seed, checkpoint_dir=checkpoints, resume=True, callbacks=[ProgressBar()])
     modelzoo.save(model, path, golden=data.x_test[:GOLDEN_COUNT], overwrite=True)
     shutil.rmtree(checkpoints)
     return path
 
 
-def load_data(name: str, recipe: modelzoo.Recipe, seed: int) -> datasets.Dataset:
-    """Return the data of one run."""
+def load_data(path: Path) -> datasets.Dataset:
+    """Return the data of the run RUNS/NAME/RECIPE/SEED."""
+    name, recipe_name, seed = path.parts[-3:]
     spec = modelzoo.get_spec(name)
-    options = dict(recipe.data_options)
-    if spec.dataset in SEEDED:
-        options["seed"] = seed
-    return datasets.load(spec.dataset, **options)
+    own = {"seed": int(seed)} if spec.dataset in SEEDED else {}
+    return datasets.load(spec.dataset, **spec.recipe(recipe_name).data_options, **own)
 
 
 def select(cards: Mapping[int, Mapping[str, Any]]) -> tuple[int, str]:
@@ -151,8 +149,7 @@ def measured(path: Path) -> dict[str, Any]:
         if known["weights_digest"] == digest:
             return known["measures"]
     model = modelzoo.load(path)
-    name, recipe_name, seed = path.parts[-3:]
-    measures = measure(model, load_data(name, modelzoo.get_spec(name).recipe(recipe_name), int(seed)))
+    measures = measure(model, load_data(path))
     write_json(kept, {"weights_digest": digest, "measures": measures})
     return measures
 
@@ -166,11 +163,9 @@ def spread(values: Sequence[float], value: float) -> dict[str, Any]:
 def export_run(path: Path, results: Mapping[str, Any]) -> None:
     """Make a run the pretrained model of its name."""
     model = modelzoo.load(path)
-    name, recipe_name, seed = path.parts[-3:]
-    samples = load_data(name, modelzoo.get_spec(name).recipe(recipe_name), int(seed)).x_test[:GOLDEN_COUNT]
-    target = saved_models_dir() / name / "1"
-    modelzoo.save(model, target, results=results, golden=samples, overwrite=True)
-    click.echo(f"{name}: seed {seed} exported to {target}", err=True)
+    target = saved_models_dir() / path.parts[-3] / "1"
+    modelzoo.save(model, target, results=results, golden=load_data(path).x_test[:GOLDEN_COUNT], overwrite=True)
+    click.echo(f"{path} exported to {target}", err=True)
 
 
 def results_table(rows: Sequence[tuple[str, str, Mapping[str, Any]]]) -> str:

@@ -167,7 +167,7 @@ def test_train_evaluate_check_export(modelzoo, tmp_path):
     status, out, err = modelzoo("train", "sigmoid_mlp", "-o", "net", *QUICK[:-1], "--seed", 3)
     assert status == 0, err
     assert "Saved to net" in out
-    assert "20/20" in err  # the progress bar, on standard error
+    assert "step     20  accuracy" in err  # progress, on standard error
     card = json.loads(modelzoo("info", "net")[1])
     assert (card["training"]["seed"], card["training"]["recipe"]["steps"]) == (3, 20)
     inputs, outputs = read_golden(tmp_path / "net")
@@ -282,3 +282,7 @@ def test_predict_as_is_takes_the_pixels_as_they_are(modelzoo, tmp_path, artifact
     status, _, err = modelzoo("predict", "text.png", "--model", artifacts / "digits")
     assert status == 2
     assert "text.png" in error_line(err)
+
+
+def test_version_is_the_packages_own(modelzoo):
+    assert modelzoo("--version") == (0, f"modelzoo, version {library.__version__}\n", "")

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import warnings
+
 import pytest
 
+import modelzoo
 from modelzoo import errors
 from modelzoo.training import DivergedError
 
@@ -39,3 +45,67 @@ def test_unknown_name_suggests_the_closest(name, hint):
     assert isinstance(error, errors.InputError)
     assert str(error) == f"Unknown model {name!r}.{hint} Available: two_conv_cnn, xor_mlp."
     assert "(none)" in str(errors.unknown_name("version", name, []))
+
+
+def test_a_forked_process_gets_an_error_where_tensorflow_would_hang():
+    model = modelzoo.create_model("xor_mlp", seed=0)
+    modelzoo.predict(model, [[0.0, 1.0]])
+    read, write = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Python too says that forking is dangerous
+        child = os.fork()
+    if child == 0:
+        text = "it computed"
+        try:
+            modelzoo.predict(model, [[0.0, 1.0]])
+        except errors.ModelZooError as error:
+            text = str(error)
+        finally:
+            os.write(write, text.encode())
+            os._exit(0)
+    os.waitpid(child, 0)
+    assert "get_context('spawn')" in os.read(read, 10_000).decode()
+    os.close(read)
+    os.close(write)
+
+
+NOBODY = """
+import os, pwd, sys
+
+def getpwuid(uid):
+    raise KeyError(uid)
+
+pwd.getpwuid = getpwuid
+"""
+
+
+def as_nobody(code, directory):
+    """Run Python without any environment, as a user whom the system does not know."""
+    command = [sys.executable, "-c", NOBODY + code]
+    return subprocess.run(command, env={}, cwd=directory, capture_output=True, text=True, check=False, timeout=300)
+
+
+@pytest.mark.slow
+def test_without_a_home_directory_all_that_is_bundled_works(tmp_path):
+    code = """
+import modelzoo
+from modelzoo import datasets, viz
+data = datasets.load("four_class")
+model, _ = modelzoo.finetune("tanh_mlp", data, recipe=modelzoo.get_spec("tanh_mlp").recipe("lesson").replace(steps=20))
+modelzoo.save(model, "mine")
+viz.save_figure(viz.plot_architecture(modelzoo.load("mine")), "net.svg")
+sys.argv = ["modelzoo", "evaluate", "relu_mlp"]
+from modelzoo.cli import main; main()
+"""
+    done = as_nobody(code, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "agrees" in done.stdout
+    written = {path.name for path in tmp_path.iterdir()}
+    assert written - {"~"} == {"mine", "net.svg"}  # Keras puts its settings into ~/.keras, whatever that is
+
+
+def test_a_download_without_a_home_directory_asks_for_a_place(tmp_path):
+    code = "from modelzoo import datasets; datasets.load('fashion_mnist', download=True)"
+    done = as_nobody(code, tmp_path)
+    assert "XDG_CACHE_HOME" in done.stderr.splitlines()[-1]
+    assert not list(tmp_path.iterdir())

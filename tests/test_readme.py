@@ -60,3 +60,14 @@ def test_make_targets_exist():
     makefile = (README.parent / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"^\$ make (\w+)", README.read_text(encoding="utf-8"), re.MULTILINE):
         assert f"\n{target}:" in makefile
+
+
+def test_no_advice_leads_to_the_other_package_called_modelzoo():
+    root = README.parent
+    files = [README, *root.glob("docs/**/*.md"), *root.glob("modelzoo/**/*.py"), *root.glob("scripts/*.py")]
+    for file in files:
+        for line in file.read_text(encoding="utf-8").splitlines():
+            assert not re.search(r"pip install '?modelzoo\b(?!` (would )?brings?)", line), (file, line)
+    setup = (root / "setup.cfg").read_text(encoding="utf-8")
+    assert "\nname = keras-modelzoo\n" in setup
+    assert "keras_modelzoo-*.whl" in (root / ".ci" / "run").read_text(encoding="utf-8")

@@ -7,6 +7,7 @@ import sys
 
 import click
 
+import modelzoo
 from modelzoo.cli.show import describe, info, list_command
 from modelzoo.cli.train import finetune, train
 from modelzoo.cli.use import check, evaluate, export, predict, reproduce
@@ -14,7 +15,7 @@ from modelzoo.errors import ModelZooError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(package_name="modelzoo")
+@click.version_option(modelzoo.__version__)
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def app(debug: bool) -> None:
     """Train, export, fine-tune and use the classical neural networks.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -233,7 +232,7 @@ def _run(
         model, history = training(
             seed=run["seed"],
             strategy=replicas.strategy,
-            callbacks=[ProgressBar(keep_lines=not sys.stderr.isatty())] if shown else [],
+            callbacks=[ProgressBar()] if shown else [],
             checkpoint_dir=folder,
             resume=run["resume"],
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -111,7 +110,7 @@ def reproduce(source: str, seeds: str | None, quiet: bool, as_json: bool) -> Non
         if quiet or as_json:
             return []
         click.echo(f"seed {seed}", err=True)
-        return [modelzoo.training.ProgressBar()] if sys.stderr.isatty() else []
+        return [modelzoo.training.ProgressBar()]
 
     found = modelzoo.reproduce(source, chosen, callbacks=callbacks)
     if as_json:
@@ -223,7 +222,11 @@ def predict(images: tuple[Path, ...], source: str, as_is: bool, as_json: bool) -
     show_default=True,
     help="A directory for saved_model; else a file that ends in .keras, .onnx or .tflite.",
 )
+@click.option("--opset", type=click.IntRange(9, 18), help="ONNX alone: version of the operators; 18 by default.")
 @click.option("--quantize", type=click.Choice(["int8", "float16"]), help="LiteRT alone: smaller weights.")
+@click.option("--batch-size", type=click.IntRange(1), help="LiteRT alone: samples a call takes; any number by default.")
+@click.option("--input-type", type=click.Choice(["uint8", "int8"]), help="With int8 of images: integers go in.")
+@click.option("--output-type", type=click.Choice(["uint8", "int8"]), help="With int8 of images: integers come out.")
 @click.option(
     "--data", help="Training samples for int8 of images: a data set's name, a folder, an .npz or a .csv file."
 )
@@ -233,10 +236,10 @@ def export(
     source: str,
     output: Path,
     form: str,
-    quantize: Literal["int8", "float16"] | None,
     data: str | None,
     data_option: tuple[str, ...],
     overwrite: bool,
+    **options: Any,
 ) -> None:
     """Write SOURCE, a pretrained model or an artifact's directory, in another place or format.
 
@@ -250,9 +253,14 @@ def export(
     modelzoo export two_conv_cnn --format onnx -o cnn.onnx              for ONNX Runtime
     modelzoo export two_conv_cnn --format litert -o cnn.tflite          for phones and boards
     modelzoo export two_conv_cnn --format litert --quantize int8 -o cnn8.tflite   a quarter of the size
+    modelzoo export … --quantize int8 --batch-size 1 --input-type uint8 --output-type uint8 -o …   for a microcontroller
     """
-    if quantize is not None and form != "litert":
-        raise InputError(f"--quantize {quantize} goes with --format litert, not {form}.")
+    given = {name: value for name, value in options.items() if value is not None}
+    for name, value in given.items():
+        owner = "onnx" if name == "opset" else "litert"
+        if form != owner:
+            raise InputError(f"--{name.replace('_', '-')} {value} goes with --format {owner}, not {form}.")
+    quantize = given.get("quantize")
     if quantize != "int8" and (data is not None or data_option):
         raise InputError("--data and --data-option give samples to --quantize int8 alone; leave them out.")
     check_target(output, overwrite=overwrite)
@@ -267,7 +275,7 @@ def export(
         save_keras(model, output, overwrite=overwrite)
     elif form == "onnx":
         with quiet_stderr():
-            save_onnx(model, output, overwrite=overwrite)
+            save_onnx(model, output, overwrite=overwrite, **given)
     else:
         calibration = None
         if data or needs_calibration(model, quantize):
@@ -275,5 +283,5 @@ def export(
             samples = (load_data(data, model.input_shape[1:], data_option) if data else own_data(model)).x_train
             calibration = samples[:: -(-len(samples) // CALIBRATION_SAMPLES)]
         with quiet_stderr():
-            save_litert(model, output, quantize=quantize, calibration=calibration, overwrite=overwrite)
+            save_litert(model, output, calibration=calibration, overwrite=overwrite, **given)
     click.echo(f"Wrote {output}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
@@ -48,7 +49,8 @@ def _full_mnist() -> Dataset:
         content = (resources.files("modelzoo.datasets") / MNIST_BUNDLE).read_bytes()
     except OSError as error:
         raise DataError(
-            f"The bundled MNIST ({MNIST_BUNDLE}) is missing. Install modelzoo again, or run scripts/build_mnist.py."
+            f"The bundled MNIST ({MNIST_BUNDLE}) is missing. Install keras-modelzoo again, or run "
+            "scripts/build_mnist.py."
         ) from error
     file = io.BytesIO(content)
     file.name = f"The bundled MNIST ({MNIST_BUNDLE})"
@@ -67,7 +69,7 @@ def _full_mnist() -> Dataset:
     if altered:
         raise DataError(
             f"The bundled MNIST ({MNIST_BUNDLE}) was altered: its SHA-256 is not the pinned one. "
-            "Install modelzoo again, or run scripts/build_mnist.py."
+            "Install keras-modelzoo again, or run scripts/build_mnist.py."
         )
     return dataset
 
@@ -94,13 +96,18 @@ def mnist(*, classes: Iterable[int] | None = None) -> Dataset:
 def _fashion_folder(download: bool) -> Path:
     import pooch
 
-    cache = Path(pooch.os_cache("modelzoo")) / "fashion-mnist"
+    cache = None
+    with contextlib.suppress(RuntimeError):  # neither HOME nor the system's list of users names a home directory,
+        cache = Path(pooch.os_cache("modelzoo")) / "fashion-mnist"
+        cache = cache if cache.is_absolute() else None  # which older platformdirs leave as "~"
     if download:
+        if cache is None:
+            raise DataError("A download needs a place. Set the environment variable XDG_CACHE_HOME to a directory.")
         for name, sha256 in _FASHION_FILES.items():
             if not _is_published(cache / name, sha256):
                 _fetch(name, sha256, cache)
     for place in (cache, _FASHION_SYSTEM_FOLDER):
-        if all((place / name).is_file() for name in _FASHION_FILES):
+        if place is not None and all((place / name).is_file() for name in _FASHION_FILES):
             return place
     raise DataError(
         "Fashion-MNIST is not on this machine. Pass download=True to fetch its 31 MB once, or folder=... with its "

@@ -65,7 +65,7 @@ class Step:
 
     @property
     def arithmetic(self) -> str:
-        """How its parameters are counted, e.g. ``"784 × 500 + 500 = 392,500"``; empty if there are none."""
+        """How its parameters are counted, e.g. ``"784 × 500 + 500 = 392,500"``; empty without parameters."""
         if self.layer.shared:
             return "shared"
         counted = self.layer.arithmetic.replace("×", " × ")

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from modelzoo import __version__
 from modelzoo._io import atomic_directory, check_target
-from modelzoo.card import describe_machine
 from modelzoo.datasets import describe_dataset, list_datasets
 from modelzoo.errors import InputError
 from modelzoo.pages.equations import equation_of, space
@@ -390,7 +390,7 @@ def _licence(subject: Subject) -> str:
         "@software{modelzoo,\n"
         "  author  = {{The modelzoo authors}},\n"
         "  title   = {modelzoo: the reference zoo of classical neural networks on Keras 3 and TensorFlow},\n"
-        f"  version = {{{describe_machine()['modelzoo']}}},{year}\n"
+        f"  version = {{{__version__}}},{year}\n"
         f"  note    = {{Model {subject.name}{weights}}},\n"
         "}"
     )

@@ -40,7 +40,7 @@ def read_golden(directory: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarr
     Raises
     ------
     ArtifactError
-        There are none, or the file does not hold them.
+        The file is missing, or holds something else.
     """
     path = Path(directory) / GOLDEN_PATH
     if not path.is_file():

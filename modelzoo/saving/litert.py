@@ -15,18 +15,19 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from modelzoo._checks import check_path
+from modelzoo._checks import check_choice, check_integer, check_path
 from modelzoo._io import atomic_file, check_target, explained
 from modelzoo._keras import explained_by_tensorflow, keras, tf
 from modelzoo.datasets import check_samples
-from modelzoo.errors import DataError, InputError, unknown_name
+from modelzoo.errors import DataError, InputError
 from modelzoo.network import read_network
 from modelzoo.registry import base_recipe
-from modelzoo.saving.saved_model import export_facts, write_saved_model
+from modelzoo.saving.saved_model import conversion_error, export_facts, write_saved_model
 
 logger = logging.getLogger(__name__)
 
 Quantization = Literal["float16", "int8"]
+TensorType = Literal["float32", "int8", "uint8"]
 
 #: Name of the facts in the file: ``unzip -p model.tflite modelzoo.json`` prints them.
 FACTS_NAME = "modelzoo.json"
@@ -38,13 +39,16 @@ def save_litert(
     *,
     quantize: Quantization | None = None,
     calibration: Any = None,
+    batch_size: int | None = None,
+    input_type: TensorType = "float32",
+    output_type: TensorType = "float32",
     overwrite: bool = False,
 ) -> None:
     """Write a zoo model as one LiteRT file, with its preprocessing inside.
 
-    The file takes and gives float32 whatever its arithmetic, under the names of the SavedModel's signature
-    ``serving_default``; an autoencoder also has ``encode`` and ``decode``. The batch is dynamic. The card's facts are
-    in the file as LiteRT keeps the files that belong to a model: in a zip archive at its end.
+    Input and output have the names of the SavedModel's signature ``serving_default``; an autoencoder also has
+    ``encode`` and ``decode``. The card's facts are in the file as LiteRT keeps the files that belong to a model: in a
+    zip archive at its end.
 
     Parameters
     ----------
@@ -61,14 +65,19 @@ def save_litert(
         For the 8-bit arithmetic of classifiers of images (:func:`needs_calibration`): raw 0–255 images of shape
         ``(n, height, width)``, from which the ranges of the activations are taken. Some hundred training samples
         will do.
+    batch_size
+        The number of samples the file takes at once; any number by default, which some compilers for small boards and
+        accelerators do not accept.
+    input_type, output_type
+        ``"uint8"`` or ``"int8"`` for 8-bit arithmetic (:func:`needs_calibration`): integers go in or come out as they
+        are computed with. uint8 inputs are pixels of 0–255; scale and zero point of all others are in the file.
     overwrite
         Replace an existing file.
 
     Raises
     ------
     InputError
-        The model is not a zoo model or cannot be converted, ``path`` has another ending, ``quantize`` is not known,
-        or ``calibration`` is missing or given in vain.
+        The model is not a zoo model or cannot be converted, or an argument does not fit the model or another one.
     DataError
         The calibration samples are empty, not finite, or of another shape than the model takes.
     TargetExistsError
@@ -76,15 +85,39 @@ def save_litert(
     TargetError
         ``path`` cannot be written, nor can the directory for temporary files.
     """
-    path = check_path(path, "the .tflite file to write")
-    if path.suffix != ".tflite":
-        raise InputError(f"{path} must end in .tflite for this format.")
-    if quantize is not None and quantize not in get_args(Quantization):
-        raise unknown_name("quantization", quantize, get_args(Quantization))
+    path = check_path(path, "the .tflite file to write", suffix=".tflite")
+    if quantize is not None:
+        check_choice("quantization", quantize, get_args(Quantization))
+    if batch_size is not None:
+        check_integer("batch_size", batch_size)
     facts = export_facts(model)
+    for name, value in (("input_type", input_type), ("output_type", output_type)):
+        if check_choice(name, value, get_args(TensorType)) != "float32" and not needs_calibration(model, quantize):
+            raise InputError(f"{name}={value!r} needs quantize='int8' of a classifier of images; leave it out.")
     samples = _calibration(model, quantize, calibration)
     check_target(path, overwrite=overwrite)
-    content = _convert(model, quantize, samples)
+    place = Path(tempfile.gettempdir())
+    with explained(place), tempfile.TemporaryDirectory() as directory, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # calibration runs on tf.lite.Interpreter, which warns that it will move
+        with explained_by_tensorflow(place):
+            write_saved_model(model, Path(directory), batch_size=batch_size)
+        converter = tf.lite.TFLiteConverter.from_saved_model(directory)
+        if quantize is not None:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if quantize == "float16":
+            converter.target_spec.supported_types = [tf.float16]
+        if samples is not None:
+            if input_type == "uint8":
+                samples[0].flat[[0, -1]] = 0, 255  # from these two corners the scale is 1: a byte is the pixel
+            converter.representative_dataset = lambda: _representative(model, samples, batch_size or 1)
+            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+            converter.inference_input_type = tf.as_dtype(input_type)
+            converter.inference_output_type = tf.as_dtype(output_type)
+        try:
+            content = converter.convert()
+        except Exception as error:  # the converter raises many kinds for operations it does not know
+            remedy = "Leave quantize out, or export" if quantize else "Export"
+            raise conversion_error(model, "LiteRT", error, remedy) from error
     with atomic_file(path, overwrite=overwrite) as temporary:
         temporary.write_bytes(_with_facts(content, facts | {"quantize": quantize or "none"}))
     logger.info("Saved %s to %s.", facts["name"], path)
@@ -119,39 +152,11 @@ def _calibration(model: keras.Model, quantize: str | None, calibration: Any) -> 
     return samples.astype(np.float32)
 
 
-def _convert(model: keras.Model, quantize: str | None, samples: np.ndarray | None) -> bytes:
-    signatures = {"serving_default": model}
-    for key, part in (("encode", "encoder"), ("decode", "decoder")):
-        if isinstance(getattr(model, part, None), keras.Model):
-            signatures[key] = getattr(model, part)
-    place = Path(tempfile.gettempdir())
-    with explained(place), tempfile.TemporaryDirectory() as directory, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # calibration runs on tf.lite.Interpreter, which warns that it will move
-        with explained_by_tensorflow(place):
-            write_saved_model(model, Path(directory))
-        converter = tf.lite.TFLiteConverter.from_saved_model(directory, signature_keys=list(signatures))
-        if quantize is not None:
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        if quantize == "float16":
-            converter.target_spec.supported_types = [tf.float16]
-        if samples is not None:
-            converter.representative_dataset = lambda: _representative(model, samples)
-            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        try:
-            return converter.convert()
-        except Exception as error:  # the converter raises many kinds for operations it does not know
-            first = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-            remedy = "Leave quantize out, or export" if quantize else "Export"
-            raise InputError(
-                f"{model.name} cannot be converted to LiteRT: {first}. {remedy} it as a SavedModel instead."
-            ) from error
-
-
-def _representative(model: keras.Model, samples: np.ndarray) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each sample for the signature."""
+def _representative(model: keras.Model, samples: np.ndarray, size: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield batches of samples for the signature; the last one is filled up from the beginning."""
     name = read_network(model).input.name
-    for sample in samples:
-        yield "serving_default", {name: sample[np.newaxis]}
+    for start in range(0, len(samples), size):
+        yield "serving_default", {name: samples.take(range(start, start + size), axis=0, mode="wrap")}
 
 
 def _with_facts(content: bytes, facts: dict[str, str]) -> bytes:

@@ -8,20 +8,22 @@ from typing import Any
 
 import numpy as np
 
-from modelzoo._checks import check_path
+from modelzoo._checks import check_integer, check_path
 from modelzoo._io import atomic_file, check_target
 from modelzoo._keras import graph_function, keras, tf
 from modelzoo.errors import InputError
 from modelzoo.network import read_network, with_paths
-from modelzoo.saving.saved_model import export_facts
+from modelzoo.saving.saved_model import conversion_error, export_facts
 
 logger = logging.getLogger(__name__)
 
-#: Operator set of the files; ONNX Runtime reads it since 1.14.
-OPSET = 18
+#: The operator sets that a file may use, from the first to the last.
+OPSETS = (9, 18)
 
 
-def save_onnx(model: keras.Model, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+def save_onnx(
+    model: keras.Model, path: str | os.PathLike[str], *, opset: int = OPSETS[1], overwrite: bool = False
+) -> None:
     """Write a zoo model as one ONNX file, with its preprocessing inside.
 
     Input and output have the names of the SavedModel's signature, ``images`` or ``points`` and ``probabilities``,
@@ -35,6 +37,9 @@ def save_onnx(model: keras.Model, path: str | os.PathLike[str], *, overwrite: bo
         A model made by a zoo builder.
     path
         The file to write, which ends in ``.onnx``; it is complete or absent, whatever happens meanwhile.
+    opset
+        Version of the operators in the file, 9 to 18; ONNX Runtime reads 18 since 1.14. Older runtimes and some
+        compilers need a lower one.
     overwrite
         Replace an existing file.
 
@@ -48,15 +53,15 @@ def save_onnx(model: keras.Model, path: str | os.PathLike[str], *, overwrite: bo
     TargetError
         ``path`` cannot be written.
     """
-    path = check_path(path, "the .onnx file to write")
-    if path.suffix != ".onnx":
-        raise InputError(f"{path} must end in .onnx for this format.")
+    path = check_path(path, "the .onnx file to write", suffix=".onnx")
+    opset = check_integer("opset", opset, *OPSETS)
     try:
         import onnx
         import tf2onnx
     except ImportError as error:
         raise InputError(
-            f"Writing ONNX needs the package {error.name}, which is not installed. Run: pip install 'modelzoo[onnx]'."
+            f"Writing ONNX needs the package {error.name}, which is not installed. Run: "
+            "pip install 'keras-modelzoo[onnx]', or in a clone pip install '.[onnx]'."
         ) from None
     facts = export_facts(model)
     check_target(path, overwrite=overwrite)
@@ -65,16 +70,13 @@ def save_onnx(model: keras.Model, path: str | os.PathLike[str], *, overwrite: bo
     function = graph_function(lambda x: {output_name: model(x, training=False)})
     spec = tf.TensorSpec(model.input_shape, tf.float32, name=input_name)
     try:
-        proto, _ = tf2onnx.convert.from_function(function, [spec], opset=OPSET)
+        proto, _ = tf2onnx.convert.from_function(function, [spec], opset=opset)
         _describe(proto, model, facts)
         _settle_reshapes(proto)
         _rename(proto, model)
         onnx.checker.check_model(proto, full_check=True)  # the converter passes on what it does not know
     except Exception as error:  # of many kinds
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise InputError(
-            f"{facts['name']} cannot be converted to ONNX: {first}. Export it as a SavedModel instead."
-        ) from error
+        raise conversion_error(model, "ONNX", error) from error
     with atomic_file(path, overwrite=overwrite) as temporary:
         temporary.write_bytes(proto.SerializeToString(deterministic=True))
     logger.info("Saved %s to %s.", facts["name"], path)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from modelzoo import __version__
 from modelzoo._checks import check_path
 from modelzoo._io import atomic_directory, atomic_file, check_target, restore
 from modelzoo._keras import explained_by_tensorflow, keras, tf
@@ -228,19 +229,22 @@ def check_save_target(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
     return path
 
 
-def write_saved_model(model: keras.Model, directory: Path) -> None:
-    """Write the SavedModel files of a model with one input and one output, without a card."""
+def write_saved_model(model: keras.Model, directory: Path, *, batch_size: int | None = None) -> None:
+    """Write the SavedModel files of a model with one input and one output, without a card.
+
+    The signatures take batches of ``batch_size`` samples, or of any size.
+    """
     # A bare trackable, and the plain tf.Variables behind Keras' ones: everything is stored exactly once.
     root = tf.train.Checkpoint()
     root.variables = [variable.value for variable in model.variables]
     root.trainable_variables = [variable.value for variable in model.trainable_variables]
     root.regularization_losses = [_regularization(model, i) for i in range(len(model.losses))]
     root.__call__ = _callable(model)
-    signatures = {"serving_default": _signature(model)}
+    signatures = {"serving_default": _signature(model, batch_size)}
     for method, part in (("encode", "encoder"), ("decode", "decoder")):
         if isinstance(getattr(model, part, None), keras.Model):
             setattr(root, part, _callable(getattr(model, part)))
-            signatures[method] = _signature(getattr(model, part))
+            signatures[method] = _signature(getattr(model, part), batch_size)
     with _quiet():
         tf.saved_model.save(root, str(directory), signatures=signatures)
 
@@ -264,7 +268,7 @@ def _input_specs(model: keras.Model) -> list[Any]:
     return [tf.TensorSpec(shape, dtype, name="inputs") for dtype in dtypes]
 
 
-def _signature(model: keras.Model) -> Any:
+def _signature(model: keras.Model, batch_size: int | None) -> Any:
     """Return a concrete function whose input and output carry the names of the model's own layers."""
     network = read_network(model)
     input_name, output_name = network.input.name, network.output.name
@@ -272,7 +276,7 @@ def _signature(model: keras.Model) -> Any:
     def serve(**inputs: Any) -> dict[str, Any]:
         return {output_name: model(inputs[input_name], training=False)}
 
-    spec = tf.TensorSpec(model.input_shape, tf.float32, name=input_name)
+    spec = tf.TensorSpec((batch_size, *model.input_shape[1:]), tf.float32, name=input_name)
     return tf.function(serve, autograph=False).get_concrete_function(**{input_name: spec})
 
 
@@ -296,9 +300,7 @@ def _quiet() -> Iterator[None]:
 
 def save_keras(model: keras.Model, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
     """Write a model as one ``.keras`` file, which ``keras.models.load_model`` reads without modelzoo."""
-    path = check_path(path, "the .keras file to write")
-    if path.suffix != ".keras":
-        raise InputError(f"{path} must end in .keras for this format.")
+    path = check_path(path, "the .keras file to write", suffix=".keras")
     if not isinstance(model, keras.Model) or not model.built:
         raise InputError(f"model must be a Keras model that is built; got {model!r:.80}.")
     with atomic_file(path, overwrite=overwrite) as temporary:
@@ -329,7 +331,7 @@ def export_facts(model: keras.Model) -> dict[str, str]:
         "options": _json(card.options),
         "class_names": _json(list(card.class_names)),
         "weights_digest": digest,
-        "modelzoo": package_versions()["modelzoo"],
+        "modelzoo": __version__,
     }
     if spec is not None:
         facts |= {"task": spec.task, "source": spec.source}
@@ -350,6 +352,12 @@ def export_facts(model: keras.Model) -> dict[str, str]:
     return dict(sorted(facts.items()))
 
 
+def conversion_error(model: keras.Model, form: str, error: Exception, remedy: str = "Export") -> InputError:
+    """Return the error for a model that a converter does not know."""
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    return InputError(f"{model.name} cannot be converted to {form}: {first}. {remedy} it as a SavedModel instead.")
+
+
 def _json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
@@ -361,7 +369,7 @@ def saved_models_dir() -> Path:
     checkout = Path(__file__).parents[2] / "saved_models"  # run from a checkout that is not installed
     if checkout.is_dir():
         return checkout
-    raise ArtifactError("This installation has no pretrained models. Install modelzoo again: pip install modelzoo.")
+    raise ArtifactError("This installation has no pretrained models. Install it again: pip install keras-modelzoo.")
 
 
 def list_pretrained() -> dict[str, list[int]]:

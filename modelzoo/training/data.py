@@ -109,7 +109,7 @@ def training_data(
     reconstruct
         The target is the input, so that one class is enough, and arrays need no labels.
     hold_out
-        Training samples to move into the validation part, the same in every run, if there is no such part.
+        Training samples to move into the validation part, the same in every run, unless the data have such a part.
     single_class
         One class is enough all the same.
     sample_weight

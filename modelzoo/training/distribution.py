@@ -65,7 +65,7 @@ class Replicas:
     Raises
     ------
     InputError
-        It is no such strategy.
+        It is a strategy of another kind.
     """
 
     def __init__(self, strategy: Any = None) -> None:
@@ -81,7 +81,7 @@ class Replicas:
 
     @property
     def is_chief(self) -> bool:
-        """Whether this process writes what is written once: the chief, or worker 0 where there is none."""
+        """Whether this process writes what is written once: the chief, or worker 0 of a cluster without one."""
         resolver = getattr(self.strategy, "cluster_resolver", None)
         if resolver is None or resolver.task_type is None:
             return True
@@ -184,7 +184,7 @@ def create_strategy(name: str) -> tf.distribute.Strategy:
     Raises
     ------
     InputError
-        There is no such strategy, or ``TF_CONFIG`` does not name a cluster and this process' place in it.
+        ``name`` is unknown, or ``TF_CONFIG`` does not name a cluster and this process' place in it.
     """
     if name not in STRATEGIES:
         raise unknown_name("strategy", name, STRATEGIES)
@@ -238,7 +238,7 @@ def check_layers(model: keras.Model) -> None:
     Raises
     ------
     InputError
-        A layer takes statistics of the batch, or draws random numbers, and is no plain dropout layer.
+        A layer takes statistics of the batch, or draws random numbers; plain dropout layers may.
     """
     for layer in all_layers(model):
         draws = hasattr(layer, "seed_generator") and not _drops(layer) and getattr(layer, "rate", 1) != 0

@@ -267,7 +267,7 @@ def plot_misclassified(
     found, p = scored(model, data, split=split, class_names=class_names)
     images, wrong, names = images_of(found.x).x, mistakes(p, found.labels), found.class_names
     if not len(wrong.index):
-        raise DataError(f"All {len(p):,} images are classified correctly: there is no mistake to show.")
+        raise DataError(f"All {len(p):,} images are classified correctly; the figure needs a mistake.")
     titles = []
     for top, shares, truth in zip(wrong.top, wrong.probabilities, wrong.truth, strict=True):
         guesses = [f"{names[k]}: {style.percent(share)}" for k, share in zip(top, shares, strict=True)]

@@ -21,6 +21,8 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from click.testing import CliRunner
 from onnx import numpy_helper
+from PIL import Image
+from tensorflow.core.protobuf import saved_model_pb2
 
 import modelzoo
 from modelzoo import datasets
@@ -210,7 +212,91 @@ def test_logits_are_named_so(tmp_path):
     np.testing.assert_allclose(runner(points=x)["logits"], model(x).numpy(), atol=CLOSE)
 
 
+def test_script_of_the_guide_serves_image_files_as_modelzoo_reads_them(tmp_path, rng):
+    """With onnxruntime and Pillow alone: colour, transparency, palettes, another size and a camera held upright."""
+    model = modelzoo.create_model("relu_mlp", hidden_units=12, seed=0)
+    set_card(model, dataclasses.replace(card_for(model), class_names=tuple("abcdefghij")))
+    save_onnx(model, tmp_path / "net.onnx")
+    pixels = rng.integers(0, 256, (61, 40, 4), np.uint8)
+    upright = Image.Exif()
+    upright[0x0112] = 6
+    Image.fromarray(pixels[..., :3]).save(tmp_path / "photo.jpg", exif=upright)
+    Image.fromarray(pixels).save(tmp_path / "transparent.png")
+    Image.fromarray(pixels[..., :3]).quantize(16).save(tmp_path / "palette.gif")
+    Image.fromarray(pixels[:28, :28, 0]).save(tmp_path / "small.png")
+    files = sorted(path for path in tmp_path.iterdir() if path.suffix != ".onnx")
+    (script,) = re.findall(r"```python serve.py\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
+    alone = "import sys\nsys.modules |= dict.fromkeys(['modelzoo', 'keras', 'tensorflow', 'scipy'])\n"
+    (tmp_path / "serve.py").write_text(alone + script, encoding="utf-8")
+    command = [sys.executable, "serve.py", "net.onnx", *(path.name for path in files)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    lines = [line.split() for line in done.stdout.splitlines()]
+    expected = modelzoo.predict(model, np.stack([datasets.read_image(path, size=(28, 28)) for path in files]))
+    assert [line[:2] for line in lines] == [
+        [path.name, "abcdefghij"[row.argmax()]] for path, row in zip(files, expected, strict=True)
+    ]
+    np.testing.assert_allclose([list(map(float, line[2:])) for line in lines], expected, rtol=0, atol=CLOSE)
+
+
+@pytest.mark.parametrize("name", ["relu_mlp", "two_conv_cnn", "xor_mlp"])
+def test_older_operators_compute_the_same(name, tmp_path):
+    x, expected = answers(name)
+    for opset in (9, 13):
+        save_onnx(net(name), tmp_path / f"{opset}.onnx", opset=opset)
+        assert [entry.version for entry in onnx.load(tmp_path / f"{opset}.onnx").opset_import] == [opset]
+        (outputs,) = onnxruntime.InferenceSession(tmp_path / f"{opset}.onnx").run(None, {names_of(name)[0]: x})
+        np.testing.assert_allclose(outputs, expected, rtol=0, atol=CLOSE)
+
+
 # --- LiteRT
+
+
+def test_bytes_in_and_out_of_a_fixed_batch(tmp_path):
+    """What a microcontroller wants: one image of bytes, one row of bytes."""
+    name, path = "relu_mlp", tmp_path / "net.tflite"
+    calibration = training_samples(name) // 2  # none reaches 255
+    save_litert(
+        *(net(name), path),
+        quantize="int8",
+        calibration=calibration,
+        batch_size=1,
+        input_type="uint8",
+        output_type="uint8",
+    )
+    interpreter = Interpreter(model_path=str(path))
+    assert interpreter.get_signature_list()["serving_default"] == {"inputs": ["images"], "outputs": ["probabilities"]}
+    (given,), (returned,) = interpreter.get_input_details(), interpreter.get_output_details()
+    assert (given["dtype"], list(given["shape_signature"]), given["quantization"]) == (np.uint8, [1, 28, 28], (1.0, 0))
+    assert (returned["dtype"], list(returned["shape_signature"])) == (np.uint8, [1, 10])
+    x, expected = answers(name)
+    runner = interpreter.get_signature_runner("serving_default")
+    outputs = np.concatenate([runner(images=image[np.newaxis].astype(np.uint8))["probabilities"] for image in x])
+    scale, zero = returned["quantization"]
+    assert np.abs((outputs.astype(float) - zero) * scale - expected).mean() < 0.03
+
+
+def test_fixed_batch_of_floats(tmp_path):
+    for name in ("xor_mlp", "tanh_autoencoder"):
+        x, expected = answers(name)
+        save_litert(net(name), tmp_path / f"{name}.tflite", batch_size=4)
+        details = Interpreter(model_path=str(tmp_path / f"{name}.tflite")).get_input_details()
+        assert details[0]["shape_signature"][0] == 4
+        np.testing.assert_allclose(
+            run_litert(tmp_path / f"{name}.tflite", name, x[:4]), expected[:4], rtol=0, atol=CLOSE
+        )
+
+
+def test_tensor_names_for_other_languages(litert_files, tmp_path):
+    """The guide names these for C, Go, Java and Rust, which see the graph and not the signature."""
+    modelzoo.save(net("xor_mlp"), tmp_path / "net")
+    proto = saved_model_pb2.SavedModel.FromString((tmp_path / "net" / "saved_model.pb").read_bytes())
+    found = proto.meta_graphs[0].signature_def["serving_default"]
+    assert {name: tensor.name for name, tensor in found.inputs.items()} == {"points": "serving_default_points:0"}
+    assert {tensor.name for tensor in found.outputs.values()} == {"StatefulPartitionedCall:0"}
+    assert list(proto.meta_graphs[0].meta_info_def.tags) == ["serve"]
+    interpreter = Interpreter(model_path=str(litert_files("xor_mlp")))
+    assert interpreter.get_input_details()[0]["name"] == "serving_default_points:0"
+    assert interpreter.get_output_details()[0]["name"].startswith("StatefulPartitionedCall")
 
 
 @every_model
@@ -333,6 +419,16 @@ def bad_calls():
         ),
         "nan": (save_litert, "net.tflite", int8 | {"calibration": nan}, DataError, "calibration.*nan"),
         "empty": (save_litert, "net.tflite", int8 | {"calibration": images[:0]}, DataError, "calibration.*empty"),
+        "opset": (save_onnx, "net.onnx", {"opset": 19}, InputError, "opset must be an integer from 9 to 18"),
+        "batch": (
+            save_litert,
+            "net.tflite",
+            {"batch_size": 0},
+            InputError,
+            "batch_size must be an integer",
+        ),
+        "bytes": (save_litert, "net.tflite", {"input_type": "uint8"}, InputError, "input_type='uint8' needs .*int8"),
+        "type": (save_litert, "net.tflite", {"output_type": "int16"}, InputError, "output_type 'int16'.*'int8'"),
         "no directory": (save_onnx, "file/net.onnx", {}, TargetError, "Cannot write"),
     }
 
@@ -362,7 +458,7 @@ def test_existing_files_and_foreign_models(function, path, tmp_path):
 @pytest.mark.parametrize("missing", ["onnx", "tf2onnx"])
 def test_missing_extra_is_named(missing, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, missing, None)
-    with pytest.raises(InputError, match=rf"{missing}.*pip install 'modelzoo\[onnx\]'"):
+    with pytest.raises(InputError, match=rf"{missing}.*pip install 'keras-modelzoo\[onnx\]'"):
         save_onnx(net("xor_mlp"), tmp_path / "net.onnx")
     assert not list(tmp_path.iterdir())
 
@@ -405,6 +501,8 @@ def test_command_writes_quietly(artifact, tmp_path):
     [
         (["--format", "onnx", "--quantize", "int8", "-o", "net.onnx"], "--quantize int8 goes with --format litert"),
         (["--quantize", "float16", "-o", "net"], "goes with --format litert, not saved_model"),
+        (["--format", "litert", "--opset", "13", "-o", "net.tflite"], "--opset 13 goes with --format onnx"),
+        (["--format", "onnx", "--batch-size", "1", "-o", "net.onnx"], "--batch-size 1 goes with --format litert"),
         (["--format", "litert", "--data", "linear", "-o", "net.tflite"], "--quantize int8 alone"),
         (["--format", "litert", "-o", "net.onnx"], "must end in .tflite"),
         (["--format", "litert", "--quantize", "int8", "--data", "linear", "-o", "net.tflite"], "(2,)"),
@@ -423,7 +521,7 @@ def test_guide_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names: dict = {}
     blocks = re.findall(r"```(console|python)\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
-    assert [kind for kind, _ in blocks].count("python") == 6
+    assert [kind for kind, _ in blocks].count("python") == 7
     for kind, block in blocks:
         if kind == "python":
             exec(compile(block, str(GUIDE), "exec"), names)
@@ -444,7 +542,7 @@ def test_guide_runs(tmp_path, monkeypatch):
     ids=["TensorFlow's error", "OSError"],
 )
 def test_no_room_for_temporary_files_is_one_clear_error(error, tmp_path, monkeypatch):
-    def full(model, directory):
+    def full(*arguments, **options):
         raise error
 
     monkeypatch.setattr(litert, "write_saved_model", full)

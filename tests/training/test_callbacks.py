@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import re
+import sys
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -196,6 +198,39 @@ def test_callbacks_are_called_in_order_and_see_a_live_model(points, tanh_mlp):
 
 
 # --- the progress bar
+
+
+def test_progress_bar_in_a_pipe_is_a_line_for_each_log_entry(points, tanh_mlp):
+    pipe = io.StringIO()
+    history = train(tanh_mlp(), points, callbacks=[ProgressBar(Console(file=pipe, width=40))])
+    lines = pipe.getvalue().splitlines()
+    assert [int(line.split()[1]) for line in lines] == history["step"]
+    assert f"test_accuracy {history['test_accuracy'][-1]:.4f}" in lines[-1]
+
+
+def test_progress_bar_in_a_notebook_is_one_line_that_changes(points, tanh_mlp, monkeypatch):
+    shown = []
+    handle = SimpleNamespace(update=lambda data, raw: shown.append(data["text/plain"]))
+
+    def display(data, *, raw, display_id):
+        shown.append(data["text/plain"])
+        return handle
+
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=display))
+    history = train(tanh_mlp(), points, callbacks=[ProgressBar(Console(force_jupyter=True))])
+    assert len(shown) == 1 + len(history["step"])
+    assert "compiling" in shown[0]
+    assert "50/50" in shown[-1]
+    assert f"loss {history['loss'][-1]:.4f}" in shown[-1]
+    assert not any("\n" in line for line in shown)
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_progress_bar_keeps_to_one_line_of_a_narrow_terminal(width, points, tanh_mlp):
+    screen = io.StringIO()
+    train(tanh_mlp(), points, callbacks=[ProgressBar(Console(file=screen, force_terminal=True, width=width))])
+    assert "\x1b[1A" not in screen.getvalue(), "the cursor never goes up a line"
 
 
 @pytest.mark.parametrize("keep_lines", [False, True])

@@ -32,7 +32,7 @@ class Column:
     lines
         What is written under the units.
     image
-        Shape of the image that the inputs, or the outputs, are; empty if they are none.
+        Shape of the image that the inputs, or the outputs, are; empty for plain numbers.
     weights
         Weights from the units of the column before to these, shape ``(units before, units)``; ``None`` for inputs.
     bias
@@ -73,7 +73,7 @@ def neuron_columns(stages: Sequence[Stage], variables: Mapping[str, Any]) -> tup
     """
     maps = next((stage for stage in stages if stage.role in ("conv", "pool")), None)
     if maps is not None or not any(stage.role == "dense" for stage in stages):
-        what = f"the layer {maps.heading!r} has maps" if maps is not None else "there is no dense layer"
+        what = f"the layer {maps.heading!r} has maps" if maps is not None else "it has no dense layer"
         raise NotAChainError(f"Neurons show dense layers only: {what}.")
     columns: list[Column] = []
     for stage in stages:
