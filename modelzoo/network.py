@@ -397,14 +397,26 @@ def keras_config(model: Any) -> dict[str, Any]:
     return json.loads(json.dumps(keras.saving.serialize_keras_object(model), default=_plain))
 
 
-def build_from_config(config: Mapping[str, Any]) -> Any:
+def build_from_config(config: Mapping[str, Any], network: Network | None = None) -> Any:
     """Return a model built from Keras' configuration, with fresh weights that are all trainable.
+
+    Parameters
+    ----------
+    config
+        As :func:`keras_config` gives it.
+    network
+        What must come of it; it is built in a graph of its own first, where nothing is allocated.
 
     Raises
     ------
     InputError
-        The configuration has more than Keras' own layers, or Keras cannot build it.
+        The configuration has more than Keras' own layers, makes another network, or Keras cannot build it.
     """
+    if network is not None:
+        with tf.Graph().as_default():
+            made = read_network(build_from_config(config))
+        if not made.same_as(network):
+            raise InputError(f"Keras' configuration of {network.name!r} does not make the network that is described.")
     config = _checked_config(config)
     try:
         model = keras.saving.deserialize_keras_object(config, safe_mode=True)
@@ -415,14 +427,6 @@ def build_from_config(config: Mapping[str, Any]) -> Any:
     for layer in (model, *all_layers(model)):  # Keras keeps some of what was frozen
         layer.trainable = True
     return model
-
-
-def check_config(config: Mapping[str, Any], network: Network) -> None:
-    """Raise InputError unless Keras' configuration makes this network; nothing is allocated for it."""
-    with tf.Graph().as_default():
-        made = read_network(build_from_config(config))
-    if not made.same_as(network):
-        raise InputError(f"Keras' configuration of {network.name!r} does not make the network that the model is.")
 
 
 def set_trainable(model: Any, trainable: Mapping[str, bool]) -> None:

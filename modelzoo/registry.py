@@ -277,35 +277,35 @@ def card_for(model: keras.Model) -> Card:
     """
     card = find_card(model)
     if card is None:
-        network = read_network(model)
-        card = find_builder(Card(network.name), network)
+        network, options = read_network(model), {}
+        with contextlib.suppress(ValueError, IndexError, InputError):  # of a form that no builder makes
+            inputs, outputs = network.input.output_shape, network.output.output_shape
+            fitting = {"num_classes": outputs[-1], "input_dim": inputs[0], "image_shape": inputs}
+            defaults = get_spec(network.name).options
+            given = {key: value for key, value in fitting.items() if key in defaults and value != defaults[key]}
+            options = _jsonable(network.name, "options", given)
+        known = find_builder(network.name, options, network)
+        card = Card(network.name) if known is None else Card(network.name, network.name, options)
         set_card(model, card)
     return card
 
 
-def find_builder(card: Card, network: Network) -> Card:
-    """Return a card whose builder makes the network: the one it names, or the one of the network's name, or none.
+def find_builder(
+    name: str | None, options: Mapping[str, Any], network: Network
+) -> Callable[[int | None], keras.Model] | None:
+    """Return the registered builder of that name, as a function of the seed, if its network with these options is this.
 
-    The builder builds in a graph of its own, where nothing is allocated; options that it refuses make no network.
+    That is tried in a graph of its own, where nothing is allocated.
     """
-    found = card
-    with contextlib.suppress(Exception):
-        if card.builder is None:
-            known = get_spec(network.name).options
-            inputs, outputs = network.input.output_shape, network.output.output_shape
-            fitting = {"num_classes": outputs[-1], "input_dim": inputs[0], "image_shape": list(inputs)}
-            options = {
-                key: value
-                for key, value in fitting.items()
-                if key in known and value != _jsonable(network.name, key, known[key])
-            }
-            found = dataclasses.replace(card, builder=network.name, options=options)
-        builder = inspect.unwrap(get_spec(str(found.builder)).builder)
-        with tf.Graph().as_default():
-            made = read_network(builder(**{key: value for key, value in found.options.items() if key != "seed"}))
-        if made.same_as(network):
-            return found
-    return dataclasses.replace(card, name=network.name, builder=None, options={}, seed=None)
+    _load_builtin_models()
+    spec = _REGISTRY.get(str(name))
+    if spec is None:
+        return None
+    with contextlib.suppress(Exception), tf.Graph().as_default():  # a card may have any options
+        model = inspect.unwrap(spec.builder)(**{key: value for key, value in options.items() if key != "seed"})
+        if read_network(model).same_as(network):
+            return lambda seed: build_model(spec.name, seed=seed, **options)
+    return None
 
 
 def spec_of(model: keras.Model) -> ModelSpec | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import importlib.resources
 import importlib.util
@@ -38,13 +39,12 @@ from modelzoo.errors import ArtifactError, DataError, InputError, ModelZooError,
 from modelzoo.network import (
     Network,
     build_from_config,
-    check_config,
     keras_config,
     read_network,
     set_trainable,
     with_paths,
 )
-from modelzoo.registry import build_model, card_for, find_builder, list_models, spec_of
+from modelzoo.registry import card_for, find_builder, list_models, spec_of
 from modelzoo.saving.golden import GOLDEN_PATH, golden_inputs, read_golden, write_golden
 
 logger = logging.getLogger(__name__)
@@ -101,23 +101,15 @@ def save(
         raise InputError(f"{model.name!r} must have one input and one output to be saved; give a model that has.")
     if odd := sorted({str(weight.dtype) for weight in model.weights} - DTYPES) or ([] if model.weights else ["none"]):
         raise InputError(f"{model.name!r} must have weights of {', '.join(sorted(DTYPES))}; got {odd[0]}.")
-    origin = find_builder(card, network)
-    if origin.builder is None:
-        check_config(config, network)
+    if card.builder is None:  # it must be possible to build it again
+        with tf.Graph().as_default():
+            build_from_config(config, network)
     path = check_save_target(path, overwrite=overwrite)
 
     digest = weights_digest(model)
-    if results is not None:
-        results = {**_plain(results), "weights_digest": digest}
-        if wrong := wrong_fact(results, Results):
-            raise InputError(f"results do not fit a card (guide, Cards): {wrong}. Change the value or its name.")
-    elif (measured := _artifact_results(card)) is not None:
-        if measured.get("weights_digest") == digest:
-            results = measured
-        else:
-            logger.warning(
-                "The weights of %s changed since its results were measured; the card leaves them out.", card.name
-            )
+    results = results_of(card, digest) if results is None else {**_plain(results), "weights_digest": digest}
+    if results is not None and (wrong := wrong_fact(results, Results)):
+        raise InputError(f"results do not fit a card (guide, Cards): {wrong}. Change the value or its name.")
     if card.artifact is not None and not (card.artifact / CARD_PATH).is_file():
         logger.warning(
             "%s, which %s came from, is gone; its results and golden vectors are lost.", card.artifact, card.name
@@ -127,7 +119,7 @@ def save(
             golden = golden_inputs(model, read_golden(card.artifact)[0])
     samples = golden_inputs(model, golden)
 
-    facts = origin.to_file()
+    facts = card.to_file()
     if card.training is not None and card.training["weights_digest"] != digest:
         logger.warning("The weights of %s changed since modelzoo.train; its card says nothing of training.", card.name)
         facts["training"] = None
@@ -177,23 +169,20 @@ def _locate_weights(model: keras.Model, path: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _artifact_results(card: Card) -> dict[str, Any] | None:
-    """Return the results in the artifact that a model was loaded from; ``None`` if it is gone, or tells of another."""
+def results_of(card: Card, digest: str) -> dict[str, Any] | None:
+    """Return the results in the artifact that a model was loaded from; ``None`` if it changed since.
+
+    ``digest`` is that of the model's weights.
+    """
     with contextlib.suppress(ArtifactError, InputError):
-        if card.artifact is not None:
-            facts = read_card(card.artifact)
-            written = Card.from_file(facts, card.artifact)
-            if written.builder != card.builder:
-                written = find_builder(written, Network.from_dict(facts["network"]))
-            # Another card means trained further, or built with other options, which may change what it computes.
-            return facts["results"] if written == card else None
+        facts = read_card(card.artifact) if card.artifact is not None else {}
+        # Another training or parent means trained further, or built with options that may change what it computes.
+        same = (facts.get("training"), facts.get("parent")) == (card.training, card.parent)
+        if same and (results := facts.get("results")) is not None:
+            if results.get("weights_digest") == digest:
+                return results
+            logger.warning("The weights of %s changed since its results were measured; they are left out.", card.name)
     return None
-
-
-def results_of(model: keras.Model) -> dict[str, Any] | None:
-    """Return the results in the card of the artifact a model was loaded from; ``None`` if its weights changed since."""
-    results = _artifact_results(card_for(model))
-    return results if results is not None and results.get("weights_digest") == weights_digest(model) else None
 
 
 def _plain(results: Mapping[str, Any]) -> dict[str, Any]:
@@ -242,9 +231,10 @@ def write_saved_model(model: keras.Model, directory: Path, *, batch_size: int | 
     root.__call__ = _callable(model)
     signatures = {"serving_default": _signature(model, batch_size)}
     for method, part in (("encode", "encoder"), ("decode", "decoder")):
-        if isinstance(getattr(model, part, None), keras.Model):
-            setattr(root, part, _callable(getattr(model, part)))
-            signatures[method] = _signature(getattr(model, part), batch_size)
+        inner = getattr(model, part, None) or {layer.name: layer for layer in model.layers}.get(part)
+        if isinstance(inner, keras.Model):
+            setattr(root, part, _callable(inner))
+            signatures[method] = _signature(inner, batch_size)
     with _quiet():
         tf.saved_model.save(root, str(directory), signatures=signatures)
 
@@ -457,23 +447,20 @@ def load(source: str | os.PathLike[str], *, version: int | None = None) -> keras
     directory = find(source, version=version)
     facts = read_card(directory)
     values, places = read_weights(directory, facts), facts["weights"]
-    network = Network.from_dict(facts["network"])
+    card, network = Card.from_file(facts, directory), Network.from_dict(facts["network"])
     shapes = {place["path"]: place["shape"] for place in places}
-    if any(shapes.get(weight.path) != list(weight.shape) for layer in network.layers for weight in layer.weights):
-        raise ArtifactError(f"{directory}: the weights do not have the shapes of its network. Export again.")
-    card = find_builder(Card.from_file(facts, directory), network)
-    if facts["builder"] and card.builder is None:
-        logger.warning(
-            "%s: the builder %r is not registered here, or makes another network; its Keras configuration is used.",
-            directory,
-            facts["builder"]["name"],
-        )
     try:
-        if card.builder is None:
-            check_config(facts["keras"], network)
-            model = build_from_config(facts["keras"])
-        else:
-            model = build_model(card.builder, seed=card.seed, **card.options)
+        if any(shapes.get(weight.path) != list(weight.shape) for layer in network.layers for weight in layer.weights):
+            raise InputError("its weights do not have the shapes that are stored")
+        build = find_builder(card.builder, card.options, network)
+        model = build(card.seed) if build else build_from_config(facts["keras"], network)
+        if card.builder is not None and build is None:
+            logger.warning(
+                "%s: the builder %r is not registered here, or makes another network; Keras' configuration is used.",
+                directory,
+                card.builder,
+            )
+            card = dataclasses.replace(card, name=network.name, builder=None, options={}, seed=None)
         for variable, value in zip(model.variables, values, strict=True):
             variable.assign(value)
     except (ModelZooError, TypeError, ValueError) as error:

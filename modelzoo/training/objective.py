@@ -12,11 +12,10 @@ import numpy as np
 
 from modelzoo._keras import all_layers, graph_function, keras, tf
 from modelzoo.datasets import StoredSamples
-from modelzoo.errors import InputError, unknown_name
+from modelzoo.errors import InputError
 from modelzoo.network import logits_model, read_network
 from modelzoo.recipe import Recipe
-from modelzoo.registry import card_for
-from modelzoo.training.data import TrainingData, checked_batches, classes_of
+from modelzoo.training.data import checked_batches
 from modelzoo.training.kernels import faster_layers, is_narrow, narrow_crossentropy
 from modelzoo.training.optimizers import create_optimizer
 
@@ -305,34 +304,3 @@ def compile_model(model: keras.Model, recipe: Recipe) -> None:
     A schedule that lasts as long as the run lasts ``recipe.steps`` here, or 1000 steps where the recipe counts epochs.
     """
     Objective(model, recipe).compile_for_keras(create_optimizer(recipe, recipe.steps or 1000))
-
-
-def weigh_classes(recipe: Recipe, given: TrainingData, model: keras.Model) -> tuple[Recipe, np.ndarray | None]:
-    """Return the recipe with its class weights by name, and the weights in the order of the classes, if it has any."""
-    if recipe.class_weight is None:
-        return recipe, None
-    count = classes_of(model)
-    if count is None or recipe.reconstruct:
-        raise InputError("class_weight is for classifiers. Leave it out.")
-    weights = np.ones(count)
-    if recipe.class_weight == "balanced":
-        if isinstance(given.train, tf.data.Dataset):
-            raise InputError(
-                "class_weight='balanced' needs labels that can be counted; give a mapping for a tf.data.Dataset."
-            )
-        labels = given.train[1] if isinstance(given.train, tuple) else given.train.labels
-        present, counts = np.unique(labels, return_counts=True)
-        weights[present] = len(labels) / (len(present) * counts)
-        return recipe, weights
-    names = given.class_names or card_for(model).class_names
-    names = names if len(names) == count else tuple(map(str, range(count)))
-    by_name = {}
-    for key, weight in recipe.class_weight.items():
-        name = names[key] if isinstance(key, int | np.integer) and 0 <= key < count else key
-        if name not in names:
-            raise unknown_name("class in class_weight", key, names)
-        by_name[name] = weight
-        weights[names.index(name)] = weight
-    if not weights.any():
-        raise InputError("class_weight must leave at least one class above 0.")
-    return recipe.replace(class_weight=by_name), weights

@@ -30,10 +30,11 @@ from modelzoo.training.data import (
     explain_failure,
     training_batches,
     training_data,
+    weigh_classes,
 )
 from modelzoo.training.distribution import Replicas, check_layers
 from modelzoo.training.loop import CompiledLoop
-from modelzoo.training.objective import Objective, evaluation, weigh_classes
+from modelzoo.training.objective import Objective, evaluation
 from modelzoo.training.optimizers import create_optimizer, scale_rates, schedule_length
 
 logger = logging.getLogger(__name__)
