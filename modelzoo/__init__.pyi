@@ -8,6 +8,7 @@ from . import saving as saving
 from . import training as training
 from . import viz as viz
 from .card import weights_digest as weights_digest
+from .classes import class_names as class_names
 from .errors import ModelZooError as ModelZooError
 from .evaluation import evaluate as evaluate
 from .evaluation import measure as measure

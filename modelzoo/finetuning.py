@@ -148,7 +148,7 @@ def finetune(
     seed = given_seed() if seed is None else seed
     new_head = False
     if isinstance(data, Dataset | Stream):
-        new_head = bool(names) and data.class_names != names
+        new_head = bool(names) and data.named and set(data.class_names) != set(names)
         if num_classes is None and _takes_classes(parent):
             num_classes = data.num_classes
     model = _inherit(parent, num_classes=num_classes, new_head=new_head, frozen=frozen, seed=seed)
@@ -170,9 +170,8 @@ def finetuning_recipe(model: keras.Model | str) -> Recipe:
     """Return the recipe that fine-tuning takes by default, derived from the model's lesson recipe.
 
     The loss, its target and the precision are the lesson's, or what fits the outputs of a model without a builder. A
-    model of images gets Adam whose learning rate falls from
-    3e-4 to 0 along a cosine, in 1000 steps of 64 samples, because the lessons' hyper-parameters are made for a whole
-    data set and random initial weights. ``python scripts/finetune_tasks.py --select`` compares the candidates on
+    model of images gets Adam whose learning rate falls from 3e-4 to 0 along a cosine, in 1000 steps of 64 samples,
+    because the lessons' hyper-parameters are made for a whole data set and random initial weights. ``python scripts/finetune_tasks.py --select`` compares the candidates on
     validation splits of small training sets. A model of points keeps its lesson's optimiser and length, which take
     seconds. A recipe named ``"finetuning"`` that the model declares itself comes first.
 

@@ -7,6 +7,7 @@ equations and tables for the layers, exports for the names of input and output.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import math
 import posixpath
@@ -77,7 +78,8 @@ class Layer:
     name
         Its name in Keras; that of an operation without the number that Keras gives it.
     config
-        The settings in Keras' configuration that change what it computes, such as ``kernel_size``; ready for JSON.
+        The settings in Keras' configuration that change what it computes, such as ``kernel_size``; ready for JSON. Of
+        an operation also its ``args`` and ``kwargs``, where ``{"input": 0}`` stands for what ``inputs[0]`` gives.
     inputs
         Indices, in ``Network.layers``, of the layers that it reads.
     output_shape
@@ -546,7 +548,10 @@ class _Reader:
                 waiting.pop()
                 name, _ = call
                 inputs = [made[source] for source in reads.get(call, [])]
-                made[call] = self._append(live.get(name), configs[name], inputs, shapes[call], group)[0]
+                config = configs[name]
+                if name not in live:
+                    config = {**config, "config": config["config"] | _arguments(config["inbound_nodes"][call[1]])}
+                made[call] = self._append(live.get(name), config, inputs, shapes[call], group)[0]
         return [made[end] for end in ends]
 
     def _append(
@@ -557,10 +562,11 @@ class _Reader:
         if nested and len(layer.inputs) == len(inputs) and len(layer.outputs) == 1:
             return self.read(layer, inputs, (*group, layer.name))
         weights = tuple(Weight(self._paths[id(w)], tuple(w.shape)) for w in getattr(layer, "weights", ()))
+        unneeded = {"name"} if layer is None else _TRAINING_SETTINGS
         settings = {
             key: value
             for key, value in config["config"].items()
-            if key not in _TRAINING_SETTINGS and not key.endswith(_TRAINING_SUFFIXES)
+            if key not in unneeded and not key.endswith(_TRAINING_SUFFIXES)
         }
         shared = bool(weights) and id(layer) in self._seen
         self._seen.add(id(layer))
@@ -586,6 +592,22 @@ def _tensors(node: Any) -> Iterator[Mapping[str, Any]]:
     elif isinstance(node, list):
         for value in node:
             yield from _tensors(value)
+
+
+def _arguments(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of an operation's call: places of its inputs, slices, and constants."""
+    places = itertools.count()
+
+    def simple(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            if value.get("class_name") == "__keras_tensor__":
+                return {"input": next(places)}
+            if value.get("class_name") == "__slice__":
+                return {"slice": [value["config"][end] for end in ("start", "stop", "step")]}
+            return {name: simple(item) for name, item in value.items()}
+        return [simple(item) for item in value] if isinstance(value, list) else value
+
+    return {"args": simple(node["args"]), "kwargs": simple(node["kwargs"])}
 
 
 def _call_of(tensor: Mapping[str, Any]) -> _Call:

@@ -94,15 +94,21 @@ class Activation:
     elementwise: bool = True
 
 
+def _floats(z: ArrayLike) -> FloatArray:
+    """Return numbers as floats: float32 stays, for :mod:`modelzoo.runtime`; all else becomes float64."""
+    z = np.asarray(z)
+    return z if z.dtype == np.float32 else z.astype(np.float64)
+
+
 def logistic(z: ArrayLike) -> FloatArray:
     r"""Return the logistic sigmoid, :math:`1 / (1 + e^{-z})`, without overflow for any ``z``.
 
     Only :math:`e^{-|z|}`, which is at most 1, is computed; for negative ``z`` the equal form
     :math:`e^{z} / (1 + e^{z})` is used.
     """
-    z = np.asarray(z, dtype=np.float64)
+    z = _floats(z)
     e = np.exp(-np.abs(z))
-    return np.where(z >= 0, 1.0, e) / (1.0 + e)
+    return np.where(z >= 0, z.dtype.type(1), e) / (1 + e)
 
 
 def heaviside(z: ArrayLike) -> FloatArray:
@@ -115,7 +121,7 @@ def softmax(z: ArrayLike) -> FloatArray:
 
     Subtracting the row's maximum changes nothing but the range of the exponentials (Bishop 2006, eq. 4.62).
     """
-    z = np.asarray(z, dtype=np.float64)
+    z = _floats(z)
     e = np.exp(z - z.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)
 

@@ -11,6 +11,7 @@ from modelzoo.datasets.files import find_idx_files, load_csv, load_idx_folder, l
 from modelzoo.datasets.images import read_image, stream_images
 from modelzoo.datasets.mnist import MNIST_CHECKSUM
 from modelzoo.datasets.registry import (
+    dataset_classes,
     dataset_options,
     describe_dataset,
     list_datasets,
@@ -35,6 +36,7 @@ __all__ = [
     "check_arrays",
     "check_labels",
     "check_samples",
+    "dataset_classes",
     "dataset_options",
     "describe_dataset",
     "find_idx_files",

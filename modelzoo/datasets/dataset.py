@@ -38,7 +38,7 @@ class Dataset:
     name
         Name of the data set.
     class_names
-        One name a class, in the order of the labels; the labels themselves by default.
+        One name a class, in the order of the labels; the numbers of the labels by default.
     source
         Where the data come from.
     license
@@ -46,6 +46,12 @@ class Dataset:
     options
         What :func:`load` was called with, ready for JSON: with ``name`` it loads the same data again. Data derived
         from others (:meth:`subset`, :meth:`take`, ...) keep the options and have another checksum.
+    preparation
+        How image files became samples: ``"digit"``, as :func:`load_digit_image` does and MNIST's authors did, or
+        ``"resize"``; ``None`` if the samples came as arrays.
+    named
+        Whether the classes have names, by which a model's outputs are found. Otherwise ``class_names`` are the numbers
+        of the labels, and labels count the model's outputs. By default true if ``class_names`` are given.
 
     Raises
     ------
@@ -66,9 +72,16 @@ class Dataset:
     source: str = ""
     license: str = ""
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    preparation: str | None = None
+    named: bool = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         names = check_names("class_names", self.class_names)
+        if len(set(names)) < len(names):
+            raise DataError(f"{self.name}: class_names must differ; got {names!r:.80}.")
+        # Names that are no numbers were given, also where dataclasses.replace hands on that there were none.
+        if self.named is None or names != tuple(map(str, range(len(names)))):
+            object.__setattr__(self, "named", bool(names))
         for part, ending in PARTS.items():
             for field in (f"x_{ending}", f"y_{ending}"):
                 if getattr(self, field) is not None or part == "train":

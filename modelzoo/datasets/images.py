@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from modelzoo._checks import check_integer, check_path
+from modelzoo._checks import check_choice, check_integer, check_path
 from modelzoo.datasets.dataset import check_fraction
 from modelzoo.datasets.registry import register_file_loader
 from modelzoo.datasets.streaming import StoredSamples, Stream
@@ -19,6 +19,8 @@ from modelzoo.errors import DataError, InputError
 MAX_PIXELS = 60_000_000  # of one image: above a 50-megapixel camera, far below what fills a memory
 #: What a file may be, whatever its name says. Pillow knows more, and hands some to other programs (EPS to Ghostscript).
 FORMATS = ("BMP", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+#: How a picture can become a sample.
+PREPARATIONS = ("digit", "resize")
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
 
@@ -115,8 +117,12 @@ def _visible(folder: str | Path) -> list[os.DirEntry[str]]:
     return sorted(shown, key=lambda entry: entry.name)
 
 
-def _samples(folder: Path, sides: tuple[int, int], grayscale: bool) -> tuple[StoredSamples, tuple[str, ...], str]:
+def _samples(
+    folder: Path, sides: tuple[int, int], grayscale: bool, prepare: str
+) -> tuple[StoredSamples, tuple[str, ...], str]:
     """Return the images of a folder of class folders, both sorted, the class names, and a digest of names and sizes."""
+    from modelzoo.datasets.digit import load_digit_image
+
     classes = [entry for entry in _visible(folder) if entry.is_dir()]
     if len(classes) < 2:
         held = ", ".join(entry.name for entry in classes) or "none"
@@ -134,7 +140,10 @@ def _samples(folder: Path, sides: tuple[int, int], grayscale: bool) -> tuple[Sto
 
     def read(indices: np.ndarray) -> np.ndarray:
         paths = [folder / os.fsdecode(name) for name in names[indices]]
-        images = [read_image(path, size=sides, grayscale=grayscale) for path in paths]
+        if prepare == "digit":
+            images = [load_digit_image(path) for path in paths]
+        else:
+            images = [read_image(path, size=sides, grayscale=grayscale) for path in paths]
         return np.array(images, np.uint8).reshape(-1, *shape)
 
     shape = sides if grayscale else (*sides, 3)
@@ -152,6 +161,7 @@ def stream_images(
     *,
     size: Sequence[int] = (28, 28),
     grayscale: bool = True,
+    prepare: str | None = None,
     test_fraction: float = 0.2,
     seed: int = 0,
 ) -> Stream:
@@ -169,6 +179,10 @@ def stream_images(
         ``(height, width)`` that every image is scaled to.
     grayscale
         False keeps colour.
+    prepare
+        ``"digit"`` crops, centres and inverts each picture as :func:`load_digit_image` does, which a network trained on
+        MNIST needs, or on pictures so prepared; ``"resize"`` scales it and does nothing else, also by default. A model
+        of digits takes a folder only if this is said.
     test_fraction, seed
         Share held out for testing, stratified, and the seed of that split; unused with ``train/`` and ``test/``.
 
@@ -180,15 +194,19 @@ def stream_images(
         options.
     """
     folder, sides = Path(folder), _check_size(size)
-    facts: dict[str, Any] = {"name": folder.resolve().name, "source": str(folder)}
+    facts: dict[str, Any] = {"name": folder.resolve().name, "source": str(folder), "preparation": "resize"}
+    if prepare is not None:
+        facts |= {"preparation": check_choice("prepare", prepare, PREPARATIONS), "options": {"prepare": prepare}}
+    if prepare == "digit" and (sides != (28, 28) or not grayscale):
+        raise InputError(f"prepare='digit' makes grey images of 28 x 28; got size={sides}. Leave the size out.")
     split = (folder / "train").is_dir() and (folder / "test").is_dir()
-    train, class_names, digest = _samples(folder / "train" if split else folder, sides, grayscale)
+    train, class_names, digest = _samples(folder / "train" if split else folder, sides, grayscale, facts["preparation"])
     if split:
-        facts["test"], names, test_digest = _samples(folder / "test", sides, grayscale)
+        facts["test"], names, test_digest = _samples(folder / "test", sides, grayscale, facts["preparation"])
         if names != class_names:
             odd = sorted(set(names) ^ set(class_names))[0]
             raise DataError(f"{folder}: class {odd!r} is in one of train/ and test/ only. Give both the same classes.")
         digest += test_digest
-    checksum = hashlib.sha256(f"{digest} {sides} {grayscale}".encode()).hexdigest()
+    checksum = hashlib.sha256(f"{digest} {sides} {grayscale} {facts['preparation']}".encode()).hexdigest()
     stream = Stream(train, class_names=class_names, checksum=checksum, **facts)
     return stream if split else stream.split_test(check_fraction(test_fraction), seed)

@@ -25,6 +25,7 @@ MNIST_BUNDLE_SHA256 = "99b6212d8b734503d7fa2e29ea6413bad62226998e56555f4a6b0b300
 #: ``Dataset.checksum`` of the canonical 70,000 images.
 MNIST_CHECKSUM = "cb01d50407223629cee59a44c37adb3798608e40a974cb48547019a6d0c8b441"
 
+_DIGITS = tuple("0123456789")
 _FASHION_NAMES = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
     *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
@@ -59,9 +60,10 @@ def _full_mnist() -> Dataset:
         dataset = Dataset(
             arrays["x_train"], arrays["y_train"], arrays["x_test"], arrays["y_test"],
             name="mnist",
-            class_names=tuple("0123456789"),
+            class_names=_DIGITS,
             source="MNIST by Yann LeCun and Corinna Cortes, http://yann.lecun.com/exdb/mnist/",
             license="CC BY-SA 3.0",
+            preparation="digit",
         )  # fmt: skip
         altered = hashlib.sha256(content).hexdigest() != MNIST_BUNDLE_SHA256 and dataset.checksum != MNIST_CHECKSUM
     except (KeyError, DataError):
@@ -74,7 +76,7 @@ def _full_mnist() -> Dataset:
     return dataset
 
 
-@register_dataset
+@register_dataset(class_names=_DIGITS)
 def mnist(*, classes: Iterable[int] | None = None) -> Dataset:
     """Handwritten digits: the canonical 60,000 training and 10,000 test images, bundled, nothing is downloaded.
 
@@ -144,7 +146,7 @@ def _fetch(name: str, sha256: str, cache: Path) -> None:
         raise DataError(f"Cannot download {name}: {'; '.join(reasons)}. Check the network, or pass folder=...")
 
 
-@register_dataset
+@register_dataset(class_names=_FASHION_NAMES)
 def fashion_mnist(
     *, classes: Iterable[int] | None = None, folder: str | os.PathLike[str] | None = None, download: bool = False
 ) -> Dataset:
@@ -185,7 +187,7 @@ def fashion_mnist(
     return dataset if classes is None else dataset.subset(classes)
 
 
-@register_dataset
+@register_dataset(class_names=_DIGITS)
 def digits(*, classes: Iterable[int] | None = None, test_fraction: float = 0.2, seed: int = 0) -> Dataset:
     """Scikit-learn's 1797 handwritten digits of 8 x 8 pixels, enlarged to MNIST's format.
 
@@ -214,7 +216,7 @@ def digits(*, classes: Iterable[int] | None = None, test_fraction: float = 0.2, 
         x[test],
         y[test],
         name="digits",
-        class_names=tuple("0123456789"),
+        class_names=_DIGITS,
         source="scikit-learn load_digits; UCI Optical Recognition of Handwritten Digits",
         license="CC BY 4.0",
     )

@@ -6,9 +6,9 @@ import dataclasses
 import inspect
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from modelzoo._io import restore
 from modelzoo.datasets.dataset import Dataset
@@ -18,19 +18,38 @@ from modelzoo.errors import DataError, InputError, unknown_name
 Loader = TypeVar("Loader", bound=Callable[..., Any])
 
 _NAMED: dict[str, Callable[..., Dataset]] = {}
+_CLASSES: dict[str, tuple[str, ...]] = {}
 #: What reads paths: whether it accepts one, what it reads in words, whether it streams, and the reader.
 _BY_PATH: list[tuple[Callable[[Path], bool], str, bool, Callable[..., Any]]] = []
 #: Options that say where the data are and how they may be got, not which samples are wanted.
 _WHERE = ("folder", "download")
 
 
-def register_dataset(loader: Loader) -> Loader:
-    """Register a loader under its function's name; its keyword-only parameters are the options."""
-    name = loader.__name__
-    if name in _NAMED and _NAMED[name].__module__ != loader.__module__:
-        raise InputError(f"Data set {name!r} is already registered by {_NAMED[name].__module__}. Choose another name.")
-    _NAMED[name] = loader
-    return loader
+@overload
+def register_dataset(loader: Loader, /) -> Loader: ...
+@overload
+def register_dataset(*, class_names: Iterable[str]) -> Callable[[Loader], Loader]: ...
+def register_dataset(loader: Any = None, /, *, class_names: Iterable[str] = ()) -> Any:
+    """Register a loader under its function's name; its keyword-only parameters are the options.
+
+    Parameters
+    ----------
+    loader
+        The function, where the decorator is written without arguments.
+    class_names
+        Names of the classes, which models declared for this data set have before any training.
+    """
+
+    def register(loader: Loader) -> Loader:
+        name = loader.__name__
+        if name in _NAMED and _NAMED[name].__module__ != loader.__module__:
+            raise InputError(
+                f"Data set {name!r} is already registered by {_NAMED[name].__module__}. Choose another name."
+            )
+        _NAMED[name], _CLASSES[name] = loader, tuple(class_names)
+        return loader
+
+    return register if loader is None else register(loader)
 
 
 def register_file_loader(
@@ -68,6 +87,11 @@ def list_datasets() -> list[str]:
 def dataset_options(name: str) -> dict[str, Any]:
     """Return the options of a named data set with their defaults."""
     return _options_of(_named(name))
+
+
+def dataset_classes(name: str) -> tuple[str, ...]:
+    """Return the class names that a named data set was registered with, without loading it; ``()`` if none."""
+    return _CLASSES.get(name, ())
 
 
 def describe_dataset(name: str) -> str:

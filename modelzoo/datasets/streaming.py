@@ -104,6 +104,10 @@ class StoredSamples:
         chosen = np.asarray(indices)
         return StoredSamples(lambda wanted: self._read(chosen[wanted]), self.labels[chosen], self.shape, self.dtype)
 
+    def relabelled(self, labels: np.ndarray) -> StoredSamples:
+        """Return the same samples with other labels."""
+        return StoredSamples(self._read, labels, self.shape, self.dtype)
+
     def batches(
         self, batch_size: int, seed: int = 0, *, first_step: int = 0, rows: slice | None = None
     ) -> tf.data.Dataset:
@@ -175,7 +179,7 @@ class Stream:
     ----------
     train, test, validation
         The samples of each part; ``None`` for a test or validation part that the data do not have.
-    name, class_names, source, license, options
+    name, class_names, source, license, options, preparation, named
         As of a :class:`Dataset`.
     checksum
         64 hexadecimal digits that identify the data.
@@ -191,6 +195,8 @@ class Stream:
     source: str = ""
     license: str = "unknown"
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    preparation: str | None = None
+    named: bool = True
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{part}={len(samples)}" for part, samples in self.parts.items())
@@ -246,10 +252,8 @@ class Stream:
             for part, samples in self.parts.items()
             for axis, values in zip("xy", samples[:], strict=True)
         }
-        facts: dict[str, Any] = {
-            name: getattr(self, name) for name in ("name", "class_names", "source", "license", "options")
-        }
-        return Dataset(**arrays, **facts)
+        facts = ("name", "class_names", "source", "license", "options", "preparation", "named")
+        return Dataset(**arrays, **{fact: getattr(self, fact) for fact in facts})
 
 
 def check_streamed_size(batch_size: int | None, samples: StoredSamples) -> int:

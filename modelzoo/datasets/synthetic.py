@@ -18,6 +18,7 @@ from modelzoo.datasets.dataset import Dataset
 from modelzoo.datasets.registry import register_dataset
 from modelzoo.errors import DataError
 
+_SIDES, _PARITY = ("below", "above"), ("equal", "different")
 _LICENSE = "none needed: computed from a formula"
 
 
@@ -62,10 +63,10 @@ def _uniform_set(name: str, scale: tuple[float, float], low: tuple[float, float]
     if parts[1].min() == parts[1].max():
         raise DataError(f"{name}: n={n} points with seed={seed} all fell in one class. Give a larger n.")
     source = "modelzoo.datasets.synthetic, from the formula in its documentation"
-    return Dataset(*parts, name=name, class_names=("below", "above"), source=source, license=_LICENSE)
+    return Dataset(*parts, name=name, class_names=_SIDES, source=source, license=_LICENSE)
 
 
-@register_dataset
+@register_dataset(class_names=_SIDES)
 def linear(*, n: int = 1000, n_test: int = 1000, seed: int = 0) -> Dataset:
     """Points on both sides of a straight line.
 
@@ -86,7 +87,7 @@ def linear(*, n: int = 1000, n_test: int = 1000, seed: int = 0) -> Dataset:
     return _uniform_set("linear", (8, 7), (0, -4), n, n_test, seed)
 
 
-@register_dataset
+@register_dataset(class_names=_SIDES)
 def quadratic(*, n: int = 1000, n_test: int = 1000, seed: int = 0) -> Dataset:
     """Points inside and outside a parabola.
 
@@ -108,7 +109,7 @@ def quadratic(*, n: int = 1000, n_test: int = 1000, seed: int = 0) -> Dataset:
     return _uniform_set("quadratic", (10, 8), (-5, -4), n, n_test, seed)
 
 
-@register_dataset
+@register_dataset(class_names=_PARITY)
 def xor() -> Dataset:
     """Exclusive or: the four corners of the unit square; class 1 where one coordinate is 1.
 
@@ -120,10 +121,10 @@ def xor() -> Dataset:
     """
     x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
     y = np.array([0, 1, 1, 0])
-    return Dataset(x, y, x, y, name="xor", class_names=("equal", "different"), source="truth table", license=_LICENSE)
+    return Dataset(x, y, x, y, name="xor", class_names=_PARITY, source="truth table", license=_LICENSE)
 
 
-@register_dataset
+@register_dataset(class_names=_SIDES)
 def toy_points(*, n: int = 20, n_test: int = 20, seed: int = 0) -> Dataset:
     """Few points that the line y = 0.5 x - 0.2 separates, class 1 above it.
 
@@ -156,7 +157,7 @@ def toy_points(*, n: int = 20, n_test: int = 20, seed: int = 0) -> Dataset:
         x = x[rng.permutation(size)]
         parts += [x, _above_toy_line(x)]
     source = "modelzoo.datasets.synthetic, from the formula in its documentation"
-    return Dataset(*parts, name="toy_points", class_names=("below", "above"), source=source, license=_LICENSE)
+    return Dataset(*parts, name="toy_points", class_names=_SIDES, source=source, license=_LICENSE)
 
 
 @dataclass(frozen=True)
@@ -239,7 +240,7 @@ def four_class(*, n: int = 1000, n_test: int = 1000, seed: int = 1010) -> Datase
     x_test, y_test = mixture.draw(n_test, test)
     parts = (x.astype(np.float32), y.astype(np.int64), x_test.astype(np.float32), y_test.astype(np.int64))
     source = "scikit-learn's make_classification; test points from the same mixture"
-    return Dataset(*parts, name="four_class", class_names=("0", "1", "2", "3"), source=source, license=_LICENSE)
+    return Dataset(*parts, name="four_class", source=source, license=_LICENSE)
 
 
 def _check_known(name: str) -> None:

@@ -87,6 +87,7 @@ def write_tfrecord(
     if path.exists() and not is_tfrecord(path) and (not path.is_dir() or any(path.iterdir())):
         raise InputError(f"{path} must be a directory by write_tfrecord to be overwritten. Choose another path.")
     facts: dict[str, Any] = {"name": path.resolve().name, "source": "", "license": "unknown", "options": {}}
+    facts |= {"preparation": None, "named": bool(class_names)}
     parts = {"train": data} if test is None else {"train": data, "test": test}
     own = isinstance(data, Dataset | Stream)
     if own:
@@ -94,6 +95,7 @@ def write_tfrecord(
             raise InputError(f"test= is given, but {data.name!r} has a test part. Leave it out, or give data.train.")
         parts = data.parts | {part: samples for part, samples in parts.items() if part != "train"}
         facts = {field: getattr(data, field) for field in facts}
+        facts["named"] = bool(class_names) or data.named
         class_names = class_names or data.class_names
     with atomic_directory(path, overwrite=overwrite) as temporary:
         written: dict[str, dict[str, Any]] = {}
@@ -220,7 +222,8 @@ def stream_tfrecord(directory: str | os.PathLike[str], *, test_fraction: float =
         if facts["format"] != FORMAT:
             raise DataError(f"{directory / FACTS} has format {facts['format']!r}; this modelzoo reads {FORMAT}.")
         parts: dict[str, Any] = {part: _samples(directory, part, entry) for part, entry in facts["parts"].items()}
-        given = {field: facts[field] for field in ("name", "checksum", "source", "license", "options")}
+        fields = ("name", "checksum", "source", "license", "options", "preparation", "named")
+        given = {field: facts[field] for field in fields}
         stream = Stream(**parts, class_names=tuple(facts["class_names"]), **given)
     except DataError:
         raise

@@ -6,12 +6,13 @@ import dataclasses
 import hashlib
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from modelzoo._keras import keras, tf
+from modelzoo.classes import adopted_names, match_labels, num_classes
 from modelzoo.datasets import (
     Dataset,
     StoredSamples,
@@ -48,7 +49,9 @@ class TrainingData:
     facts
         Name, checksum, sizes, source and licence, as far as known.
     class_names
-        Names of the classes, empty when not known.
+        Names of the classes of the model that saw these data, which its labels number.
+    preparation
+        How image files become samples of the model: as the data were prepared, or else as the model says.
     weights
         Weight of each training sample, float32 of shape ``(n,)``, or ``None``.
     """
@@ -59,6 +62,7 @@ class TrainingData:
     held_out: int = 0
     facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     class_names: tuple[str, ...] = ()
+    preparation: str | None = None
     weights: np.ndarray | None = None
 
     @property
@@ -95,7 +99,7 @@ def training_data(
     single_class: bool = False,
     sample_weight: Any = None,
 ) -> TrainingData:
-    """Bring training data into one form and check it against the model.
+    """Bring data into one form, check them against the model, and number their labels as the model's outputs.
 
     Parameters
     ----------
@@ -104,7 +108,8 @@ def training_data(
         y_test))``, ``(x, y)``, or a ``tf.data.Dataset`` of (samples, labels) batches; to reconstruct, an array of
         samples will do.
     validation_data
-        ``(x, y)``, stored samples or a ``tf.data.Dataset``, in the place of the validation part of ``data``.
+        ``(x, y)``, stored samples or a ``tf.data.Dataset``, in the place of the validation part of ``data``; labels
+        mean the same.
     model
         The model that will see the data.
     reconstruct
@@ -117,11 +122,13 @@ def training_data(
         Weight of each sample of the training part, which must be an array.
     """
     check_model(model)
-    class_names: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()  # of the classes of the data, where these have any
+    preparation = card_for(model).preparation
     facts: dict[str, Any]
     train, test, validation = data, None, validation_data
     if isinstance(data, Dataset | Stream):
-        train, test, class_names = data.train, data.test, data.class_names
+        train, test, names = data.train, data.test, data.class_names if data.named and not reconstruct else ()
+        preparation = _agreed_preparation(data, preparation)
         validation = data.validation if validation_data is None else validation_data
         facts = {"name": data.name, "checksum": data.checksum, "source": data.source, "license": data.license}
         facts["options"] = dict(data.options)
@@ -136,6 +143,12 @@ def training_data(
         facts = {"name": "arrays", "checksum": _checksum(train)}
     if not isinstance(validation, StoredSamples | tf.data.Dataset | None):
         validation = _pair(validation)
+    model_names = adopted_names(model, names)
+    if names and model_names:
+        train, test, validation = (
+            _matched(part, names, model_names, where)
+            for part, where in ((train, "training data"), (test, "test data"), (validation, "validation data"))
+        )
     train = _checked(train, model, "training data", single_class=reconstruct or single_class)
     test = None if test is None else _checked(test, model, "test data", single_class=True)
     weights = None if sample_weight is None else _weights(sample_weight, train)
@@ -150,15 +163,40 @@ def training_data(
     for size, part in (("num_train", train), (name, evaluated)):
         if isinstance(part, tuple | StoredSamples):
             facts[size] = len(part[0] if isinstance(part, tuple) else part)
-    return TrainingData(train, validation, test, hold_out, facts, class_names, weights)
+    return TrainingData(train, validation, test, hold_out, facts, model_names, preparation, weights)
+
+
+def _agreed_preparation(data: Dataset | Stream, wanted: str | None) -> str | None:
+    """Return how the data were made of image files, or the model's way if they were not; refuse a way nobody chose."""
+    given = data.preparation or wanted
+    if wanted is not None and given != wanted:
+        if given == "resize" and "prepare" not in data.options:
+            raise InputError(
+                f"{data.name} must be prepared as the pictures the model was trained on, cropped, centred and inverted "
+                f"like MNIST's digits. Load it with prepare={wanted!r}, or with prepare='resize' to leave the pictures "
+                "as they are."
+            )
+        logger.warning("%s: pictures are prepared by %r, the model's were by %r.", data.name, given, wanted)
+    return given
+
+
+def _matched(part: Any, names: Sequence[str], model_names: Sequence[str], where: str) -> Any:
+    """Return samples whose labels number ``names`` with the numbers of these names in the model."""
+    if isinstance(part, tuple):
+        return part[0], match_labels(part[1], names, model_names, where)
+    if isinstance(part, StoredSamples):
+        return part.relabelled(match_labels(part.labels, names, model_names, where))
+    if part is not None and names != model_names[: len(names)]:
+        raise InputError(f"{where}: a tf.data.Dataset must number labels as the model does. Give (x, y).")
+    return part
 
 
 def check_model(model: Any) -> None:
     """Refuse anything but a Keras model with one input and one output."""
     if not isinstance(model, keras.Model):
         raise InputError(
-            f"model must be a Keras model; got {type(model).__name__}. Write train(model, data), with a model "
-            "from modelzoo.create_model or modelzoo.load."
+            f"model must be a Keras model; got {type(model).__name__}. Build one with modelzoo.create_model, or load "
+            "one with modelzoo.load."
         )
     inputs, outputs = (len(getattr(model, ends, None) or ()) for ends in ("inputs", "outputs"))  # absent before a build
     if (inputs, outputs) != (1, 1):
@@ -178,7 +216,7 @@ def check_fits(x: Any, y: Any, model: keras.Model, where: str, *, single_class: 
     if y is None:
         check_samples(x, where=where)
     else:
-        check_arrays(x, y, num_classes=classes_of(model), where=where, allow_single_class=single_class)
+        check_arrays(x, y, num_classes=num_classes(model), where=where, allow_single_class=single_class)
 
 
 def warn_of_scaled_pixels(x: np.ndarray, model: keras.Model, where: str) -> None:
@@ -193,14 +231,6 @@ def warn_of_scaled_pixels(x: np.ndarray, model: keras.Model, where: str) -> None
             high,
             model.name,
         )
-
-
-def classes_of(model: keras.Model) -> int | None:
-    """Return how many classes labels may name, or ``None`` if the output is an image like the input."""
-    shape = tuple(model.output_shape[1:])
-    if shape == tuple(model.input_shape[1:]) and len(shape) > 1:
-        return None
-    return max(int(np.prod(shape)), 2)
 
 
 def _check_shape(given: tuple[int, ...], model: keras.Model, where: str) -> None:
@@ -220,7 +250,7 @@ def _checked(part: Any, model: keras.Model, where: str, *, single_class: bool) -
         return x, y if y.ndim == 1 else y.argmax(axis=1)
     if isinstance(part, StoredSamples):
         _check_shape(part.shape, model, where)
-        check_labels(part.labels, num_classes=classes_of(model), where=where)
+        check_labels(part.labels, num_classes=num_classes(model), where=where)
         if not single_class:
             check_several_classes(part.labels, where=where)
         return part
@@ -245,7 +275,7 @@ def _checked(part: Any, model: keras.Model, where: str, *, single_class: bool) -
             f"{where}: batches have shape {tuple(samples.shape)}, but {model.name!r} takes {tuple(model.input_shape)}. "
             "Map the tf.data.Dataset to that shape, and batch it."
         )
-    classes = classes_of(model)
+    classes = num_classes(model)
     if classes and labels.shape.rank == 2 and labels.shape[1] not in (None, classes):
         raise DataError(f"{where}: one-hot labels are {labels.shape[1]} wide, but there are {classes} classes.")
     if int(part.cardinality()) == tf.data.INFINITE_CARDINALITY and where != "training data":
@@ -315,28 +345,24 @@ def _checksum(pair: tuple[np.ndarray, np.ndarray]) -> str:
     return digest.hexdigest()
 
 
-def weigh_classes(recipe: Recipe, given: TrainingData, model: keras.Model) -> tuple[Recipe, np.ndarray | None]:
+def weigh_classes(recipe: Recipe, given: TrainingData) -> tuple[Recipe, np.ndarray | None]:
     """Return the recipe with its class weights by name, and the weights in the order of the classes, if it has any."""
     if recipe.class_weight is None:
         return recipe, None
-    count = classes_of(model)
-    if count is None or recipe.reconstruct:
+    names = given.class_names
+    if not names or recipe.reconstruct:
         raise InputError("class_weight is for classifiers. Leave it out.")
-    weights = np.ones(count)
+    weights = np.ones(len(names))
     if recipe.class_weight == "balanced":
         if isinstance(given.train, tf.data.Dataset):
-            raise InputError(
-                "class_weight='balanced' needs labels that can be counted; give a mapping for a tf.data.Dataset."
-            )
+            raise InputError("class_weight='balanced' counts labels; for a tf.data.Dataset give a mapping.")
         labels = given.train[1] if isinstance(given.train, tuple) else given.train.labels
         present, counts = np.unique(labels, return_counts=True)
         weights[present] = len(labels) / (len(present) * counts)
         return recipe, weights
-    names = given.class_names or card_for(model).class_names
-    names = names if len(names) == count else tuple(map(str, range(count)))
     by_name = {}
     for key, weight in recipe.class_weight.items():
-        name = names[key] if isinstance(key, int | np.integer) and 0 <= key < count else key
+        name = names[key] if isinstance(key, int | np.integer) and 0 <= key < len(names) else key
         if name not in names:
             raise unknown_name("class in class_weight", key, names)
         by_name[name] = weight

@@ -17,6 +17,7 @@ import numpy as np
 from modelzoo._checks import check_flag, check_path, check_seed
 from modelzoo._keras import given_seed, keras, tf
 from modelzoo.card import describe_machine, set_card, weights_digest
+from modelzoo.classes import num_classes
 from modelzoo.datasets import StoredSamples
 from modelzoo.errors import ArtifactError, InputError, ModelZooError
 from modelzoo.network import read_network, with_paths
@@ -26,7 +27,6 @@ from modelzoo.training.checkpoints import Checkpoints, Saved
 from modelzoo.training.data import (
     TrainingData,
     check_model,
-    classes_of,
     explain_failure,
     training_batches,
     training_data,
@@ -143,7 +143,7 @@ def train(
     )
     if given.held_out != recipe.validation_size:  # validation data were given, as card and checkpoints shall say
         recipe = recipe.replace(validation_size=0)
-    recipe, class_weights = weigh_classes(recipe, given, model)
+    recipe, class_weights = weigh_classes(recipe, given)
     total = given.total_steps(recipe)
     identity = {
         **_identity_of(model),
@@ -174,7 +174,7 @@ def train(
         optimizer = create_optimizer(recipe, total)
         optimizer.build(model.trainable_variables)
         scale_rates(optimizer, model, recipe.layer_learning_rates)
-        batches = training_batches(given, recipe.batch_size, seed, first_step, replicas.own_rows, classes_of(model))
+        batches = training_batches(given, recipe.batch_size, seed, first_step, replicas.own_rows, num_classes(model))
         loop = CompiledLoop(objective, optimizer, batches, recipe, seed, replicas)
         if saved:
             _check_saved(saved, loop, len(model.trainable_variables))
@@ -409,8 +409,8 @@ def _record(
         card = dataclasses.replace(
             card,
             training=training,
-            class_names=given.class_names or card.class_names,
-            preparation=getattr(given, "preparation", None) or card.preparation,
+            class_names=given.class_names,
+            preparation=given.preparation,
             weights_digest=now,
         )
     set_card(model, card)

@@ -1,0 +1,491 @@
+"""Run a network in NumPy: what an artifact's card says is enough, without TensorFlow and Keras.
+
+This is an implementation of its own, which the tests compare Keras, SavedModels, ONNX and LiteRT with.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from modelzoo.card import read_card, read_weights
+from modelzoo.errors import ModelZooError
+from modelzoo.network import Layer, Network
+from modelzoo.reference import logistic, softmax
+from modelzoo.saving import find
+
+Array = np.ndarray
+Step = Callable[..., Array]
+
+#: Samples that are computed at once, so that memory stays bounded.
+BATCH = 250
+
+#: Bytes that a convolution unfolds at once: they should stay in the processor's cache.
+UNFOLDED = 1 << 20
+
+
+class UnknownLayerError(ModelZooError):
+    """A layer is of a kind, or has a setting, that only Keras computes."""
+
+
+class Runtime:
+    """A network with its weights, ready to be called.
+
+    Parameters
+    ----------
+    network
+        The layers and how they connect.
+    weights
+        The values by path, as in ``Weight.path``; float32 arrays are used as they are, mapped files too.
+
+    Raises
+    ------
+    UnknownLayerError
+        A layer is not known here.
+    """
+
+    def __init__(self, network: Network, weights: Mapping[str, Array]) -> None:
+        if (len(network.inputs), len(network.outputs)) != (1, 1):
+            raise UnknownLayerError(f"{network.name!r} has several inputs or outputs, which only Keras computes.")
+        self.network = network
+        reader = {index: number for number, layer in enumerate(network.layers) for index in layer.inputs}
+        self._steps = [
+            (_step(layer, weights), layer.inputs, {index for index in layer.inputs if reader[index] == number})
+            for number, layer in enumerate(network.layers)
+        ]
+
+    def __call__(self, samples: Array) -> Array:
+        """Return the outputs, float32, for samples of shape ``(n, …)``."""
+        parts = [self._run(samples[i : i + BATCH]) for i in range(0, len(samples), BATCH)]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _run(self, samples: Array) -> Array:
+        values: list[Any] = [None] * len(self._steps)
+        for number, (step, inputs, read_last) in enumerate(self._steps):
+            values[number] = step(*[values[index] for index in inputs]) if inputs else step(samples)
+            for index in read_last:  # so that memory holds one or two layers, not all
+                values[index] = None
+        return values[self.network.outputs[0]]
+
+
+def _step(layer: Layer, weights: Mapping[str, Array]) -> Step:
+    """Return the function of one layer or operation, from its inputs to its output."""
+    if layer.kind == "InputLayer":
+        return lambda samples: samples.astype(np.float32, copy=False)
+    if "args" in layer.config:
+        return _operation(layer)
+    make = _LAYERS.get(layer.kind)
+    if make is None or layer.config.get("data_format") == "channels_first":
+        raise _unknown(layer, layer.kind)
+    step = make(layer, **{weight.name: weights[weight.path] for weight in layer.weights})
+    if layer.is_activation or not layer.activation:
+        return step
+    activation = _activation(layer, layer.config["activation"])
+    if layer.activation == "relu":  # in place, as it is by far the most common one
+        return lambda *inputs: np.maximum(y := step(*inputs), 0, out=y)
+    return lambda *inputs: activation(step(*inputs))
+
+
+def _unknown(layer: Layer, what: str) -> UnknownLayerError:
+    return UnknownLayerError(f"The layer {layer.name!r} ({what}) is computed by Keras only.")
+
+
+# --- activations, as in keras.activations
+
+
+def _elu(x: Array, alpha: float = 1.0) -> Array:
+    return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+
+
+def _softplus(x: Array) -> Array:
+    return np.logaddexp(x, np.float32(0))
+
+
+def _hard_sigmoid(x: Array) -> Array:
+    return np.clip(x + 3, 0, 6) / 6
+
+
+def _gelu(x: Array) -> Array:
+    erf = np.frompyfunc(math.erf, 1, 1)
+    return x * (0.5 + 0.5 * np.asarray(erf(x / math.sqrt(2)), x.dtype))
+
+
+def _glu(x: Array) -> Array:
+    values, gates = np.split(x, 2, axis=-1)
+    return values * logistic(gates)
+
+
+_ACTIVATIONS: dict[str, Step] = {
+    "celu": _elu,  # equal at alpha = 1
+    "elu": _elu,
+    "exponential": np.exp,
+    "gelu": _gelu,
+    "glu": _glu,
+    "hard_shrink": lambda x: np.where(np.abs(x) > 0.5, x, 0),
+    "hard_sigmoid": _hard_sigmoid,
+    "hard_silu": lambda x: x * _hard_sigmoid(x),
+    "hard_swish": lambda x: x * _hard_sigmoid(x),
+    "hard_tanh": lambda x: np.clip(x, -1, 1),
+    "leaky_relu": lambda x: np.where(x > 0, x, x * np.float32(0.2)),
+    "linear": lambda x: x,
+    "log_sigmoid": lambda x: -_softplus(-x),
+    "log_softmax": lambda x: x - np.logaddexp.reduce(x, axis=-1, keepdims=True),
+    "mish": lambda x: x * np.tanh(_softplus(x)),
+    "relu": lambda x: np.maximum(x, 0),
+    "relu6": lambda x: np.clip(x, 0, 6),
+    "selu": lambda x: np.float32(1.05070098735548) * _elu(x, 1.67326324235437),
+    "sigmoid": logistic,
+    "silu": lambda x: x * logistic(x),
+    "soft_shrink": lambda x: np.sign(x) * np.maximum(np.abs(x) - np.float32(0.5), 0),
+    "softmax": softmax,
+    "softplus": _softplus,
+    "softsign": lambda x: x / (1 + np.abs(x)),
+    "sparse_plus": lambda x: np.where(x < 1, np.square(np.maximum(x + 1, 0)) / 4, x),
+    "sparse_sigmoid": lambda x: np.clip((x + 1) / 2, 0, 1),
+    "squareplus": lambda x: (x + np.sqrt(np.square(x) + 4)) / 2,
+    "swish": lambda x: x * logistic(x),
+    "tanh": np.tanh,
+    "tanh_shrink": lambda x: x - np.tanh(x),
+}
+
+
+def _activation(layer: Layer, activation: Any) -> Step:
+    """Return the function of an activation: its name, or a layer that stands for one."""
+    if isinstance(activation, Mapping) and activation.get("class_name") in _ACTIVATION_LAYERS:
+        return _LAYERS[activation["class_name"]](Layer(activation["class_name"], layer.name, activation["config"]))
+    if not isinstance(activation, str) or activation not in _ACTIVATIONS:
+        raise _unknown(layer, str(activation))
+    return _ACTIVATIONS[activation]
+
+
+def _relu_layer(layer: Layer) -> Step:
+    top = layer.config.get("max_value")
+    threshold, slope = layer.config.get("threshold") or 0.0, layer.config.get("negative_slope") or 0.0
+
+    def step(x: Array) -> Array:
+        y = np.where(x >= threshold, x, np.float32(slope) * (x - np.float32(threshold)))
+        return y if top is None else np.minimum(y, np.float32(top))
+
+    return step
+
+
+def _softmax_layer(layer: Layer) -> Step:
+    axis = layer.config.get("axis", -1)
+    if not isinstance(axis, int):
+        raise _unknown(layer, f"a softmax over axes {axis}")
+    return lambda x: np.moveaxis(softmax(np.moveaxis(x, axis, -1)), -1, axis)
+
+
+# --- layers
+
+
+def _dense(layer: Layer, kernel: Array, bias: Array | None = None) -> Step:
+    return lambda x: _plus(x @ kernel, bias)
+
+
+def _plus(y: Array, bias: Array | None) -> Array:
+    if bias is not None:
+        y += bias
+    return y
+
+
+def _sides(layer: Layer, lengths: Sequence[int]) -> Callable[[Array, float], tuple[Array, list[int]]]:
+    """Return what pads images as the layer says; it also gives the height and the width of the output.
+
+    ``lengths`` are the height and the width of the window, holes of a dilation included.
+    """
+    strides, same = layer.config["strides"], layer.config["padding"] == "same"
+
+    def pad(x: Array, filling: float) -> tuple[Array, list[int]]:
+        sizes = x.shape[1:3]
+        if not same:
+            return x, [(n - k) // s + 1 for n, k, s in zip(sizes, lengths, strides, strict=True)]
+        out = [-(-n // s) for n, s in zip(sizes, strides, strict=True)]
+        lacking = [max((o - 1) * s + k - n, 0) for o, s, k, n in zip(out, strides, lengths, sizes, strict=True)]
+        if any(lacking):
+            around = [(0, 0), *((total // 2, total - total // 2) for total in lacking), (0, 0)]
+            x = np.pad(x, around, constant_values=filling)
+        return x, out
+
+    return pad
+
+
+def _conv2d(layer: Layer, kernel: Array, bias: Array | None = None) -> Step:
+    if layer.config.get("groups", 1) != 1:
+        raise _unknown(layer, "a convolution in groups")
+    height, width, channels, filters = kernel.shape
+    down, right = layer.config["strides"]
+    dilation = layer.config["dilation_rate"]
+    pad = _sides(layer, [(k - 1) * d + 1 for k, d in zip((height, width), dilation, strict=True)])
+    size = height * width * channels
+    matrix = np.ascontiguousarray(kernel.reshape(size, filters))
+
+    def step(x: Array) -> Array:
+        x, (rows, columns) = pad(x, 0)
+        x = np.ascontiguousarray(x)
+        n, y, z, c = x.strides
+        # In this order of axes the pixels that a window copies lie side by side.
+        shape = (len(x), rows, columns, height, width, channels)
+        windows = as_strided(x, shape, (n, y * down, z * right, y * dilation[0], z * dilation[1], c))
+        result = np.empty((len(x), rows * columns, filters), np.float32)
+        count = min(len(x), max(1, UNFOLDED // (rows * columns * size * x.itemsize)))
+        unfolded = np.empty((count, *shape[1:]), np.float32)
+        for i in range(0, len(x), count):
+            part = result[i : i + count]
+            np.copyto(unfolded[: len(part)], windows[i : i + count])
+            np.matmul(unfolded[: len(part)].reshape(-1, size), matrix, out=part.reshape(-1, filters))
+        return _plus(result.reshape(len(x), rows, columns, filters), bias)
+
+    return step
+
+
+def _depthwise_conv2d(layer: Layer, kernel: Array, bias: Array | None = None) -> Step:
+    height, width, channels, multiplier = kernel.shape
+    dilation = layer.config["dilation_rate"]
+    views = _shifted(layer, (height, width), dilation)
+
+    def step(x: Array) -> Array:
+        products = (view[..., np.newaxis] * kernel[i, j] for i, j, view in views(x, 0))
+        y = _total(np.add, products)
+        return _plus(y.reshape(*y.shape[:3], channels * multiplier), bias)
+
+    return step
+
+
+def _shifted(layer: Layer, window: Sequence[int], dilation: Sequence[int] = (1, 1)) -> Callable[[Array, float], Any]:
+    """Return what gives, for each place in a window, the pixels that lie there in all windows."""
+    pad = _sides(layer, [(k - 1) * d + 1 for k, d in zip(window, dilation, strict=True)])
+    down, right = layer.config["strides"]
+
+    def views(x: Array, filling: float) -> Any:
+        x, (rows, columns) = pad(x, filling)
+        for i in range(window[0]):
+            for j in range(window[1]):
+                y, z = i * dilation[0], j * dilation[1]
+                yield i, j, x[:, y : y + (rows - 1) * down + 1 : down, z : z + (columns - 1) * right + 1 : right]
+
+    return views
+
+
+def _total(function: Any, arrays: Any) -> Array:
+    """Join arrays by a function of two."""
+    first = next(arrays)
+    total = first.copy()
+    for array in arrays:
+        function(total, array, out=total)
+    return total
+
+
+def _max_pooling(layer: Layer) -> Step:
+    views = _shifted(layer, layer.config["pool_size"])
+    return lambda x: _total(np.maximum, (view for _, _, view in views(x, -np.inf)))
+
+
+def _average_pooling(layer: Layer) -> Step:
+    views = _shifted(layer, layer.config["pool_size"])
+
+    def total(x: Array) -> Array:
+        return _total(np.add, (view for _, _, view in views(x, 0)))
+
+    return lambda x: total(x) / total(np.ones_like(x[:1, :, :, :1]))  # padding does not count
+
+
+def _global_pooling(function: Any) -> Callable[..., Step]:
+    return lambda layer: lambda x: function(x, axis=(1, 2), keepdims=bool(layer.config.get("keepdims")))
+
+
+def _batch_normalization(
+    layer: Layer, moving_mean: Array, moving_variance: Array, gamma: Array | None = None, beta: Array | None = None
+) -> Step:
+    axis = layer.config["axis"]
+    (axis,) = axis if isinstance(axis, list | tuple) else (axis,)
+    scale = (1 if gamma is None else gamma) / np.sqrt(moving_variance + np.float32(layer.config["epsilon"]))
+    shift = (0 if beta is None else beta) - moving_mean * scale
+
+    def step(x: Array) -> Array:
+        shape = [1] * x.ndim
+        shape[axis] = -1
+        return _plus(x * scale.reshape(shape), shift.reshape(shape))
+
+    return step
+
+
+def _normalization(
+    layer: Layer, mean: Array | None = None, variance: Array | None = None, count: Array | None = None
+) -> Step:
+    axis = layer.config.get("axis")
+    axes = list(axis) if isinstance(axis, list | tuple) else [axis]
+    last = len(layer.output_shape)
+    if axes not in ([None], [-1], [last]) or layer.config.get("invert"):
+        raise _unknown(layer, "a normalisation along other axes than the last, or an inverted one")
+    mean = np.asarray(layer.config["mean"] if mean is None else mean, np.float32)
+    variance = np.asarray(layer.config["variance"] if variance is None else variance, np.float32)
+    return lambda x: (x - mean) / np.maximum(np.sqrt(variance), np.float32(1e-7))
+
+
+def _rescaling(layer: Layer) -> Step:
+    scale, offset = (np.asarray(layer.config[name], np.float32) for name in ("scale", "offset"))
+    return lambda x: x * scale + offset
+
+
+def _flatten(layer: Layer) -> Step:
+    return lambda x: x.reshape(len(x), -1)
+
+
+def _reshape(layer: Layer) -> Step:
+    return lambda x: x.reshape(len(x), *layer.config["target_shape"])
+
+
+def _zero_padding(layer: Layer) -> Step:
+    return lambda x: np.pad(x, [(0, 0), *layer.config["padding"], (0, 0)])
+
+
+def _joined(function: Any) -> Callable[..., Step]:
+    return lambda layer: lambda *inputs: _total(function, iter(np.broadcast_arrays(*inputs)))
+
+
+def _concatenate(layer: Layer) -> Step:
+    return lambda *inputs: np.concatenate(inputs, axis=layer.config.get("axis", -1))
+
+
+def _unchanged(layer: Layer, **state: Array) -> Step:
+    return lambda x: x
+
+
+#: Layers that do something in training only.
+_TRAINING_ONLY = [
+    "ActivityRegularization",
+    "AlphaDropout",
+    "Dropout",
+    "GaussianDropout",
+    "GaussianNoise",
+    "Identity",
+    "RandomBrightness",
+    "RandomContrast",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomZoom",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+]
+
+_ACTIVATION_LAYERS: dict[str, Callable[..., Step]] = {
+    "ELU": lambda layer: lambda x: _elu(x, layer.config["alpha"]),
+    "LeakyReLU": _relu_layer,
+    "ReLU": _relu_layer,
+    "Softmax": _softmax_layer,
+}
+
+_LAYERS: dict[str, Callable[..., Step]] = {
+    **_ACTIVATION_LAYERS,
+    **dict.fromkeys(_TRAINING_ONLY, _unchanged),
+    "Activation": lambda layer: _activation(layer, layer.config["activation"]),
+    "Add": _joined(np.add),
+    "Average": lambda layer: lambda *inputs: sum(inputs[1:], inputs[0]) / np.float32(len(inputs)),
+    "AveragePooling2D": _average_pooling,
+    "BatchNormalization": _batch_normalization,
+    "Concatenate": _concatenate,
+    "Conv2D": _conv2d,
+    "Dense": _dense,
+    "DepthwiseConv2D": _depthwise_conv2d,
+    "Flatten": _flatten,
+    "GlobalAveragePooling2D": _global_pooling(np.mean),
+    "GlobalMaxPooling2D": _global_pooling(np.max),
+    "MaxPooling2D": _max_pooling,
+    "Maximum": _joined(np.maximum),
+    "Minimum": _joined(np.minimum),
+    "Multiply": _joined(np.multiply),
+    "Normalization": _normalization,
+    "PReLU": lambda layer, alpha: lambda x: np.where(x > 0, x, alpha * x),
+    "Rescaling": _rescaling,
+    "Reshape": _reshape,
+    "Subtract": _joined(np.subtract),
+    "ZeroPadding2D": _zero_padding,
+}
+
+# --- operations between tensors, as in keras.ops
+
+_OPERATIONS: dict[str, Step] = {
+    "Add": np.add,
+    "Cast": lambda x, dtype: x.astype(dtype),
+    "Concatenate": lambda xs, axis=0: np.concatenate(xs, axis=axis),
+    "Divide": np.divide,
+    "Exp": np.exp,
+    "GetItem": lambda x, key: x[key],
+    "Greater": np.greater,
+    "GreaterEqual": np.greater_equal,
+    "Multiply": np.multiply,
+    "Negative": np.negative,
+    "OnesLike": np.ones_like,
+    "StopGradient": lambda x: x,
+    "Subtract": np.subtract,
+    "TrueDivide": np.divide,
+}
+
+
+def _operation(layer: Layer) -> Step:
+    """Return the function of an operation, with the arguments that Keras' configuration says."""
+    settings = dict(layer.config)
+    args, kwargs = settings.pop("args"), settings.pop("kwargs")
+    function = _OPERATIONS.get(layer.kind)
+    if function is None:
+        raise _unknown(layer, layer.kind)
+    return lambda *inputs: function(*_filled(args, inputs), **_filled(kwargs, inputs), **settings)
+
+
+def _filled(arguments: Any, inputs: Sequence[Array]) -> Any:
+    """Put the values of inputs, and slices, in their places."""
+    if isinstance(arguments, Mapping):
+        if "input" in arguments:
+            return inputs[arguments["input"]]
+        if "slice" in arguments:
+            return slice(*arguments["slice"])
+        return {name: _filled(value, inputs) for name, value in arguments.items()}
+    return tuple(_filled(value, inputs) for value in arguments) if isinstance(arguments, list | tuple) else arguments
+
+
+def load_runtime(source: str | os.PathLike[str], *, version: int | None = None) -> Runtime:
+    """Return a pretrained network, or one that :func:`modelzoo.save` wrote, ready to be called.
+
+    Every file is checked against the card first, and the weights are mapped into memory, not copied.
+
+    Parameters
+    ----------
+    source
+        Name of a pretrained model, or a SavedModel directory with a card.
+    version
+        Which of several numbered versions; the highest by default.
+
+    Raises
+    ------
+    ArtifactError
+        A file is missing or was altered.
+    UnknownLayerError
+        A layer is known to Keras only, or computes in another precision than float32.
+    """
+    directory = find(source, version=version)
+    card = read_card(directory)
+    if half := {policy for policy in _precisions(card["keras"]) if policy != "float32"}:
+        raise UnknownLayerError(f"{card['name']} computes in {min(half)}, which only Keras does.")
+    names = [weight["path"] for weight in card["weights"]]
+    weights = dict(zip(names, read_weights(directory, card), strict=True))
+    return Runtime(Network.from_dict(card["network"]), weights)
+
+
+def _precisions(config: Any) -> Iterator[str]:
+    """Give the precision policies of all layers in Keras' configuration."""
+    if isinstance(config, Mapping):
+        policy = config.get("dtype")
+        if isinstance(policy, Mapping):
+            yield str(policy["config"]["name"])
+        for value in config.values():
+            yield from _precisions(value)
+    elif isinstance(config, list):
+        for value in config:
+            yield from _precisions(value)

@@ -1,0 +1,209 @@
+"""The NumPy runtime against Keras: every kind of layer, every pretrained network, and networks it has never seen."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from keras import layers
+
+import modelzoo
+from modelzoo.network import read_network, with_paths
+from modelzoo.runtime import Runtime, UnknownLayerError, load_runtime
+from modelzoo.saving import find, list_pretrained, read_golden
+
+
+def runtime_of(model):
+    return Runtime(read_network(model), {path: weight.numpy() for path, weight in with_paths(model.weights)})
+
+
+def randomised(model):
+    """Give every weight a random value: zeros and ones would hide some mistakes."""
+    rng = np.random.default_rng(0)
+    for weight in model.weights:
+        if "seed_generator" not in weight.path:
+            value = rng.normal(0, 0.5, weight.shape)
+            weight.assign(np.abs(value) + 0.1 if "variance" in weight.path else value)
+    return model
+
+
+def assert_as_keras(model, x):
+    expected = model(x, training=False).numpy()
+    outputs = runtime_of(model)(x)
+    assert (outputs.dtype, outputs.shape) == (np.float32, expected.shape)
+    np.testing.assert_allclose(outputs, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+SHAPE = (9, 10, 4)
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(1).normal(0, 1, (3, *SHAPE)).astype("float32")
+
+
+# Keras' sparsemax is not the published one; threshold takes arguments that a configuration does not hold.
+NOT_HERE = {"deserialize", "get", "serialize", "sparsemax", "threshold"}
+ACTIVATIONS = sorted(name for name in dir(keras.activations) if not name.startswith("_") and name not in NOT_HERE)
+
+
+def test_all_activations():
+    inputs = keras.Input((6,))
+    units = [layers.Dense(8, activation=name)(inputs) for name in ACTIVATIONS]
+    x = np.random.default_rng(0).normal(0, 2, (5, 6)).astype("float32")
+    assert_as_keras(randomised(keras.Model(inputs, layers.Concatenate()(units))), x)
+
+
+CONVOLUTIONS = [
+    {"strides": (1, 1)},
+    {"strides": (2, 2)},
+    {"strides": (1, 1), "dilation_rate": (2, 2)},
+    {"strides": (1, 1), "dilation_rate": (1, 3)},
+]
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_windows(padding, images):
+    inputs = keras.Input(SHAPE)
+    ends = []
+    for options in CONVOLUTIONS:
+        ends.append(layers.Conv2D(5, (3, 2), padding=padding, activation="relu", **options)(inputs))
+        ends.append(layers.DepthwiseConv2D((3, 2), depth_multiplier=2, padding=padding, **options)(inputs))
+    ends.append(layers.Conv2D(5, (3, 2), padding=padding, strides=(2, 3), use_bias=False)(inputs))
+    for pool in (layers.MaxPooling2D, layers.AveragePooling2D):
+        ends += [pool(size, strides, padding=padding)(inputs) for size, strides in [(2, None), (3, 2), ((2, 3), 1)]]
+    assert_as_keras(
+        randomised(keras.Model(inputs, layers.Concatenate()([layers.Flatten()(end) for end in ends]))), images
+    )
+
+
+LAYERS = {
+    "average": layers.GlobalAveragePooling2D(),
+    "maximum": layers.GlobalMaxPooling2D(keepdims=True),
+    "batch norm": layers.BatchNormalization(),
+    "batch norm of rows": layers.BatchNormalization(axis=1, scale=False),
+    "batch norm without shift": layers.BatchNormalization(center=False),
+    "rescaling": layers.Rescaling([1.0, 2.0, 3.0, 4.0], offset=[0.0, 1.0, 2.0, 3.0]),
+    "normalization": layers.Normalization(mean=[1.0, 2.0, 3.0, 4.0], variance=[1.0, 4.0, 1.0, 0.0]),
+    "reshape": layers.Reshape((-1, 4)),
+    "padding": layers.ZeroPadding2D(((1, 2), (0, 3))),
+    "relu": layers.ReLU(6.0, negative_slope=0.1, threshold=0.5),
+    "elu": layers.ELU(0.7),
+    "prelu": layers.PReLU(shared_axes=[1, 2]),
+    "softmax": layers.Softmax(axis=1),
+    "layer as activation": layers.Conv2D(4, 1, activation=layers.LeakyReLU(0.3)),
+    "dropout": layers.Dropout(0.5),
+    "noise": layers.GaussianNoise(0.1),
+    "channels dropped": layers.SpatialDropout2D(0.3),
+    "flip": layers.RandomFlip(),
+    "dense": layers.Dense(3),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layer(name, images):
+    assert_as_keras(randomised(keras.Sequential([keras.Input(SHAPE), LAYERS[name]])), images)
+
+
+def test_adapted_normalization(images):
+    layer = layers.Normalization()
+    layer.adapt(images)
+    assert_as_keras(keras.Sequential([keras.Input(SHAPE), layer]), images)
+
+
+def test_joins_and_operations(images):
+    x = keras.Input(SHAPE)
+    y = layers.Conv2D(4, 3, padding="same")(x)
+    merges = [layers.Add, layers.Average, layers.Maximum, layers.Minimum, layers.Multiply, layers.Subtract]
+    ends = [merge()([x, y]) for merge in merges]
+    ends += [x + y, 1.0 - y, 2.0 * y, y / 3.0, -y, keras.ops.concatenate([x, y], axis=2)[:, :, 10:]]
+    assert_as_keras(randomised(keras.Model(x, layers.Concatenate()(ends))), images)
+
+
+def test_residual_network(images):
+    inputs = keras.Input(SHAPE)
+    x = layers.Conv2D(8, 3, padding="same", use_bias=False)(inputs)
+    for strides in (1, 2):
+        y = layers.BatchNormalization()(x)
+        y = layers.Conv2D(8, 3, strides, padding="same", activation="relu")(y)
+        y = layers.Conv2D(8, 3, padding="same")(y)
+        x = layers.ReLU()(layers.Conv2D(8, 1, strides)(x) + y)
+    outputs = layers.Dense(10, activation="softmax")(layers.GlobalAveragePooling2D()(x))
+    assert_as_keras(randomised(keras.Model(inputs, outputs)), images)
+
+
+def test_lenet_5():
+    network = [
+        keras.Input((28, 28)),
+        layers.Reshape((28, 28, 1)),
+        layers.Conv2D(6, 5, padding="same", activation="tanh"),
+        layers.AveragePooling2D(2),
+        layers.Conv2D(16, 5, activation="tanh"),
+        layers.AveragePooling2D(2),
+        layers.Flatten(),
+        layers.Dense(120, activation="tanh"),
+        layers.Dense(84, activation="tanh"),
+        layers.Dense(10, activation="softmax"),
+    ]
+    digits = np.random.default_rng(0).uniform(0, 1, (7, 28, 28)).astype("float32")
+    assert_as_keras(randomised(keras.Sequential(network)), digits)
+
+
+def test_nested_and_shared_layers(images):
+    inner = keras.Sequential([keras.Input((40,)), layers.Dense(6, activation="tanh")])
+    inputs = keras.Input(SHAPE)
+    rows = layers.Reshape((9, 40))(inputs)
+    halves = [inner(rows[:, i]) for i in range(2)]
+    assert_as_keras(randomised(keras.Model(inputs, layers.Concatenate()(halves))), images)
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    filters=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    kernel_size=st.integers(1, 7),
+    hidden_units=st.integers(1, 9),
+    image_shape=st.tuples(st.integers(4, 13), st.integers(4, 13)),
+    num_classes=st.integers(2, 11),
+    activation=st.sampled_from(["softmax", None]),
+)
+def test_options_of_the_convolutional_network(activation, **options):
+    model = modelzoo.create_model("two_conv_cnn", seed=0, classifier_activation=activation, **options)
+    images = np.random.default_rng(0).integers(0, 256, (5, *options["image_shape"])).astype("uint8")
+    assert_as_keras(randomised(model), images)
+
+
+@pytest.mark.parametrize("name", list_pretrained())
+def test_pretrained_networks_give_their_golden_outputs(name):
+    inputs, outputs = read_golden(find(name))[:2]
+    np.testing.assert_allclose(load_runtime(name)(inputs), outputs, rtol=0, atol=1e-5 * np.abs(outputs).max())
+
+
+@pytest.mark.parametrize("name", modelzoo.list_models())
+def test_every_registered_network_runs(name):
+    model = modelzoo.create_model(name, seed=0)
+    samples = np.random.default_rng(0).uniform(-1, 1, (4, *model.input_shape[1:])).astype("float32")
+    assert_as_keras(randomised(model), samples)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [layers.Conv2D(4, 3, groups=2), layers.LayerNormalization(), layers.Conv2D(4, 3, data_format="channels_first")],
+)
+def test_what_is_unknown_is_named(layer):
+    with pytest.raises(UnknownLayerError, match=layer.name):
+        runtime_of(keras.Sequential([keras.Input((8, 8, 8)), layer]))
+
+
+def test_needs_neither_tensorflow_nor_keras():
+    code = (
+        "import sys, numpy as np; from modelzoo.runtime import load_runtime\n"
+        "for name in ('threshold_perceptron', 'two_conv_cnn'):\n"
+        "    runtime = load_runtime(name); runtime(np.zeros((1, *runtime.network.input.output_shape)))\n"
+        "assert not {'tensorflow', 'keras', 'torch', 'jax'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
