@@ -23,7 +23,7 @@ from modelzoo.network import (
     with_paths,
 )
 from modelzoo.recipe import Recipe
-from modelzoo.registry import base_recipe, build_model, card_for, get_spec, spec_of
+from modelzoo.registry import base_recipe, build_model, card_for, get_spec, plain_option, spec_of
 from modelzoo.saving import list_pretrained, load
 from modelzoo.training import compile_model, train
 
@@ -80,7 +80,11 @@ def create_model(
         )
     parent = load(name)
     known = {**spec.options, **card_for(parent).options}
-    changed = {key: value for key, value in options.items() if key not in known or not _same(value, known[key])}
+    changed = {
+        key: value
+        for key, value in options.items()
+        if key not in known or plain_option(name, key, value) != plain_option(name, key, known[key])
+    }
     return _inherit(parent, seed=seed, **changed) if changed else parent
 
 
@@ -171,9 +175,10 @@ def finetuning_recipe(model: keras.Model | str) -> Recipe:
 
     The loss, its target and the precision are the lesson's, or what fits the outputs of a model without a builder. A
     model of images gets Adam whose learning rate falls from 3e-4 to 0 along a cosine, in 1000 steps of 64 samples,
-    because the lessons' hyper-parameters are made for a whole data set and random initial weights. ``python scripts/finetune_tasks.py --select`` compares the candidates on
-    validation splits of small training sets. A model of points keeps its lesson's optimiser and length, which take
-    seconds. A recipe named ``"finetuning"`` that the model declares itself comes first.
+    because the lessons' hyper-parameters are made for a whole data set and random initial weights. ``python
+    scripts/finetune_tasks.py --select`` compares the candidates on validation splits of small training sets. A model of
+    points keeps its lesson's optimiser and length, which take seconds. A recipe named ``"finetuning"`` that the model
+    declares itself comes first.
 
     Parameters
     ----------
@@ -305,7 +310,7 @@ def _inherit(
         model = build_from_config(_with_classes(parent, num_classes, seed))
     network = read_network(model)
     in_head = {weight.path for layer in network.head for weight in layer.weights}
-    kept, fresh = dict(with_paths(parent.weights)), dict(with_paths(model.weights))
+    kept, fresh = dict(with_paths(parent)), dict(with_paths(model))
     for path in sorted(kept.keys() | fresh.keys()):
         old, new = (tuple(found[path].shape) if path in found else None for found in (kept, fresh))
         other_classes = path in in_head and old and new and old[:-1] == new[:-1]
@@ -361,10 +366,3 @@ def _with_classes(parent: keras.Model, num_classes: int | None, seed: int | None
             if "seed" in initializer["config"]:
                 initializer["config"]["seed"] = seed
     return config
-
-
-def _same(given: Any, known: Any) -> bool:
-    """Compare an option with a default or with what a card holds, where sequences are lists."""
-    if isinstance(given, list | tuple) and isinstance(known, list | tuple):
-        return len(given) == len(known) and all(map(_same, given, known))
-    return bool(given == known)

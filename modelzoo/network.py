@@ -10,7 +10,6 @@ import dataclasses
 import itertools
 import json
 import math
-import posixpath
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -361,7 +360,7 @@ def read_network(model: Any) -> Network:
             f"The layers of {model.name!r} are not known as a graph. Give a functional or Sequential model that is "
             "built: begin it with keras.Input(shape)."
         )
-    reader = _Reader({id(weight): path for path, weight in with_paths(model.weights)})
+    reader = _Reader({id(weight): path for path, weight in with_paths(model)})
     outputs = reader.read(model, None, ())
     return Network(model.name, tuple(reader.layers), tuple(dict.fromkeys(outputs)))
 
@@ -433,7 +432,7 @@ def build_from_config(config: Mapping[str, Any], network: Network | None = None)
 
 def set_trainable(model: Any, trainable: Mapping[str, bool]) -> None:
     """Freeze weights of a newly built model by their paths, and the layers in which none is left to train."""
-    frozen = {id(weight) for path, weight in with_paths(model.weights) if not trainable.get(path, True)}
+    frozen = {id(weight) for path, weight in with_paths(model) if not trainable.get(path, True)}
     for layer in all_layers(model):
         own = layer.trainable_variables
         if own and frozen.issuperset(map(id, own)):
@@ -452,10 +451,11 @@ def _checked_config(config: Any) -> Any:
         module, registered = str(config.get("module")), config.get("registered_name")
         own = module.startswith(_SAFE_MODULES) or (module.partition(".")[0] == "keras" and kind in _SAFE_CLASSES)
         if not own or kind in _UNSAFE_LAYERS or registered not in (None, kind):
-            name = (config.get("config") or {}).get("name") if isinstance(config.get("config"), Mapping) else None
+            inner = config.get("config")
+            name = inner.get("name") if isinstance(inner, Mapping) else inner
             raise InputError(
-                f"Only models of Keras' own layers can be rebuilt, without Lambda or custom classes and functions; "
-                f"{name or 'the configuration'} has {kind!r}. Register a builder with modelzoo.register_model, or use "
+                "Only models of Keras' own layers can be rebuilt, without Lambda or custom classes and functions; "
+                f"{name or 'the configuration'} is a {kind}. Register a builder with modelzoo.register_model, or use "
                 "Keras' layers."
             )
     return {
@@ -463,15 +463,26 @@ def _checked_config(config: Any) -> Any:
     }
 
 
-def with_paths(variables: Sequence[Any]) -> list[tuple[str, Any]]:
-    """Return a model's variables with their paths, such as ``"hidden/kernel"``, less the scopes that hold all of them.
+def with_paths(model: Any) -> list[tuple[str, Any]]:
+    """Return a model's weights with their paths: the name of the layer and the weight's own, as ``"hidden/kernel"``.
 
-    The model may have been built within a ``keras.name_scope``, or after a call that failed and left one open.
+    They do not depend on the scopes that layers were built in: by a Sequential model, within a ``keras.name_scope``, or
+    after a call that failed and left one open. Layers of one name in several nested models have the models' names too.
     """
-    paths = [variable.path for variable in variables]
-    scopes = [path.rpartition("/")[0].rpartition("/")[0] for path in paths]
-    shared = posixpath.commonpath(scopes) if scopes else ""
-    return [(path.removeprefix(f"{shared}/"), variable) for path, variable in zip(paths, variables, strict=True)]
+    paths: dict[int, tuple[str, str]] = {}
+    waiting: list[tuple[tuple[str, ...], Any]] = [((), layer) for layer in getattr(model, "layers", ())]
+    for group, layer in waiting:
+        if hasattr(layer, "layers") and _is_graph(layer):
+            waiting += [((*group, layer.name), inner) for inner in layer.layers]
+            continue
+        for weight in layer.weights:
+            *scopes, name = weight.path.split("/")
+            own = scopes[len(scopes) - scopes[::-1].index(layer.name) :] if layer.name in scopes else []
+            path = "/".join([layer.name, *own, name])
+            paths.setdefault(id(weight), (path, "/".join([*group, path])))
+    counts = Counter(path for path, _ in paths.values())
+    named = {key: path if counts[path] == 1 else full for key, (path, full) in paths.items()}
+    return [(named.get(id(weight), weight.path), weight) for weight in model.weights]
 
 
 def _is_graph(model: Any) -> bool:

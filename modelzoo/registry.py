@@ -123,20 +123,20 @@ def register_model(
                         raise unknown_name(f"option of {name}", option, signature.parameters) from None
                 raise InputError(f"{name}: {error}. Options: {', '.join(signature.parameters)}.") from None
             if "name" in bound.arguments:
-                _check_name(bound.arguments["name"])
+                check_name(bound.arguments["name"])
             if "seed" in signature.parameters and bound.arguments.get("seed") is None:
                 # Python's generator, as Keras' own layers take it: keras.utils.set_random_seed seeds that.
                 bound.arguments["seed"] = random.getrandbits(31)
             model = builder(*bound.args, **bound.kwargs)
-            _check_name(model.name)  # a builder may give it itself
-            given = {key: _jsonable(name, key, value) for key, value in bound.arguments.items() if key != "seed"}
+            check_name(model.name)  # a builder may give it itself
+            given = {key: plain_option(name, key, value) for key, value in bound.arguments.items() if key != "seed"}
             defaults = {
-                key: _jsonable(name, key, parameter.default)
+                key: plain_option(name, key, parameter.default)
                 for key, parameter in signature.parameters.items()
                 if parameter.default is not parameter.empty
             }
             options = {key: value for key, value in given.items() if key not in defaults or value != defaults[key]}
-            seed = _jsonable(name, "seed", bound.arguments.get("seed"))
+            seed = plain_option(name, "seed", bound.arguments.get("seed"))
             set_card(model, Card(name, name, options, seed, weights_digest=weights_digest(model)))
             return model
 
@@ -156,7 +156,8 @@ def register_model(
     return decorate
 
 
-def _check_name(name: Any) -> None:
+def check_name(name: Any) -> None:
+    """Raise InputError unless a model may have that name."""
     # TensorFlow refuses the others as names of scopes, in the midst of a call: Keras then stays in that scope, and
     # gives its path to the weights of every model built after it.
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9.][A-Za-z0-9_.>-]*", name):
@@ -166,7 +167,8 @@ def _check_name(name: Any) -> None:
         )
 
 
-def _jsonable(model: str, option: str, value: Any) -> Any:
+def plain_option(model: str, option: str, value: Any) -> Any:
+    """Return the value of a builder's option as a card holds it."""
     if hasattr(value, "get_config"):  # a Keras initializer
         return {"class_name": type(value).__name__, "config": value.get_config()}
     try:
@@ -278,33 +280,31 @@ def card_for(model: keras.Model) -> Card:
     card = find_card(model)
     if card is None:
         network, options = read_network(model), {}
-        with contextlib.suppress(ValueError, IndexError, InputError):  # of a form that no builder makes
-            inputs, outputs = network.input.output_shape, network.output.output_shape
+        ends = [network.layers[index].output_shape for index in (*network.inputs, *network.outputs)]
+        if network.name in list_models() and len(ends) == 2 and all(ends):
+            inputs, outputs = ends
             fitting = {"num_classes": outputs[-1], "input_dim": inputs[0], "image_shape": inputs}
-            defaults = get_spec(network.name).options
+            defaults = _REGISTRY[network.name].options
             given = {key: value for key, value in fitting.items() if key in defaults and value != defaults[key]}
-            options = _jsonable(network.name, "options", given)
+            options = plain_option(network.name, "options", given)
         known = find_builder(network.name, options, network)
         card = Card(network.name) if known is None else Card(network.name, network.name, options)
         set_card(model, card)
     return card
 
 
-def find_builder(
-    name: str | None, options: Mapping[str, Any], network: Network
-) -> Callable[[int | None], keras.Model] | None:
-    """Return the registered builder of that name, as a function of the seed, if its network with these options is this.
+def find_builder(name: str | None, options: Mapping[str, Any], network: Network) -> Callable[..., keras.Model] | None:
+    """Return the registered builder of that name, as a function of ``seed``, if its network with these options is this.
 
     That is tried in a graph of its own, where nothing is allocated.
     """
-    _load_builtin_models()
-    spec = _REGISTRY.get(str(name))
-    if spec is None:
+    if name is None or name not in list_models():
         return None
+    builder = inspect.unwrap(_REGISTRY[name].builder)
     with contextlib.suppress(Exception), tf.Graph().as_default():  # a card may have any options
-        model = inspect.unwrap(spec.builder)(**{key: value for key, value in options.items() if key != "seed"})
+        model = builder(**{key: value for key, value in options.items() if key != "seed"})
         if read_network(model).same_as(network):
-            return lambda seed: build_model(spec.name, seed=seed, **options)
+            return functools.partial(build_model, name, **options)
     return None
 
 

@@ -15,11 +15,11 @@ import numpy as np
 from modelzoo import datasets
 from modelzoo._checks import check_seed
 from modelzoo._keras import keras
-from modelzoo.card import Card, machine_differences, weights_digest
+from modelzoo.card import Card, machine_differences, results_of, weights_digest
 from modelzoo.errors import InputError
 from modelzoo.evaluation import measure, own_data, recipe_of
 from modelzoo.registry import build_model, card_for
-from modelzoo.saving import load, results_of
+from modelzoo.saving import load
 from modelzoo.training import train
 
 logger = logging.getLogger(__name__)

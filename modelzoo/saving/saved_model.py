@@ -26,14 +26,15 @@ from modelzoo.card import (
     DTYPES,
     WEIGHTS_PATH,
     Card,
-    Results,
+    locate_weights,
     package_versions,
+    plain_results,
     read_card,
     read_weights,
+    results_of,
     set_card,
     weights_digest,
     write_card,
-    wrong_fact,
 )
 from modelzoo.errors import ArtifactError, DataError, InputError, ModelZooError, TargetError, unknown_name
 from modelzoo.network import (
@@ -42,9 +43,8 @@ from modelzoo.network import (
     keras_config,
     read_network,
     set_trainable,
-    with_paths,
 )
-from modelzoo.registry import card_for, find_builder, list_models, spec_of
+from modelzoo.registry import card_for, check_name, find_builder, list_models, spec_of
 from modelzoo.saving.golden import GOLDEN_PATH, golden_inputs, read_golden, write_golden
 
 logger = logging.getLogger(__name__)
@@ -99,6 +99,7 @@ def save(
     card, network, config = card_for(model), read_network(model), keras_config(model)
     if (len(model.inputs), len(model.outputs)) != (1, 1):
         raise InputError(f"{model.name!r} must have one input and one output to be saved; give a model that has.")
+    check_name(model.name)
     if odd := sorted({str(weight.dtype) for weight in model.weights} - DTYPES) or ([] if model.weights else ["none"]):
         raise InputError(f"{model.name!r} must have weights of {', '.join(sorted(DTYPES))}; got {odd[0]}.")
     if card.builder is None:  # it must be possible to build it again
@@ -107,9 +108,7 @@ def save(
     path = check_save_target(path, overwrite=overwrite)
 
     digest = weights_digest(model)
-    results = results_of(card, digest) if results is None else {**_plain(results), "weights_digest": digest}
-    if results is not None and (wrong := wrong_fact(results, Results)):
-        raise InputError(f"results do not fit a card (guide, Cards): {wrong}. Change the value or its name.")
+    results = results_of(card, digest) if results is None else plain_results(results, digest)
     if card.artifact is not None and not (card.artifact / CARD_PATH).is_file():
         logger.warning(
             "%s, which %s came from, is gone; its results and golden vectors are lost.", card.artifact, card.name
@@ -138,63 +137,9 @@ def save(
         for name in _NEEDED:  # TensorFlow makes a directory anew that somebody removes under its hands
             if not (temporary / name).is_file():
                 raise TargetError(f"Cannot write {path}: {name} was removed meanwhile. Save it again.")
-        written = write_card(temporary, facts | {"weights": _locate_weights(model, temporary / WEIGHTS_PATH)})
+        written = write_card(temporary, facts | {"weights": locate_weights(model, temporary)})
     logger.info("Saved %s to %s.", card.name, path)
     return written
-
-
-def _locate_weights(model: keras.Model, path: Path) -> list[dict[str, Any]]:
-    """Find the bytes of each variable of the model in TensorFlow's file, where they follow each other."""
-    content = np.memmap(path, np.uint8, "r").tobytes()
-    trainable = {id(weight) for weight in model.trainable_variables}
-    names = {id(weight): name for name, weight in with_paths(model.weights)}
-    first = model.weights[0]
-    scope = first.path.removesuffix(names[id(first)])  # holds the states of random layers too
-    found, end = [], 0
-    for variable in model.variables:
-        name, value = names.get(id(variable), variable.path.removeprefix(scope)), variable.numpy()
-        offset = content.find(value.astype(value.dtype.newbyteorder("<")).tobytes(), end)
-        if offset < 0:
-            raise RuntimeError(f"{name} is not in {path} as TensorFlow used to store it.")
-        end = offset + value.nbytes
-        found.append(
-            {
-                "path": name,
-                "shape": list(value.shape),
-                "dtype": value.dtype.name,
-                "offset": offset,
-                "trainable": id(variable) in trainable,
-            }
-        )
-    return found
-
-
-def results_of(card: Card, digest: str) -> dict[str, Any] | None:
-    """Return the results in the artifact that a model was loaded from; ``None`` if it changed since.
-
-    ``digest`` is that of the model's weights.
-    """
-    with contextlib.suppress(ArtifactError, InputError):
-        facts = read_card(card.artifact) if card.artifact is not None else {}
-        # Another training or parent means trained further, or built with options that may change what it computes.
-        same = (facts.get("training"), facts.get("parent")) == (card.training, card.parent)
-        if same and (results := facts.get("results")) is not None:
-            if results.get("weights_digest") == digest:
-                return results
-            logger.warning("The weights of %s changed since its results were measured; they are left out.", card.name)
-    return None
-
-
-def _plain(results: Mapping[str, Any]) -> dict[str, Any]:
-    """Return results as JSON gives them back, which a card must be able to hold."""
-    try:
-        text = json.dumps(results, allow_nan=False, default=lambda value: value.tolist(), ensure_ascii=False)
-        plain = json.loads(text.encode())
-    except (TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise InputError(f"results cannot be written to a card: {error}. Give numbers, text and lists.") from None
-    if not isinstance(plain, dict):
-        raise InputError(f"results must be a mapping; got {type(results).__name__}.")
-    return plain
 
 
 def check_save_target(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
@@ -453,7 +398,7 @@ def load(source: str | os.PathLike[str], *, version: int | None = None) -> keras
         if any(shapes.get(weight.path) != list(weight.shape) for layer in network.layers for weight in layer.weights):
             raise InputError("its weights do not have the shapes that are stored")
         build = find_builder(card.builder, card.options, network)
-        model = build(card.seed) if build else build_from_config(facts["keras"], network)
+        model = build(seed=card.seed) if build else build_from_config(facts["keras"], network)
         if card.builder is not None and build is None:
             logger.warning(
                 "%s: the builder %r is not registered here, or makes another network; Keras' configuration is used.",

@@ -235,7 +235,8 @@ def warn_of_scaled_pixels(x: np.ndarray, model: keras.Model, where: str) -> None
 
 def _check_shape(given: tuple[int, ...], model: keras.Model, where: str) -> None:
     wanted = tuple(model.input_shape[1:])
-    if len(given) and given != wanted:
+    fits = len(given) == len(wanted) and all(side in (None, own) for side, own in zip(wanted, given, strict=True))
+    if len(given) and not fits:
         raise DataError(
             f"{where}: samples have shape {given}, but {model.name!r} takes {wanted}. "
             "Reshape the data, or build the model for this shape."
@@ -422,10 +423,19 @@ class ArrayBatches:
 
 
 class StreamBatches:
-    """Batches taken as they come from a ``tf.data.Dataset`` of (samples, labels) batches, which never ends here."""
+    """Batches taken as they come from a ``tf.data.Dataset`` of (samples, labels) batches, which never ends here.
 
-    def __init__(self, dataset: tf.data.Dataset) -> None:
+    Parameters
+    ----------
+    dataset
+        Gives the batches.
+    source
+        The caller's own ``tf.data.Dataset`` that it is made of, to be read again when it fails.
+    """
+
+    def __init__(self, dataset: tf.data.Dataset, source: tf.data.Dataset | None = None) -> None:
         self._iterator = iter(dataset.prefetch(PREFETCHED))
+        self._source = source
 
     def plan(self, first_step: Any, num_steps: int) -> Any:
         """Return an empty plan: the order is the data set's own."""
@@ -435,6 +445,13 @@ class StreamBatches:
         """Return the next batch, which has no weights."""
         x, y = next(self._iterator)
         return x, y, None
+
+    def explain(self, num_batches: int, model: keras.Model, error: tf.errors.OpError) -> None:
+        """Raise DataError for what failed among the first batches of the caller's data set."""
+        if self._source is not None:
+            for _ in checked_batches(self._source.take(num_batches), model, "training data"):
+                pass
+            raise DataError(f"training data: the tf.data.Dataset fails: {_reason_of(error)}") from error
 
 
 def training_batches(
@@ -467,7 +484,7 @@ def training_batches(
     if length == 0 or (length < 0 and not any(True for _ in train.take(1))):
         raise InputError("training data: the tf.data.Dataset is empty. Give at least one batch.")
     checked = train.map(lambda x, y: _sound(x, y, num_classes))
-    return StreamBatches(checked.repeat().skip(first_step))
+    return StreamBatches(checked.repeat().skip(first_step), train)
 
 
 def _sound(x: Any, y: Any, num_classes: int | None) -> tuple[Any, Any]:
@@ -495,13 +512,6 @@ def checked_batches(dataset: tf.data.Dataset, model: keras.Model, where: str) ->
         check_fits(x.numpy(), y.numpy(), model, f"{where}, batch {number}")
         yield x, y
         number += 1
-
-
-def explain_failure(dataset: tf.data.Dataset, num_batches: int, model: keras.Model, error: tf.errors.OpError) -> None:
-    """Raise DataError for what failed among the first batches of training data, by reading them again."""
-    for _ in checked_batches(dataset.take(num_batches), model, "training data"):
-        pass
-    raise DataError(f"training data: the tf.data.Dataset fails: {_reason_of(error)}") from error
 
 
 def _reason_of(error: tf.errors.OpError) -> str:

@@ -86,7 +86,12 @@ class CompiledLoop:
 
         The loss is NaN if a weight is not finite: that of a step is taken before its update, which may ruin them.
         """
-        scores = self._call(tf.constant(first_step, tf.int64), tf.constant(num_steps))
+        try:
+            scores = self._call(tf.constant(first_step, tf.int64), tf.constant(num_steps))
+        except tf.errors.OpError as error:
+            if isinstance(self._batches, StreamBatches) and self._replicas.count == 1:
+                self._batches.explain(first_step + num_steps, self._objective.model, error)
+            raise
         return {name: float(value) for name, value in scores.items()}
 
     def finish(self) -> None:

@@ -222,7 +222,7 @@ def _as_trained(model: keras.Model, precision: str) -> Iterator[None]:
             layer.dtype_policy = policy
 
 
-def evaluation(objective: Objective, data: Any, where: str = "test data", *, jit: bool = False) -> Any:
+def evaluation(objective: Objective, data: Any, part: str = "", *, jit: bool = False) -> Callable[[], dict[str, float]]:
     """Return a function that gives the loss and the metrics over all samples, in inference mode.
 
     Every sample counts once: the last batch may be smaller, and is not dropped. What it computes with is traced once.
@@ -233,18 +233,19 @@ def evaluation(objective: Objective, data: Any, where: str = "test data", *, jit
         The model with its loss and metrics.
     data
         A pair of arrays, stored samples or a ``tf.data.Dataset`` of batches.
-    where
-        What the data are, for an error in a ``tf.data.Dataset``.
+    part
+        ``"val"`` or ``"test"``, which the names of the metrics then begin with.
     jit
         Let XLA compile the evaluation of arrays.
     """
+    where = {"val": "validation data", "test": "test data"}.get(part, "data")
 
     def sums(x: Any, y: Any) -> dict[str, Any]:
         return {name: tf.reduce_sum(value) for name, value in objective.forward(x, y, training=False).items()}
 
     def means(totals: dict[str, Any], count: int) -> dict[str, float]:
-        whole = objective.per_sample_sum
-        return {name: float(v if name == "loss" and whole else v / count) for name, v in totals.items()}
+        counts = {name: 1 if name == "loss" and objective.per_sample_sum else count for name in totals}
+        return {f"{part}_{name}" if part else name: float(v / counts[name]) for name, v in totals.items()}
 
     if isinstance(data, tuple):
         x, y = map(tf.constant, data)

@@ -9,7 +9,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,6 @@ from modelzoo.training.checkpoints import Checkpoints, Saved
 from modelzoo.training.data import (
     TrainingData,
     check_model,
-    explain_failure,
     training_batches,
     training_data,
     weigh_classes,
@@ -145,8 +144,13 @@ def train(
         recipe = recipe.replace(validation_size=0)
     recipe, class_weights = weigh_classes(recipe, given)
     total = given.total_steps(recipe)
-    identity = {
-        **_identity_of(model),
+    card, weights = card_for(model), with_paths(model)
+    trained = {id(weight) for weight in model.trainable_weights}
+    own = {"name": model.name, "weights": [[path, *weight.shape] for path, weight in weights]}
+    identity = {  # what makes this the same run; its length may grow
+        "model": {"name": card.builder, **card.options} if card.builder else own,
+        "trainable weights": [path for path, weight in weights if id(weight) in trained],
+        "parent": card.parent and card.parent["weights_digest"],
         "recipe": {
             name: value for name, value in recipe.to_dict().items() if name not in ("steps", "epochs", "source")
         },
@@ -176,6 +180,11 @@ def train(
         scale_rates(optimizer, model, recipe.layer_learning_rates)
         batches = training_batches(given, recipe.batch_size, seed, first_step, replicas.own_rows, num_classes(model))
         loop = CompiledLoop(objective, optimizer, batches, recipe, seed, replicas)
+        part, evaluated = given.evaluated
+        evaluate = None if evaluated is None else evaluation(objective, evaluated, part, jit=loop.is_xla)
+        evaluate_train = None
+        if recipe.log_train == "all" and isinstance(given.train, tuple):  # a stream may never end
+            evaluate_train = evaluation(objective, given.train, jit=loop.is_xla)
         if saved:
             _check_saved(saved, loop, len(model.trainable_variables))
         objective.compile_for_keras(optimizer)
@@ -185,12 +194,17 @@ def train(
             loop.restore(saved.values)
             logger.info("Resuming %s at step %d of %d.", model.name, first_step, total)
 
+        for callback in callbacks:  # one that holds the terminal gives it back, also after an error or Ctrl-C
+            if hasattr(callback, "close"):
+                stack.callback(callback.close)
         stack.enter_context(replicas.watched(checkpoint_dir))
         stack.enter_context(StoredSamples.watched())
         versions = {name: machine[name] for name in ("modelzoo", "tensorflow", "keras", "numpy")}
         replicas.agree({**identity, "steps": total, "initial weights": start, "checkpoint": first_step, **versions})
         began = time.perf_counter()
-        history, digest = _run(loop, objective, recipe, given, total, saved, callbacks, checkpoints, replicas)
+        history, digest = _run(
+            model, loop, recipe, total, evaluate_train, part, evaluate, saved, callbacks, checkpoints, replicas
+        )
 
     seconds = None if saved else round(time.perf_counter() - began, 2)
     if replicas.count > 1:
@@ -200,25 +214,19 @@ def train(
 
 
 def _run(
+    model: keras.Model,
     loop: CompiledLoop,
-    objective: Objective,
     recipe: Recipe,
-    given: TrainingData,
     total: int,
+    evaluate_train: Callable[[], dict[str, float]] | None,
+    part: str,
+    evaluate: Callable[[], dict[str, float]] | None,
     saved: Saved | None,
     callbacks: Sequence[keras.callbacks.Callback],
     checkpoints: Checkpoints | None,
     replicas: Replicas,
 ) -> tuple[keras.callbacks.History, str]:
     """Train; return the history and the digest of the weights that its last entry was taken with."""
-    model = objective.model
-    prefix, evaluated = given.evaluated
-    where = {"val": "validation data", "test": "test data"}[prefix]
-    evaluate = None if evaluated is None else evaluation(objective, evaluated, where, jit=loop.is_xla)
-    evaluate_train = None
-    if recipe.log_train == "all" and isinstance(given.train, tuple):  # a stream may never end
-        evaluate_train = evaluation(objective, given.train, jit=loop.is_xla)
-
     history = keras.callbacks.History()
     entries: list[dict[str, float]] = list(saved.history) if saved else []
     step = saved.step if saved else 0
@@ -229,43 +237,34 @@ def _run(
     watching.on_train_begin()
     for number, entry in enumerate(entries):
         history.on_epoch_end(number, entry)
-    with _closing(callbacks):
-        while step < total and not model.stop_training:
-            number = len(entries)
-            num_steps = min(recipe.log_every - step % recipe.log_every, total - step)
-            watching.on_epoch_begin(number)
-            weights = []  # an update copies a variable whose value is held elsewhere
-            try:
-                logs = loop.run(step, num_steps)
-            except tf.errors.OpError as error:
-                if isinstance(given.train, tf.data.Dataset) and replicas.count == 1:
-                    explain_failure(given.train, step + num_steps, model, error)
-                raise
-            weights = _values(model)
-            if not math.isfinite(logs["loss"]):
-                raise DivergedError(
-                    f"The loss became {logs['loss']} between steps {step} and {step + num_steps}. Lower the learning "
-                    f"rate ({recipe.learning_rate!r} now) or check the data's scale."
-                    + (f" The last good checkpoint is in {checkpoints.directory}." if checkpoints and step else "")
-                )
-            step += num_steps
-            if evaluate_train is not None:
-                logs = evaluate_train()
-            entry = {"step": step, **logs}
-            if evaluate is not None and (step == total or (number + 1) % recipe.validation_freq == 0):
-                entry |= {f"{prefix}_{name}": value for name, value in evaluate().items()}
-                entry[f"{prefix}_step"] = step
-            entries.append(entry)
-            if recipe.target_loss is not None and logs["loss"] <= recipe.target_loss:
-                model.stop_training = True
-            watching.on_epoch_end(number, dict(entry))
-            stopped = bool(model.stop_training)
-            if replicas.count > 1:
-                replicas.agree(
-                    {"weights": weights_digest(model, weights), "results": entry, "decision to stop": stopped}
-                )
-            if checkpoints is not None and replicas.is_chief:
-                checkpoints.save(step, entries, [variable.numpy() for variable in loop.variables], stopped=stopped)
+    while step < total and not model.stop_training:
+        number = len(entries)
+        num_steps = min(recipe.log_every - step % recipe.log_every, total - step)
+        watching.on_epoch_begin(number)
+        weights = []  # an update copies a variable whose value is held elsewhere
+        logs = loop.run(step, num_steps)
+        weights = _values(model)
+        if not math.isfinite(logs["loss"]):
+            raise DivergedError(
+                f"The loss became {logs['loss']} between steps {step} and {step + num_steps}. Lower the learning "
+                f"rate ({recipe.learning_rate!r} now) or check the data's scale."
+                + (f" The last good checkpoint is in {checkpoints.directory}." if checkpoints and step else "")
+            )
+        step += num_steps
+        if evaluate_train is not None:
+            logs = evaluate_train()
+        entry = {"step": step, **logs}
+        if evaluate is not None and (step == total or (number + 1) % recipe.validation_freq == 0):
+            entry |= evaluate() | {f"{part}_step": step}
+        entries.append(entry)
+        if recipe.target_loss is not None and logs["loss"] <= recipe.target_loss:
+            model.stop_training = True
+        watching.on_epoch_end(number, dict(entry))
+        stopped = bool(model.stop_training)
+        if replicas.count > 1:
+            replicas.agree({"weights": weights_digest(model, weights), "results": entry, "decision to stop": stopped})
+        if checkpoints is not None and replicas.is_chief:
+            checkpoints.save(step, entries, [variable.numpy() for variable in loop.variables], stopped=stopped)
     watching.on_train_end(dict(entries[-1]) if entries else None)
     loop.finish()
     return history, weights_digest(model, weights)
@@ -340,30 +339,6 @@ def _check_saved(saved: Saved, loop: CompiledLoop, num_weights: int) -> None:
             f"The checkpoint of step {saved.step} holds weights that are NaN or infinite. Train again in an empty "
             "directory."
         )
-
-
-@contextlib.contextmanager
-def _closing(callbacks: Sequence[Any]) -> Iterator[None]:
-    """Let callbacks that hold the terminal give it back when training ends with an error or Ctrl-C."""
-    try:
-        yield
-    except BaseException:
-        for callback in callbacks:
-            if hasattr(callback, "close"):
-                callback.close()
-        raise
-
-
-def _identity_of(model: keras.Model) -> dict[str, Any]:
-    """Return what makes this model's runs the same run: architecture, what is trained, and the parent."""
-    card, trained = card_for(model), {id(weight) for weight in model.trainable_weights}
-    weights = with_paths(model.weights)
-    unknown = {"name": model.name, "weights": [[path, *weight.shape] for path, weight in weights]}
-    return {
-        "model": {"name": card.builder, **card.options} if card.builder else unknown,
-        "trainable weights": [path for path, weight in weights if id(weight) in trained],
-        "parent": card.parent and card.parent["weights_digest"],
-    }
 
 
 def _record(
