@@ -99,7 +99,7 @@ def check_seed(value: Any, name: str = "seed") -> int:
 
 
 def check_path(path: Any, what: str, *, suffix: str = "") -> Path:
-    """Return ``path`` as a Path the system can look up; whether anything is there is the caller's question.
+    """Return ``path`` as a Path the system can look up, ``~`` expanded; whether anything is there the caller asks.
 
     Parameters
     ----------
@@ -112,6 +112,7 @@ def check_path(path: Any, what: str, *, suffix: str = "") -> Path:
     """
     if not isinstance(path, str | os.PathLike) or "\0" in str(path):
         raise InputError(f"Expected the path of {what}; got {path!r:.80}.")
+    path = os.path.expanduser(path)
     try:
         os.stat(path)
     except OSError as error:

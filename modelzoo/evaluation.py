@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from modelzoo import datasets
-from modelzoo._checks import check_choice, check_integer
+from modelzoo._checks import check_choice, check_integer, check_path
 from modelzoo._keras import inference_function, keras, tf
+from modelzoo.classes import class_names
 from modelzoo.datasets import CORRUPTIONS
 from modelzoo.errors import DataError, InputError
 from modelzoo.network import read_network
 from modelzoo.recipe import Recipe
 from modelzoo.registry import base_recipe, card_for, spec_of
 from modelzoo.saving import load
-from modelzoo.training import check_fits, check_model, compute_metrics, training_data, warn_of_scaled_pixels
+from modelzoo.training import compute_metrics
+from modelzoo.training.data import check_fits, check_model, training_data, warn_of_scaled_pixels
 
 #: Samples a call of a model takes at once in :func:`predict`, so that memory stays bounded.
 PREDICTION_BATCH = 1000
@@ -26,30 +29,96 @@ PREDICTION_BATCH = 1000
 BINS = 15
 
 
-def predict(model: keras.Model, samples: Any) -> np.ndarray:
+def predict(
+    model: keras.Model | str | os.PathLike[str],
+    samples: Any,
+    *,
+    prepare: Literal["digit", "resize"] | None = None,
+) -> np.ndarray:
     """Return a model's outputs for samples, through a compiled function that is kept with the model.
 
     Parameters
     ----------
     model
-        Any Keras model with one input and one output.
+        Any Keras model with one input and one output, the name of a pretrained one, or the directory of an artifact.
     samples
-        Array of shape ``(n, …)`` as the model takes them: raw 0–255 images, or points.
+        Raw 0–255 images, or points: an array of shape ``(n, …)`` as the model takes them, or one sample without the
+        batch axis; a last axis of length 1 may be there or not. Or image files, ``.csv`` tables and Pillow images, one
+        or several: each image is a sample, and each row of a table.
+    prepare
+        How image files and Pillow images become samples: ``"digit"`` (:func:`modelzoo.datasets.load_digit_image`) or
+        ``"resize"`` (scaled to the model's height and width, nothing else). By default as the training data were.
 
     Returns
     -------
     numpy.ndarray
-        The outputs, shape ``(n, …)``.
+        The outputs in float32, shape ``(n, …)``; n is 1 for one sample.
+
+    Examples
+    --------
+    >>> import modelzoo
+    >>> modelzoo.predict("logistic_perceptron", [0.5, -1.0]).shape
+    (1, 1)
     """
-    check_model(model)
-    if isinstance(samples, datasets.Stream | datasets.StoredSamples):
-        raise InputError("samples must be arrays; got a stream. Read some at a time: stream.test[:1000][0].")
-    samples = datasets.as_array(samples, "samples")
-    check_fits(samples, None, model, "samples")
-    warn_of_scaled_pixels(samples, model, "samples")
+    model = loaded(model)
+    samples = as_batch(model, samples, prepare=prepare)
     function = inference_function(model)
     parts = [samples[i : i + PREDICTION_BATCH] for i in range(0, len(samples), PREDICTION_BATCH)]
-    return np.concatenate([function(tf.constant(part, tf.float32)).numpy() for part in parts])
+    return np.concatenate([tf.cast(function(tf.constant(part, tf.float32)), tf.float32).numpy() for part in parts])
+
+
+def loaded(model: Any) -> Any:
+    """Return a model itself, or the one of which its name or its directory was given."""
+    return load(model) if isinstance(model, str | os.PathLike) else model
+
+
+def as_batch(model: keras.Model, samples: Any, *, prepare: str | None = None) -> np.ndarray:
+    """Return samples in any form that :func:`predict` takes as one batch for ``model``."""
+    check_model(model)
+    if isinstance(samples, datasets.Dataset | datasets.Stream | datasets.StoredSamples):
+        raise InputError(
+            f"samples must be arrays or files; got a {type(samples).__name__}. Give one of its parts: data.x_test, or "
+            "stream.test[:1000][0]."
+        )
+    items = samples if isinstance(samples, list | tuple) and len(samples) else [samples]
+    if all(isinstance(item, str | os.PathLike) or hasattr(item, "getbands") for item in items):
+        batch = np.concatenate([_read(item, model, prepare) for item in items])
+    else:
+        batch = _fitting(datasets.as_array(samples, "samples"), tuple(model.input_shape[1:]))
+    check_fits(batch, None, model, "samples")
+    warn_of_scaled_pixels(batch, model, "samples")
+    return batch
+
+
+def _fitting(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return samples of a shape as a batch: with a batch axis, and with or without a last axis of length 1."""
+    forms = [x, x[..., None] if shape[-1:] == (1,) else x[..., 0] if x.shape[-1:] == (1,) else x]
+    fitting = (form for each in forms for form in (each, each[None]) if form.shape[1:] == shape)
+    return next(fitting, x[None] if x.ndim == len(shape) else x)
+
+
+def _read(item: Any, model: keras.Model, prepare: str | None) -> np.ndarray:
+    """Return an image, or the rows of a table, as a batch."""
+    shape = tuple(model.input_shape[1:])
+    if isinstance(item, str | os.PathLike):
+        item = check_path(item, "an image or a table")
+        if item.is_dir():
+            raise InputError(f"{item} is a folder. Give its images, or measure folders of classes: evaluate --data.")
+        if item.suffix.lower() == ".csv":
+            return datasets.read_rows(item, shape)
+    if len(shape) not in (2, 3) or shape[2:] not in ((), (1,), (3,)):
+        raise InputError(f"{model.name!r} takes samples of shape {shape}, not images. Give arrays, or a .csv table.")
+    prepare = prepare or card_for(model).preparation
+    if prepare is None:
+        raise InputError(
+            f"How an image file becomes a sample of {model.name!r} is not known. Say prepare='digit' (find the digit, "
+            "centre it, white on black, as in MNIST) or prepare='resize' (scale the whole picture)."
+        )
+    if check_choice("prepare", prepare, ("digit", "resize")) == "resize":
+        return _fitting(datasets.read_image(item, size=shape[:2], grayscale=shape[2:] != (3,)), shape)
+    if shape not in ((28, 28), (28, 28, 1)):
+        raise InputError(f"prepare='digit' makes images of 28×28; {model.name!r} takes {shape}. Say prepare='resize'.")
+    return _fitting(datasets.load_digit_image(item), shape)
 
 
 class Prediction(NamedTuple):
@@ -137,11 +206,61 @@ def probabilities_of(outputs: Any, *, from_logits: bool = False) -> np.ndarray:
     return rows
 
 
+class Classified(NamedTuple):
+    """Labelled samples of one part of a data set, and what a classifier makes of them.
+
+    Attributes
+    ----------
+    x
+        The samples, shape ``(n, …)``.
+    truth, classes
+        True and predicted classes, numbered as the model's outputs, shape ``(n,)``.
+    probabilities
+        Shape ``(n, num_classes)``; ``None`` for outputs that are decisions.
+    class_names
+        One name a class of the model, also of those that the data lack.
+    """
+
+    x: np.ndarray
+    truth: np.ndarray
+    classes: np.ndarray
+    probabilities: np.ndarray | None
+    class_names: tuple[str, ...]
+
+
+def classify(model: keras.Model, data: Any, *, split: str = "test", recipe: Recipe | None = None) -> Classified:
+    """Let a classifier predict one part of a data set, as :func:`evaluate` takes them."""
+    x, y = part_of(model, data, split, arrays=True)
+    found = interpret(model, predict(model, x), recipe=recipe)
+    return Classified(x, y, *found, class_names(model))
+
+
+def report_by_class(truth: Any, classes: Any, names: Sequence[str]) -> dict[str, dict[str, float | int | None]]:
+    """Return precision, recall, F1 and number of samples of each class, as scikit-learn's report has them.
+
+    Parameters
+    ----------
+    truth, classes
+        True and predicted classes, integers of shape ``(n,)``.
+    names
+        One name a class. What a class without samples or predictions leaves undefined is ``None``.
+    """
+    from sklearn.metrics import precision_recall_fscore_support
+
+    labels = range(len(names))
+    scores = precision_recall_fscore_support(truth, classes, labels=labels, zero_division=np.nan)
+    rows = {}
+    for name, *shares, samples in zip(names, *scores, strict=True):
+        known = [None if np.isnan(share) else float(share) for share in shares]
+        rows[name] = dict(zip(("precision", "recall", "f1", "samples"), [*known, int(samples)], strict=True))
+    return rows
+
+
 def evaluate(
     model: keras.Model | str | os.PathLike[str],
     data: Any = None,
     *,
-    split: Literal["test", "validation", "train"] = "test",
+    split: Literal["test", "validation", "train", "all"] = "test",
     recipe: Recipe | None = None,
 ) -> dict[str, float]:
     """Return the loss and the metrics of a model over a whole data set, in inference mode and float32.
@@ -153,7 +272,7 @@ def evaluate(
     data
         As for :func:`modelzoo.train`; the data set it was trained on by default.
     split
-        Which part of the data; data in one part are evaluated as they are.
+        Which part of the data, or all of them; data in one part are evaluated as they are.
     recipe
         Names the loss; by default that of the model's last training, or its lesson recipe.
 
@@ -162,9 +281,9 @@ def evaluate(
     dict
         ``loss``, and ``accuracy`` for classifiers; every sample counts once.
     """
-    check_choice("split", split, ("test", "validation", "train"))
-    model, recipe, samples = _resolved(model, data, recipe, split)
-    return compute_metrics(model, samples, recipe)
+    model = loaded(model)
+    recipe = recipe or recipe_of(model)
+    return compute_metrics(model, part_of(model, data, split, reconstruct=recipe.reconstruct), recipe)
 
 
 def measure(
@@ -192,6 +311,9 @@ def measure(
         ``calibration_error``
             0–1, see :attr:`Reliability.calibration_error`, of classifiers; ``None`` for decisions, which claim no
             probability.
+        ``classes``
+            For each class of a classifier ``precision``, ``recall``, ``f1`` and ``samples``, see
+            :func:`report_by_class`.
         ``corruptions``
             For each corruption the share of wrong predictions, 0–1, or the mean squared difference between the
             reconstruction of the corrupted image and the clean one, both on the scale of 0–1. Image models only.
@@ -199,16 +321,16 @@ def measure(
             Numbers of parameters, and of multiplications with additions a sample, see
             :attr:`modelzoo.network.Network.multiply_adds`.
     """
-    model, recipe, samples = _resolved(model, data, None, "test")
-    if not isinstance(samples, tuple):
-        raise InputError("measure needs arrays; got a stream or a tf.data.Dataset. Give a modelzoo Dataset or (x, y).")
-    x, y = samples
-    network = read_network(model)
+    model = loaded(model)
+    recipe, network = recipe_of(model), read_network(model)
+    x, y = samples = part_of(model, data, "test", reconstruct=recipe.reconstruct, arrays=True)
     scores = compute_metrics(model, samples, recipe)
     result: dict[str, Any] = {f"test_{name}": value for name, value in scores.items()}
     if not recipe.reconstruct:
-        classes, p = interpret(model, predict(model, x), recipe=recipe)
-        result["calibration_error"] = None if p is None else reliability(p.max(axis=1), classes == y).calibration_error
+        found = classify(model, samples, recipe=recipe)
+        p, right = found.probabilities, found.classes == y
+        result["calibration_error"] = None if p is None else reliability(right, p.max(axis=1)).calibration_error
+        result["classes"] = report_by_class(y, found.classes, found.class_names)
     if corruptions and len(network.input.output_shape) == 2:  # images
         errors = result["corruptions"] = {}
         for name, corrupt in CORRUPTIONS.items():
@@ -221,18 +343,38 @@ def measure(
     return {**result, "num_params": network.num_params, "multiply_adds": network.multiply_adds}
 
 
-def _resolved(model: Any, data: Any, recipe: Recipe | None, split: str) -> tuple[keras.Model, Recipe, Any]:
-    """Return a live model, the recipe that names its loss, and one part of the data."""
-    model = model if isinstance(model, keras.Model) else load(model)
-    recipe = recipe or recipe_of(model)
+def part_of(model: keras.Model, data: Any, split: str, *, reconstruct: bool = False, arrays: bool = False) -> Any:
+    """Return one part of data as the trainer takes it, with labels numbered as the model's outputs.
+
+    Parameters
+    ----------
+    model
+        The model that will see them.
+    data
+        As for :func:`modelzoo.train`; ``None`` is the data set the model was trained on.
+    split
+        Which part, or ``"all"``; data in one part are taken as they are.
+    reconstruct
+        The samples are their own target, and need no labels.
+    arrays
+        Refuse what is not in memory.
+    """
+    check_choice("split", split, ("test", "validation", "train", "all"))
+    hold_out = recipe_of(model).validation_size if data is None and split != "test" else 0
     data = own_data(model) if data is None else data
-    given = training_data(data, None, model, reconstruct=recipe.reconstruct, single_class=True)
-    samples = getattr(given, split)
-    if samples is None and split == "validation":
-        raise InputError("The data must have a validation part; data.hold_out() makes one of training samples.")
-    if samples is None and given.validation is not None:
-        raise InputError(f"{given.facts['name']} has no test part. Say split='validation' or split='train'.")
-    return model, recipe, given.train if samples is None else samples
+    given = training_data(data, None, model, reconstruct=reconstruct, hold_out=hold_out, single_class=True)
+    parts = {part: found for part in ("train", "validation", "test") if (found := getattr(given, part)) is not None}
+    samples = parts.get(split)
+    if len(parts) == 1 and split in ("test", "all"):
+        (samples,) = parts.values()
+    elif split == "all" and all(isinstance(part, tuple) for part in parts.values()):
+        samples = tuple(np.concatenate(arrays) for arrays in zip(*parts.values(), strict=True))
+    elif samples is None:
+        what = "several parts that are not in memory" if split == "all" else f"no {split} part"
+        raise InputError(f"{given.facts['name']} has {what}. Name one split: {', '.join(parts)}.")
+    if arrays and not isinstance(samples, tuple):
+        raise InputError("The samples must be arrays; got a stream or a tf.data.Dataset. Give a Dataset or (x, y).")
+    return samples
 
 
 def recipe_of(model: keras.Model) -> Recipe:
@@ -244,9 +386,10 @@ def recipe_of(model: keras.Model) -> Recipe:
 
 
 def own_data(model: keras.Model) -> datasets.Dataset:
-    """Return the data set a zoo model was trained on, or is declared for.
+    """Return the data set a model was trained on, or is declared for.
 
-    It is loaded by the name and the options in the model's card and compared with the checksum there.
+    It is loaded by the name, or from the place, and with the options in the model's card, and compared with the
+    checksum there.
 
     Raises
     ------
@@ -254,17 +397,23 @@ def own_data(model: keras.Model) -> datasets.Dataset:
         The model was trained on other data, which only the caller can give.
     """
     card, spec = card_for(model), spec_of(model)
-    name, options = None if spec is None else spec.dataset, recipe_of(model).data_options
-    trained_on = (card.training or {}).get("dataset", {})
-    if "options" in trained_on and trained_on.get("name") in datasets.list_datasets():
-        name, options = trained_on["name"], trained_on["options"]
-    if name is None:
-        raise InputError(f"Nothing says which data {card.name!r} is for. Say what to evaluate on (data=…, or --data).")
-    data = datasets.load(name, **options)
-    if trained_on.get("checksum", data.checksum) != data.checksum or trained_on.get("name") == "tf.data":
+    used: Mapping[str, Any] = (card.training or {}).get("dataset", {})
+    place, options = spec.dataset if spec else None, recipe_of(model).data_options
+    if "options" in used:  # a data set or a folder, not arrays
+        place = used["name"] if used["name"] in datasets.list_datasets() else used.get("source")
+        options = used["options"]
+    if place is None:
+        raise InputError(f"Nothing says which data {card.name!r} is for. Say which: data=…, or --data.")
+    try:
+        data = datasets.load(place, **options)
+    except InputError:
+        if place in datasets.list_datasets():
+            raise
+        data = None
+    if data is None or used.get("checksum", data.checksum) != data.checksum or used.get("name") == "tf.data":
         raise InputError(
-            f"{card.name} was trained on {trained_on.get('name')!r}, which is not {data.name!r} as its card says to "
-            "load it. Say what to evaluate on (data=…, or --data)."
+            f"{card.name} was trained on {used.get('name')!r}, which is not what is found as {place!r} now. Say what "
+            "to evaluate on: data=…, or --data."
         )
     return data
 
@@ -297,22 +446,22 @@ class Reliability:
         return float(np.average(gaps, weights=self.count[used]))
 
 
-def reliability(confidence: Any, correct: Any, *, bins: int = BINS) -> Reliability:
+def reliability(correct: Any, confidence: Any, *, bins: int = BINS) -> Reliability:
     """Sort predictions into bins by their confidence (Guo et al. 2017).
 
     Parameters
     ----------
-    confidence
-        Probability of the predicted class, 0–1, shape ``(n,)``.
     correct
         Whether the prediction is right, shape ``(n,)``.
+    confidence
+        Probability of the predicted class, 0–1, shape ``(n,)``.
     bins
         Number of bins from 0 to 1.
     """
     check_integer("bins", bins)
     p, right = np.asarray(confidence, float), np.asarray(correct, float)
     if p.shape != right.shape or p.ndim != 1 or not p.size:
-        raise DataError(f"confidence and correct must be of one shape (n,); got {p.shape} and {right.shape}.")
+        raise DataError(f"correct and confidence must be of one shape (n,); got {right.shape} and {p.shape}.")
     if not (p.min() >= 0 and p.max() <= 1 + 1e-2):  # rounding of float32 or bfloat16 may lie above
         raise DataError(f"confidence must lie between 0 and 1; got {p.min():.3g} to {p.max():.3g}.")
     edges = np.linspace(0, 1, bins + 1)

@@ -366,14 +366,35 @@ def read_network(model: Any) -> Network:
 
 
 def logits_model(model: Any) -> Any:
-    """Return the model up to its logits, with the same layers; ``None`` if no layer gives them as its outputs.
-
-    A dense layer with its own softmax keeps its logits to itself.
-    """
+    """Return the model up to its logits, with the same layers; ``None`` if it has none, or in a nested model."""
     network = read_network(model)
-    if network.gives_probabilities and network.output.is_activation and not network.output.group:
-        return keras.Model(model.inputs, model.layers[-1].input)
-    return model if network.gives_logits else None
+    if network.gives_logits:
+        return model
+    last = model.layers[-1]
+    if not network.gives_probabilities or network.output.group:
+        return None
+    if network.output.is_activation:
+        return keras.Model(model.inputs, last.input)
+    return keras.Model(model.inputs, _without_activation(last)(last.input)) if network.output.kind == "Dense" else None
+
+
+def _without_activation(layer: Any) -> Any:
+    """Return a layer that computes what ``layer`` does before its own activation, with the same weights."""
+
+    class Logits(keras.layers.Layer):
+        def __init__(self) -> None:
+            super().__init__(name=f"{layer.name}_logits")
+            self.layer = layer
+
+        def call(self, inputs: Any) -> Any:
+            activation = layer.activation
+            object.__setattr__(layer, "activation", None)  # past Keras' tracking of attributes
+            try:
+                return layer(inputs)
+            finally:
+                object.__setattr__(layer, "activation", activation)
+
+    return Logits()
 
 
 #: Keras' layers that run code or read files which their configuration names.

@@ -17,9 +17,8 @@ from modelzoo._checks import check_seed
 from modelzoo._keras import keras
 from modelzoo.card import Card, machine_differences, results_of, weights_digest
 from modelzoo.errors import InputError
-from modelzoo.evaluation import measure, own_data, recipe_of
+from modelzoo.evaluation import loaded, measure, own_data, recipe_of
 from modelzoo.registry import build_model, card_for
-from modelzoo.saving import load
 from modelzoo.training import train
 
 logger = logging.getLogger(__name__)
@@ -88,7 +87,7 @@ def verify(source: keras.Model | str | os.PathLike[str], *, corruptions: bool = 
         One for each of ``test_loss``, ``test_accuracy``, ``calibration_error``, ``corruptions.NAME``, ``num_params``
         and ``multiply_adds`` in the card; empty for a card that says nothing of test data.
     """
-    model = source if isinstance(source, keras.Model) else load(source)
+    model = loaded(source)
     data = own_data(model)
     recorded = _recorded(model)
     if not recorded:
@@ -241,7 +240,7 @@ def reproduce(
     Reproduction
         Weights and metrics of each run beside the card's.
     """
-    model = source if isinstance(source, keras.Model) else load(source)
+    model = loaded(source)
     card, digest = card_for(model), weights_digest(model)
     training = _training_of(card, digest)
     own_seed = int(training["seed"])

@@ -32,6 +32,7 @@ from modelzoo._io import check_target
 from modelzoo.card import describe_machine, usable_cores
 from modelzoo.cli.common import parse_seeds
 from modelzoo.errors import ModelZooError
+from modelzoo.runtime import load_runtime
 
 WORKER = Path(__file__).with_name("benchmark_peers.py")
 PEERS = {
@@ -463,7 +464,8 @@ def measure_predict(rounds: int, directory: Path, progress: Callable[[str], None
         model, artifact, place = modelzoo.load(name), modelzoo.saving.find(name), directory / name
         place.mkdir()
         runs: dict[str, Callable[[Any], Any]] = {
-            "modelzoo.predict": functools.partial(modelzoo.predict, model),
+            "modelzoo.predict of a name": load_runtime(name),
+            "modelzoo.predict of a model": functools.partial(modelzoo.predict, model),
             "model.predict": functools.partial(model.predict, batch_size=count, verbose=0),
         }
         for form, title in {"onnx": "ONNX Runtime", "litert": "LiteRT"}.items():

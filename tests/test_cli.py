@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import time
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
+from scipy import stats
 
 import modelzoo as library
 from modelzoo import cli, datasets
@@ -135,8 +137,13 @@ def test_the_package_is_the_command():
         (["evaluate", "tanh_mlp", "--data-option", "n=3"], ["'n=3'", "--data"]),
         (["evaluate", "tanh_mlp", "--all", "--data", "four_class"], ["--all"]),
         (["check", "a\nb"], ["a b has no saved_model.pb"]),
-        (["predict", "."], ["image .", "directory"]),
+        (["predict", "."], [". is a folder", "evaluate --data"]),
+        (["predict", "a.png", "-m", "tanh_mlp"], ["(2,)", "not images"]),
+        (["predict", "a.png", "-m", "tanh_autoencoder"], ["does not classify"]),
+        (["evaluate", "tanh_autoencoder", "--per-class"], ["--per-class", "tanh_autoencoder"]),
+        (["compare", "tanh_mlp", "tanh_autoencoder"], ["tanh_autoencoder is not a classifier"]),
         (["predict", "absent.png"], ["absent.png"]),
+        (["predict", __file__], ["test_cli.py", "Images end in .bmp"]),
         (["describe", "a" * 5000], ["aaa", "too long", "Give the path of"]),
         (["train", "tanh_mlp", "-o", "a" * 5000], ["aaa", "too long", "Give the path of"]),
         *((["reproduce", "tanh_mlp", f"--seeds={seeds}"], ["seeds"]) for seeds in ("", "a", "3-1", "0-99999999999")),
@@ -168,7 +175,7 @@ def test_train_evaluate_check_export(modelzoo, tmp_path):
     assert status == 0, err
     assert "Saved to net" in out
     assert "step     20  accuracy" in err  # progress, on standard error
-    card = json.loads(modelzoo("info", "net")[1])
+    card = json.loads(modelzoo("info", "net", "--json")[1])
     assert (card["training"]["seed"], card["training"]["recipe"]["steps"]) == (3, 20)
     inputs, outputs = read_golden(tmp_path / "net")
     assert len(inputs) == len(outputs) == 16
@@ -179,22 +186,22 @@ def test_train_evaluate_check_export(modelzoo, tmp_path):
     assert status == 0
     assert "FAIL" not in out
     assert modelzoo("export", "net", "-o", "copy")[0] == 0
-    assert json.loads(modelzoo("info", "copy")[1])["weights_digest"] == card["weights_digest"]
-    assert modelzoo("export", "net", "-o", "net.keras", "--format", "keras")[0] == 0
+    assert json.loads(modelzoo("info", "copy", "--json")[1])["weights_digest"] == card["weights_digest"]
+    assert modelzoo("export", "net", "-o", "net.keras")[0] == 0
     assert (tmp_path / "net.keras").stat().st_size > 0
 
     status, _, err = modelzoo("train", "sigmoid_mlp", "-o", "net", *QUICK)
     assert status == 2
     assert "exists" in error_line(err)
-    assert json.loads(modelzoo("info", "net")[1]) == card
+    assert json.loads(modelzoo("info", "net", "--json")[1]) == card
 
 
 def test_finetune_records_its_parent(modelzoo, artifacts):
     options = ["--data", "digits", "--data-option", "classes=[1,7]", "--freeze", "backbone", *QUICK]
     status, _, err = modelzoo("finetune", artifacts / "digits", *options, "-o", "new")
     assert status == 0, err
-    parent = json.loads(modelzoo("info", artifacts / "digits")[1])
-    child = json.loads(modelzoo("info", "new")[1])
+    parent = json.loads(modelzoo("info", artifacts / "digits", "--json")[1])
+    child = json.loads(modelzoo("info", "new", "--json")[1])
     assert child["parent"]["weights_digest"] == parent["weights_digest"]
     assert child["training"]["dataset"]["name"] == "digits"
     assert child["class_names"] == ["1", "7"]
@@ -245,7 +252,76 @@ def test_evaluate_compares_with_the_card(modelzoo, artifacts):
     assert status == 1
     assert "DIFFERS" in out
     told = json.loads(modelzoo("evaluate", artifacts / "bad", "--data", "four_class", "--json")[1])
-    assert set(told) == {"loss", "accuracy"}
+    assert set(told) == {"loss", "accuracy", "samples"}
+
+
+def test_evaluate_by_class_and_with_a_least_accuracy(modelzoo, artifacts):
+    status, out, err = modelzoo("evaluate", artifacts / "good", "--per-class", "--min-accuracy", 0.99)
+    assert status == 1
+    assert "below 0.99" in err
+    assert "1,000 samples" in out
+    assert "precision" in out
+    told = json.loads(modelzoo("evaluate", artifacts / "good", "--per-class", "--min-accuracy", 0.1, "--json")[1])
+    assert sum(row["samples"] for row in told["classes"].values()) == told["samples"] == 1000
+    assert modelzoo("evaluate", artifacts / "good", "--split", "validation")[0] == 2
+
+
+def test_compare_counts_what_one_alone_gets_right(modelzoo, artifacts):
+    status, out, err = modelzoo("compare", artifacts / "good", "tanh_mlp", "--json")
+    assert status == 0, err
+    told = json.loads(out)
+    right = [row["accuracy"] * told["samples"] for row in told["models"]]
+    only = [row["only"] for row in told["models"]]
+    assert right[0] - only[0] == pytest.approx(right[1] - only[1], abs=0.1)
+    assert told["p_value"] == pytest.approx(stats.binomtest(only[0], sum(only)).pvalue)
+    assert "McNemar" in modelzoo("compare", artifacts / "good", "tanh_mlp")[1]
+
+
+def test_the_home_directory_is_expanded(modelzoo, tmp_path, artifacts, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert modelzoo("export", artifacts / "good", "--output=~/copy")[0] == 0
+    assert modelzoo("info", "~/copy")[0] == 0
+    np.testing.assert_array_equal(library.predict("~/copy", [0, 1]), library.predict(artifacts / "good", [0, 1]))
+
+
+def test_info_of_an_artifact_is_a_summary(modelzoo, artifacts):
+    status, out, _ = modelzoo("info", artifacts / "good")
+    assert status == 0
+    assert "four_class (" in out
+    assert len(out.splitlines()) < 20
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_without_unicode_gets_what_it_has(monkeypatch, tmp_path, artifacts, encoding):
+    """Every command, in a terminal of that encoding."""
+    np.savetxt(tmp_path / "points.csv", [[0.1, 0.2]], delimiter=",")
+    Image.fromarray(datasets.load("mnist").x_test[0]).save(tmp_path / "siebzehn_ü.png")
+    monkeypatch.chdir(tmp_path)
+    for args in (
+        ["--help"],
+        ["list"],
+        ["list", "--datasets"],
+        ["info", "two_conv_cnn"],
+        ["info", artifacts / "good"],
+        ["describe", "xor_mlp"],
+        ["train", "xor_mlp", "-o", "xor", "--steps", 9],
+        ["evaluate", artifacts / "good", "--per-class"],
+        ["reproduce", "xor_mlp", "--quiet"],
+        ["check", artifacts / "good"],
+        ["predict", "siebzehn_ü.png", "-m", artifacts / "digits", "--prepare", "resize"],
+        ["predict", "points.csv", "-m", artifacts / "good"],
+        ["predict", "ü.png"],
+    ):
+        streams = [io.TextIOWrapper(io.BytesIO(), encoding) for _ in range(2)]
+        for name, stream in zip(("stdout", "stderr"), streams, strict=True):
+            monkeypatch.setattr(sys, name, stream)
+        monkeypatch.setattr(sys, "argv", ["modelzoo", *map(str, args)])
+        with pytest.raises(SystemExit):
+            cli.main()
+        sys.stdout.flush()
+        written = b"".join(stream.buffer.getvalue() for stream in streams).decode(encoding)
+        assert written
+        assert "Traceback" not in written
 
 
 def test_reproduce_says_whether_it_is_the_same(modelzoo, artifacts):
@@ -272,12 +348,18 @@ def test_predict_draws_bars(modelzoo, tmp_path, artifacts):
     assert sum(scores.values()) == pytest.approx(1, abs=1e-5)
 
 
-def test_predict_as_is_takes_the_pixels_as_they_are(modelzoo, tmp_path, artifacts):
+def test_predict_resize_takes_the_pixels_as_they_are(modelzoo, tmp_path, artifacts):
     image = datasets.load("mnist").x_test[0]
     Image.fromarray(image).save(tmp_path / "seven.png")
-    _, out, _ = modelzoo("predict", "seven.png", "--as-is", "--model", artifacts / "digits", "--json")
+    _, out, _ = modelzoo("predict", "seven.png", "--prepare", "resize", "--model", artifacts / "digits", "--json")
     expected = library.predict(library.load(artifacts / "digits"), image[np.newaxis])[0]
     np.testing.assert_allclose(list(json.loads(out)[0]["scores"].values()), expected, atol=1e-6)
+    np.savetxt(tmp_path / "pixels.csv", image.reshape(1, -1), fmt="%d", delimiter=",")
+    assert modelzoo("predict", "pixels.csv", "-m", artifacts / "digits", "-o", "classes.csv")[0] == 0
+    header, row = (tmp_path / "classes.csv").read_text().splitlines()
+    assert header == "sample,class,0,1,2,3,4,5,6,7,8,9"
+    np.testing.assert_allclose(list(map(float, row.split(",")[2:])), expected, atol=1e-6)
+    assert modelzoo("predict", "pixels.csv", "-m", artifacts / "digits")[1].splitlines() == [header, row]
     (tmp_path / "text.png").write_text("not an image")
     status, _, err = modelzoo("predict", "text.png", "--model", artifacts / "digits")
     assert status == 2

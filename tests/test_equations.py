@@ -11,7 +11,7 @@ import tensorflow as tf
 
 import modelzoo
 from modelzoo.network import read_network
-from modelzoo.pages import equation_of, read_steps
+from modelzoo.pages.equations import equation_of, read_steps
 
 NAMES = modelzoo.list_models()
 
@@ -145,5 +145,5 @@ def test_layers_with_settings_of_their_own_are_not_written_as_plain_ones():
         r"\mathrm{ReLU}'(h_{2})",
         r"\mathrm{ReLU}(h_{3})",
     ]
-    assert "2 groups" in steps[1].kind
+    assert "groups 2" in steps[1].kind
     assert [step.kind for step in steps[2:]] == ["ReLU, cut at 6", "ReLU, slope below 0.1", "ReLU"]

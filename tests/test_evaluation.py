@@ -8,9 +8,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 from scipy import special
 from sklearn.calibration import calibration_curve
-from sklearn.metrics import accuracy_score, log_loss, mean_squared_error
+from sklearn.metrics import accuracy_score, classification_report, log_loss, mean_squared_error
 
 import modelzoo
 from modelzoo import Recipe, datasets
@@ -61,10 +62,47 @@ def test_predict_takes_any_number_of_samples_and_follows_the_weights(digits, tmp
     np.testing.assert_allclose(after, model(x[:2]).numpy(), atol=1e-6)
 
 
-@pytest.mark.parametrize("bad", [np.zeros((28, 28)), np.zeros((2, 27, 28)), np.full((1, 28, 28), np.nan), np.zeros(0)])
+@pytest.mark.parametrize("bad", [np.zeros((2, 27, 28)), np.full((1, 28, 28), np.nan), np.zeros(0)])
 def test_predict_refuses_what_does_not_fit(bad, net):
     with pytest.raises(DataError, match="samples"):
         modelzoo.predict(net, bad)
+
+
+def test_predict_takes_samples_as_they_come(net, digits, tmp_path):
+    """One sample or several, with a channel or without, arrays, files, Pillow images and tables."""
+    x = digits[1][0][:3]
+    expected = net(x).numpy()
+    cnn = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
+    for model, outputs in ((net, expected), (cnn, cnn(x[..., None]).numpy())):
+        for given in (x, x[..., None]):
+            np.testing.assert_allclose(modelzoo.predict(model, given), outputs, atol=1e-5)
+            np.testing.assert_allclose(modelzoo.predict(model, given[0]), outputs[:1], atol=1e-5)
+    paths = [tmp_path / f"{i}.png" for i in range(3)]
+    for path, pixels in zip(paths, x, strict=True):
+        Image.fromarray(pixels).save(path)
+    np.savetxt(tmp_path / "rows.csv", x.reshape(3, -1), fmt="%d", delimiter=",")
+    for given in (paths, [str(path) for path in paths], [Image.open(path) for path in paths], tmp_path / "rows.csv"):
+        np.testing.assert_allclose(modelzoo.predict(net, given, prepare="resize"), expected, atol=1e-6)
+    prepared = net(datasets.load_digit_image(x[0])[None]).numpy()
+    np.testing.assert_allclose(modelzoo.predict(net, str(paths[0]), prepare="digit"), prepared, atol=1e-6)
+    np.testing.assert_allclose(modelzoo.predict(net, Image.open(paths[0]), prepare="digit"), prepared, atol=1e-6)
+    with pytest.raises(InputError, match="is a folder"):
+        modelzoo.predict(net, tmp_path, prepare="resize")
+
+
+def test_predict_takes_the_name_or_the_directory_of_a_model(net, digits, tmp_path):
+    modelzoo.save(net, tmp_path / "1")
+    np.testing.assert_array_equal(modelzoo.predict(tmp_path / "1", digits[1][0][:2]), net(digits[1][0][:2]).numpy())
+    assert modelzoo.predict("tanh_mlp", [0.5, 1]).shape == (1, 4)
+    with pytest.raises(InputError, match="not images"):
+        modelzoo.predict("tanh_mlp", tmp_path / "photo.png")
+    with pytest.raises(InputError, match=r"data\.x_test"):
+        modelzoo.predict("tanh_mlp", datasets.load("four_class"))
+
+
+def test_outputs_of_bfloat16_are_float32():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, "softmax", dtype="bfloat16")])
+    assert modelzoo.predict(model, [[1, 2]]).dtype == np.float32
 
 
 # --- what outputs mean
@@ -143,8 +181,14 @@ def test_the_validation_part_is_a_split_of_its_own():
     data = datasets.load("four_class").hold_out(100)
     model = modelzoo.create_model("tanh_mlp", seed=0)
     assert modelzoo.evaluate(model, data, split="validation") == modelzoo.evaluate(model, data.validation)
+    sizes = {part: len(x) for part, (x, _) in data.parts.items()}
+    scores = {part: modelzoo.evaluate(model, data, split=part)["accuracy"] for part in (*sizes, "all")}
+    assert scores["all"] == pytest.approx(sum(sizes[part] * scores[part] for part in sizes) / sum(sizes.values()))
+    modelzoo.train(model, datasets.load("four_class"), SHORT.replace(validation_size=300))
+    held = datasets.load("four_class").hold_out(300).validation
+    assert modelzoo.evaluate(model, split="validation") == modelzoo.evaluate(model, held)
     no_test = datasets.Dataset(*data.train, x_val=data.x_val, y_val=data.y_val, name="mine")
-    with pytest.raises(InputError, match="mine has no test part"):
+    with pytest.raises(InputError, match=r"mine has no test part.*: train, validation"):
         modelzoo.evaluate(model, no_test)
 
 
@@ -231,7 +275,7 @@ def test_reliability_is_the_slow_loops_and_scikit_learns(bins, rng):
     labels = (rng.random((3000, 1)) > special.softmax(logits, axis=1).cumsum(axis=1)).sum(axis=1)
     claimed = special.softmax(3 * logits, axis=1)
     confidence, correct = claimed.max(axis=1), claimed.argmax(axis=1) == labels
-    curve = reliability(confidence, correct, bins=bins)
+    curve = reliability(correct, confidence, bins=bins)
     assert curve.calibration_error == pytest.approx(slow_error(claimed, labels, bins), abs=1e-12)
     assert curve.calibration_error > 0.03
     some = curve.count > 0
@@ -244,9 +288,9 @@ def test_reliability_is_the_slow_loops_and_scikit_learns(bins, rng):
 
 def test_calibration_error_by_hand():
     # |0.5 − 0.9| · 2/3 + |1 − 0.6| · 1/3; in one bin the gaps cancel in part: |2/3 − 0.8|.
-    assert reliability([0.9, 0.9, 0.6], [1, 0, 1]).calibration_error == pytest.approx(0.4)
-    assert reliability([0.9, 0.9, 0.6], [1, 0, 1], bins=1).calibration_error == pytest.approx(2 / 15)
-    assert reliability([1.0, 1.0, 0.5], [1, 0, 0], bins=4).count.tolist() == [0, 1, 0, 2]
+    assert reliability([1, 0, 1], [0.9, 0.9, 0.6]).calibration_error == pytest.approx(0.4)
+    assert reliability([1, 0, 1], [0.9, 0.9, 0.6], bins=1).calibration_error == pytest.approx(2 / 15)
+    assert reliability([1, 0, 0], [1.0, 1.0, 0.5], bins=4).count.tolist() == [0, 1, 0, 2]
 
 
 @pytest.mark.parametrize(
@@ -263,7 +307,7 @@ def test_calibration_error_by_hand():
 def test_refused_arguments_of_reliability(arguments, error, message):
     confidence, correct, *bins = arguments
     with pytest.raises(error, match=message):
-        reliability(confidence, correct, **({"bins": bins[0]} if bins else {}))
+        reliability(correct, confidence, **({"bins": bins[0]} if bins else {}))
 
 
 # --- measure
@@ -282,19 +326,39 @@ def test_measures_of_an_image_classifier(net, logit_net, digits):
     assert found["num_params"] == 784 * 12 + 12 + 120 + 10
     assert found["multiply_adds"] == 784 * 12 + 120
     assert json.loads(json.dumps(found)) == found
+    expected = classification_report(y, net(x).numpy().argmax(axis=1), output_dict=True, zero_division=np.nan)
+    for name, row in found["classes"].items():
+        for ours, theirs in (("precision",) * 2, ("recall",) * 2, ("f1", "f1-score"), ("samples", "support")):
+            value = expected[name][theirs]
+            assert row[ours] == (None if np.isnan(value) else pytest.approx(value))
     assert found.pop("corruptions")
-    assert modelzoo.measure(logit_net, digits, corruptions=False) == pytest.approx(found, rel=1e-4)
+    assert found.pop("classes")
+    logits = modelzoo.measure(logit_net, digits, corruptions=False)
+    assert logits.pop("classes")
+    assert logits == pytest.approx(found, rel=1e-4)
 
 
 def test_one_output_measures_as_two_do():
     data = datasets.load("linear", n=400)
     model = modelzoo.create_model("logistic_perceptron", seed=3)
     found = modelzoo.measure(model, data)
+    classes = found.pop("classes")
+    assert list(classes) == list(data.class_names)
     p = model(data.x_test).numpy().astype(float)
     assert found["calibration_error"] == pytest.approx(slow_error(np.hstack([1 - p, p]), data.y_test), abs=1e-6)
     assert "corruptions" not in found  # points are no images
     logits = modelzoo.create_model("logistic_perceptron", classifier_activation=None, seed=3)
-    assert modelzoo.measure(logits, data) == pytest.approx(found, rel=1e-5)
+    measured = modelzoo.measure(logits, data)
+    assert measured.pop("classes") == classes
+    assert measured == pytest.approx(found, rel=1e-5)
+
+
+def test_a_class_that_the_data_lack_is_in_the_report(net, digits):
+    x, y = digits[1]
+    few = datasets.Dataset(*digits[0], x[(y == 3) | (y == 5)], y[(y == 3) | (y == 5)], name="few")
+    rows = modelzoo.measure(net, few, corruptions=False)["classes"]
+    assert list(rows) == list("0123456789")
+    assert (rows["3"]["samples"], rows["4"]["samples"], rows["4"]["recall"]) == ((y == 3).sum(), 0, None)
 
 
 def test_outputs_that_are_decisions_have_no_calibration_error():

@@ -13,13 +13,14 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from sklearn.metrics import precision_score, recall_score
 
 import modelzoo
 from modelzoo import cli, datasets, finetuning
 from modelzoo.errors import ArtifactError, InputError, TargetExistsError
-from modelzoo.pages import Subject, describe, measure_confusion, read_subject, render
+from modelzoo.pages import Subject, describe, read_subject, render
 from modelzoo.pages.markdown import prose, read_docstring
-from modelzoo.pages.pictures import read_confusion
+from modelzoo.pages.pictures import measure_confusion, read_confusion
 from modelzoo.pages.usage import usage_section
 
 NAMES = modelzoo.list_models()
@@ -61,7 +62,7 @@ def test_a_keras_file(tmp_path, monkeypatch):
         "## Layers",
         "## Use",
     ]
-    assert "| `see` | Conv2D 3 × 3, stride 2 × 2, padding valid | $h_{1}$ | 4 × 4 × 4 |" in text
+    assert "| `see` | Conv2D 3 × 3, stride 2 × 2 | $h_{1}$ | 4 × 4 × 4 |" in text
     assert "3 × 3 × 2 × 4 + 4 = 76" in text
     assert "4 × 4 = 16" in text  # gamma, beta, mean and variance
     assert f"**{model.count_params()}**" in text
@@ -200,12 +201,12 @@ def test_the_page_of_an_artifact(described):
     assert "| test accuracy | 75.00% | 76.00% ± 1.25% |\n| test loss | 5.0e-04 | 0.0105 ± 0.0001 |" in page
     assert "| training time, s | 12.0 | 12.0 ± 0.0 |" in page
     assert "| `blur_1.0` | 25.00% | 26.00% ± 1.25% |" in page
-    assert "over seeds 0–2. This artifact is seed 1, selected by its accuracy on held-out training samples." in page
+    assert "- **Seeds:** 0–2, this artifact 1: the best validation accuracy" in page
     assert "| field | lesson | tuned | of this artifact |" in page
     assert "- of this artifact: a \\| test" in page
     assert "train_zoo.py" not in page  # that command made the zoo's own, not this one
     history = subject.card["training"]["history"]
-    assert f"the validation loss from {history['val_loss'][0]:.3g} to {history['val_loss'][-1]:.3g}" in page
+    assert f"validation loss from {history['val_loss'][0]:.3g} to {history['val_loss'][-1]:.3g}" in page
     assert "validation" in files["tanh_mlp-training.svg"]
     for row in re.findall(r"^\|.*\|$", page, re.MULTILINE):
         assert len(re.findall(r"(?<!\\)\|", row)) in (4, 5, 6)
@@ -217,18 +218,15 @@ def test_the_confusion_counts_are_those_of_the_network(described):
     predicted = subject.model(x).numpy().argmax(axis=1)
     confusion = measure_confusion(subject)
     for truth in range(4):
-        assert confusion.counts[truth] == [((y == truth) & (predicted == k)).sum() for k in range(4)]
-    assert confusion.wrong == (y != predicted).sum()
-    assert f"{confusion.wrong} of 200 test samples" in files["tanh_mlp.md"]
-    truth, guess, count = confusion.most_frequent(1)[0]
-    counts = np.array(confusion.counts)
-    assert count == (counts - np.diag(np.diag(counts))).max()
-    assert count == counts[confusion.classes.index(truth), confusion.classes.index(guess)]
+        assert confusion["counts"][truth] == [((y == truth) & (predicted == k)).sum() for k in range(4)]
+    assert f"{(y != predicted).sum()} of 200 test samples" in files["tanh_mlp.md"]
+    precision, recall = precision_score(y, predicted, average=None), recall_score(y, predicted, average=None)
+    assert f"| {confusion['classes'][1]} | {precision[1]:.2%} | {recall[1]:.2%} |" in files["tanh_mlp.md"]
 
 
 def test_an_earlier_page_saves_the_measurement_for_the_same_weights_alone(described, monkeypatch):
     subject, files = described
-    monkeypatch.setattr("modelzoo.pages.pictures.predict", lambda *_: pytest.fail("the network was run"))
+    monkeypatch.setattr("modelzoo.pages.pictures.classify", lambda *_: pytest.fail("the network was run"))
     assert render(subject, previous=files["tanh_mlp.md"], measure=False) == files
     assert "tanh_mlp-confusion.svg" not in render(subject, measure=False)
     other = dataclasses.replace(subject, card={**subject.card, "weights_digest": "0" * 64})

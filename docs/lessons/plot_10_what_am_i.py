@@ -149,7 +149,7 @@ with tempfile.TemporaryDirectory() as folder:
 #    \bar{r} = \frac{\sum_{ij} i\, p_{ij}}{\sum_{ij} p_{ij}}, \qquad
 #    \bar{c} = \frac{\sum_{ij} j\, p_{ij}}{\sum_{ij} p_{ij}},
 #
-# in the middle. Ink is white on black there; the figures show it dark, as on paper.
+# in the middle. Ink is white on black there; figures show ink on black as ink on paper, and other images as they are.
 
 shrunk = 255 - np.asarray(Image.fromarray(photo).convert("L").resize((28, 28)))
 figure, axes = plt.subplots(1, 3, figsize=(7.6, 2.9), layout="constrained")

@@ -178,7 +178,7 @@ print(f"change of the score over {step:g} grey levels: {ends[1] - ends[0]:.4f}, 
 # The confusion matrix counts how often each true class was taken for each class. Right answers lie on the diagonal.
 
 probabilities = modelzoo.predict(model, mnist.x_test)
-_ = viz.plot_confusion_matrix(probabilities, mnist)
+_ = viz.plot_confusion_matrix(mnist, probabilities)
 
 # %%
 
@@ -193,7 +193,7 @@ for place in counts.argsort(axis=None)[::-1][:3]:
 # The surest mistakes come first, each with its three best guesses and the truth. Cover the titles and try yourself.
 # Some of these digits nobody reads with certainty, and some labels are open to doubt.
 
-_ = viz.plot_misclassified(probabilities, mnist, count=18)
+_ = viz.plot_misclassified(mnist, probabilities, count=18)
 
 # %%
 # Is it as sure as it should be?
@@ -207,7 +207,7 @@ _ = viz.plot_misclassified(probabilities, mnist, count=18)
 #
 #    \mathrm{ECE} = \sum_b \frac{|B_b|}{N}\, \bigl| \operatorname{acc}(B_b) - \operatorname{conf}(B_b) \bigr|.
 
-_ = viz.plot_reliability(probabilities, mnist)
+_ = viz.plot_reliability(mnist, probabilities)
 
 # %%
 # Bars above the diagonal mean that the network is under-confident, bars below that it is over-confident. Faint bars
@@ -215,7 +215,7 @@ _ = viz.plot_reliability(probabilities, mnist)
 # training for long with hard targets raises it above the accuracy.
 
 confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == mnist.y_test
-error = reliability(confidence, right).calibration_error
+error = reliability(right, confidence).calibration_error
 manner = "too little" if confidence.mean() < right.mean() else "too much"
 print(f"accuracy {right.mean():.2%}, mean confidence {confidence.mean():.2%}: it claims {manner}")
 print(f"expected calibration error {error:.2%}")

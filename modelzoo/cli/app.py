@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 
 import click
 
 import modelzoo
+from modelzoo.cli.common import use_terminal
 from modelzoo.cli.show import describe, info, list_command
 from modelzoo.cli.train import finetune, train
-from modelzoo.cli.use import check, evaluate, export, predict, reproduce
+from modelzoo.cli.use import check, compare, evaluate, export, predict, reproduce
 from modelzoo.errors import ModelZooError
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class _Group(click.Group):
+    """A command whose list of subcommands has their whole first lines."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self.commands[name].get_short_help_str(200)) for name in self.commands])
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(modelzoo.__version__)
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def app(debug: bool) -> None:
@@ -26,6 +36,7 @@ def app(debug: bool) -> None:
     modelzoo describe two_conv_cnn -o about        its page: diagram, equation, layers, results, how to use it
     modelzoo train two_conv_cnn -o my_cnn          train it by its lesson recipe and export a SavedModel
     modelzoo evaluate my_cnn                       loss and accuracy on its test set, beside its card
+    modelzoo compare my_cnn two_conv_cnn           which of two models is better, and on which samples
     modelzoo reproduce tanh_mlp                    train it again by its card and compare
     modelzoo predict digit.png --model my_cnn      what is this digit?
     modelzoo finetune my_cnn --data photos/ -o new start from trained weights, on your own images
@@ -35,8 +46,11 @@ def app(debug: bool) -> None:
 def main() -> None:
     """Run the command; bad input is one line and exit status 2."""
     debug = "--debug" in sys.argv
+    use_terminal()
     try:
-        status = app(prog_name="modelzoo", standalone_mode=False)
+        # A shell leaves the ~ of --output=~/net and folder=~/mnist as it is.
+        args = [re.sub(r"^([^=]*=)?~(?=/|$)", rf"\g<1>{os.path.expanduser('~')}", arg) for arg in sys.argv[1:]]
+        status = app(args, prog_name="modelzoo", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         status = error.exit_code
@@ -57,5 +71,5 @@ def main() -> None:
     sys.exit(status)
 
 
-for command in (list_command, info, describe, train, finetune, evaluate, reproduce, predict, export, check):
+for command in (list_command, info, describe, train, finetune, evaluate, compare, reproduce, predict, export, check):
     app.add_command(command)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
+import io
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -34,18 +37,51 @@ data_options = click.option(
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
 
 
-def load_data(data: str, shape: Any, options: tuple[str, ...], *, stream: bool = False) -> Any:
-    """Load or stream data for a model of that input shape: the pixels of a csv become images, those of a folder fit."""
+def load_data(
+    data: str,
+    shape: Any,
+    options: tuple[str, ...],
+    *,
+    preparation: str | None = None,
+    stream: bool = False,
+    **defaults: Any,
+) -> Any:
+    """Load or stream data for a model.
+
+    Parameters
+    ----------
+    data
+        A name or a path.
+    shape
+        What the model takes: the rows of a csv become images, and those of a folder get this size.
+    options
+        What the user gave as --data-option.
+    preparation
+        How the model's image files become samples: a folder of images is prepared so unless an option says otherwise.
+    stream
+        Read the samples as they are wanted.
+    defaults
+        Options of tables and of folders of images, where the user gave no other.
+    """
     given = key_values("--data-option", options, "n=500")
     named = data in datasets.list_datasets()
     if stream and named:
         raise InputError(f"--stream reads folders, and {data!r} is a named data set. Leave --stream out.")
     path = Path(data)
-    if not named and shape is not None and len(shape) == 2:
-        if path.suffix == ".csv":
-            given.setdefault("shape", tuple(shape))
-        elif path.is_dir() and any(child.is_dir() for child in path.iterdir()):
-            given.setdefault("size", tuple(shape))
+    folder = not named and path.is_dir() and any(child.is_dir() for child in path.iterdir())
+    table = not named and path.suffix in (".csv", ".npz")
+    if folder or table:
+        given = defaults | given
+    if shape is not None and len(shape) == 2 and path.suffix == ".csv" and table:
+        given.setdefault("shape", tuple(shape))
+    elif shape is not None and len(shape) == 2 and folder:
+        given.setdefault("size", tuple(shape))
+    if folder and preparation is not None and "prepare" not in given:
+        given["prepare"] = preparation
+        click.echo(
+            f"{data}: images are prepared as the model's were ({preparation}). Another way: --data-option prepare=…",
+            err=True,
+        )
     return datasets.stream(data, **given) if stream else datasets.load(data, **given)
 
 
@@ -94,6 +130,38 @@ def print_scores(scores: Mapping[str, float], width: int = 40) -> None:
     for name, score in scores.items():
         bar = "█" * round(score * width) or "▏"
         click.echo(f"  {name:>{longest}} {click.style(bar, bold=name == best)} {score:.1%}")
+
+
+#: What stands for characters that a terminal does not have.
+_CLOSEST = str.maketrans(
+    {"█": "#", "▏": "|", "─": "-", "━": "-", "╸": "-", "╺": "-", "–": "-", "—": "-", "−": "-", "×": "x", "·": "*"}
+    | {"→": "->", "…": "...", "±": "+/-", "≥": ">=", "≤": "<=", "½": "1/2", "Σ": "sum", "⋮": ":", "’": "'", "•": "*"}
+)
+
+
+class Terminal(io.TextIOWrapper):
+    """Standard output or error in an encoding that lacks characters: the closest ones are written in their place."""
+
+    def __init__(self, stream: Any) -> None:
+        self._real = stream.encoding
+        # click writes UTF-8 to a stream that says it is ASCII; UTF-8 has the same bytes for these characters.
+        encoding = "utf-8" if codecs.lookup(self._real).name == "ascii" else self._real
+        super().__init__(stream.buffer, encoding=encoding, errors="replace", line_buffering=True, write_through=True)
+
+    def write(self, text: str) -> int:
+        """Write text."""
+        with contextlib.suppress(UnicodeEncodeError):
+            text.encode(self._real)
+            return super().write(text)
+        return super().write(text.translate(_CLOSEST).encode(self._real, "replace").decode(self._real))
+
+
+def use_terminal() -> None:
+    """Let standard output and error write what their encoding has."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if hasattr(stream, "buffer") and codecs.lookup(stream.encoding or "ascii").name != "utf-8":
+            setattr(sys, name, Terminal(stream))
 
 
 def import_tensorflow() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from modelzoo.card import read_card
 from modelzoo.cli.common import as_json, import_tensorflow, overwrite_option, print_json, print_table
 from modelzoo.errors import InputError
 from modelzoo.pages.markdown import brief
+from modelzoo.recipe import Recipe
 from modelzoo.saving import find, list_pretrained
 
 
@@ -66,8 +68,13 @@ def list_command(pattern: str, pretrained: bool, show_datasets: bool, as_json: b
 @as_json
 def info(name: str, as_json: bool) -> None:
     """Show the facts and recipes of a model, or the card of an artifact: NAME is a model or a directory."""
-    if name not in modelzoo.list_models() and os.path.isdir(name):
-        print_json(read_card(find(name)))
+    if name not in modelzoo.list_models() and Path(name).is_dir():
+        directory = find(name)
+        card = read_card(directory)
+        if as_json:
+            print_json(card)
+        else:
+            _print_card(directory, card)
         return
     spec = modelzoo.get_spec(name)
     shown = ("name", "summary", "network", "task", "dataset", "num_params", "source")
@@ -87,6 +94,39 @@ def info(name: str, as_json: bool) -> None:
         click.echo(f"\nRecipe {key!r}: {fields.pop('source', '')}")
         for field, value in fields.items():
             click.echo(f"  {field:<23}{brief(value)}")
+
+
+def _print_card(directory: Path, card: dict[str, Any]) -> None:
+    """Print what a card says in some lines."""
+    training, results = card["training"] or {}, card["results"] or {}
+    data, recipe = training.get("dataset") or {}, Recipe.from_dict(training.get("recipe") or {"steps": 1})
+    metrics = results.get("metrics") or training.get("metrics") or {}
+    values = {key: value.get("value") if isinstance(value, dict) else value for key, value in metrics.items()}
+    sizes = [f"{data[f'num_{part}']:,} {part}" for part in ("train", "validation", "test") if data.get(f"num_{part}")]
+    parents, parent = [], card["parent"]
+    while parent:
+        parents.append(f"{parent['name']} ({parent['weights_digest'][:12]})")
+        parent = parent.get("parent")
+    facts = {
+        "network": (card["builder"] or {}).get("name"),
+        "options": brief((card["builder"] or {}).get("options") or {}),
+        "classes": ", ".join(card["class_names"]),
+        "images": card.get("preparation"),
+        "trained on": data.get("name") and " ".join([data["name"], f"({', '.join(sizes)})" if sizes else ""]),
+        "recipe": f"{recipe.loss}, {recipe.optimizer}, {training['steps']:,} steps" if training else "",
+        "seed": str(training.get("seed", "")),
+        "metrics": ", ".join(f"{key} {value:.4f}" for key, value in values.items() if isinstance(value, float)),
+        "from": " ← ".join(parents),
+        "parameters": f"{sum(math.prod(weight['shape']) for weight in card['weights']):,}",
+        "weights": card["weights_digest"][:12],
+        "made by": ", ".join(f"{key} {value}" for key, value in card["versions"].items()),
+        "created": card["created"],
+    }
+    click.echo(f"{directory}\n")
+    for key, value in facts.items():
+        if value:
+            click.echo(f"  {key:<11}{value}")
+    click.echo("\nThe whole card: --json")
 
 
 @click.command()

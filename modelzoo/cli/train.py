@@ -24,7 +24,8 @@ from modelzoo.cli.common import (
 )
 from modelzoo.errors import InputError
 from modelzoo.recipe import Recipe
-from modelzoo.saving import check_save_target
+from modelzoo.registry import card_for
+from modelzoo.saving.saved_model import check_save_target
 
 seed_option = click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of everything.")
 output_option = click.option("-o", "--output", type=click.Path(path_type=Path), help="Directory of the SavedModel.")
@@ -178,7 +179,8 @@ def finetune(
         backbone_learning_rate=backbone_learning_rate,
     )
     plan = _changed(plan, run)
-    dataset = load_data(data, parent.input_shape[1:], data_option, stream=stream)
+    preparation = card_for(parent).preparation
+    dataset = load_data(data, parent.input_shape[1:], data_option, preparation=preparation, stream=stream)
     _run(
         lambda **kwargs: modelzoo.finetune(parent, dataset, freeze=frozen, recipe=plan, **kwargs),
         replicas,

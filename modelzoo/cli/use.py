@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from pathlib import Path
 from typing import Any, Literal
 
 import click
 
 import modelzoo
-from modelzoo import datasets
-from modelzoo._io import check_target
+from modelzoo._io import atomic_file, check_target
 from modelzoo.cli.common import (
     as_json,
     data_option,
@@ -25,9 +26,14 @@ from modelzoo.cli.common import (
     stream_option,
 )
 from modelzoo.errors import InputError
+from modelzoo.pages.markdown import class_rows
+from modelzoo.registry import card_for
 
 #: Samples that int8 arithmetic takes its ranges from.
 CALIBRATION_SAMPLES = 500
+
+#: The formats of files by their ending.
+_ENDINGS = {".keras": "keras", ".onnx": "onnx", ".tflite": "litert"}
 
 _AGREEMENT = ["metric", "here", "card", "difference", "allowed", "", "why so much"]
 
@@ -37,55 +43,139 @@ _AGREEMENT = ["metric", "here", "card", "difference", "allowed", "", "why so muc
 @data_option
 @data_options
 @stream_option
-@click.option("--split", type=click.Choice(["test", "validation", "train"]), default="test", show_default=True)
+@click.option(
+    "--split",
+    type=click.Choice(["test", "validation", "train", "all"]),
+    help="Which part of the data; by default the test part, and all of a folder or table that has none.",
+)
 @click.option("--all", "thorough", is_flag=True, help="Compare the errors on corrupted images too; slower.")
+@click.option("--per-class", is_flag=True, help="Precision, recall and F1 of each class too.")
+@click.option("--min-accuracy", type=click.FloatRange(0, 1), help="Exit with status 1 below this accuracy.")
 @as_json
 def evaluate(
     source: str,
     data: str | None,
     data_option: tuple[str, ...],
     stream: bool,
-    split: Literal["test", "validation", "train"],
+    split: str | None,
     thorough: bool,
+    per_class: bool,
+    min_accuracy: float | None,
     as_json: bool,
 ) -> None:
     """Compute loss and accuracy of SOURCE, a pretrained model or an artifact's directory.
 
     On the artifact's own test data the numbers in its card are measured again and compared; exit status 1 means that
-    one does not agree.
+    one does not agree, or that the accuracy is below --min-accuracy.
 
     \b
     modelzoo evaluate two_conv_cnn                 its own test data, beside its card
     modelzoo evaluate two_conv_cnn --all           with the errors on shifted, turned, noisy and blurred images
     modelzoo evaluate my_cnn --data letters/       other data: loss and accuracy
+    modelzoo evaluate my_cnn --per-class           which classes it takes for others
     """
-    if thorough and (data is not None or split != "test"):
+    if thorough and (data is not None or split is not None):
         raise InputError("--all compares with the card on the artifact's own test data. Leave --data and --split out.")
     if stream and data is None:
         raise InputError("--stream reads a folder. Name it with --data, or leave --stream out.")
     if data_option and data is None:
         raise InputError(f"--data-option {data_option[0]!r} belongs to --data. Name the data, or leave it out.")
     import_tensorflow()
+    from modelzoo.evaluation import classify, part_of, recipe_of, report_by_class
+    from modelzoo.training import compute_metrics
+
     model = modelzoo.load(source)
-    dataset = None if data is None else load_data(data, model.input_shape[1:], data_option, stream=stream)
-    metrics: dict[str, Any] = modelzoo.evaluate(model, dataset, split=split)
-    agreements = []
-    if data is None and split == "test":
-        agreements = modelzoo.verify(model, corruptions=thorough)
+    recipe, given = recipe_of(model), None if data is None else _given_data(data, model, data_option, split, stream)
+    samples = part_of(model, given, split or "test", reconstruct=recipe.reconstruct, arrays=per_class)
+    metrics: dict[str, Any] = compute_metrics(model, samples, recipe)
+    if min_accuracy is not None and "accuracy" not in metrics:
+        raise InputError(f"--min-accuracy is of classifiers; {source} has a loss alone. Leave it out.")
+    accurate = min_accuracy is None or metrics["accuracy"] >= min_accuracy
+    count = len(samples[0] if isinstance(samples, tuple) else samples)
+    classes: dict[str, Any] = {}
+    if per_class:
+        if "accuracy" not in metrics:
+            raise InputError(f"--per-class is of classifiers; {source} has a loss alone. Leave it out.")
+        found = classify(model, samples, recipe=recipe)
+        classes = report_by_class(found.truth, found.classes, found.class_names)
+    own = data is None and split in (None, "test")
+    agreements = modelzoo.verify(model, corruptions=thorough) if own else []
     agrees = all(agreement.ok for agreement in agreements)
     if as_json:
+        told = {**metrics, "samples": count} | ({"classes": classes} if classes else {})
         if agreements:
-            metrics = {**metrics, "agreements": [agreement.to_dict() for agreement in agreements], "agrees": agrees}
-        print_json(metrics)
+            told |= {"agreements": [agreement.to_dict() for agreement in agreements], "agrees": agrees}
+        print_json(told)
     else:
-        click.echo("  ".join(f"{split} {name} {value:.4f}" for name, value in metrics.items()))
+        part = split or "test"
+        click.echo("  ".join(f"{part} {name} {value:.4f}" for name, value in metrics.items()) + f"  {count:,} samples")
+        if classes:
+            click.echo()
+            print_table(["class", "precision", "recall", "F1", "samples"], class_rows(classes), right=4)
         if agreements:
             click.echo()
             print_table(_AGREEMENT, [_agreement_row(agreement) for agreement in agreements])
-        elif data is None and split == "test":
+        elif own:
             click.echo("The card holds no test results to compare with.")
-    if not agrees:
+    if not accurate:
+        click.echo(f"The accuracy {metrics['accuracy']:.4f} is below {min_accuracy:g}.", err=True)
+    if not (agrees and accurate):
         click.get_current_context().exit(1)
+
+
+def _given_data(data: str, model: Any, options: tuple[str, ...], split: str | None, stream: bool = False) -> Any:
+    """Load data to measure on."""
+    card = card_for(model)
+    return load_data(data, model.input_shape[1:], options, preparation=card.preparation, stream=stream)
+
+
+@click.command()
+@click.argument("first")
+@click.argument("second")
+@data_option
+@data_options
+@click.option("--split", type=click.Choice(["test", "validation", "train", "all"]), help="Which part of the data.")
+@as_json
+def compare(
+    first: str, second: str, data: str | None, data_option: tuple[str, ...], split: str | None, as_json: bool
+) -> None:
+    """Compare two classifiers, FIRST and SECOND, on the same samples: those FIRST was trained for, or --data.
+
+    McNemar's test asks how likely so uneven a number of samples that one alone gets right is, if both are equally good.
+
+    \b
+    modelzoo compare dense_500_300 two_conv_cnn
+    modelzoo compare my_cnn_2 my_cnn --data letters/
+    """
+    import_tensorflow()
+    from scipy import stats
+
+    from modelzoo.evaluation import classify, own_data, recipe_of
+    from modelzoo.training import compute_metrics
+
+    models = [modelzoo.load(source) for source in (first, second)]
+    given = own_data(models[0]) if data is None else _given_data(data, models[0], data_option, split)
+    metrics, right = [], []
+    for source, model in zip((first, second), models, strict=True):
+        recipe = recipe_of(model)
+        if recipe.reconstruct:
+            raise InputError(f"{source} is not a classifier. Compare two classifiers.")
+        found = classify(model, given, split=split or "test", recipe=recipe)
+        metrics.append(compute_metrics(model, (found.x, found.truth), recipe))
+        right.append(found.classes == found.truth)
+    only = [int((right[i] & ~right[1 - i]).sum()) for i in (0, 1)]
+    p_value = float(stats.binomtest(only[0], sum(only)).pvalue) if any(only) else 1.0
+    count = len(right[0])
+    if as_json:
+        told = [{"model": s, **m, "only": n} for s, m, n in zip((first, second), metrics, only, strict=True)]
+        print_json({"models": told, "samples": count, "p_value": p_value})
+        return
+    rows = [
+        [s, f"{m['loss']:.4f}", f"{m['accuracy']:.4f}", f"{n:,}"]
+        for s, m, n in zip((first, second), metrics, only, strict=True)
+    ]
+    print_table(["model", "loss", "accuracy", "right where the other is wrong"], rows, right=3)
+    click.echo(f"\n{count:,} samples, McNemar's exact test: p = {p_value:.2g}")
 
 
 @click.command()
@@ -169,45 +259,69 @@ def _weights_line(found: Any) -> str:
 
 
 @click.command()
-@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True)
 @click.option("-m", "--model", "source", default="two_conv_cnn", show_default=True, help="Model or directory.")
-@click.option("--as-is", is_flag=True, help="The images are in the model's own form: do not crop, centre or invert.")
+@click.option(
+    "--prepare",
+    type=click.Choice(["digit", "resize"]),
+    help="How images become samples: crop, centre and invert one digit, or scale alone. By default as in training.",
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write a .csv table instead of printing.")
+@overwrite_option
 @as_json
-def predict(images: tuple[Path, ...], source: str, as_is: bool, as_json: bool) -> None:
-    """Classify image files: photos or drawings of one digit each, dark on light or light on dark.
+def predict(
+    files: tuple[str, ...],
+    source: str,
+    prepare: Literal["digit", "resize"] | None,
+    output: Path | None,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Classify FILES: images, each a sample, or .csv tables, each row a sample.
+
+    Photos and drawings of one digit, dark on light or light on dark, are what the zoo's own networks are made for.
 
     \b
     modelzoo predict photo.jpg                     scores of each class, as bars
     modelzoo predict *.png -m my_cnn --json        for a script
+    modelzoo predict pixels.csv -o classes.csv     the class and the probabilities of each row
     """
+    if output is not None:
+        check_target(output, overwrite=overwrite)
     import_tensorflow()
     import numpy as np
 
     from modelzoo.evaluation import interpret
-    from modelzoo.registry import card_for
 
     model = modelzoo.load(source)
-    shape = tuple(model.input_shape[1:])
-    if len(shape) != 2 or len(model.output_shape) != 2:
-        raise InputError(f"{source} does not classify images. Choose another --model, such as two_conv_cnn.")
-    if not as_is and shape != (28, 28):
-        raise InputError(f"{source} takes images of {shape}, not digits of 28×28. Scale them yourself and add --as-is.")
-    pixels = [datasets.read_image(path, size=shape) if as_is else datasets.load_digit_image(path) for path in images]
-    outputs = modelzoo.predict(model, np.stack(pixels))
-    scores = interpret(model, outputs).probabilities
-    scores = outputs if scores is None else scores
-    names = card_for(model).class_names or tuple(map(str, range(scores.shape[1])))
-    rows = [dict(zip(names, map(float, row), strict=True)) for row in scores]
-    if as_json:
-        print_json(
-            [
-                {"image": str(p), "class": max(r, key=r.__getitem__), "scores": r}
-                for p, r in zip(images, rows, strict=True)
-            ]
-        )
+    names = modelzoo.class_names(model)
+    if not names:
+        raise InputError(f"{source} does not classify. Choose another --model, such as two_conv_cnn.")
+    rows: list[tuple[str, dict[str, float]]] = []
+    for file in files:
+        found = interpret(model, modelzoo.predict(model, file, prepare=prepare))
+        scores = np.eye(len(names))[found.classes] if found.probabilities is None else found.probabilities
+        labels = [file] if len(scores) == 1 else [f"{file}:{row}" for row in range(1, len(scores) + 1)]
+        rows += [
+            (label, dict(zip(names, map(float, row), strict=True))) for label, row in zip(labels, scores, strict=True)
+        ]
+    if output is not None or (not as_json and any(file.lower().endswith(".csv") for file in files)):
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["sample", "class", *names])
+        writer.writerows([label, max(row, key=row.__getitem__), *map(repr, row.values())] for label, row in rows)
+        if output is None:
+            click.echo(text.getvalue(), nl=False)
+        else:
+            with atomic_file(output, overwrite=overwrite) as temporary:
+                temporary.write_text(text.getvalue(), encoding="utf-8")
+            click.echo(f"Wrote {output}")
         return
-    for path, row in zip(images, rows, strict=True):
-        click.echo(f"{path}: {max(row, key=row.__getitem__)}")
+    if as_json:
+        print_json([{"sample": s, "class": max(r, key=r.__getitem__), "scores": r} for s, r in rows])
+        return
+    for label, row in rows:
+        click.echo(f"{label}: {max(row, key=row.__getitem__)}")
         print_scores(row)
 
 
@@ -217,10 +331,8 @@ def predict(images: tuple[Path, ...], source: str, as_is: bool, as_json: bool) -
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["saved_model", "keras", "onnx", "litert"]),
-    default="saved_model",
-    show_default=True,
-    help="A directory for saved_model; else a file that ends in .keras, .onnx or .tflite.",
+    type=click.Choice(["saved_model", "keras", "onnx", "litert", "tflite"]),
+    help="By default what the output ends in, .keras, .onnx or .tflite, and else saved_model, a directory.",
 )
 @click.option("--opset", type=click.IntRange(9, 18), help="ONNX alone: version of the operators; 18 by default.")
 @click.option("--quantize", type=click.Choice(["int8", "float16"]), help="LiteRT alone: smaller weights.")
@@ -235,7 +347,7 @@ def predict(images: tuple[Path, ...], source: str, as_is: bool, as_json: bool) -
 def export(
     source: str,
     output: Path,
-    form: str,
+    form: str | None,
     data: str | None,
     data_option: tuple[str, ...],
     overwrite: bool,
@@ -249,12 +361,13 @@ def export(
 
     \b
     modelzoo export two_conv_cnn -o models/cnn/1                        for TensorFlow Serving, or to fine-tune
-    modelzoo export two_conv_cnn --format keras -o cnn.keras            for keras.models.load_model
-    modelzoo export two_conv_cnn --format onnx -o cnn.onnx              for ONNX Runtime
-    modelzoo export two_conv_cnn --format litert -o cnn.tflite          for phones and boards
-    modelzoo export two_conv_cnn --format litert --quantize int8 -o cnn8.tflite   a quarter of the size
+    modelzoo export two_conv_cnn -o cnn.keras                           for keras.models.load_model
+    modelzoo export two_conv_cnn -o cnn.onnx                            for ONNX Runtime
+    modelzoo export two_conv_cnn -o cnn.tflite                          for phones and boards
+    modelzoo export two_conv_cnn --quantize int8 -o cnn8.tflite         a quarter of the size
     modelzoo export … --quantize int8 --batch-size 1 --input-type uint8 --output-type uint8 -o …   for a microcontroller
     """
+    form = "litert" if form == "tflite" else form or _ENDINGS.get(output.suffix, "saved_model")
     given = {name: value for name, value in options.items() if value is not None}
     for name, value in given.items():
         owner = "onnx" if name == "opset" else "litert"
@@ -280,7 +393,7 @@ def export(
         calibration = None
         if data or needs_calibration(model, quantize):
             # All classes are in an even choice, also where the samples are sorted by class.
-            samples = (load_data(data, model.input_shape[1:], data_option) if data else own_data(model)).x_train
+            samples = (_given_data(data, model, data_option, "train") if data else own_data(model)).x_train
             calibration = samples[:: -(-len(samples) // CALIBRATION_SAMPLES)]
         with quiet_stderr():
             save_litert(model, output, calibration=calibration, overwrite=overwrite, **given)

@@ -7,7 +7,7 @@ from modelzoo.datasets.checks import as_array, check_arrays, check_labels, check
 from modelzoo.datasets.corruptions import CORRUPTIONS
 from modelzoo.datasets.dataset import Dataset, one_hot, stratified_split
 from modelzoo.datasets.digit import load_digit_image
-from modelzoo.datasets.files import find_idx_files, load_csv, load_idx_folder, load_npz, read_idx, read_npz
+from modelzoo.datasets.files import find_idx_files, load_csv, load_idx_folder, load_npz, read_idx, read_npz, read_rows
 from modelzoo.datasets.images import read_image, stream_images
 from modelzoo.datasets.mnist import MNIST_CHECKSUM
 from modelzoo.datasets.registry import (
@@ -50,6 +50,7 @@ __all__ = [
     "read_idx",
     "read_image",
     "read_npz",
+    "read_rows",
     "register_dataset",
     "register_file_loader",
     "stratified_split",

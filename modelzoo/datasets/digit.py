@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from modelzoo.datasets.images import MAX_PIXELS, read_image
 from modelzoo.errors import DataError
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 _WORKING_SIDE = 280  # larger pictures are shrunk to this first: plenty for a 20-pixel digit, and fast
 _MIDDLE = 14.5  # the centre of pixel 14: in MNIST's own images the centres of mass lie from 14.0 to 15.0
 _MIN_CONTRAST = 0.08  # of the full range; below, paper grain and a stroke cannot be told apart
 
 
-def load_digit_image(path_or_array: str | os.PathLike[str] | np.ndarray) -> np.ndarray:
+def load_digit_image(path_or_array: str | os.PathLike[str] | np.ndarray | Image) -> np.ndarray:
     """Turn a photo or drawing of one digit into an MNIST-like image.
 
     Dark ink on light paper and light on dark both work, under uneven lighting: a smooth surface is fitted to the
@@ -25,17 +28,18 @@ def load_digit_image(path_or_array: str | os.PathLike[str] | np.ndarray) -> np.n
     Parameters
     ----------
     path_or_array
-        An image file, or an array of shape ``(height, width)``, ``(height, width, 1)``, or with 3 (RGB) or 4 (RGBA)
-        channels; integers 0-255 (uint16: 0-65535), or floats 0-1 or 0-255. At least 5 x 5 pixels, one digit, not
-        touching others; transparency counts as white paper.
+        An image file, a Pillow image, or an array of shape ``(height, width)``, ``(height, width, 1)``, or with 3 (RGB)
+        or 4 (RGBA) channels; integers 0-255 (uint16: 0-65535), or floats 0-1 or 0-255. At least 5 x 5 pixels, one
+        digit, not touching others; transparency counts as white paper.
 
     Returns
     -------
     numpy.ndarray
         uint8 0-255 of shape ``(28, 28)``, white digit on black.
     """
-    if isinstance(path_or_array, (str, os.PathLike)):
-        gray, label = read_image(path_or_array).astype(np.float32) / 255, str(path_or_array)
+    picture: Any = path_or_array
+    if isinstance(picture, str | os.PathLike) or hasattr(picture, "getbands"):
+        gray, label = read_image(picture).astype(np.float32) / 255, str(path_or_array)
     else:
         gray, label = _gray_of(path_or_array), "image array"
     if min(gray.shape) < 5:

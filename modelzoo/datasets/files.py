@@ -199,6 +199,18 @@ def load_csv(
     return split_arrays(x, y, test_fraction=test_fraction, seed=seed, path=path, class_names=names)
 
 
+def read_rows(path: str | os.PathLike[str], shape: Sequence[int]) -> np.ndarray:
+    """Read the rows of a .csv file without labels, float32 of shape ``(n, *shape)``."""
+    path = check_path(path, "a .csv file")
+    _, table = _read_table(path)
+    if table.shape[1] != math.prod(shape):
+        raise DataError(
+            f"{path} has {table.shape[1]} columns; samples of shape {tuple(shape)} have {math.prod(shape)}. Give a "
+            "table of the samples alone."
+        )
+    return table.astype(np.float32).reshape(-1, *shape)
+
+
 def _read_table(path: Path) -> tuple[list[str], np.ndarray]:
     """Return the header, empty without one, and the rows as finite float64 of shape ``(n, columns)``, columns >= 2."""
     try:
@@ -293,7 +305,7 @@ def find_idx_files(folder: str | os.PathLike[str]) -> list[Path]:
 
     Their names are ``train-images-idx3-ubyte`` and so on, also written ``.idx3-ubyte``, plain or ``.gz``.
     """
-    folder = check_path(folder, "a folder of IDX files").expanduser()
+    folder = check_path(folder, "a folder of IDX files")
     try:
         files = sorted(os.listdir(folder))
     except OSError as error:

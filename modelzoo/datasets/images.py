@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from modelzoo.datasets.dataset import check_fraction
 from modelzoo.datasets.registry import register_file_loader
 from modelzoo.datasets.streaming import StoredSamples, Stream
 from modelzoo.errors import DataError, InputError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 MAX_PIXELS = 60_000_000  # of one image: above a 50-megapixel camera, far below what fills a memory
 #: What a file may be, whatever its name says. Pillow knows more, and hands some to other programs (EPS to Ghostscript).
@@ -42,10 +45,11 @@ def _open(path: Path) -> Any:
         raise DataError(f"No image file {path}. Give the path of an existing image.") from None
     except Exception as error:  # damaged bytes make Pillow's decoders raise errors of many kinds
         reason = getattr(error, "strerror", None) or " ".join(str(error).split()).replace(repr(str(path)), "the file")
-        raise DataError(f"Cannot read image {path}: {reason or type(error).__name__:.120}. Save it again.") from error
+        remedy = "Save it again" if path.suffix.lower() in SUFFIXES else f"Images end in {', '.join(SUFFIXES)}"
+        raise DataError(f"Cannot read image {path}: {reason or type(error).__name__:.120}. {remedy}.") from error
 
 
-def _flatten(image: Any, path: Path) -> Any:
+def _flatten(image: Any, path: object) -> Any:
     """Return an 8-bit image of mode L or RGB; transparency shows white paper, deep grey is scaled to 8 bits."""
     from PIL import Image
 
@@ -67,7 +71,7 @@ def _flatten(image: Any, path: Path) -> Any:
 
 
 def read_image(
-    path: str | os.PathLike[str], *, size: Sequence[int] | None = None, grayscale: bool = True
+    path: str | os.PathLike[str] | Image, *, size: Sequence[int] | None = None, grayscale: bool = True
 ) -> np.ndarray:
     """Read an image file as pixels.
 
@@ -75,7 +79,7 @@ def read_image(
     ----------
     path
         A BMP, GIF, ICO, JPEG, JPEG 2000, PNG, PPM, TIFF or WebP file; of several pictures in it the first. Its EXIF
-        orientation is applied, transparency is put on white.
+        orientation is applied, transparency is put on white. Or a Pillow image.
     size
         ``(height, width)`` to scale to, antialiased and without keeping the aspect ratio; None keeps the size.
     grayscale
@@ -91,13 +95,13 @@ def read_image(
     DataError
         The file is missing, truncated, no image, or has too many pixels.
     """
-    from PIL import Image
+    from PIL.Image import Resampling
 
     sides = None if size is None else _check_size(size)
-    path = check_path(path, "an image")
-    image = _flatten(_open(path), path).convert("L" if grayscale else "RGB")
+    opened = _open(check_path(path, "an image")) if isinstance(path, str | os.PathLike) else path
+    image = _flatten(opened, path).convert("L" if grayscale else "RGB")
     if sides is not None and image.size != sides[::-1]:
-        image = image.resize(sides[::-1], Image.Resampling.BICUBIC)
+        image = image.resize(sides[::-1], Resampling.BICUBIC)
     return np.array(image)
 
 

@@ -1,10 +1,4 @@
-from .equations import Equation as Equation
-from .equations import Step as Step
-from .equations import equation_of as equation_of
-from .equations import read_steps as read_steps
 from .page import describe as describe
 from .page import render as render
-from .pictures import Confusion as Confusion
-from .pictures import measure_confusion as measure_confusion
 from .subject import Subject as Subject
 from .subject import read_subject as read_subject

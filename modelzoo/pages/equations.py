@@ -78,31 +78,26 @@ def times(shape: Sequence[int | None]) -> str:
     return shape_text(shape).replace("×", " × ")
 
 
+#: Settings that the table of layers shows where they are not Keras' defaults, and what they are called there.
+_SETTINGS = {"strides": "stride", "padding": "padding", "dilation_rate": "dilation", "groups": "groups"}
+_SETTINGS |= {"scale": "scale", "max_value": "cut at", "negative_slope": "slope below", "threshold": "threshold"}
+_SETTINGS |= {"rate": "rate"}
+
+
 def _settings(layer: Layer) -> list[str]:
-    config, found = layer.config, []
-    if re.fullmatch(r"(Depthwise|Separable)?Conv\dD(Transpose)?|(Max|Average)Pooling\dD", layer.kind):
-        convolves, strides = "Conv" in layer.kind, config["strides"]
-        if strides != ([1] * len(strides) if convolves else config["pool_size"]):
-            found.append(f"stride {times(strides)}")
-        if convolves or config["padding"] != "valid":
-            found.append(f"padding {config['padding']}")
-        if any(rate != 1 for rate in config.get("dilation_rate", ())):
-            found.append(f"dilation {times(config['dilation_rate'])}")
-        if config.get("groups", 1) != 1:
-            found.append(f"{config['groups']} groups")
-    elif layer.kind == "Rescaling" and isinstance(config["scale"], int | float):
-        found.append(f"scale {fraction(config['scale'])}")
-    elif layer.kind == "ReLU":
-        settings = {"cut at": "max_value", "slope below": "negative_slope", "threshold": "threshold"}
-        found += [f"{what} {float(config[key]):g}" for what, key in settings.items() if config[key]]
-    elif layer.kind == "Dropout":
-        found.append(f"rate {config['rate']:g}")
+    found = []
+    for key, word in _SETTINGS.items():
+        value = layer.config.get(key)
+        if isinstance(value, list) and value != layer.config.get("pool_size") and set(map(str, value)) != {"1"}:
+            found.append(f"{word} {times(value)}")
+        elif isinstance(value, int | float | str) and value not in (0, 1, "valid"):
+            found.append(f"{word} {value if isinstance(value, str) else fraction(value)}")
     return found
 
 
 def fraction(value: float) -> str:
-    """Return a number as text, as 1/n if it is that."""
-    if 0 < abs(value) < 1 and abs(1 / value - round(1 / value)) < 1e-6:
+    """Return a number as text, a small one as 1/n if it is that."""
+    if 0 < abs(value) < 0.1 and abs(1 / value - round(1 / value)) < 1e-6:
         return f"1/{round(1 / value)}"
     return f"{value:g}"
 
@@ -242,11 +237,11 @@ def _expression(step: Step) -> tuple[str, Parameters]:
         return rf"{h}\, W_{{{k}}}{bias}", weights
     if re.fullmatch(r"Conv\dD", kind) and len(shapes) <= 2 and config["groups"] == 1:
         return rf"W_{{{k}}} * {h}{bias}", weights
-    if kind in ("BatchNormalization", "LayerNormalization") and len(shapes) == (4 if kind[0] == "B" else 2):
+    if kind == "BatchNormalization" and len(shapes) == 4:
         names = [rf"\gamma_{{{k}}}", rf"\beta_{{{k}}}", rf"\mu_{{{k}}}", rf"\sigma_{{{k}}}^2"]
         gamma, beta, mean, variance = names
         scaled = rf"\frac{{{h} - {mean}}}{{\sqrt{{{variance} + \epsilon}}}}"
-        return rf"{gamma} \odot {scaled} + {beta}", dict(zip(names, shapes, strict=False))
+        return rf"{gamma} \odot {scaled} + {beta}", dict(zip(names, shapes, strict=True))
     if pool and not shapes:
         size = r" \times ".join(map(str, config["pool_size"]))
         return rf"\mathrm{{{'max' if pool[1] == 'Max' else 'avg'}pool}}_{{{size}}}({h})", {}
@@ -267,8 +262,8 @@ def _expression(step: Step) -> tuple[str, Parameters]:
         return f"[{h}, 1]", {}
     if kind == "Concatenate" and not shapes:
         return f"[{', '.join(step.sources)}]", {}
-    if kind in ("Add", "Multiply") and len(step.sources) > 1:
-        return (" + " if kind == "Add" else r" \odot ").join(step.sources), {}
+    if kind == "Add" and len(step.sources) > 1:
+        return " + ".join(step.sources), {}
     theta: Parameters = {rf"\theta_{{{k}}}": (sum(map(math.prod, shapes)),)} if shapes else {}
     return f"{_roman(kind)}({'; '.join([', '.join(step.sources), *theta])})", theta
 
@@ -292,6 +287,4 @@ def _notes(steps: Sequence[Step]) -> list[str]:
         )
     if any(step.layer.kind == "ReLU" and not _is_plain_activation(step.layer) for step in steps):
         notes.append(r"$\mathrm{ReLU}'$ is a ReLU with the settings in the table of layers.")
-    if "LayerNormalization" in kinds:
-        notes.append(r"Layer normalisation takes $\mu$ and $\sigma^2$ over the features of each sample.")
     return notes

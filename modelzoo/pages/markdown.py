@@ -37,6 +37,15 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *rows))
 
 
+def class_rows(report: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+    """Return :func:`modelzoo.evaluation.report_by_class` as rows: class, precision, recall, F1, samples."""
+    shares = ("precision", "recall", "f1")
+    return [
+        [name, *("–" if row[key] is None else f"{row[key]:.2%}" for key in shares), f"{row['samples']:,}"]
+        for name, row in report.items()
+    ]
+
+
 @dataclasses.dataclass(frozen=True)
 class Docstring:
     """The parts of a numpydoc docstring, as Markdown.

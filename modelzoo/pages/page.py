@@ -8,16 +8,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from modelzoo import __version__
 from modelzoo._io import atomic_directory, check_target
+from modelzoo.classes import class_names
 from modelzoo.datasets import describe_dataset, list_datasets
 from modelzoo.errors import InputError
+from modelzoo.evaluation import report_by_class
 from modelzoo.pages.equations import equation_of, space
-from modelzoo.pages.markdown import brief, code, prose, read_docstring, table
+from modelzoo.pages.markdown import brief, class_rows, code, prose, read_docstring, table
 from modelzoo.pages.pictures import (
     Confusion,
-    confusion_matrix,
+    comment_of,
+    confusion_figure,
     diagram,
+    labels_of,
     learning_curves,
     measure_confusion,
     read_confusion,
@@ -25,7 +31,6 @@ from modelzoo.pages.pictures import (
 from modelzoo.pages.subject import Subject, read_subject
 from modelzoo.pages.usage import usage_section
 from modelzoo.recipe import Augmentation, Recipe
-from modelzoo.registry import card_for
 
 #: Fields that every table of recipes shows; others if a recipe sets them.
 _USUAL_FIELDS = ("batch_size", "optimizer", "learning_rate", "loss")
@@ -33,11 +38,8 @@ _USUAL_FIELDS = ("batch_size", "optimizer", "learning_rate", "loss")
 #: The order of the measures on a page; others come last.
 _MEASURES = ("test_accuracy", "test_loss", "calibration_error", "val_accuracy", "val_loss", "train_loss", "seconds")
 
-_REASONS = {
-    "val_accuracy": "its accuracy on held-out training samples",
-    "val_loss": "its loss on held-out training samples",
-    "loss": "its training loss",
-}
+#: What a page says of the machine that results were measured on.
+_MACHINE = ("tensorflow", "keras", "cores", "cpu")
 
 
 def describe(source: str | os.PathLike[str], output: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
@@ -128,7 +130,7 @@ def render(subject: Subject, *, previous: str = "", measure: bool = True) -> dic
     if subject.training.get("history"):
         files[f"{stem}-training.svg"] = learning_curves(subject)
     if confusion is not None:
-        files[f"{stem}-confusion.svg"] = confusion_matrix(confusion)
+        files[f"{stem}-confusion.svg"] = confusion_figure(confusion)
     return files
 
 
@@ -138,18 +140,18 @@ def _head(subject: Subject) -> str:
     declared = spec.network if spec is not None and network.num_params == spec.num_params else ""
     words = prose(declared) or f"{len(subject.steps)} layers, {total} parameters"
     facts: dict[str, str] = {}
-    if spec is not None:
+    if spec is not None or subject.card is not None:
         input_shape, output_shape = (
             ", ".join(["batch", *("?" if length is None else str(length) for length in layer.output_shape)])
             for layer in (network.input, network.output)
         )
-        takes = "raw pixels of 0–255" if len(network.input.output_shape) > 1 else "coordinates of points"
-        facts["Task"] = spec.task
+        takes = ", raw pixels of 0–255" if network.takes_raw_pixels else ""
+        facts["Task"] = spec.task if spec is not None else ""
         facts["Data"] = _data(subject)
         facts["Network"] = prose(declared)
-        facts["Input"] = f"{code(network.input.name)}, float32 ({input_shape}), {takes}"
+        facts["Input"] = f"{code(network.input.name)}, float32 ({input_shape}){takes}"
         facts["Output"] = f"{code(network.output.name)}, shape ({output_shape})"
-        facts["Classes"] = ", ".join(map(prose, card_for(model).class_names)) if subject.classifies else ""
+        facts["Classes"] = ", ".join(map(prose, class_names(model)))
     frozen = sum(int(weight.shape.num_elements()) for weight in model.non_trainable_weights)
     facts["Parameters"] = total + (f", of which {frozen:,} are not trained" if frozen else "")
     facts["Multiply-adds"] = "" if subject.cost is None else f"{subject.cost:,} a sample"
@@ -159,15 +161,17 @@ def _head(subject: Subject) -> str:
         subject.summary,
         read_docstring(spec.builder).description if spec is not None else "",
         f"![Diagram of {prose(subject.name)}: {words}]({subject.stem}.svg)",
-        "\n".join(f"- **{fact}:** {value}" for fact, value in facts.items() if value),
+        fact_list(facts),
     ]
     return "\n\n".join(filter(None, parts))
 
 
 def _data(subject: Subject) -> str:
     """Return what the model was trained on or, untrained, is declared for."""
-    assert subject.spec is not None
-    data = subject.trained_on or {"name": subject.spec.dataset}
+    declared = {} if subject.spec is None else {"name": subject.spec.dataset}
+    data = subject.trained_on or declared
+    if not data:
+        return ""
     name, options = data.get("name", "?"), brief(data.get("options") or {})
     about = f" ({prose(options)})" if options else ""
     known = f": {prose(describe_dataset(name)).rstrip('.')}" if name in list_datasets() else ""
@@ -208,12 +212,12 @@ def _layers(subject: Subject) -> str:
 
 
 def _recipes(subject: Subject) -> str:
-    if subject.spec is None:
-        return ""
-    recipes: dict[str, Recipe] = dict(subject.spec.recipes)
+    recipes: dict[str, Recipe] = {} if subject.spec is None else dict(subject.spec.recipes)
     used = subject.training.get("recipe")
     if used is not None and Recipe.from_dict(used) not in recipes.values():
         recipes["of this artifact"] = Recipe.from_dict(used)
+    if not recipes:
+        return ""
     given = {field for recipe in recipes.values() for field in recipe.to_dict()} | set(_USUAL_FIELDS)
     rows = []
     for field in (field.name for field in dataclasses.fields(Recipe) if field.name in given - {"source"}):
@@ -242,43 +246,28 @@ def _recipe_value(field: str, value: Any) -> str:
 
 def _results(subject: Subject) -> str:
     """Return the section on results: over seeds if the card has them, else those of the one run."""
-    results, training = subject.results, subject.training
-    if results:
-        return "\n\n".join(["## Results", *_over_seeds(subject, results)])
-    if not training.get("metrics"):
+    training = subject.training
+    results = subject.results or {"metrics": training.get("metrics"), "seeds": [training.get("seed")]}
+    found = results.get("metrics")
+    if not found:
         return ""
-    words = f"The last values of this artifact's training, seed {training['seed']}."
-    rows = [[_label(name), _format(name, value)] for name, value in training["metrics"].items()]
-    return "\n\n".join(["## Results", words, table(["measure", "value"], rows, right=[1])])
-
-
-def _over_seeds(subject: Subject, results: Mapping[str, Any]) -> list[str]:
-    seeds = results.get("seeds") or ()
-    words = f"Recipe {code(results['recipe'])}" if "recipe" in results else "Of this artifact"
-    if seeds:
-        words += ", "
-        words += f"mean ± standard deviation over seeds {list_seeds(seeds)}" if len(seeds) > 1 else f"seed {seeds[0]}"
-    if len(seeds) > 1 and results.get("selected_by") in _REASONS:
-        reason = _REASONS[results["selected_by"]]
-        words += f". This artifact is seed {results.get('selected_seed')}, selected by {reason}"
-    machine = results.get("measured_on") or {}
-    if {"cpu", "cores", "tensorflow", "keras"} <= machine.keys():
-        words += (
-            f". Measured with TensorFlow {machine['tensorflow']} and Keras {machine['keras']} on {machine['cores']} "
-            f"cores of {prose(machine['cpu'])}"
-        )
-    if subject.pretrained and "recipe" in results:
-        words += (
-            f". By `python scripts/train_zoo.py {subject.name} --recipe {results['recipe']}`; "
-            f"`modelzoo evaluate {subject.name}` measures the artifact again"
-        )
-    found = results.get("metrics") or {}
-    ordered = {name: found[name] for name in _MEASURES if name in found} | found
+    seeds, machine = results.get("seeds") or (), results.get("measured_on") or {}
     several = len(seeds) > 1
-    rows = [[_label(name), *_scores(name, scores, several=several)] for name, scores in ordered.items()]
-    columns = ["this artifact", *(["over seeds"] if several else [])]
+    chosen = f", this artifact {results.get('selected_seed')}: the best {_label(str(results.get('selected_by')))}"
+    name, recipe = subject.name, results.get("recipe", "")
+    facts = {
+        "Recipe": code(recipe),
+        "Seeds": list_seeds(seeds) + (chosen if several and results.get("selected_by") else ""),
+        "Machine": prose(", ".join(f"{key} {machine[key]}" for key in _MACHINE if key in machine)),
+    }
+    if subject.pretrained and recipe:
+        facts["Trained by"] = f"`python scripts/train_zoo.py {name} --recipe {recipe}`"
+        facts["Measured by"] = f"`modelzoo evaluate {name}`"
+    columns = ["this artifact", *(["mean ± standard deviation over seeds"] if several else [])]
     right = range(1, len(columns) + 1)
-    parts = [f"{words}.", table(["measure", *columns], rows, right)]
+    ordered = {name: found[name] for name in _MEASURES if name in found} | found
+    rows = [[_label(name), *_scores(name, scores, several=several)] for name, scores in ordered.items()]
+    parts = ["## Results", fact_list(facts), table(["measure", *columns], rows, right)]
     if corruptions := results.get("corruptions"):
         what = "Share of wrong predictions" if subject.classifies else "Mean squared error, on the scale of 0–1,"
         form = "accuracy" if subject.classifies else "loss"
@@ -287,7 +276,12 @@ def _over_seeds(subject: Subject, results: Mapping[str, Any]) -> list[str]:
             f"{what} on corrupted test images (`modelzoo.datasets.CORRUPTIONS`):",
             table(["corruption", *columns], rows, right),
         ]
-    return parts
+    return "\n\n".join(parts)
+
+
+def fact_list(facts: Mapping[str, str]) -> str:
+    """Return a list of facts in Markdown, without those that are empty."""
+    return "\n".join(f"- **{fact}:** {value}" for fact, value in facts.items() if value)
 
 
 def results_line(subject: Subject) -> str:
@@ -343,21 +337,11 @@ def _learning_curves(subject: Subject) -> str:
     if not training.get("history"):
         return ""
     history, recipe = training["history"], Recipe.from_dict(training["recipe"])
-    part, evaluated = (
-        ("validation", history["val_loss"]) if "val_loss" in history else ("test", history.get("test_loss"))
-    )
-    changes = f"the training loss goes from {_short(history['loss'][0])} to {_short(history['loss'][-1])}"
-    if evaluated:
-        changes += f", the {part} loss from {_short(evaluated[0])} to {_short(evaluated[-1])}"
-    words = [
-        f"The run of this artifact, seed {training['seed']}: {int(history['step'][-1]):,} steps, loss `{recipe.loss}`."
-    ]
-    if evaluated == history["loss"]:
-        words.append(f"The curves of training and {part} data are the same.")
-    if recipe.augmentation is not None and recipe.log_train == "batches":
-        words.append("The training values are those of the distorted images that the network learns from.")
-    picture = f"![Learning curves: {changes}.]({subject.stem}-training.svg)"
-    return "\n\n".join(["### Learning curves", " ".join(words), picture])
+    steps, losses = int(history["step"][-1]), [name for name in history if name.endswith("loss")]
+    words = f"The run of this artifact, seed {training['seed']}: {steps:,} steps, loss `{recipe.loss}`."
+    ends = [f"{_label(name)} from {_short(history[name][0])} to {_short(history[name][-1])}" for name in losses]
+    picture = f"![Learning curves: {', '.join(ends)}.]({subject.stem}-training.svg)"
+    return "\n\n".join(["### Learning curves", words, picture])
 
 
 def _short(value: float | None) -> str:
@@ -367,18 +351,20 @@ def _short(value: float | None) -> str:
 def _confusion(subject: Subject, confusion: Confusion | None) -> str:
     if confusion is None:
         return ""
-    wrong = f"{confusion.wrong:,} of {confusion.total:,} test samples are taken for another class"
-    frequent = [f"{prose(truth)} for {prose(guess)} ({count:,})" for truth, guess, count in confusion.most_frequent()]
-    words = f"{wrong}, most often {', '.join(frequent)}." if frequent else f"{wrong}."
+    truth, predicted = labels_of(confusion)
+    wrong = f"{np.sum(truth != predicted):,} of {len(truth):,} test samples are taken for another class"
+    report = report_by_class(truth, predicted, confusion["classes"])
+    rows = [[prose(name), *cells] for name, *cells in class_rows(report)]
     picture = f"![Confusion matrix: {wrong}.]({subject.stem}-confusion.svg)"
-    return "\n\n".join(["### Confusion matrix", confusion.comment(), words, picture])
+    scores = table(["class", "precision", "recall", "F1", "test samples"], rows, range(1, 5))
+    return "\n\n".join(["### Classes", comment_of(confusion), f"{wrong}.", picture, scores])
 
 
 def _licence(subject: Subject) -> str:
     spec, card = subject.spec, subject.card
-    if spec is None:
+    if spec is None and card is None:
         return ""
-    lines = [f"- Architecture: {prose(spec.source)}."]
+    lines = [] if spec is None else [f"- Architecture: {prose(spec.source)}."]
     data = subject.trained_on
     if data.get("license"):
         origin = f", {prose(data['source'])}" if data.get("source") else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
 import re
@@ -17,65 +16,33 @@ import numpy as np
 
 from modelzoo import viz
 from modelzoo.errors import DataError, InputError
-from modelzoo.evaluation import interpret, own_data, predict
+from modelzoo.evaluation import classify
 from modelzoo.pages.subject import Subject
 
 logger = logging.getLogger(__name__)
 
 
-@dataclasses.dataclass(frozen=True)
-class Confusion:
-    """How often each class was taken for each other, and for which weights and data that was counted.
+#: How often each class was taken for each other: ``weights`` and ``data`` (digest and checksum, as the card has them),
+#: ``classes`` (their names) and ``counts`` (a row a true class, a column a predicted one).
+Confusion = dict[str, Any]
 
-    Attributes
-    ----------
-    weights, data
-        Digest of the weights and checksum of the data set, as the card has them.
-    classes
-        Names of the classes.
-    counts
-        Numbers of test samples, shape ``(classes, classes)``: true classes downwards, predicted ones to the right.
-    """
 
-    weights: str
-    data: str
-    classes: list[str]
-    counts: list[list[int]]
-
-    @property
-    def total(self) -> int:
-        """Number of samples."""
-        return int(np.sum(self.counts))
-
-    @property
-    def wrong(self) -> int:
-        """Number of samples whose class was not predicted."""
-        return self.total - int(np.trace(self.counts))
-
-    def most_frequent(self, number: int = 3) -> list[tuple[str, str, int]]:
-        """Return the most frequent mistakes as (true class, predicted class, how often), the most frequent first."""
-        mistakes = [
-            (self.classes[i], self.classes[j], count)
-            for i, row in enumerate(self.counts)
-            for j, count in enumerate(row)
-            if i != j and count
-        ]
-        return sorted(mistakes, key=lambda mistake: -mistake[2])[:number]
-
-    def comment(self) -> str:
-        """Return the counts as a comment of a page, from which ``read_confusion`` takes them again."""
-        held = json.dumps(vars(self), separators=(",", ":")).replace(">", "\\u003e")  # no end of comment
-        return f"<!-- confusion: {held} -->"
+def comment_of(confusion: Confusion) -> str:
+    """Return the counts as a comment of a page, from which :func:`read_confusion` takes them again."""
+    held = json.dumps(confusion, separators=(",", ":")).replace(">", "\\u003e")  # no end of comment
+    return f"<!-- confusion: {held} -->"
 
 
 def read_confusion(page: str, subject: Subject) -> Confusion | None:
     """Return the counts in a page, if they are about this model's weights and data."""
     found = re.search(r"^<!-- confusion: (\{.*\}) -->$", page, re.MULTILINE)
-    try:
-        confusion = Confusion(**json.loads(found[1])) if found and subject.classifies and subject.training else None
-    except (ValueError, TypeError):
+    if found is None or not (subject.classifies and subject.training):
         return None
-    return confusion if confusion and (confusion.weights, confusion.data) == _measured_of(subject) else None
+    try:
+        confusion = json.loads(found[1])
+        return confusion if confusion.items() >= _measured_of(subject).items() else None
+    except (ValueError, AttributeError):
+        return None
 
 
 def measure_confusion(subject: Subject) -> Confusion | None:
@@ -86,20 +53,25 @@ def measure_confusion(subject: Subject) -> Confusion | None:
     if not (subject.classifies and subject.training):
         return None
     try:
-        data = own_data(subject.model)
+        found = classify(subject.model, None)
     except (InputError, DataError) as error:  # DataError: their files are not on this machine
         logger.info("No confusion matrix of %s: %s", subject.source, error)
         return None
-    predicted = interpret(subject.model, predict(subject.model, data.x_test)).classes
-    labels = np.asarray(data.y_test)
-    labels = labels.argmax(axis=1) if labels.ndim > 1 else labels
-    counts = np.zeros((len(data.class_names),) * 2, int)
-    np.add.at(counts, (labels, predicted), 1)
-    return Confusion(*_measured_of(subject), list(data.class_names), counts.tolist())
+    from sklearn.metrics import confusion_matrix
+
+    counts = confusion_matrix(found.truth, found.classes, labels=range(len(found.class_names)))
+    return {**_measured_of(subject), "classes": list(found.class_names), "counts": counts.tolist()}
 
 
-def _measured_of(subject: Subject) -> tuple[str, str]:
-    return (subject.card or {})["weights_digest"], str(subject.trained_on.get("checksum"))
+def _measured_of(subject: Subject) -> dict[str, str]:
+    return {"weights": (subject.card or {})["weights_digest"], "data": str(subject.trained_on.get("checksum"))}
+
+
+def labels_of(confusion: Confusion) -> tuple[np.ndarray, np.ndarray]:
+    """Return the true and the predicted class of each sample that was counted."""
+    counts = np.array(confusion["counts"])
+    truth, predicted = (np.repeat(index.ravel(), counts.ravel()) for index in np.indices(counts.shape))
+    return truth, predicted
 
 
 def diagram(subject: Subject) -> str:
@@ -113,12 +85,9 @@ def learning_curves(subject: Subject) -> str:
     return _svg(lambda: viz.plot_training(subject.training["history"]))
 
 
-def confusion_matrix(confusion: Confusion) -> str:
+def confusion_figure(confusion: Confusion) -> str:
     """Return the SVG of the confusion matrix."""
-    counts = np.array(confusion.counts)
-    truth, predicted = (np.repeat(index.ravel(), counts.ravel()) for index in np.indices(counts.shape))
-    outputs = np.eye(len(counts))[predicted]
-    return _svg(lambda: viz.plot_confusion_matrix(outputs, truth, class_names=confusion.classes))
+    return _svg(lambda: viz.plot_confusion_matrix(*labels_of(confusion), class_names=confusion["classes"]))
 
 
 def _svg(draw: Callable[[], Any]) -> str:

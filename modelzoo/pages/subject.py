@@ -17,8 +17,9 @@ from modelzoo.errors import ArtifactError, InputError
 from modelzoo.network import Network, read_network
 from modelzoo.pages.equations import Step, read_steps
 from modelzoo.pages.markdown import read_docstring
-from modelzoo.registry import ModelSpec, build_model, get_spec, list_models, spec_of
-from modelzoo.saving import find, list_pretrained, load, looks_like_path
+from modelzoo.registry import ModelSpec, base_recipe, build_model, get_spec, list_models, spec_of
+from modelzoo.saving import find, list_pretrained, load
+from modelzoo.saving.saved_model import looks_like_path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,12 +77,12 @@ class Subject:
         """One sentence on the model."""
         if self.spec is not None:
             return read_docstring(self.spec.builder).summary
-        return f"A Keras {type(self.model).__name__} model of {len(self.steps)} layers, read from a file."
+        return f"A Keras {type(self.model).__name__} model of {len(self.steps)} layers."
 
     @property
     def classifies(self) -> bool:
-        """Whether it is a classifier of the zoo."""
-        return self.spec is not None and self.spec.task == "classification"
+        """Whether it is a classifier, as far as a builder or a card tells."""
+        return (self.spec or self.card) is not None and not base_recipe(self.model).reconstruct
 
     @property
     def training(self) -> Mapping[str, Any]:

@@ -14,16 +14,22 @@ from modelzoo.pages.subject import Subject
 
 def usage_section(subject: Subject) -> str:
     """Return how to build, load, fine-tune and serve a model."""
-    parts = _keras_file(subject) if subject.spec is None else _zoo_model(subject)
+    parts = [] if subject.spec is None else _build(subject)
+    if subject.card is not None:
+        parts += _artifact(subject)
+    elif subject.spec is None:
+        parts += _keras_file(subject)
+    else:
+        command = f"$ modelzoo train {subject.name} -o my_{subject.name}"
+        parts += ["### Train", "There are no pretrained weights.", _console(command)]
     return "\n\n".join(["## Use", *parts])
 
 
-def _zoo_model(subject: Subject) -> list[str]:
-    spec, network = subject.spec, subject.network
+def _build(subject: Subject) -> list[str]:
+    spec = subject.spec
     assert spec is not None
     docstring = read_docstring(spec.builder)
     options = subject.card["builder"]["options"] if subject.card and not subject.pretrained else {}
-    arguments = _arguments(spec.name, {**(options or {}), "seed": 0})
     rows = [
         [
             code(name),
@@ -32,24 +38,24 @@ def _zoo_model(subject: Subject) -> list[str]:
         ]
         for name, default in spec.options.items()
     ]
-    parts = [
+    call = f"model = modelzoo.create_model({_arguments(spec.name, {**options, 'seed': 0})})"
+    return [
         "### Build",
-        _python("import modelzoo", "", f"model = modelzoo.create_model({arguments})"),
+        _python("import modelzoo", "", call),
         table(["option", "default", "meaning"], rows),
         docstring.returns,
     ]
-    if subject.card is None:
-        command = f"$ modelzoo train {spec.name} -o my_{spec.name}"
-        return [*parts, "### Train", "There are no pretrained weights.", _console(command)]
-    source, (data, other) = _literal(subject.source), _data_code(subject)
-    given, result = network.input.name, network.output.name
+
+
+def _artifact(subject: Subject) -> list[str]:
+    source, (data, other), network = _literal(subject.source), _data_code(subject), subject.network
+    given, result, name = network.input.name, network.output.name, subject.stem
     variable = result if result.isidentifier() else "outputs"
-    place = f"models/{spec.name}"
     return [
-        *parts,
         "### Load",
         "Every file is checked against the card before the weights are read.",
         _python(
+            *(["import modelzoo", ""] if subject.spec is None else []),
             f"model = modelzoo.load({source})",
             f"data = {data}",
             f"{variable} = modelzoo.predict(model, data.x_test[:5])",
@@ -58,7 +64,7 @@ def _zoo_model(subject: Subject) -> list[str]:
         _python(
             f"other = {other}",
             f"model, history = modelzoo.finetune({source}, other)",
-            f'modelzoo.save(model, "my_{spec.name}")  # its card names the parent',
+            f'modelzoo.save(model, "my_{name}")  # its card names the parent',
         ),
         "### Serve",
         _python(
@@ -69,8 +75,9 @@ def _zoo_model(subject: Subject) -> list[str]:
             f'{variable} = function({given}=tf.constant(data.x_test[:5], tf.float32))["{result}"]',
         ),
         _console(
-            f"$ modelzoo export {shlex.quote(subject.source)} -o {place}/1",
-            f'$ tensorflow_model_server --rest_api_port=8501 --model_name={spec.name} --model_base_path="$PWD/{place}"',
+            f"$ modelzoo export {shlex.quote(subject.source)} -o models/{name}/1",
+            f"$ tensorflow_model_server --rest_api_port=8501 --model_name={name} "
+            f'--model_base_path="$PWD/models/{name}"',
         ),
     ]
 
@@ -96,10 +103,9 @@ def _keras_file(subject: Subject) -> list[str]:
 def _data_code(subject: Subject) -> tuple[str, str]:
     """Return the calls that load the data the model is made for, and others of the same kind to fine-tune on."""
     spec, used = subject.spec, subject.trained_on
-    assert spec is not None
-    if subject.pretrained or not used:
+    if spec is not None and (subject.pretrained or not used):
         used = {"name": spec.dataset, "options": spec.recipe("lesson").data_options}
-    load, name = "modelzoo.datasets.load({})", used["name"]
+    load, name = "modelzoo.datasets.load({})", used.get("name")
     if name not in datasets.list_datasets() or "options" not in used:  # only the caller has them
         return load.format('"my_data.npz"'), load.format('"others.npz"')
     data = load.format(_arguments(name, used["options"]))

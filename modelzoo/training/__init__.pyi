@@ -1,8 +1,4 @@
 from .callbacks import ProgressBar as ProgressBar
-from .data import check_fits as check_fits
-from .data import check_model as check_model
-from .data import training_data as training_data
-from .data import warn_of_scaled_pixels as warn_of_scaled_pixels
 from .distribution import Replicas as Replicas
 from .distribution import WorkerLostError as WorkerLostError
 from .distribution import create_strategy as create_strategy

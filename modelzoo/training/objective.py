@@ -84,8 +84,8 @@ class Objective:
         with _as_trained(self.model, self._precision) if training else contextlib.nullcontext():
             outputs = tf.cast(self._head(x, training=training), tf.float32)
         target = self._target(x if clean is None else clean, y)
-        if training and self._narrow and (logits := self._logits(outputs)) is not None:
-            scores = {"loss": narrow_crossentropy(target, logits)}
+        if training and self._narrow and self._from_logits:
+            scores = {"loss": narrow_crossentropy(target, outputs)}
         else:
             scores = {"loss": self._per_sample_loss(target, outputs)}
         if self._smoothing and training:
@@ -153,12 +153,6 @@ class Objective:
             losses = tf.reduce_mean(losses, axis=tuple(range(1, losses.shape.rank)))
         return losses
 
-    def _logits(self, outputs: Any) -> Any:
-        """Return the logits behind a traced output, which Keras finds in the same way, or ``None``."""
-        if self._from_logits:
-            return outputs
-        return outputs.op.inputs[0] if outputs.op.type == "Softmax" else None
-
     def _uniform_loss(self, outputs: Any) -> Any:
         """Return the cross-entropy with the uniform distribution."""
         log_probabilities = tf.nn.log_softmax(outputs) if self._from_logits else tf.math.log(outputs + 1e-7)
@@ -198,11 +192,10 @@ def _loss_function(name: str) -> Callable[..., Any]:
 
 
 def _up_to_logits(model: keras.Model) -> tuple[keras.Model, bool]:
-    """Return the model up to its logits if a layer gives them, and whether its outputs are to be taken for logits."""
+    """Return the model up to its logits where it has any, and whether its outputs are to be taken for logits."""
     logits = logits_model(model)
     if logits is not None:
         return logits, True
-    # Keras itself finds the logits behind a dense layer's own softmax or sigmoid.
     return model, read_network(model).output.activation not in ("softmax", "sigmoid")
 
 

@@ -11,15 +11,15 @@ from matplotlib.figure import Figure
 
 from modelzoo._checks import check_choice, check_integer, check_names
 from modelzoo._keras import graph_function, keras, tf
-from modelzoo.datasets import as_array
+from modelzoo.classes import class_names as names_of
 from modelzoo.errors import InputError
-from modelzoo.evaluation import predict
-from modelzoo.network import logits_model, read_network
+from modelzoo.evaluation import loaded, predict
+from modelzoo.network import logits_model
 from modelzoo.reference import ACTIVATIONS
-from modelzoo.training import check_fits, check_model
+from modelzoo.training.data import check_model
 from modelzoo.viz import style
 from modelzoo.viz.boundaries import Limits, check_limits, draw_maps, limits_of, plane_grid, segment_in_box, unit_lines
-from modelzoo.viz.data import plot_image, points_of, scatter_classes, show_pixels, tile
+from modelzoo.viz.data import image_for, plot_image, points_of, scatter_classes, show_pixels, tile
 from modelzoo.viz.weights import shown_part
 
 _FORMULAS = {
@@ -102,6 +102,7 @@ def unit_grid(model: Any, limits: Any, *, layer: str | None = None, resolution: 
     resolution
         Points along each side, at least 2.
     """
+    model = loaded(model)
     check_model(model)
     if layer is None:
         layer = next((each.name for each in model.layers if type(each).__name__ == "Dense"), None)
@@ -153,7 +154,8 @@ def plot_unit_maps(
     matplotlib.figure.Figure
         With one Axes a unit, in rows of ``columns``, and one colour bar.
     """
-    found = points_of(data, split=split)
+    model = loaded(model)
+    found = points_of(data, model=model, split=split)
     box = limits_of(found.x) if limits is None else check_limits(limits)
     grid = unit_grid(model, box, layer=layer, resolution=resolution)
     units = grid.activations.shape[2]
@@ -195,7 +197,7 @@ def feature_maps(model: Any, image: Any, layers: Sequence[str] | None = None) ->
     model
         A functional or sequential Keras model of images.
     image
-        As the model takes it, without the batch: shape ``(height, width)`` or ``(height, width, channels)``.
+        One image as :func:`modelzoo.predict` takes it: an array, a file, or a Pillow image.
     layers
         Names of layers; all that compute something by default.
 
@@ -204,7 +206,8 @@ def feature_maps(model: Any, image: Any, layers: Sequence[str] | None = None) ->
     dict
         For each layer its maps, shape ``(maps, height, width)``, or its activations, shape ``(units,)``.
     """
-    pixels = _fitting(model, image)
+    model = loaded(model)
+    pixels = image_for(model, image)[None].astype("float32")
     chosen = [layer.name for layer in model.layers if type(layer).__name__ not in _DULL]
     chosen = chosen if layers is None else list(check_names("layers", layers))
     ends = tapped(model, chosen)
@@ -216,14 +219,6 @@ def feature_maps(model: Any, image: Any, layers: Sequence[str] | None = None) ->
     return found
 
 
-def _fitting(model: Any, image: Any) -> np.ndarray:
-    """Return an image as a batch of one, if it fits the model."""
-    check_model(model)
-    pixels = as_array(image, "image")[None]
-    check_fits(pixels, None, model, "image")
-    return pixels.astype("float32")
-
-
 def plot_feature_maps(model: Any, image: Any, layers: Sequence[str] | None = None, *, count: int = 32) -> Figure:
     """Draw what the layers of a network make of an image, layer by layer.
 
@@ -232,7 +227,7 @@ def plot_feature_maps(model: Any, image: Any, layers: Sequence[str] | None = Non
     model
         A functional or sequential Keras model of images.
     image
-        As the model takes it, without the batch: shape ``(height, width)`` or ``(height, width, channels)``.
+        One image as :func:`modelzoo.predict` takes it: an array, a file, or a Pillow image.
     layers
         Names of layers; all that compute something by default.
     count
@@ -244,7 +239,9 @@ def plot_feature_maps(model: Any, image: Any, layers: Sequence[str] | None = Non
         The image, then one Axes a layer. Each layer has its own scale, from its smallest to its largest value. The
         units of a dense layer are the cells of one picture, row by row.
     """
-    found, count, columns = feature_maps(model, image, layers), check_integer("count", count), 16
+    model = loaded(model)
+    pixels, count, columns = image_for(model, image), check_integer("count", count), 16
+    found = feature_maps(model, pixels, layers)
     canvases, titles, heights = [], [], [1.0]
     for name, maps in found.items():
         if maps.ndim == 1:  # a cell a unit
@@ -260,7 +257,7 @@ def plot_feature_maps(model: Any, image: Any, layers: Sequence[str] | None = Non
         heights.append(0.22 if len(canvas) == 1 else float(np.clip(height, 0.3, 1.8)))
     size = (style.PAGE_WIDTH, sum(heights) + 0.3 * len(heights))
     figure, axes = plt.subplots(len(heights), 1, figsize=size, height_ratios=heights, layout="constrained")
-    show_pixels(axes[0], np.squeeze(image))
+    show_pixels(axes[0], np.squeeze(pixels))
     axes[0].set_title("image", fontsize=10)
     cmap = plt.get_cmap("viridis").with_extremes(bad=style.background())
     for ax, maps, canvas, title in zip(axes[1:], found.values(), canvases, titles, strict=True):
@@ -284,39 +281,30 @@ def saliency(model: Any, image: Any, class_index: int | None = None) -> tuple[np
     model
         A functional or sequential Keras classifier of images.
     image
-        As the model takes it, without the batch: shape ``(height, width)`` or ``(height, width, channels)``.
+        One image as :func:`modelzoo.predict` takes it: an array, a file, or a Pillow image.
     class_index
         Which class; the predicted one by default. A model with one output has one score, that of class 1.
 
     Returns
     -------
     gradient : numpy.ndarray
-        Change of the score per grey level, in the shape of ``image``.
+        Change of the score per grey level, in the shape that the model takes.
     class_index : int
         The class.
     """
-    pixels = tf.constant(_fitting(model, image))
+    model = loaded(model)
+    pixels = tf.constant(image_for(model, image)[None], tf.float32)
     if len(model.output_shape) != 2:
         raise InputError(f"model must be a classifier; {model.name!r} has outputs of shape {model.output_shape[1:]}.")
-    scores, classes = _scores(model), model.output_shape[1]
+    scores, classes = logits_model(model) or model, model.output_shape[1]
     with tf.GradientTape() as tape:
         tape.watch(pixels)
-        values = scores(pixels)[0]
+        values = scores(pixels, training=False)[0]
         if class_index is None:
             class_index = 1 if classes == 1 else int(tf.argmax(values))
         check_integer("class_index", class_index, 0, max(classes, 2) - 1)
         score = (1 if class_index else -1) * values[0] if classes == 1 else values[class_index]
     return tape.gradient(score, pixels).numpy()[0], class_index
-
-
-def _scores(model: Any) -> Any:
-    """Return the function from a batch to scores before the last softmax or sigmoid."""
-    logits = logits_model(model)
-    output, last = read_network(model).output, model.layers[-1]
-    if logits is not None or output.activation not in ("softmax", "sigmoid") or output.name != last.name:
-        return lambda x: (logits or model)(x, training=False)
-    body, (kernel, *bias) = keras.Model(model.inputs, last.input), last.weights
-    return lambda x: tf.matmul(body(x, training=False), kernel) + (bias[0] if bias else 0.0)
 
 
 def plot_saliency(model: Any, image: Any, class_index: int | None = None, *, class_names: Sequence[str] = ()) -> Figure:
@@ -327,27 +315,29 @@ def plot_saliency(model: Any, image: Any, class_index: int | None = None, *, cla
     model
         A functional or sequential Keras classifier of images.
     image
-        As the model takes it, without the batch: shape ``(height, width)`` or ``(height, width, channels)``.
+        One image as :func:`modelzoo.predict` takes it: an array, a file, or a Pillow image.
     class_index
         Which class; the predicted one by default.
     class_names
-        Names of the classes; their numbers by default.
+        Names of the classes; the model's by default.
 
     Returns
     -------
     matplotlib.figure.Figure
         With the image and the map; of several colours, the largest gradient counts.
     """
-    names = check_names("class_names", class_names)
+    model = loaded(model)
+    image = image_for(model, image)
     gradient, label = saliency(model, image, class_index)
-    size, pixels = np.abs(gradient), np.asarray(image, float)
+    names = check_names("class_names", class_names) or names_of(model)
+    size, pixels = np.abs(gradient), image.astype(float)
     size, outline = (size.max(axis=2), pixels.mean(axis=2)) if size.ndim == 3 else (size, pixels)
     figure, axes = style.new_grid(1, 2, (6.2, 2.9), layout="compressed")
     plot_image(image, "image", ax=axes[0, 0])
     drawn = axes[0, 1].imshow(size, cmap="magma", interpolation="nearest")
     if np.ptp(outline):  # where the ink is
         axes[0, 1].contour(outline, levels=[(outline.min() + outline.max()) / 2], colors="white", linewidths=1)
-    style.bare(axes[0, 1]).set_title(f"saliency of class {names[label] if names else label}")
+    style.bare(axes[0, 1]).set_title(f"saliency of class {names[label]}")
     bar = figure.colorbar(drawn, ax=axes[0, 1], label="|change of the score\nper grey level|")
     bar.ax.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
     return figure

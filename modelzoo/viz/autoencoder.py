@@ -10,15 +10,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from modelzoo._checks import check_integer
-from modelzoo.datasets import as_array
+from modelzoo.datasets import Dataset, as_array
 from modelzoo.errors import DataError, InputError
-from modelzoo.evaluation import predict
+from modelzoo.evaluation import as_batch, loaded, predict
 from modelzoo.viz import style
 from modelzoo.viz.boundaries import Limits, check_limits, limits_of, plane_grid
 from modelzoo.viz.data import (
     Samples,
     choose,
+    image_cmap,
+    image_for,
     images_of,
+    is_model,
     place_legend,
     same_size,
     samples_of,
@@ -33,6 +36,7 @@ LESSON_LIMITS: Limits = ((-8.0, 4.0), (-4.0, 6.0))
 
 def _part(model: Any, name: str) -> Any:
     """Return the encoder or decoder of an autoencoder."""
+    model = loaded(model)
     layers = {layer.name: layer for layer in getattr(model, "layers", ())}
     part = getattr(model, name, layers.get(name))
     if part is None:
@@ -51,9 +55,10 @@ def encode(model: Any, x: Any) -> np.ndarray:
     model
         An autoencoder with the attribute ``encoder``, or a layer of that name.
     x
-        Samples as the encoder takes them, shape ``(n, ...)``.
+        Samples as :func:`modelzoo.predict` takes them.
     """
-    return predict(_part(model, "encoder"), x)
+    model = loaded(model)
+    return predict(_part(model, "encoder"), as_batch(model, x) if is_model(model) else x)
 
 
 def decode(model: Any, codes: Any) -> np.ndarray:
@@ -89,7 +94,7 @@ def plot_reconstructions(
     model
         A Keras model whose output has the shape of its input.
     data
-        A data set, or images of shape ``(n, height, width)``.
+        A data set, or images as :func:`modelzoo.predict` takes them.
     count
         How many images at most.
     seed
@@ -102,7 +107,8 @@ def plot_reconstructions(
     matplotlib.figure.Figure
         With two rows of Axes; below each pair its mean squared error, both images on the scale 0–1.
     """
-    x = samples_of(data, split=split).x
+    model = loaded(model)
+    x = samples_of(data, split=split).x if isinstance(data, Dataset | tuple) else as_batch(model, data)
     x = x[choose(len(x), count, seed)]
     outputs = predict(model, x)
     if outputs.shape != x.shape:
@@ -260,7 +266,7 @@ def plot_manifold(
     ax = style.new_axes(ax, (6.6, 6.6))
     # The outer images are centred on the border of the rectangle, so the canvas reaches half an image further.
     dx, dy = (right - left) / (count - 1) / 2, (top - bottom) / (count - 1) / 2
-    scale: Any = {"cmap": style.ink_cmap(), "vmin": 0, "vmax": 255 if is_raw(canvas) else 1}
+    scale: Any = {"cmap": image_cmap(canvas), "vmin": 0, "vmax": 255 if is_raw(canvas) else 1}
     extent = (left - dx, right + dx, bottom - dy, top + dy)
     ax.imshow(canvas, extent=extent, aspect="auto", interpolation="antialiased", **scale)
     ax.set(xlabel="latent coordinate 1", ylabel="latent coordinate 2", title=f"{count} × {count} decoded latent points")
@@ -288,7 +294,7 @@ def interpolate(model: Any, first: Any, second: Any, *, steps: int = 9) -> np.nd
         Shape ``(steps, height, width)``.
     """
     alpha = np.linspace(0, 1, check_integer("steps", steps, 2))[:, None]
-    f = encode(model, as_array([first, second], "first and second"))
+    f = np.concatenate([encode(model, image) for image in (first, second)])
     return decode(model, (1 - alpha) * f[0] + alpha * f[1])
 
 
@@ -309,8 +315,10 @@ def plot_interpolation(model: Any, first: Any, second: Any, *, steps: int = 9) -
     matplotlib.figure.Figure
         With ``steps + 2`` Axes: x, the decoded images with their α, x′.
     """
+    model = loaded(model)
+    first, second = (image_for(model, image) for image in (first, second))
     images = unit_scale(interpolate(model, first, second, steps=steps))
-    ends = [unit_scale(np.squeeze(np.asarray(image))) for image in (first, second)]
+    ends = [unit_scale(np.squeeze(image)) for image in (first, second)]
     size = (style.PAGE_WIDTH, style.PAGE_WIDTH / (steps + 2) + 0.5)
     figure, axes = style.new_grid(1, steps + 2, size, layout="compressed")
     alphas = [f"{alpha:.3g}" for alpha in np.linspace(0, 1, steps)]

@@ -161,7 +161,7 @@ def _points_and_grid(
     model: Any, data: Any, limits: Any, resolution: int, split: str
 ) -> tuple[Samples, ProbabilityGrid]:
     """Return labelled points and the grid around them, with as many names as the model has classes."""
-    found = points_of(data, split=split)
+    found = points_of(data, model=model, split=split)
     grid = probability_grid(model, limits_of(found.x) if limits is None else limits, resolution=resolution)
     return found.named(grid.probabilities.shape[2]), grid
 
@@ -329,7 +329,7 @@ def plot_decision_line(
     matplotlib.axes.Axes
         With the points, and the line unless it misses the rectangle.
     """
-    found = points_of(data, split=split, class_names=class_names)
+    found = points_of(data, model=model, split=split, class_names=class_names)
     return _draw_lines(decision_lines(model), found, limits, ax)
 
 
@@ -357,7 +357,7 @@ def plot_hidden_units(
     matplotlib.axes.Axes
         With the points and one line a unit; those that miss the rectangle are named in the title.
     """
-    return _draw_lines(unit_lines(model), points_of(data, split=split), limits, ax)
+    return _draw_lines(unit_lines(model), points_of(data, model=model, split=split), limits, ax)
 
 
 def _draw_lines(lines: Lines, found: Samples, limits: Any, ax: Axes | None) -> Axes:

@@ -12,16 +12,16 @@ from modelzoo.viz import style
 from modelzoo.viz.classification import scored
 
 
-def plot_reliability(model: Any, data: Any, *, bins: int = BINS, split: str = "test", ax: Axes | None = None) -> Axes:
+def plot_reliability(
+    y_true: Any, y_prob: Any, *, bins: int = BINS, split: str = "test", ax: Axes | None = None
+) -> Axes:
     """Draw the reliability diagram: how often the classifier is right when it is so sure.
 
     Parameters
     ----------
-    model
-        A Keras classifier, a function from samples to probabilities, or the probabilities: ``(n, num_classes)``, or
-        ``(n, 1)`` of class 1 of two.
-    data
-        A data set or ``(x, y)``; with probabilities in the place of the model, the labels alone will do.
+    y_true, y_prob
+        The true classes, then probabilities; or a classifier, then its data. As for
+        :func:`modelzoo.viz.plot_confusion_matrix`.
     bins
         Number of bins of equal width.
     split
@@ -34,8 +34,8 @@ def plot_reliability(model: Any, data: Any, *, bins: int = BINS, split: str = "t
     matplotlib.axes.Axes
         With one bar a bin and the diagonal of perfect calibration.
     """
-    found, p = scored(model, data, split=split)
-    curve = reliability(p.max(axis=1).clip(0, 1), p.argmax(axis=1) == found.labels, bins=bins)
+    found, p = scored(y_true, y_prob, split=split)
+    curve = reliability(p.argmax(axis=1) == found.labels, p.max(axis=1).clip(0, 1), bins=bins)
     ax = style.new_axes(ax, (4.6, 4.2))
     used = curve.count > 0
     centres = (curve.edges[:-1] + curve.edges[1:])[used] / 2

@@ -11,11 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from modelzoo._checks import check_integer, check_names
+from modelzoo.classes import class_names as names_of
 from modelzoo.datasets import Dataset, as_array
 from modelzoo.errors import DataError, InputError
-from modelzoo.evaluation import interpret, predict, probabilities_of
+from modelzoo.evaluation import interpret, loaded, predict, probabilities_of
 from modelzoo.viz import style
-from modelzoo.viz.data import Samples, grid_of_images, images_of, labels_of, plot_image, samples_of
+from modelzoo.viz.data import Samples, grid_of_images, image_for, images_of, is_model, labels_of, plot_image, samples_of
 
 
 def class_probabilities(model: Any, x: np.ndarray) -> np.ndarray:
@@ -24,16 +25,16 @@ def class_probabilities(model: Any, x: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     model
-        A Keras classifier; a function from samples to probabilities, ``(n, num_classes)`` or ``(n,)`` or ``(n, 1)`` of
-        class 1 of two; or such probabilities.
+        A Keras classifier, or its name or directory; a function from samples to probabilities, ``(n, num_classes)`` or
+        ``(n,)`` or ``(n, 1)`` of class 1 of two; or such probabilities.
     x
         The samples, shape ``(n, ...)``.
     """
-    if hasattr(model, "get_config"):
-        outputs = predict(model, x).astype("float32")
-        found = interpret(model, outputs)
-        return np.eye(max(outputs.shape[1], 2))[found.classes] if found.probabilities is None else found.probabilities
-    if isinstance(model, str | type) or model is None:
+    if is_model(model):
+        model = loaded(model)
+        found = interpret(model, predict(model, x))
+        return np.eye(len(names_of(model)))[found.classes] if found.probabilities is None else found.probabilities
+    if isinstance(model, type) or model is None:
         raise InputError(f"model must be a Keras model, a function or probabilities; got {model!r:.80}.")
     rows = probabilities_of(model(x) if callable(model) else as_array(model, "probabilities"))
     if len(rows) != len(x):
@@ -42,26 +43,40 @@ def class_probabilities(model: Any, x: np.ndarray) -> np.ndarray:
 
 
 def scored(
-    model: Any, data: Any, *, split: str = "test", class_names: Sequence[str] = ()
+    truth: Any, predictions: Any, *, split: str = "test", class_names: Sequence[str] = ()
 ) -> tuple[Samples, np.ndarray]:
     """Return labelled samples, with one name a class, and the probabilities of their classes.
 
     Parameters
     ----------
-    model
-        As for :func:`class_probabilities`.
-    data
-        As for :func:`samples_of`; with probabilities in the place of the model, the labels alone will do.
+    truth, predictions
+        As for :func:`plot_confusion_matrix`, but predictions are probabilities.
     split, class_names
         As for :func:`samples_of`.
     """
-    if callable(model) or isinstance(data, Dataset | tuple):
-        found = samples_of(data, split=split, class_names=class_names)
+    if is_model(truth) or callable(truth):
+        found = samples_of(predictions, model=truth, split=split, class_names=class_names)
+        predictions = truth
     else:
-        y = labels_of(data)
-        found = Samples(np.empty((len(y), 0)), y, check_names("class_names", class_names))
-    p = class_probabilities(model, found.x)
+        found = _truth(truth, predictions, split, class_names)
+    p = class_probabilities(predictions, found.x)
     return found.named(p.shape[1]), p
+
+
+def _truth(truth: Any, predictions: Any, split: str, class_names: Sequence[str]) -> Samples:
+    """Return true labels, with their samples where these are known."""
+    try:
+        if isinstance(predictions, Dataset | tuple):
+            raise DataError(f"the predictions are a {type(predictions).__name__}")
+        if isinstance(truth, Dataset | tuple):
+            return samples_of(truth, split=split, class_names=class_names)
+        y = labels_of(truth, class_names)
+    except DataError as error:
+        raise DataError(
+            f"The truth comes first, then the predictions, as in scikit-learn: labels or a data set, then predicted "
+            f"labels or probabilities ({error})"
+        ) from None
+    return Samples(np.empty((len(y), 0)), y, check_names("class_names", class_names))
 
 
 def plot_class_scores(
@@ -107,11 +122,11 @@ def plot_prediction(model: Any, image: Any, class_names: Sequence[str] = (), *, 
     Parameters
     ----------
     model
-        A Keras classifier, or a function from a batch of images to probabilities.
+        A Keras classifier, its name or directory, or a function from a batch of images to probabilities.
     image
-        Array of shape ``(height, width)`` or with channels, as the model takes it (raw 0–255 for zoo models).
+        One image as :func:`modelzoo.predict` takes it: an array, a file, or a Pillow image.
     class_names
-        Names of the classes; their numbers by default.
+        Names of the classes; the model's by default.
     truth
         The true class, whose bar has another colour.
 
@@ -120,9 +135,11 @@ def plot_prediction(model: Any, image: Any, class_names: Sequence[str] = (), *, 
     matplotlib.figure.Figure
         With the image and the bars.
     """
-    pixels = as_array(image, "image")
+    pixels = image_for(model, image)
     scores = class_probabilities(model, pixels[None])[0]
-    names = check_names("class_names", class_names) or tuple(map(str, range(scores.size)))
+    names = check_names("class_names", class_names) or (
+        names_of(loaded(model)) if is_model(model) else tuple(map(str, range(scores.size)))
+    )
     figure, axes = style.new_grid(1, 2, (6.4, max(2.7, 0.24 * scores.size)), width_ratios=(1, 1.3))
     plot_class_scores(scores, names, truth=truth, ax=axes[0, 1]).set_title(f"I am: {names[int(scores.argmax())]}")
     plot_image(pixels, "What am I?" if truth is None else f"What am I? (truth: {names[truth]})", ax=axes[0, 0])
@@ -130,27 +147,28 @@ def plot_prediction(model: Any, image: Any, class_names: Sequence[str] = (), *, 
 
 
 def plot_confusion_matrix(
-    model: Any,
-    data: Any,
+    y_true: Any,
+    y_pred: Any,
     *,
     normalize: bool = False,
     class_names: Sequence[str] = (),
     split: str = "test",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw how often each class was taken for each other.
+    """Draw how often each class was taken for each other: ``(y_true, y_pred)``, or ``(model, data)``.
 
     Parameters
     ----------
-    model
-        A Keras classifier, a function from samples to probabilities, or the probabilities: ``(n, num_classes)``, or
-        ``(n, 1)`` of class 1 of two.
-    data
-        A data set or ``(x, y)``; with probabilities in the place of the model, the labels alone will do.
+    y_true
+        The true classes: labels, a data set, or ``(x, y)``. Or a classifier, whose data come second: a Keras model, its
+        name or directory, or a function from samples to probabilities.
+    y_pred
+        The predicted classes, as labels or as probabilities: ``(n, num_classes)``, or ``(n, 1)`` of class 1 of two. Or,
+        after a classifier, a data set or ``(x, y)``.
     normalize
         Show shares of each true class in per cent instead of numbers of samples.
     class_names
-        Names of the classes; those of the data set by default.
+        Names of the classes; those of the model or of the data set by default, and else the labels.
     split
         Which part of a data set, ``"train"``, ``"validation"`` or ``"test"``.
     ax
@@ -159,20 +177,20 @@ def plot_confusion_matrix(
     Returns
     -------
     matplotlib.axes.Axes
-        With the matrix: true classes downwards, predicted ones to the right.
+        With the matrix: true classes downwards, predicted ones to the right; classes without samples are there.
     """
     from matplotlib.colors import PowerNorm
     from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
 
-    found, p = scored(model, data, split=split, class_names=class_names)
-    classes, predicted = len(found.class_names), p.argmax(axis=1)
-    matrix = confusion_matrix(found.labels, predicted, labels=range(classes))
+    truth, predicted, names = _compared(y_true, y_pred, split, check_names("class_names", class_names))
+    classes = len(names)
+    matrix = confusion_matrix(truth, predicted, labels=range(classes))
     if normalize:
         matrix = 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     side = float(np.clip(1.6 + 0.46 * classes, 3.4, style.PAGE_WIDTH))
     ax = style.new_axes(ax, (side + 0.3, side))
     # The colours grow with the square root, or the few mistakes would all look like none.
-    display = ConfusionMatrixDisplay(matrix, display_labels=found.class_names).plot(
+    display = ConfusionMatrixDisplay(matrix, display_labels=names).plot(
         ax=ax,
         cmap=style.fading_cmap(style.BLUE),
         colorbar=False,
@@ -184,12 +202,47 @@ def plot_confusion_matrix(
     for (i, j), text in [] if display.text_ is None else np.ndenumerate(display.text_):
         dark_cell = float(display.im_.norm(matrix[i, j])) > 0.5 or style.is_dark()
         text.set_color("#FFFFFF" if dark_cell else style.foreground() if matrix[i, j] else style.muted())
-    wrong = int(np.sum(found.labels != predicted))
-    title = f"{wrong:,} of {len(p):,} wrong, accuracy {1 - wrong / len(p):.2%}" + (", rows in %" if normalize else "")
+    wrong, count = int(np.sum(truth != predicted)), len(truth)
+    title = f"{wrong:,} of {count:,} wrong, accuracy {1 - wrong / count:.2%}" + (", rows in %" if normalize else "")
     ax.set(xlabel="predicted class", ylabel="true class", title=title)
-    if max(map(len, found.class_names)) > 3 and classes > 4:
+    if max(map(len, names)) > 3 and classes > 4:
         ax.tick_params(axis="x", rotation=45)
     return ax
+
+
+def _compared(
+    y_true: Any, y_pred: Any, split: str, names: tuple[str, ...]
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Return true and predicted classes as integers, and the name of each class."""
+    predicted = None if isinstance(y_pred, Dataset | tuple) else np.asarray(y_pred)
+    if is_model(y_true) or callable(y_true) or predicted is None or not _are_labels(predicted):
+        found, p = scored(y_true, y_pred, split=split, class_names=names)
+        return found.labels, p.argmax(axis=1), found.class_names
+    if isinstance(y_true, Dataset | tuple) or np.ndim(y_true) > 1:
+        found = _truth(y_true, y_pred, split, names)
+        truth, names = found.labels, found.class_names
+    else:
+        truth = as_array(y_true, "y_true")
+    if len(truth) != len(predicted):
+        raise DataError(f"y_true and y_pred must be of one length; got {len(truth)} and {len(predicted)}.")
+    if not names:  # the labels themselves are the names
+        values = np.unique(np.concatenate([truth, predicted]))
+        return np.searchsorted(values, truth), np.searchsorted(values, predicted), tuple(map(str, values.tolist()))
+    return _numbered(truth, names), _numbered(predicted, names), names
+
+
+def _are_labels(values: np.ndarray) -> bool:
+    """Return whether values are labels: texts, or whole numbers of shape ``(n,)``; else they are probabilities."""
+    return values.ndim == 1 and (values.dtype.kind in "biuSU" or bool((values == np.floor(values)).all()))
+
+
+def _numbered(labels: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """Return labels, numbers or names of classes, as numbers."""
+    if labels.dtype.kind != "U":
+        return labels_of(labels.astype(int), names)
+    if unknown := set(labels.tolist()) - set(names):
+        raise DataError(f"The label {sorted(unknown)[0]!r} is not a class: {', '.join(names)}.")
+    return np.array([names.index(label) for label in labels.tolist()])
 
 
 @dataclass(frozen=True)
@@ -214,19 +267,19 @@ class Mistakes:
     probabilities: np.ndarray
 
 
-def mistakes(probabilities: Any, labels: Any, *, top: int = 3) -> Mistakes:
+def mistakes(y_true: Any, y_prob: Any, *, top: int = 3) -> Mistakes:
     """Find the samples a classifier got wrong, the surest mistake first.
 
     Parameters
     ----------
-    probabilities
-        Shape ``(n, num_classes)`` or ``(n, 1)``.
-    labels
-        True classes, integers ``(n,)`` or one-hot rows.
+    y_true
+        True classes: integers ``(n,)``, one-hot rows, a data set or ``(x, y)``.
+    y_prob
+        Probabilities of shape ``(n, num_classes)`` or ``(n, 1)``.
     top
         How many of the best guesses to keep.
     """
-    found, p = scored(probabilities, labels)
+    found, p = scored(y_true, y_prob)
     wrong = np.flatnonzero(p.argmax(axis=1) != found.labels)
     wrong = wrong[np.argsort(-p[wrong].max(axis=1), kind="stable")]
     best = np.argsort(-p[wrong], axis=1, kind="stable")[:, : check_integer("top", top)]
@@ -234,23 +287,21 @@ def mistakes(probabilities: Any, labels: Any, *, top: int = 3) -> Mistakes:
 
 
 def plot_misclassified(
-    model: Any, data: Any, *, count: int = 12, columns: int = 6, class_names: Sequence[str] = (), split: str = "test"
+    data: Any, y_prob: Any, *, count: int = 12, columns: int = 6, class_names: Sequence[str] = (), split: str = "test"
 ) -> Figure:
     """Draw the images a classifier got wrong, the surest mistake first, with its three best guesses and the truth.
 
     Parameters
     ----------
-    model
-        A Keras classifier, a function from images to probabilities, or the probabilities: ``(n, num_classes)``, or
-        ``(n, 1)`` of class 1 of two.
-    data
-        A data set, or ``(images, labels)``.
+    data, y_prob
+        A data set or ``(images, labels)``, then probabilities; or a classifier, then its data. As for
+        :func:`plot_confusion_matrix`.
     count
         How many images at most.
     columns
         Images in a row.
     class_names
-        Names of the classes; those of the data set by default.
+        Names of the classes; those of the model or of the data set by default.
     split
         Which part of a data set, ``"train"``, ``"validation"`` or ``"test"``.
 
@@ -264,8 +315,8 @@ def plot_misclassified(
     DataError
         The classifier makes no mistake on them.
     """
-    found, p = scored(model, data, split=split, class_names=class_names)
-    images, wrong, names = images_of(found.x).x, mistakes(p, found.labels), found.class_names
+    found, p = scored(data, y_prob, split=split, class_names=class_names)
+    images, wrong, names = images_of(found.x).x, mistakes(found.labels, p), found.class_names
     if not len(wrong.index):
         raise DataError(f"All {len(p):,} images are classified correctly; the figure needs a mistake.")
     titles = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
@@ -14,8 +15,10 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 
 from modelzoo._checks import check_choice, check_integer, check_names, check_seed
+from modelzoo.classes import class_names as names_of
 from modelzoo.datasets import Dataset, as_array, check_labels, check_samples
 from modelzoo.errors import DataError, InputError
+from modelzoo.evaluation import as_batch, loaded, part_of
 from modelzoo.viz import style
 
 #: Classes that a figure tells apart; a label far above is a measurement, and would cost a matrix of its size.
@@ -48,7 +51,22 @@ class Samples(NamedTuple):
         return self._replace(class_names=names)
 
 
-def samples_of(data: Any, labels: Any = None, *, split: str = "test", class_names: Sequence[str] = ()) -> Samples:
+def is_model(value: Any) -> bool:
+    """Return whether a figure was given a Keras model, or the name or the directory of one."""
+    return hasattr(value, "get_config") or isinstance(value, str | os.PathLike)
+
+
+def image_for(model: Any, image: Any) -> np.ndarray:
+    """Return one image as a Keras model takes it, without the batch; of other models as it is."""
+    batch = as_batch(loaded(model), image) if is_model(model) else as_array(image, "image")[None]
+    if len(batch) != 1:
+        raise DataError(f"This figure shows one image; got {len(batch)}. Give one of them.")
+    return batch[0]
+
+
+def samples_of(
+    data: Any, labels: Any = None, *, model: Any = None, split: str = "test", class_names: Sequence[str] = ()
+) -> Samples:
     """Bring data to one form.
 
     Parameters
@@ -57,13 +75,19 @@ def samples_of(data: Any, labels: Any = None, *, split: str = "test", class_name
         A data set, ``((x_train, y_train), (x_test, y_test))``, ``(x, y)``, or the samples alone.
     labels
         Labels of samples given alone: integers ``(n,)`` or one-hot rows ``(n, num_classes)``.
+    model
+        A classifier. Where it is a Keras model, labels are numbered and classes named as its outputs.
     split
         Which part of a data set, ``"train"``, ``"validation"`` or ``"test"``.
     class_names
-        Names of the classes; those of the data set by default.
+        Names of the classes; those of the model or of the data set by default.
     """
     check_choice("split", split, ("train", "validation", "test"))
     names = check_names("class_names", class_names)
+    if is_model(model):
+        model = loaded(model)
+        x, y = part_of(model, data, split, arrays=True)
+        return Samples(x, y, names or names_of(model))
     if isinstance(data, Dataset):
         pair, names = getattr(data, split, None), names or data.class_names
         if pair is None:
@@ -179,13 +203,14 @@ def same_size(legend: Legend) -> None:
 
 
 def plot_image(image: Any, label: object = None, *, ax: Axes | None = None) -> Axes:
-    """Draw one image with its label as the title; grey-scale images as dark ink on the light ground.
+    """Draw one image with its label as the title.
 
     Parameters
     ----------
     image
-        Array of shape ``(height, width)`` or ``(height, width, 1)``, whose brightest value is drawn black, or of
-        shape ``(height, width, 3)`` with colours of 0–255 (integers) or 0–1.
+        Array of shape ``(height, width)`` or ``(height, width, 1)``, or of shape ``(height, width, 3)`` with colours of
+        0–255 (integers) or 0–1. Grey images are drawn as they are, except for light ink on a black ground, such as
+        MNIST's: that is drawn as ink of the theme, dark on light in the light one.
     label
         The title, if any.
     ax
@@ -208,9 +233,16 @@ def show_pixels(ax: Axes, pixels: np.ndarray, **options: Any) -> None:
     """Draw the pixels of an image and its outline; ``options`` go to ``imshow``."""
     if pixels.ndim == 3:
         pixels = pixels.clip(0, 255).astype("uint8") if pixels.max() > 1 else pixels.clip(0, 1)
-    ax.imshow(pixels, **{"cmap": style.ink_cmap(), "interpolation": "nearest", **options})
+    scale = {"vmin": 0, "vmax": 255} if pixels.dtype == np.uint8 else {}
+    ax.imshow(pixels, **{"cmap": image_cmap(pixels), "interpolation": "nearest", **scale, **options})
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set(visible=True, color=style.muted(), linewidth=0.6)
+
+
+def image_cmap(images: np.ndarray) -> str:
+    """Return the map of grey images ``(…, height, width)``: that of ink if their borders are black, else plain grey."""
+    borders = np.concatenate([images[..., [0, -1], :].ravel(), images[..., [0, -1]].ravel()])
+    return style.ink_cmap() if np.median(borders) <= 0.05 * images.max() else "gray"
 
 
 def plot_images(
@@ -269,7 +301,7 @@ def grid_of_images(images: np.ndarray, titles: Sequence[str], columns: int, **ti
     for ax in axes.flat:
         style.bare(ax)
     for i, (ax, image) in enumerate(zip(axes.flat, images, strict=False)):
-        show_pixels(ax, image)
+        show_pixels(ax, image, cmap=image_cmap(images))
         if titles:
             ax.set_title(titles[i], **{"fontsize": 10, "pad": 3, **title})
     return figure

@@ -18,8 +18,9 @@ from modelzoo._checks import check_choice, check_integer, check_interval
 from modelzoo._keras import graph_function, keras, tf
 from modelzoo.datasets import as_array
 from modelzoo.errors import DataError, InputError
+from modelzoo.evaluation import loaded
 from modelzoo.network import with_paths
-from modelzoo.training import check_fits, check_model
+from modelzoo.training.data import check_model
 from modelzoo.viz import style
 from modelzoo.viz.boundaries import plane_grid
 from modelzoo.viz.data import samples_of
@@ -173,6 +174,7 @@ def error_over_weights(
     settings
         Their values, shape ``(..., number of weights)``.
     """
+    model = loaded(model)
     chosen = find_weights(model, weights)
     errors = _error_function(model, data, chosen)
     values = as_array(settings, "settings").astype("float32")
@@ -191,10 +193,9 @@ def error_over_weights(
 
 def _error_function(model: Any, data: Any, chosen: list[Address]) -> Callable[[Any], Any]:
     """Return the function from values of addressed weights ``(weights,)`` to errors ``(samples,)``."""
-    found = samples_of(data, split="train")
     if len(model.output_shape) != 2:
         raise InputError(f"model must be a classifier; {model.name!r} has outputs of shape {model.output_shape[1:]}.")
-    check_fits(found.x, found.labels, model, "data")
+    found = samples_of(data, model=model, split="train")
     outputs = model.output_shape[1]
     one_hot = found.labels[:, None] if outputs == 1 else np.eye(outputs)[found.labels]
     x, t = tf.constant(found.x, tf.float32), tf.constant(one_hot, tf.float32)
@@ -250,6 +251,7 @@ def descend_weights(
     DataError
         The descent diverges.
     """
+    model = loaded(model)
     chosen = find_weights(model, weights)
     errors = _error_function(model, data, chosen)
     first = current_values(model, chosen) if start is None else as_array(start, "start").astype(float)
@@ -329,10 +331,11 @@ def plot_error_curves(
     matplotlib.axes.Axes
         With one line a sample and, last, the sum.
     """
+    model = loaded(model)
     low, high = check_interval("limits", limits)
     values = np.linspace(low, high, check_integer("resolution", resolution, 2))
     found = error_over_weights(model, data, weight, values[:, None])
-    samples = samples_of(data, split="train")
+    samples = samples_of(data, model=model, split="train")
     ax = style.new_axes(ax)
     few = len(samples.x) <= 8
     colors = style.class_colors(len(samples.x)) if few else [style.muted()] * len(samples.x)
@@ -384,6 +387,7 @@ def plot_error_surface(
     matplotlib.figure.Figure
         With the surface and the contours.
     """
+    model = loaded(model)
     a, b, points = plane_grid(limits, resolution)
     found = error_over_weights(model, data, weights, points)
     total = found.total.reshape(a.shape)

@@ -10,6 +10,7 @@ from matplotlib.patches import Rectangle
 
 from modelzoo._checks import check_choice, check_integer
 from modelzoo.errors import InputError
+from modelzoo.evaluation import loaded
 from modelzoo.network import read_network, with_paths
 from modelzoo.viz import style
 from modelzoo.viz.data import tile
@@ -27,6 +28,7 @@ def layer_weights(model: Any, kind: str, layer: str | None) -> tuple[str, list[n
     layer
         Its name.
     """
+    model = loaded(model)
     found = [each for each in read_network(model).layers if each.kind == kind]
     if not found:
         raise InputError(f"{model.name!r} has no {kind} layer.")
@@ -55,6 +57,7 @@ def first_layer_weights(
     numpy.ndarray
         Shape ``(units, height, width)``.
     """
+    model = loaded(model)
     name, (kernel, *_) = layer_weights(model, "Dense", layer)
     shape = tuple(model.input_shape[1:] if image_shape is None else image_shape)
     shape = shape[:2] if shape[2:] == (1,) else shape
@@ -105,6 +108,7 @@ def plot_weights(
     ax
         Where to draw; a new figure by default.
     """
+    model = loaded(model)
     images = first_layer_weights(model, layer=layer, image_shape=image_shape)
     shown = images[: check_integer("count", count)]
     name, _ = layer_weights(model, "Dense", layer)
@@ -129,6 +133,7 @@ def plot_kernels(
     ax
         Where to draw; a new figure by default.
     """
+    model = loaded(model)
     images = kernels(model, layer=layer, channel=channel)
     shown = images[: check_integer("count", count)]
     name, (kernel, *_) = layer_weights(model, "Conv2D", layer)

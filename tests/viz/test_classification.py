@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import confusion_matrix
 
 import modelzoo
-from modelzoo import viz
+from modelzoo import datasets, viz
 from modelzoo.evaluation import reliability
 
 PROBABILITIES = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.05, 0.9, 0.05], [0.3, 0.3, 0.4], [0.2, 0.5, 0.3]])
@@ -29,8 +29,9 @@ def test_prediction_shows_the_image_beside_its_scores(image_mlp, digits):
     assert bars.get_title() == f"I am: {scores.argmax()}"
     assert image.get_title() == "What am I? (truth: 7)"
     logits = modelzoo.create_model("relu_mlp", classifier_activation=None, seed=0)  # the same weights
-    bars = viz.plot_prediction(logits, digits.x_test[0]).axes[1]
-    np.testing.assert_allclose([bar.get_width() for bar in bars.patches], scores, atol=1e-6)
+    for image in (digits.x_test[0], digits.x_test[0][..., None], digits.x_test[:1]):
+        bars = viz.plot_prediction(logits, image).axes[1]
+        np.testing.assert_allclose([bar.get_width() for bar in bars.patches], scores, atol=1e-6)
 
 
 @pytest.mark.parametrize("normalize", [False, True])
@@ -51,7 +52,7 @@ def test_confusion_matrix_counts_as_scikit_learn_does(image_mlp, digits, normali
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_confusion_numbers_are_readable_in_their_cells(theme):
     with viz.theme(theme):
-        ax = viz.plot_confusion_matrix(PROBABILITIES, LABELS)
+        ax = viz.plot_confusion_matrix(LABELS, PROBABILITIES)
         image = ax.images[0]
         for text, value in zip(ax.texts, np.asarray(image.get_array()).ravel(), strict=True):
             cell = np.array(image.cmap(image.norm(value))[:3])
@@ -60,23 +61,55 @@ def test_confusion_numbers_are_readable_in_their_cells(theme):
 
 
 def test_confusion_matrix_of_one_output_and_of_labels_alone():
-    ax = viz.plot_confusion_matrix([0.2, 0.9, 0.4, 0.6], [0, 1, 1, 1], class_names=["no", "yes"])
+    ax = viz.plot_confusion_matrix([0, 1, 1, 1], [0.2, 0.9, 0.4, 0.6], class_names=["no", "yes"])
     np.testing.assert_array_equal(ax.images[0].get_array(), [[1, 0], [1, 2]])
     assert [label.get_text() for label in ax.get_xticklabels()] == ["no", "yes"]
 
 
+@pytest.mark.parametrize(
+    ("y_true", "y_pred", "names"),
+    [
+        ([3, 8, 8, 5], [3, 5, 8, 5], ["3", "5", "8"]),
+        ([-1, 1, 1], [1, 1, -1], ["-1", "1"]),
+        (["cat", "dog", "dog"], ["dog", "dog", "cat"], ["cat", "dog"]),
+    ],
+)
+def test_confusion_matrix_has_scikit_learns_order(y_true, y_pred, names):
+    ax = viz.plot_confusion_matrix(y_true, y_pred)
+    np.testing.assert_array_equal(ax.images[0].get_array(), confusion_matrix(y_true, y_pred))
+    assert [label.get_text() for label in ax.get_yticklabels()] == names
+    np.testing.assert_array_equal(
+        viz.plot_confusion_matrix(y_true=y_true, y_pred=y_pred).images[0].get_array(), confusion_matrix(y_true, y_pred)
+    )
+
+
+def test_confusion_matrix_of_labels_with_names_keeps_classes_that_the_data_lack(digits):
+    for labels in ([2, 0], ["c", "a"]):
+        ax = viz.plot_confusion_matrix(labels, labels, class_names=["a", "b", "c"])
+        np.testing.assert_array_equal(ax.images[0].get_array(), [[1, 0, 0], [0, 0, 0], [0, 0, 1]])
+    predicted = np.where(digits.y_test == 7, 1, digits.y_test)
+    counts = viz.plot_confusion_matrix(digits, predicted).images[0].get_array()
+    assert counts[7, 1] == (digits.y_test == 7).sum()
+
+
+def test_a_model_is_given_by_its_name():
+    data = datasets.load("four_class", n_test=50)
+    expected = viz.plot_confusion_matrix(modelzoo.load("tanh_mlp"), data).images[0].get_array()
+    np.testing.assert_array_equal(viz.plot_confusion_matrix("tanh_mlp", data).images[0].get_array(), expected)
+
+
 def test_mistakes_come_surest_first_with_their_best_guesses():
-    found = viz.mistakes(PROBABILITIES, LABELS, top=2)
+    found = viz.mistakes(LABELS, PROBABILITIES, top=2)
     np.testing.assert_array_equal(found.index, [2, 4, 3])
     np.testing.assert_array_equal(found.truth, [2, 0, 0])
     np.testing.assert_array_equal(found.top, [[1, 0], [1, 2], [2, 0]])
     np.testing.assert_allclose(found.probabilities, [[0.9, 0.05], [0.5, 0.3], [0.4, 0.3]])
-    assert viz.mistakes(PROBABILITIES, LABELS, top=9).top.shape == (3, 3)
+    assert viz.mistakes(LABELS, PROBABILITIES, top=9).top.shape == (3, 3)
 
 
 def test_gallery_has_the_images_and_three_guesses_and_the_truth(rng):
     images = rng.integers(0, 255, size=(5, 6, 6)).astype("uint8")
-    figure = viz.plot_misclassified(PROBABILITIES, (images, LABELS), class_names=["cat", "dog", "owl"], columns=2)
+    figure = viz.plot_misclassified((images, LABELS), PROBABILITIES, class_names=["cat", "dog", "owl"], columns=2)
     shown = [ax for ax in figure.axes if ax.images]
     assert len(shown) == 3
     np.testing.assert_array_equal(shown[0].images[0].get_array(), images[2])
@@ -85,8 +118,8 @@ def test_gallery_has_the_images_and_three_guesses_and_the_truth(rng):
 
 
 def test_reliability_diagram_is_the_curve_of_evaluation():
-    ax = viz.plot_reliability(PROBABILITIES, LABELS, bins=5)
-    curve = reliability(PROBABILITIES.max(axis=1), PROBABILITIES.argmax(axis=1) == LABELS, bins=5)
+    ax = viz.plot_reliability(LABELS, PROBABILITIES, bins=5)
+    curve = reliability(PROBABILITIES.argmax(axis=1) == LABELS, PROBABILITIES.max(axis=1), bins=5)
     used = curve.count > 0
     np.testing.assert_allclose([bar.get_height() for bar in ax.patches], curve.accuracy[used])
     np.testing.assert_allclose(ax.get_lines()[1].get_xydata(), np.c_[curve.confidence, curve.accuracy][used])

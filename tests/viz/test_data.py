@@ -100,6 +100,17 @@ def test_overview_counts_and_averages(digits, four_class):
     viz.plot_dataset(((np.ones((4, 7)), [0, 0, 1, 1]), (np.ones((1, 7)), [1])))  # neither points nor images
 
 
+def test_images_are_shown_as_they_are_but_for_light_ink_on_black(digits):
+    """Dark ink on light paper stays so; one map for all images of a figure."""
+    paper = 255 - digits.x_test[:3]
+    for images, cmap, theme in ((255 - paper, "gray_r", "light"), (paper, "gray", "light"), (paper, "gray", "dark")):
+        with viz.theme(theme):
+            figure = viz.plot_images(images)
+            assert {ax.images[0].get_cmap().name for ax in figure.axes} == {cmap}
+            assert viz.plot_image(images[0]).images[0].get_cmap().name == cmap
+            assert figure.axes[0].images[0].get_clim() == (0, 255)
+
+
 def test_labels_that_are_measurements_are_refused():
     with pytest.raises(DataError, match="out of range"):
         viz.plot_points(X, Y + 10**9)
@@ -112,7 +123,7 @@ from modelzoo import reference, viz
 viz.plot_points(np.eye(2), [0, 1])
 viz.plot_regions(lambda x: (x[:, 0] > 0.5).astype(float), (np.eye(2), [0, 1]), resolution=20)
 viz.plot_activations()
-viz.plot_confusion_matrix([0.1, 0.9], [0, 1])
+viz.plot_confusion_matrix([0, 1], [0.1, 0.9])
 assert not {"tensorflow", "keras"} & set(sys.modules), "imported"
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
