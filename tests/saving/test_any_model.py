@@ -52,8 +52,8 @@ MODELS = {
     ),
     "residual": residual,
     "nested": nested,
-    "recurrent": lambda: chain(keras.Input((8, 8)), L.Bidirectional(L.LSTM(3)), L.Dense(4, "softmax")),
-    "frames": lambda: chain(keras.Input((8, 8)), L.TimeDistributed(L.Dense(3)), L.Flatten(), L.Dense(4, "softmax")),
+    "recurrent": lambda: chain(keras.Input((3, 2)), L.Bidirectional(L.SimpleRNN(3)), L.Dense(4, "softmax")),
+    "frames": lambda: chain(keras.Input((3, 2)), L.TimeDistributed(L.Dense(3)), L.Flatten(), L.Dense(4, "softmax")),
     "words": lambda: chain(keras.Input((5,), dtype="int32"), L.Embedding(9, 3), L.Flatten(), L.Dense(4, "softmax")),
     "regularised": lambda: chain(
         keras.Input((2,)), L.Dense(4, kernel_regularizer="l2", kernel_constraint="max_norm"), L.LeakyReLU(), L.Dense(4)
@@ -81,15 +81,12 @@ def test_any_model_is_saved_loaded_evaluated_and_fine_tuned(kind, tmp_path):
         tf.saved_model.load(str(tmp_path / "1"))(data.x_test).numpy(), modelzoo.predict(model, data.x_test), atol=1e-5
     )
     assert modelzoo.evaluate(loaded, data).keys() == {"loss", "accuracy"}
-    same, _ = modelzoo.finetune(tmp_path / "1", data, recipe=RECIPE, loss=base_recipe(model).loss)
-    assert same.output_shape == model.output_shape
-    assert card_for(same).parent["weights_digest"] == card["weights_digest"]
-    if classes > 2:
-        fewer, _ = modelzoo.finetune(model, data_for(model, 3), recipe=RECIPE, seed=1)
-        assert fewer.output_shape == (None, 3)
-        again = modelzoo.save(fewer, tmp_path / "2")
-        assert again["training"]["steps"] == 2
-        assert modelzoo.load(tmp_path / "2").output_shape == (None, 3)
+    fewer = 3 if classes > 2 else classes
+    tuned, _ = modelzoo.finetune(tmp_path / "1", data_for(model, fewer), recipe=RECIPE, loss=base_recipe(model).loss)
+    assert tuned.output_shape == (None, 3 if classes > 2 else 1)
+    assert card_for(tuned).parent["weights_digest"] == card["weights_digest"]
+    assert modelzoo.save(tuned, tmp_path / "2")["training"]["steps"] == 2
+    assert modelzoo.weights_digest(modelzoo.load(tmp_path / "2")) == modelzoo.weights_digest(tuned)
 
 
 def through_keras(model, tmp_path):
@@ -273,7 +270,7 @@ def test_what_cannot_be_built_again_is_not_saved(tmp_path):
     for model, problem in (
         (chain(keras.Input((2,)), L.Dense(2), Own(name="extra")), "extra is a Own"),
         (double, "double is a Lambda"),
-        (chain(keras.Input((2,)), L.Dense(2, tf.nn.silu)), "silu.* is a function"),
+        (chain(keras.Input((2,)), L.Dense(2, tf.nn.silu)), "is a function"),
         (chain(keras.Input((2,)), L.Flatten()), "must have weights"),
         (chain(keras.Input((2,), dtype="bfloat16"), L.Dense(2, dtype="bfloat16")), "must have weights of"),
         (keras.Model(double.inputs, [double.layers[0].output, double.layers[0].output]), "one input and one output"),

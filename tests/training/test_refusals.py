@@ -69,7 +69,7 @@ def test_arguments(options, message, points, model):
 
 
 def test_named_recipes_are_for_their_models(points):
-    with pytest.raises(InputError, match="register_model"):
+    with pytest.raises(InputError, match="No builder declares recipes"):
         modelzoo.train(keras.Sequential([keras.Input((2,)), keras.layers.Dense(4)]), points, "lesson")
     with pytest.raises(InputError, match="lesson_weights=True"):
         modelzoo.train(modelzoo.create_model("xor_mlp"), datasets.load("xor"), "lesson")
