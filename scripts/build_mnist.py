@@ -70,7 +70,7 @@ def write_bundle(arrays: dict[str, np.ndarray], path: Path) -> None:
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=DEFAULT_OUTPUT, help="File to write.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 def main(folder: Path, output: Path, overwrite: bool) -> None:
-    r"""Build modelzoo/datasets/mnist.npz from a copy of the four canonical IDX files in FOLDER.
+    """Build modelzoo/datasets/mnist.npz from a copy of the four canonical IDX files in FOLDER.
 
     \b
     FOLDER holds these files, plain or .gz; the first hyphen of the ending may also be a dot (train-images.idx3-ubyte):

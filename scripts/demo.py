@@ -13,6 +13,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 import click
 import numpy as np
+from report import Command
 
 import modelzoo
 from modelzoo import datasets, viz
@@ -21,7 +22,7 @@ from modelzoo.cli.common import import_tensorflow, print_scores
 NAME = "two_conv_cnn"
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=Command)
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("build"), show_default=True)
 @click.option("--digit", type=click.IntRange(0, 9999), default=0, show_default=True, help="Test image to classify.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of everything.")

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from modelzoo._io import atomic_file
+from modelzoo.cli.common import use_terminal
 from modelzoo.errors import InputError, ModelZooError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,12 +20,13 @@ SETTINGS = {"max_content_width": 120, "help_option_names": ["-h", "--help"]}
 
 
 class Command(click.Command):
-    """The command of a script: modelzoo's errors end it with one line."""
+    """The command of a script: any terminal will do, and modelzoo's errors end it with one line."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **{**options, "context_settings": SETTINGS})
 
     def invoke(self, context: click.Context) -> Any:
+        use_terminal()
         try:
             return super().invoke(context)
         except ModelZooError as error:

@@ -38,3 +38,14 @@ def _forget_global_seed():
     yield
     if tensorflow := sys.modules.get("tensorflow"):
         tensorflow.random.set_seed(None)
+
+
+@pytest.fixture(scope="session")
+def same_weights():
+    """Return a function that compares the weights of two models: bit for bit, unless a tolerance is given."""
+
+    def compare(found, expected, **tolerance):
+        for a, b in zip(found.get_weights(), expected.get_weights(), strict=True):
+            np.testing.assert_allclose(a, b, **({"rtol": 0, "atol": 0} | tolerance))
+
+    return compare

@@ -49,3 +49,10 @@ def test_loading_is_reported_for_every_pretrained_model(tmp_path):
     for row in loads.values():
         assert set(row) == {"modelzoo.load", "load_model"}
         assert all(0 < values["min"] <= values["median"] <= values["max"] for values in row.values())
+
+
+def test_what_the_order_of_sums_comes_to():
+    rows = [line.strip("| ").split(" | ") for line in run("sums", "--seeds", "0").splitlines()[2:]]
+    assert [row[0] for row in rows] == ["SGD, rate 0.1", "RMSprop, rate 0.001 (the lesson's)"]
+    for row in rows:
+        assert all(0 < float(low) <= float(high) < 1 for low, high in (cell.split(" to ") for cell in row[1:]))

@@ -285,11 +285,6 @@ def write(tell, kind, target, version, file_limit=None):
     tell((error, modelzoo.weights_digest(model) != before and kind != "checkpoint", modelzoo.weights_digest(model)))
 
 
-def write_in_process(*arguments):
-    (answer,) = start(write, *arguments)[1]  # none if the process ended with another error
-    return answer
-
-
 class Written:
     """One kind as it is when nothing fails: the earlier version, the new one's weights and sizes."""
 

@@ -67,7 +67,7 @@ def test_the_best_validation_result_is_selected(cards, expected):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("tiny")
-def test_runs_are_trained_once_selected_by_validation_and_exported(tmp_path, pretrained_dir):
+def test_runs_are_trained_once_selected_by_validation_and_exported(tmp_path, pretrained_dir, monkeypatch):
     result = invoke(tmp_path / "runs", "--seeds", "0-2", "--export", "--markdown")
     runs = tmp_path / "runs" / NAME / "tuned"
     cards = {seed: read_card(runs / str(seed)) for seed in range(3)}
@@ -91,6 +91,13 @@ def test_runs_are_trained_once_selected_by_validation_and_exported(tmp_path, pre
     invoke(tmp_path / "runs", "--seeds", "0-2")
     assert before == {seed: read_card(runs / str(seed))["created"] for seed in range(3)}
 
+    changed = dataclasses.replace(modelzoo.get_spec(NAME), recipes={"lesson": TINY, "tuned": TINY.replace(steps=30)})
+    monkeypatch.setitem(registry._REGISTRY, NAME, changed)
+    invoke(tmp_path / "runs", "--seeds", "0")
+    again = read_card(runs / "0")
+    assert again["training"]["steps"] == 30
+    assert json.loads((runs / "0.json").read_text())["weights_digest"] == again["weights_digest"]
+
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("tiny")
@@ -109,22 +116,6 @@ def test_other_test_data_change_neither_the_weights_nor_the_selection(tmp_path, 
     assert honest["weights_digest"] == other["weights_digest"]
     assert honest["results"]["selected_seed"] == other["results"]["selected_seed"]
     assert honest["results"]["metrics"]["test_accuracy"] != other["results"]["metrics"]["test_accuracy"]
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("tiny")
-def test_a_changed_recipe_is_trained_again(tmp_path, monkeypatch):
-    invoke(tmp_path, "--seeds", "0")
-    first = read_card(tmp_path / NAME / "tuned" / "0")
-    spec = modelzoo.get_spec(NAME)
-    changed = dataclasses.replace(spec, recipes={**spec.recipes, "tuned": TINY.replace(steps=30)})
-    monkeypatch.setitem(registry._REGISTRY, NAME, changed)
-    invoke(tmp_path, "--seeds", "0")
-    second = read_card(tmp_path / NAME / "tuned" / "0")
-    assert second["training"]["steps"] == 30
-    assert first["weights_digest"] != second["weights_digest"]
-    measured = json.loads((tmp_path / NAME / "tuned" / "0.json").read_text())
-    assert measured["weights_digest"] == second["weights_digest"]
 
 
 @pytest.mark.slow

@@ -22,8 +22,27 @@ if TYPE_CHECKING:
 MAX_PIXELS = 60_000_000  # of one image: above a 50-megapixel camera, far below what fills a memory
 #: What a file may be, whatever its name says. Pillow knows more, and hands some to other programs (EPS to Ghostscript).
 FORMATS = ("BMP", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
-#: How a picture can become a sample.
-PREPARATIONS = ("digit", "resize")
+_READ = (
+    "turn as the EXIF orientation says; put transparency on white",
+    "grey unless the input has 3 channels: 0.299 R + 0.587 G + 0.114 B of 8-bit channels, as Pillow's convert('L')",
+)
+#: How a picture can become a sample, and the steps in words for files that programs without modelzoo run.
+PREPARATIONS = {
+    "digit": (
+        *_READ,
+        "shrink the longer side to 280 pixels: Pillow's BICUBIC filter",
+        "subtract a quadratic surface fitted to the paper; what is left is ink, dark or light, drawn white on black",
+        "remove noise and specks, crop to the digit, keep strokes 2 pixels wide",
+        "scale the longer side to 20 pixels: BICUBIC, aspect ratio kept",
+        "lay it into 28 x 28 pixels with the centre of mass at (14.5, 14.5)",
+        "float32 0-255. This is modelzoo.datasets.load_digit_image, which needs NumPy, SciPy and Pillow",
+    ),
+    "resize": (
+        *_READ,
+        "scale to height x width of the input: Pillow's resize with the BICUBIC filter, aspect ratio not kept",
+        "float32 0-255; as dark or light as in the file, not centred",
+    ),
+}
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
 

@@ -71,8 +71,8 @@ def save_onnx(
     spec = tf.TensorSpec(model.input_shape, tf.float32, name=input_name)
     try:
         proto, _ = tf2onnx.convert.from_function(function, [spec], opset=opset)
+        proto = _with_constant_reshapes(proto)
         _describe(proto, model, facts)
-        _settle_reshapes(proto)
         _rename(proto, model)
         onnx.checker.check_model(proto, full_check=True)  # the converter passes on what it does not know
     except Exception as error:  # of many kinds
@@ -111,9 +111,10 @@ def describe_input(model: keras.Model) -> str:
     return f"float32 ({shape}), " + ("raw pixels of 0–255" if len(model.input_shape) > 2 else "coordinates of points")
 
 
-def _settle_reshapes(proto: Any) -> None:
+def _with_constant_reshapes(proto: Any) -> Any:
     """Give each Reshape a constant shape, with −1 for the batch, in place of operations that compute it."""
     from onnx import numpy_helper, shape_inference
+    from tf2onnx.graph import GraphUtil
 
     graph = proto.graph
     inferred = shape_inference.infer_shapes(proto, data_prop=True).graph
@@ -126,16 +127,7 @@ def _settle_reshapes(proto: Any) -> None:
                 name = f"{node.output[0]}/shape"
                 graph.initializer.append(numpy_helper.from_array(np.array(sides, np.int64), name))
                 node.input[1] = name
-    outputs = {value.name for value in graph.output}
-    while True:
-        used = outputs.union(*(node.input for node in graph.node))
-        dead = [node for node in graph.node if used.isdisjoint(node.output)]
-        if not dead:
-            break
-        for node in dead:
-            graph.node.remove(node)
-    for tensor in [tensor for tensor in graph.initializer if tensor.name not in used]:
-        graph.initializer.remove(tensor)
+    return GraphUtil.optimize_model_proto(proto, catch_errors=False)  # drops what is not used any more
 
 
 def _rename(proto: Any, model: keras.Model) -> None:

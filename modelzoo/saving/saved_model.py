@@ -36,6 +36,7 @@ from modelzoo.card import (
     weights_digest,
     write_card,
 )
+from modelzoo.datasets.images import PREPARATIONS
 from modelzoo.errors import ArtifactError, DataError, InputError, ModelZooError, TargetError, unknown_name
 from modelzoo.network import (
     Network,
@@ -254,6 +255,7 @@ def export_facts(model: keras.Model) -> dict[str, str]:
     -------
     dict
         ``name``, ``options`` (JSON), ``class_names`` (JSON list), ``weights_digest`` and the ``modelzoo`` version;
+        ``preparation`` and ``preparation_steps`` (JSON list), how an image file becomes a sample, where that is known;
         ``task`` and ``source`` where its builder is known, ``network`` where it is as declared; ``dataset``,
         ``dataset_license``, ``dataset_source``, ``recipe`` (JSON), ``recipe_name`` and ``seed`` where its weights are
         as trained.
@@ -272,6 +274,8 @@ def export_facts(model: keras.Model) -> dict[str, str]:
         facts |= {"task": spec.task, "source": spec.source}
         if model.count_params() == spec.num_params:  # the declared widths are those of the default options
             facts["network"] = spec.network
+    if card.preparation in PREPARATIONS:
+        facts |= {"preparation": card.preparation, "preparation_steps": _json(PREPARATIONS[card.preparation])}
     training = card.training
     if training is not None and training.get("weights_digest") == digest:
         data = training.get("dataset") or {}

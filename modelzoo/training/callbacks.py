@@ -6,17 +6,8 @@ import io
 from typing import Any
 
 import keras
+from rich import progress
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Column
 from rich.text import Text
 
@@ -38,18 +29,18 @@ class ProgressBar(keras.callbacks.Callback):
         super().__init__()
         self._console = console or Console(stderr=True)
         self._keep_lines = keep_lines or not (self._console.is_jupyter or self._console.is_interactive)
-        self._bar: Progress | None = None
+        self._bar: progress.Progress | None = None
         self._display: Any = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Draw the empty bar."""
         whole = [Column(no_wrap=True) for _ in range(4)]  # where the line is too long, the scores are cut
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(16, table_column=whole[0]),
-            MofNCompleteColumn(table_column=whole[1]),
-            TimeElapsedColumn(table_column=whole[2]),
-            TimeRemainingColumn(table_column=whole[3]),
+        self._bar = progress.Progress(
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(16, table_column=whole[0]),
+            progress.MofNCompleteColumn(table_column=whole[1]),
+            progress.TimeElapsedColumn(table_column=whole[2]),
+            progress.TimeRemainingColumn(table_column=whole[3]),
             _Scores(),
             console=self._console,
         )
@@ -69,7 +60,7 @@ class ProgressBar(keras.callbacks.Callback):
         step = int(logs.pop("step", 0))
         text = "  ".join(f"{name} {value:.4f}" for name, value in logs.items() if not name.endswith("_step"))
         if self._keep_lines:
-            self._console.print(f"step {step:>6}  {text}", highlight=False, soft_wrap=True)
+            self._console.print(f"step {step:>5}  {text}", highlight=False, soft_wrap=True)
         if self._bar is not None:
             self._bar.update(self._task, completed=step, scores="" if self._keep_lines else text)
         if self._display is not None:
@@ -93,8 +84,8 @@ class ProgressBar(keras.callbacks.Callback):
         return captured.get().rstrip()
 
 
-class _Scores(ProgressColumn):
+class _Scores(progress.ProgressColumn):
     """The scores, cut where the line ends."""
 
-    def render(self, task: Task) -> Text:
+    def render(self, task: progress.Task) -> Text:
         return Text(task.fields["scores"], no_wrap=True, overflow="ellipsis")

@@ -55,9 +55,3 @@ def test_other_files_are_refused_and_nothing_is_written(idx_folder, tmp_path):
         assert status == 1
         assert words in out
     assert not (tmp_path / "out.npz").exists()
-
-
-def test_help_teaches():
-    _, out = run("--help")
-    assert "CC BY-SA 3.0" in out
-    assert "6bbc9ace898e44ae57da46a324031adb" in out

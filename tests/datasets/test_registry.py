@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -85,14 +83,23 @@ def test_a_new_data_set_is_one_decorated_function(monkeypatch):
         datasets.register_dataset(mnist)
 
 
-def test_import_is_light():
-    code = (
-        "import sys, modelzoo.datasets as d; d.list_datasets(); d.load('four_class'); d.load('mnist');"
-        "print([m for m in ('tensorflow', 'keras', 'sklearn', 'scipy', 'PIL', 'pooch') if m in sys.modules])"
-    )
-    root = Path(datasets.__file__).parents[2]
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
-    assert out.stdout.strip() == "[]"
+def test_a_file_format_of_ones_own_is_one_decorated_function(tmp_path, monkeypatch):
+    from modelzoo.datasets import registry
+
+    monkeypatch.setattr(registry, "_BY_PATH", list(registry._BY_PATH))
+
+    @datasets.register_file_loader(lambda path: path.suffix == ".dat", "a .dat file of numbers")
+    def load_dat(path, *, scale=1.0):
+        *x, y = np.loadtxt(path).T
+        return datasets.Dataset(scale * np.transpose(x), y.astype(int), name=path.stem)
+
+    (tmp_path / "three.dat").write_text("1 2 0\n3 4 1\n5 6 0\n")
+    data = datasets.load(tmp_path / "three.dat", scale=2)
+    assert data.x_train.tolist() == [[2, 4], [6, 8], [10, 12]]
+    assert (data.y_train.tolist(), data.name, data.options) == ([0, 1, 0], "three", {"scale": 2})
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(DataError, match=r"a \.dat file of numbers"):
+        datasets.load(tmp_path / "notes.txt")
 
 
 # --- the options in the Dataset

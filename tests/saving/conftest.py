@@ -20,16 +20,16 @@ def net():
 
 
 @pytest.fixture(scope="session")
-def _written(net, tmp_path_factory):
+def written(net, tmp_path_factory):
     path = tmp_path_factory.mktemp("artifact") / "1"
     modelzoo.save(net, path)
     return path
 
 
 @pytest.fixture
-def artifact(_written, tmp_path):
+def artifact(written, tmp_path):
     """Return a copy of the net's artifact that a test may damage."""
-    return shutil.copytree(_written, tmp_path / "tanh_mlp" / "1")
+    return shutil.copytree(written, tmp_path / "tanh_mlp" / "1")
 
 
 @pytest.fixture(scope="session")

@@ -30,6 +30,7 @@ from modelzoo.card import set_card
 from modelzoo.cli import app
 from modelzoo.errors import DataError, InputError, ModelZooError, TargetError, TargetExistsError
 from modelzoo.evaluation import own_data
+from modelzoo.network import read_network
 from modelzoo.registry import card_for
 from modelzoo.saving import litert, needs_calibration, save_litert, save_onnx
 
@@ -39,9 +40,6 @@ GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "exporting.md"
 NARROW = {"hidden_units": 12, "filters": 4}
 #: Float32 in another order of summation.
 CLOSE = 1e-5
-
-#: Those whose int8 is 8-bit arithmetic too.
-IMAGE_CLASSIFIERS = ("relu_mlp", "dense_500_300", "two_conv_cnn")
 
 LARGE = {name for name in NAMES if modelzoo.get_spec(name).num_params > 100_000}
 #: Large networks are tried where slow tests run, as in CI.
@@ -82,10 +80,14 @@ def answers(name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def names_of(name: str) -> tuple[str, str]:
-    """Return the names the SavedModel's signature must have, spelt out rather than derived."""
-    given = "images" if len(net(name).input_shape) == 3 else "points"
-    returned = {"tanh_autoencoder": "reconstruction", "threshold_perceptron": "decision"}
-    return given, returned.get(name, "probabilities")
+    """Return the names of the input and of the output, such as ``points`` and ``probabilities``."""
+    network = read_network(net(name))
+    return network.input.name, network.output.name
+
+
+def is_image_classifier(name: str) -> bool:
+    """Return whether int8 is 8-bit arithmetic too."""
+    return len(net(name).input_shape) == 3 and modelzoo.get_spec(name).task == "classification"
 
 
 @pytest.fixture(scope="session")
@@ -107,7 +109,7 @@ def litert_files(tmp_path_factory):
     @functools.cache
     def written(name: str, quantize: str | None) -> Path:
         path = root / f"{name}-{quantize}.tflite"
-        calibration = training_samples(name) if quantize == "int8" and name in IMAGE_CLASSIFIERS else None
+        calibration = training_samples(name) if quantize == "int8" and is_image_classifier(name) else None
         save_litert(net(name), path, quantize=quantize, calibration=calibration)
         return path
 
@@ -172,10 +174,20 @@ def test_onnx_file_says_what_it_is(name, onnx_files):
     assert ("0–255" in proto.graph.input[0].doc_string) == (names_of(name)[0] == "images")
 
 
-@every_model
-def test_same_weights_same_onnx_bytes(name, onnx_files, tmp_path):
-    save_onnx(net(name), tmp_path / "again.onnx")
-    assert (tmp_path / "again.onnx").read_bytes() == onnx_files(name).read_bytes()
+@pytest.mark.parametrize("preparation", ["digit", "resize"])
+def test_files_say_how_a_picture_becomes_a_sample(preparation, tmp_path):
+    model = modelzoo.create_model("relu_mlp", hidden_units=4, seed=0)
+    set_card(model, dataclasses.replace(card_for(model), preparation=preparation))
+    save_onnx(model, tmp_path / "net.onnx")
+    save_litert(model, tmp_path / "net.tflite")
+    facts = {prop.key: prop.value for prop in onnx.load(tmp_path / "net.onnx").metadata_props}
+    assert facts["preparation"] == preparation
+    steps = json.loads(facts["preparation_steps"])
+    text = " ".join(steps)
+    own = {"digit": "centre of mass", "resize": "as dark or light as in the file"}[preparation]
+    assert all(word in text for word in ("0.299 R", "BICUBIC", "0-255", own))
+    with zipfile.ZipFile(tmp_path / "net.tflite") as archive:
+        assert json.loads(json.loads(archive.read("modelzoo.json"))["preparation_steps"]) == steps
 
 
 @pytest.mark.slow
@@ -327,26 +339,22 @@ def test_int8_agrees_and_stores_large_weights_in_integers(name, litert_files):
     path = litert_files(name, "int8")
     outputs = run_litert(path, name, x)
     assert outputs.dtype == np.float32
-    assert needs_calibration(net(name), "int8") == (name in IMAGE_CLASSIFIERS)
-    if name in IMAGE_CLASSIFIERS:
-        assert np.abs(outputs - expected).mean() < 0.02
-        assert np.abs(outputs - expected).max() < 0.15
-    else:
-        np.testing.assert_allclose(outputs, expected, rtol=0, atol=0.15 if "encoder" in name else CLOSE)
-    large = [weight for weight in first_graph(name).trainable_weights if np.prod(weight.shape) >= 1024]
-    dtypes = [tensor["dtype"] for tensor in Interpreter(model_path=str(path)).get_tensor_details()]
-    assert dtypes.count(np.int8) >= len(large)
-
-
-@pytest.mark.parametrize("name", IMAGE_CLASSIFIERS)
-def test_int8_of_images_computes_in_integers(name, litert_files):
-    interpreter = Interpreter(model_path=str(litert_files(name, "int8")))
+    assert needs_calibration(net(name), "int8") == is_image_classifier(name)
+    interpreter, weights = Interpreter(model_path=str(path)), first_graph(name).trainable_weights
     tensors = interpreter.get_tensor_details()
+    large = [weight for weight in weights if np.prod(weight.shape) >= 1024]
+    assert [tensor["dtype"] for tensor in tensors].count(np.int8) >= len(large)
+    if not is_image_classifier(name):
+        np.testing.assert_allclose(outputs, expected, rtol=0, atol=0.15 if hasattr(net(name), "encoder") else CLOSE)
+        return
+    assert np.abs(outputs - expected).mean() < 0.02
+    assert np.abs(outputs - expected).max() < 0.15
+    # It computes in integers, with one scale for each output channel.
     ends = {detail["index"] for detail in interpreter.get_input_details() + interpreter.get_output_details()}
     assert {tensor["index"] for tensor in tensors if tensor["dtype"] == np.float32 and tensor["name"]} <= ends
     scales = [len(t["quantization_parameters"]["scales"]) for t in tensors if t["dtype"] == np.int8]
-    kernels = [w for w in first_graph(name).trainable_weights if len(w.shape) > 1 and w.shape[-1] > 1]
-    assert sum(count > 1 for count in scales) >= len(kernels)  # one scale for each output channel
+    kernels = [weight for weight in weights if len(weight.shape) > 1 and weight.shape[-1] > 1]
+    assert sum(count > 1 for count in scales) >= len(kernels)
 
 
 def test_autoencoder_has_its_two_halves(litert_files):
@@ -366,9 +374,11 @@ def test_autoencoder_has_its_two_halves(litert_files):
         )
 
 
-def test_same_weights_same_litert_bytes(litert_files, tmp_path):
+def test_same_weights_same_bytes(onnx_files, litert_files, tmp_path):
     name = "xor_mlp"
+    save_onnx(net(name), tmp_path / "a.onnx")
     save_litert(net(name), tmp_path / "a.tflite", quantize="int8")
+    assert (tmp_path / "a.onnx").read_bytes() == onnx_files(name).read_bytes()
     assert (tmp_path / "a.tflite").read_bytes() == litert_files(name, "int8").read_bytes()
 
 
@@ -383,7 +393,7 @@ def test_int8_depends_on_the_calibration(litert_files, tmp_path):
 def test_int8_keeps_the_test_error_of_pretrained_classifiers(name, tmp_path):
     model = modelzoo.load(name)
     data = own_data(model)
-    calibration = data.x_train[:: len(data.x_train) // 500] if name in IMAGE_CLASSIFIERS else None
+    calibration = data.x_train[:: len(data.x_train) // 500] if data.x_train.ndim == 3 else None
     save_litert(model, tmp_path / "net.tflite", quantize="int8", calibration=calibration)
     x = data.x_test.astype("float32")
     given, returned = names_of(name)

@@ -8,8 +8,9 @@ import numpy as np
 
 import modelzoo
 from modelzoo.card import describe_machine, machine_differences, read_card
-from modelzoo.saving import saved_model
+from modelzoo.saving import results_of, saved_model
 
+SHORT = modelzoo.Recipe(steps=2, log_every=2, xla="off")
 RESULTS = {
     "recipe": "lesson",
     "seeds": [0, 1, 2],
@@ -18,19 +19,19 @@ RESULTS = {
 }
 
 
-def test_results_are_in_the_card_with_the_digest_they_are_about(net, tmp_path):
-    card = modelzoo.save(net, tmp_path / "1", results=RESULTS)
-    assert card["results"] == {**RESULTS, "weights_digest": modelzoo.weights_digest(net)}
-    assert read_card(tmp_path / "1")["results"] == card["results"]
-    assert modelzoo.save(net, tmp_path / "2")["results"] is None
-
-
-def test_load_and_save_keep_them_while_the_weights_are_the_same(net, tmp_path):
-    card = modelzoo.save(net, tmp_path / "1", results=RESULTS)
+def test_results_stay_with_the_weights_that_they_are_about(net, tmp_path):
+    digest = modelzoo.weights_digest(net)
+    card = modelzoo.save(net, tmp_path / "1", results={**RESULTS, "a": np.float32(0.5), "b": np.arange(2)})
+    expected = {**RESULTS, "a": 0.5, "b": [0, 1], "weights_digest": digest}
+    assert json.loads(json.dumps(card["results"])) == expected == read_card(tmp_path / "1")["results"]
+    assert results_of(net) is None
     loaded = modelzoo.load(tmp_path / "1")
-    assert modelzoo.save(loaded, tmp_path / "2")["results"] == card["results"]
-    modelzoo.train(loaded, modelzoo.datasets.load("four_class"), modelzoo.Recipe(steps=2, log_every=2, xla="off"))
-    assert modelzoo.save(loaded, tmp_path / "3")["results"] is None
+    assert results_of(loaded) == expected == modelzoo.save(loaded, tmp_path / "2")["results"]
+    new = modelzoo.save(loaded, tmp_path / "3", results={"recipe": "tuned"})["results"]
+    assert new == {"recipe": "tuned", "weights_digest": digest}
+    modelzoo.train(loaded, modelzoo.datasets.load("four_class"), SHORT)
+    assert results_of(loaded) is None
+    assert modelzoo.save(loaded, tmp_path / "4")["results"] is None
 
 
 def test_a_model_built_with_other_options_does_not_take_them_over(net, tmp_path, monkeypatch, caplog):
@@ -42,37 +43,18 @@ def test_a_model_built_with_other_options_does_not_take_them_over(net, tmp_path,
     assert "since its results" not in caplog.text
 
 
-def test_only_weights_changed_by_other_means_are_worth_a_warning(net, tmp_path, caplog):
+def test_results_that_are_lost_unintended_are_worth_a_warning(net, tmp_path, caplog):
     modelzoo.save(net, tmp_path / "1", results=RESULTS)
-    model = modelzoo.load(tmp_path / "1")
-    model.weights[0].assign(2 * model.weights[0])
-    assert modelzoo.save(model, tmp_path / "2")["results"] is None
-    assert "changed since its results" in caplog.text
-    caplog.clear()
-    data, recipe = modelzoo.datasets.load("four_class"), modelzoo.Recipe(steps=2, log_every=2, xla="off")
-    child, _ = modelzoo.finetune(tmp_path / "1", data, recipe=recipe)
-    assert modelzoo.save(child, tmp_path / "3")["results"] is None
+    child, _ = modelzoo.finetune(tmp_path / "1", modelzoo.datasets.load("four_class"), recipe=SHORT)
+    assert modelzoo.save(child, tmp_path / "2")["results"] is None
     assert not caplog.text
-
-
-def test_results_that_went_with_their_artifact_are_missed(net, tmp_path, caplog):
-    modelzoo.save(net, tmp_path / "1", results=RESULTS)
-    model = modelzoo.load(tmp_path / "1")
-    (tmp_path / "1").rename(tmp_path / "2")
-    assert modelzoo.save(model, tmp_path / "3")["results"] is None
+    changed, alone = modelzoo.load(tmp_path / "1"), modelzoo.load(tmp_path / "1")
+    changed.weights[0].assign(2 * changed.weights[0])
+    assert modelzoo.save(changed, tmp_path / "3")["results"] is None
+    assert "changed since its results" in caplog.text
+    (tmp_path / "1").rename(tmp_path / "elsewhere")
+    assert modelzoo.save(alone, tmp_path / "4")["results"] is None
     assert "is gone; its results" in caplog.text
-
-
-def test_new_results_replace_those_of_the_artifact(net, tmp_path):
-    modelzoo.save(net, tmp_path / "1", results=RESULTS)
-    again = modelzoo.save(modelzoo.load(tmp_path / "1"), tmp_path / "2", results={"recipe": "tuned"})
-    assert again["results"] == {"recipe": "tuned", "weights_digest": modelzoo.weights_digest(net)}
-
-
-def test_numpy_numbers_become_plain_ones(net, tmp_path):
-    card = modelzoo.save(net, tmp_path / "1", results={"a": np.float32(0.5), "b": np.arange(2), "c": (1, 2)})
-    assert json.loads(json.dumps(card["results"])) == card["results"]
-    assert (card["results"]["a"], card["results"]["b"], card["results"]["c"]) == (0.5, [0, 1], [1, 2])
 
 
 def test_the_card_keeps_the_machine_of_the_training(net, tmp_path, monkeypatch):

@@ -18,7 +18,7 @@ import modelzoo
 from modelzoo import _io
 from modelzoo.card import CARD_PATH
 from modelzoo.errors import ModelZooError, TargetError, TargetExistsError
-from modelzoo.saving import saved_model
+from modelzoo.saving import save_keras, saved_model
 
 
 def contents(directory):
@@ -44,10 +44,13 @@ def test_card_tells_the_whole_story(net, artifact):
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", card["created"])
 
 
-def test_card_lists_every_file_with_its_hash(artifact):
+def test_card_has_the_hash_of_every_file_and_its_own(artifact):
     card = json.loads((artifact / CARD_PATH).read_text())
     files = contents(artifact)
     files.pop(CARD_PATH)
+    claimed = card.pop("card_digest")
+    text = json.dumps(card, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    assert hashlib.sha256(text.encode()).hexdigest() == claimed
     assert card["files"] == {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
 
 
@@ -155,13 +158,18 @@ def test_regularisation_losses_are_exported(tmp_path):
     assert float(obj.regularization_losses[0]()) != pytest.approx(expected)
 
 
-def test_saving_has_no_effect_on_the_model(net, tmp_path):
+def test_keras_alone_reads_a_keras_file(net, tmp_path, same_weights):
     before = modelzoo.weights_digest(net)
+    save_keras(net, tmp_path / "net.keras")
     x = modelzoo.datasets.load("four_class").x_test
-    y = net(x).numpy()
-    modelzoo.save(net, tmp_path / "1")
+    loaded = keras.models.load_model(tmp_path / "net.keras")
+    np.testing.assert_array_equal(loaded(x).numpy(), net(x).numpy())
+    with pytest.raises(TargetExistsError, match="overwrite"):
+        save_keras(net, tmp_path / "net.keras")
+    other = modelzoo.create_model("sigmoid_mlp", seed=0)
+    save_keras(other, tmp_path / "net.keras", overwrite=True)
+    same_weights(keras.models.load_model(tmp_path / "net.keras"), other)
     assert modelzoo.weights_digest(net) == before
-    np.testing.assert_array_equal(net(x).numpy(), y)
 
 
 def test_files_removed_while_saving_make_no_artifact(net, artifact, monkeypatch):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import keras
-import numpy as np
 import pytest
+import tensorflow as tf
 
 import modelzoo
 from modelzoo import datasets
+from modelzoo.training.data import ArrayBatches
 
 
 @pytest.fixture(scope="session")
@@ -29,12 +30,6 @@ def tanh_mlp():
     return lambda seed=0, **options: modelzoo.create_model("tanh_mlp", seed=seed, **options)
 
 
-@pytest.fixture
-def weights_of():
-    """Return copies of a model's weights."""
-    return lambda model: [np.array(w) for w in model.get_weights()]
-
-
 class Interrupt(keras.callbacks.Callback):
     """Presses Ctrl-C at the end of a log entry."""
 
@@ -50,3 +45,20 @@ class Interrupt(keras.callbacks.Callback):
 @pytest.fixture
 def interrupt():
     return Interrupt
+
+
+@pytest.fixture(scope="session")
+def eager():
+    """Return a function that trains in plain TensorFlow, with nothing of the trainer but the order of its batches."""
+
+    def train(model, data, recipe, apply, seed=0):
+        (x, y), losses = data, []
+        for rows in ArrayBatches(x, y, recipe.batch_size, seed).plan(0, recipe.steps).numpy():
+            with tf.GradientTape() as tape:
+                probabilities = model(x[rows], training=True)
+                loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(y[rows], probabilities))
+            apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+            losses.append(float(loss))
+        return losses
+
+    return train

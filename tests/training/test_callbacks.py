@@ -28,40 +28,31 @@ def train(model, points, recipe=RECIPE, **options):
 
 
 def test_history_has_an_entry_for_each_chunk_and_the_rest(points, tanh_mlp):
-    history = train(tanh_mlp(), points)
-    assert history["step"] == [8, 16, 24, 32, 40, 48, 50]
-    assert history["test_step"] == history["step"]
+    model = tanh_mlp()
+    history = train(model, points, RECIPE.replace(log_train="all"))
+    assert history["step"] == history["test_step"] == [8, 16, 24, 32, 40, 48, 50]
     assert set(history) == {"step", "loss", "accuracy", "test_step", "test_loss", "test_accuracy"}
     assert {len(values) for values in history.values()} == {7}
     assert all(isinstance(value, (int, float)) for values in history.values() for value in values)
-
-
-def test_without_test_data_there_is_no_validation(points, tanh_mlp):
-    assert set(train(tanh_mlp(), points.train)) == {"step", "loss", "accuracy"}
-
-
-def test_last_entry_is_what_numpy_computes_from_the_predictions(points, tanh_mlp):
-    model = tanh_mlp()
-    history = train(model, points, RECIPE.replace(log_train="all"))
-    for prefix, (x, y) in zip(("", "test_"), points, strict=True):
+    for prefix, (x, y) in zip(("", "test_"), points, strict=True):  # in NumPy from the predictions
         p = model(x).numpy().astype(float)
         assert history[f"{prefix}loss"][-1] == pytest.approx(-np.log(p[np.arange(len(y)), y]).mean(), rel=1e-4)
         assert history[f"{prefix}accuracy"][-1] == pytest.approx((p.argmax(axis=1) == y).mean())
+    assert set(train(tanh_mlp(), points.train)) == {"step", "loss", "accuracy"}
 
 
-@pytest.mark.parametrize(("freq", "evaluations"), [(1, 7), (2, 4), (3, 3), (7, 1), (100, 1)])
-def test_validation_freq_and_the_last_entry_always_has_one(freq, evaluations, points, tanh_mlp):
-    history = train(tanh_mlp(), points, RECIPE.replace(validation_freq=freq))
-    assert len(history["test_loss"]) == evaluations
-    assert history["test_step"] == [s for i, s in enumerate(history["step"], 1) if i % freq == 0 or i == 7]
-    assert len(history["loss"]) == 7
-
-
-def test_log_train_and_validation_freq_change_no_weight(points, tanh_mlp):
+def test_log_train_and_validation_freq_change_the_history_alone(points, tanh_mlp):
     digests = set()
-    for changes in ({}, {"log_train": "all"}, {"validation_freq": 3}):
+    for changes, evaluated in (
+        ({}, [8, 16, 24, 32, 40, 48, 50]),
+        ({"log_train": "all"}, [8, 16, 24, 32, 40, 48, 50]),
+        ({"validation_freq": 3}, [24, 48, 50]),
+        ({"validation_freq": 100}, [50]),  # the last entry always has one
+    ):
         model = tanh_mlp()
-        train(model, points, RECIPE.replace(**changes))
+        history = train(model, points, RECIPE.replace(**changes))
+        assert history["test_step"] == evaluated
+        assert (len(history["loss"]), len(history["test_loss"])) == (7, len(evaluated))
         digests.add(modelzoo.weights_digest(model))
     assert len(digests) == 1
 
@@ -74,12 +65,6 @@ def test_target_loss_stops_at_the_first_entry_that_reaches_it(points, tanh_mlp):
     first = next(i for i, loss in enumerate(losses) if loss <= target)
     assert stopped["loss"] == losses[: first + 1]
     assert stopped["step"][-1] == 8 * (first + 1)
-
-
-@pytest.mark.parametrize("epochs", [0.1, 1, 2.5])
-def test_epochs_are_turned_into_steps(epochs, points, tanh_mlp):
-    history = train(tanh_mlp(), points, RECIPE.replace(epochs=epochs))
-    assert history["step"][-1] == max(1, round(epochs * 203 / 16))
 
 
 # --- Keras callbacks
@@ -104,48 +89,41 @@ def test_early_stopping_restores_the_best_weights(points, tanh_mlp):
     assert modelzoo.evaluate(model, points, recipe=recipe)["loss"] == pytest.approx(min(history["val_loss"]), rel=1e-5)
 
 
-def test_tensorboard_writes_the_scalars(points, tanh_mlp, tmp_path):
+def test_keras_loggers_and_checkpoints_write_what_the_history_says(points, tanh_mlp, tmp_path, same_weights):
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     from tensorboard.util.tensor_util import make_ndarray
 
-    board = keras.callbacks.TensorBoard(tmp_path, write_graph=False)
-    history = train(tanh_mlp(), points, validation_data=points.test, callbacks=[board])
+    model, callbacks = tanh_mlp(), keras.callbacks
+    history = train(
+        model,
+        points.train,
+        RECIPE.replace(learning_rate=0.5),  # so high that the last is not the best
+        validation_data=points.test,
+        callbacks=[
+            callbacks.TensorBoard(tmp_path, write_graph=False),
+            callbacks.CSVLogger(tmp_path / "log.csv"),
+            callbacks.ModelCheckpoint(tmp_path / "best.keras", monitor="val_loss", save_best_only=True),
+            callbacks.ModelCheckpoint(tmp_path / "last.keras"),
+        ],
+    )
     for part, prefix in (("train", ""), ("validation", "val_")):
         events = EventAccumulator(str(tmp_path / part)).Reload()
         for name in ("loss", "accuracy"):
             values = [float(make_ndarray(e.tensor_proto)) for e in events.Tensors(f"epoch_{name}")]
             np.testing.assert_allclose(values, history[prefix + name], rtol=1e-6)
-
-
-def test_model_checkpoint_keeps_the_best_as_a_keras_file(points, tanh_mlp, tmp_path):
-    model = tanh_mlp()
-    path = tmp_path / "best.keras"
-    keep = keras.callbacks.ModelCheckpoint(path, monitor="val_loss", save_best_only=True)
-    recipe = RECIPE.replace(steps=400, learning_rate=0.3)
-    history = train(model, points, recipe, validation_data=points.test, callbacks=[keep])
-    best = keras.models.load_model(path)
-    loss, _ = best.evaluate(*points.test, verbose=0)
-    assert loss == pytest.approx(min(history["val_loss"]), rel=1e-4)
-
-
-def test_model_checkpoint_of_the_last_entry_equals_the_model(points, tanh_mlp, tmp_path):
-    model = tanh_mlp()
-    train(model, points, callbacks=[keras.callbacks.ModelCheckpoint(tmp_path / "last.keras")])
-    for found, expected in zip(keras.models.load_model(tmp_path / "last.keras").weights, model.weights, strict=True):
-        np.testing.assert_array_equal(found.numpy(), expected.numpy())
-
-
-def test_csv_logger_writes_the_history(points, tanh_mlp, tmp_path):
-    history = train(tanh_mlp(), points, callbacks=[keras.callbacks.CSVLogger(tmp_path / "log.csv")])
     with open(tmp_path / "log.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [int(row["epoch"]) for row in rows] == list(range(7))
     for name, values in history.items():
         np.testing.assert_allclose([float(row[name]) for row in rows], values)
+    best = keras.models.load_model(tmp_path / "best.keras")
+    assert best.evaluate(*points.test, verbose=0)[0] == pytest.approx(min(history["val_loss"]), rel=1e-4)
+    assert min(history["val_loss"]) < history["val_loss"][-1]
+    same_weights(keras.models.load_model(tmp_path / "last.keras"), model)
 
 
-def test_learning_rate_scheduler_changes_the_steps_that_follow(points, tanh_mlp, weights_of):
+def test_learning_rate_scheduler_changes_the_steps_that_follow(points, tanh_mlp):
     """The rate falls to nothing from the third entry on: the weights stop moving."""
     kept = []
 

@@ -7,16 +7,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given
-from hypothesis import strategies as st
 
 import modelzoo
+from modelzoo import Recipe
 from modelzoo.errors import InputError
 from modelzoo.training import create_strategy
-from modelzoo.training.distribution import Share
+from modelzoo.training.distribution import Share, dropout_seeds, same_dropout
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("distributed.py")
@@ -24,12 +24,36 @@ SCRIPT = Path(__file__).with_name("distributed.py")
 CLOSE = {"rtol": 1e-4, "atol": 5e-6}
 
 
-@given(st.integers(0, 50), st.integers(1, 9))
-def test_shares_are_all_of_the_batch(size, count):
-    rows = tf.range(size)
-    shares = [Share(number, count).rows(rows).numpy() for number in range(count)]
-    assert np.concatenate(shares).tolist() == list(range(size))
-    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+@pytest.mark.parametrize("count", range(1, 10))
+def test_shares_are_all_of_the_batch(count):
+    for size in range(51):
+        shares = [Share(number, count).rows(tf.range(size)).numpy() for number in range(count)]
+        assert np.concatenate(shares).tolist() == list(range(size))
+        assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_dropout_masks_do_not_depend_on_the_number_of_shares():
+    """They are swapped in for a layer's ``call``: a Keras that does not look there any more would draw others."""
+    model = keras.Sequential([keras.Input((50,)), keras.layers.Dropout(0.5)])
+    seeds, x = dropout_seeds(model), tf.ones((6, 50))
+    shares = [Share(), Share(0, 2), Share(1, 2)]
+    outputs = []
+    for share in shares:
+        with same_dropout(seeds, share, 6, jit=False):
+            outputs.append(model(share.rows(x), training=True).numpy())
+    whole, *halves = outputs
+    assert 0.3 < (whole == 0).mean() < 0.7
+    np.testing.assert_array_equal(np.concatenate(halves), whole)
+
+
+def test_a_strategy_of_this_machine_trains_as_none_does(points, tanh_mlp, same_weights):
+    alone, mirrored = tanh_mlp(), tanh_mlp()
+    recipe = Recipe(steps=6, batch_size=20, log_every=3, xla="off")
+    expected = modelzoo.train(alone, points, recipe).history
+    found = modelzoo.train(mirrored, points, recipe, strategy=create_strategy("mirrored")).history
+    same_weights(mirrored, alone, **CLOSE)
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-5, err_msg=name)
 
 
 def test_what_is_no_strategy_is_refused(tanh_mlp, points):

@@ -48,10 +48,28 @@ def test_training_computes_what_inference_does(network, jit):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6, err_msg=weight.path)
 
 
-def test_only_networks_of_a_few_units_are_narrow():
-    assert kernels.is_narrow(modelzoo.create_model("tanh_mlp"))
-    assert not kernels.is_narrow(modelzoo.create_model("tanh_mlp", hidden_units=17))
-    assert not kernels.is_narrow(modelzoo.create_model("relu_mlp"))
+@pytest.mark.parametrize(
+    ("name", "hidden_units", "expected"),
+    [("tanh_mlp", 10, ["_narrow", "_narrow"]), ("tanh_mlp", 17, []), ("relu_mlp", 1400, ["_large"])],
+)
+def test_keras_calls_them_in_training_alone(name, hidden_units, expected, monkeypatch):
+    """They are swapped in for a layer's ``call``: a Keras that does not look there any more would just be slow."""
+    called = []
+
+    def noted(kernel, compute):
+        return lambda *arguments: called.append(kernel) or compute(*arguments)
+
+    for kernel in ("_narrow", "_large"):
+        monkeypatch.setattr(kernels, kernel, noted(kernel, getattr(kernels, kernel)))
+    model = modelzoo.create_model(name, hidden_units=hidden_units, seed=0)
+    assert kernels.is_narrow(model) == (expected == ["_narrow", "_narrow"])
+    objective = Objective(model, modelzoo.get_spec(name).recipe("lesson"))
+    x, y = tf.ones((3, *model.input_shape[1:])), tf.constant([0, 1, 1])
+    objective.forward(x, y, training=True)
+    assert called == expected
+    objective.forward(x, y, training=False)
+    model(x, training=True)
+    assert called == expected
 
 
 @pytest.mark.parametrize("one_hot", [False, True])

@@ -11,49 +11,25 @@ from modelzoo.card import read_card
 from modelzoo.recipe import Recipe
 from modelzoo.registry import card_for
 
-RECIPE = Recipe(steps=16, batch_size=8, optimizer="adam", learning_rate=0.01, log_every=4)
+RECIPE = Recipe(steps=16, batch_size=8, optimizer="adam", learning_rate=0.01, log_every=4, xla="off")
 
 
-def test_fresh_weights_have_no_parent(points, tanh_mlp):
+def test_weights_that_were_not_drawn_are_a_parent(points, tanh_mlp, interrupt, tmp_path):
     model = tanh_mlp()
     assert card_for(model).weights_digest == modelzoo.weights_digest(model)
     modelzoo.train(model, points, RECIPE)
     assert card_for(model).parent is None
     assert card_for(model).weights_digest == modelzoo.weights_digest(model)
-
-
-def test_weights_of_an_interrupted_training_are_a_parent(points, tanh_mlp, interrupt):
-    model = tanh_mlp()
+    by_hand, interrupted, resumed = tanh_mlp(), tanh_mlp(), tanh_mlp()
+    by_hand.set_weights([np.ones_like(w) for w in by_hand.get_weights()])
     with pytest.raises(KeyboardInterrupt):
-        modelzoo.train(model, points, RECIPE, callbacks=[interrupt(1)])
-    found = modelzoo.weights_digest(model)
-    modelzoo.train(model, points, RECIPE)
-    assert card_for(model).parent["weights_digest"] == found
-
-
-def test_a_resumed_training_has_no_parent(points, tanh_mlp, interrupt, tmp_path):
-    model = tanh_mlp()
-    with pytest.raises(KeyboardInterrupt):
-        modelzoo.train(model, points, RECIPE, checkpoint_dir=tmp_path, callbacks=[interrupt(1)])
-    model = tanh_mlp()
-    modelzoo.train(model, points, RECIPE, checkpoint_dir=tmp_path, resume=True)
-    assert card_for(model).parent is None
-
-
-def test_weights_set_by_hand_are_a_parent(points, tanh_mlp):
-    model = tanh_mlp()
-    model.set_weights([np.ones_like(w) for w in model.get_weights()])
-    found = modelzoo.weights_digest(model)
-    modelzoo.train(model, points, RECIPE)
-    assert card_for(model).parent["weights_digest"] == found
-
-
-def test_a_loaded_model_knows_its_weights(points, tanh_mlp, tmp_path):
-    model = tanh_mlp()
-    modelzoo.train(model, points, RECIPE)
-    modelzoo.save(model, tmp_path / "1")
-    loaded = modelzoo.load(tmp_path / "1")
-    assert card_for(loaded).weights_digest == modelzoo.weights_digest(model)
+        modelzoo.train(interrupted, points, RECIPE, checkpoint_dir=tmp_path, callbacks=[interrupt(1)])
+    for model in (by_hand, interrupted):
+        found = modelzoo.weights_digest(model)
+        modelzoo.train(model, points, RECIPE)
+        assert card_for(model).parent["weights_digest"] == found
+    modelzoo.train(resumed, points, RECIPE, checkpoint_dir=tmp_path, resume=True)
+    assert card_for(resumed).parent is None
 
 
 def test_validation_data_replace_what_would_be_held_out(points, tanh_mlp, tmp_path):

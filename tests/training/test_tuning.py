@@ -11,42 +11,28 @@ import modelzoo
 from modelzoo import Recipe, datasets
 from modelzoo.errors import InputError
 from modelzoo.registry import card_for
-from modelzoo.training.data import ArrayBatches
 from modelzoo.training.objective import Objective
 
-PLAIN = Recipe(steps=12, batch_size=20, optimizer="sgd", learning_rate=0.1, log_every=4)
-
-
-def eager(model, x, y, steps, apply, seed=0, batch_size=20):
-    """Call ``apply(step, gradients)`` for each of the trainer's batches, in plain TensorFlow."""
-    for step, rows in enumerate(ArrayBatches(x, y, batch_size, seed).plan(0, steps).numpy()):
-        with tf.GradientTape() as tape:
-            loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(y[rows], model(x[rows], training=True)))
-        apply(step, tape.gradient(loss, model.trainable_variables))
-
-
-def assert_same_weights(found, expected, **tolerance):
-    for a, b in zip(found.get_weights(), expected.get_weights(), strict=True):
-        np.testing.assert_allclose(a, b, **({"rtol": 2e-4, "atol": 2e-5} | tolerance))
+PLAIN = Recipe(steps=12, batch_size=20, optimizer="sgd", learning_rate=0.1, log_every=4, xla="off")
+AVERAGED = {"use_ema": True, "ema_momentum": 0.8}
 
 
 # --- averaged weights
 
 
 @pytest.mark.parametrize("xla", ["loop", "off"])
-def test_the_model_is_left_with_the_averaged_weights(points, tanh_mlp, xla):
-    (x, y), _ = points
+def test_the_model_is_left_with_the_averaged_weights(points, tanh_mlp, eager, xla):
     oracle, model = tanh_mlp(), tanh_mlp()
-    averages = [w.numpy() for w in oracle.trainable_variables]
+    averages = []
 
-    def apply(step, gradients):
-        for i, (variable, gradient) in enumerate(zip(oracle.trainable_variables, gradients, strict=True)):
+    def apply(gradients, variables):
+        for variable, gradient in zip(variables, gradients, strict=True):
             variable.assign(variable - 0.1 * gradient)
-            share = 0.8 if step else 0.0  # Keras takes the first weights as they are
-            averages[i] = share * averages[i] + (1 - share) * variable.numpy()
+        now = oracle.get_weights()  # Keras takes the first weights as they are
+        averages[:] = [0.8 * a + 0.2 * w for a, w in zip(averages, now, strict=True)] if averages else now
 
-    eager(oracle, x, y, 12, apply)
-    modelzoo.train(model, (x, y), PLAIN.replace(optimizer_options={"use_ema": True, "ema_momentum": 0.8}, xla=xla))
+    eager(oracle, points.train, PLAIN, apply)
+    modelzoo.train(model, points.train, PLAIN.replace(optimizer_options=AVERAGED, xla=xla))
     for found, expected, raw in zip(model.get_weights(), averages, oracle.get_weights(), strict=True):
         np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-5)
         assert not np.allclose(found, raw, rtol=1e-3)
@@ -75,12 +61,11 @@ def test_callbacks_and_validation_see_the_averaged_weights_and_an_interruption_c
 
 
 def test_keras_fit_goes_on_from_the_averaged_weights(points, tanh_mlp):
-    (x, y), _ = points
     model = tanh_mlp()
-    modelzoo.train(model, (x, y), PLAIN.replace(optimizer_options={"use_ema": True, "ema_momentum": 0.8}))
+    modelzoo.train(model, points.train, PLAIN.replace(optimizer_options=AVERAGED))
     before = model.get_weights()
     model.optimizer.learning_rate = 1e-12
-    model.fit(x, y, epochs=1, verbose=0)
+    model.fit(*points.train, epochs=1, verbose=0)
     for found, expected in zip(model.get_weights(), before, strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-6)
 
@@ -116,20 +101,19 @@ def test_label_smoothing_of_logits_and_of_one_output(points):
 # --- layer-wise learning rates
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_each_layer_has_its_own_learning_rate(points, tanh_mlp, optimizer):
-    (x, y), _ = points
+@pytest.mark.parametrize("optimizer", ["SGD", "Adam"])
+def test_each_layer_has_its_own_learning_rate(points, tanh_mlp, eager, same_weights, optimizer):
     oracle, model = tanh_mlp(), tanh_mlp()
-    fast, slow = ({"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam}[optimizer](r) for r in (0.1, 0.01))
-    hidden, head = oracle.trainable_variables[:2], oracle.trainable_variables[2:]
+    fast, slow = (getattr(keras.optimizers, optimizer)(rate) for rate in (0.1, 0.01))
 
-    def apply(step, gradients):
-        slow.apply_gradients(zip(gradients[:2], hidden, strict=True))
-        fast.apply_gradients(zip(gradients[2:], head, strict=True))
+    def apply(gradients, variables):
+        slow.apply(gradients[:2], variables[:2])
+        fast.apply(gradients[2:], variables[2:])
 
-    eager(oracle, x, y, 12, apply)
-    modelzoo.train(model, (x, y), PLAIN.replace(optimizer=optimizer, layer_learning_rates={"hidden": 0.1}))
-    assert_same_weights(model, oracle)
+    eager(oracle, points.train, PLAIN, apply)
+    recipe = PLAIN.replace(optimizer=optimizer.lower(), layer_learning_rates={"hidden": 0.1})
+    modelzoo.train(model, points.train, recipe)
+    same_weights(model, oracle, rtol=2e-4, atol=2e-5)
 
 
 # --- held-out samples

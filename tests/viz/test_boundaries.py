@@ -89,14 +89,19 @@ def test_segments_lie_on_the_line_and_end_on_the_border(rng):
 def test_decision_line_is_where_the_model_is_undecided(name, options):
     model = modelzoo.create_model(name, seed=1, **options)
     model.set_weights([np.asarray(w) + 0.3 * np.arange(1, w.size + 1).reshape(w.shape) for w in model.get_weights()])
+    lines = viz.decision_lines(model)
+    assert (lines.weights.shape, lines.bias.shape) == ((1, 2), (1,))
     ax = viz.plot_decision_line(model, datasets.load("linear"), limits=((-9, 9), (-9, 9)))
     ends = ax.get_lines()[0].get_xydata()
+    np.testing.assert_allclose(ends @ lines.weights[0] + lines.bias[0], 0, atol=1e-5)
     np.testing.assert_allclose(model.predict(ends, verbose=0)[:, -1], 0.5, atol=1e-5)
     tip = ax.texts[0].xy  # of the arrow
     assert model.predict(np.array([tip]), verbose=0)[0, -1] > 0.5
 
 
 def test_hidden_lines_are_where_their_units_are_zero(tanh_mlp, four_class):
+    lines = viz.unit_lines(tanh_mlp)
+    np.testing.assert_allclose([*lines.weights.T, lines.bias], np.vstack(tanh_mlp.get_layer("hidden").get_weights()))
     hidden = keras.Model(tanh_mlp.input, tanh_mlp.get_layer("hidden").output)
     ax = viz.plot_hidden_units(tanh_mlp, four_class, limits=((-20, 20), (-20, 20)))
     arrows = [text for text in ax.texts if not text.get_text()]

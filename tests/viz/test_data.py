@@ -1,8 +1,5 @@
 """Points, images and data sets as they are."""
 
-import subprocess
-import sys
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -114,20 +111,6 @@ def test_images_are_shown_as_they_are_but_for_light_ink_on_black(digits):
 def test_labels_that_are_measurements_are_refused():
     with pytest.raises(DataError, match="out of range"):
         viz.plot_points(X, Y + 10**9)
-
-
-def test_figures_without_a_model_import_no_tensorflow():
-    code = """
-import sys, numpy as np
-from modelzoo import reference, viz
-viz.plot_points(np.eye(2), [0, 1])
-viz.plot_regions(lambda x: (x[:, 0] > 0.5).astype(float), (np.eye(2), [0, 1]), resolution=20)
-viz.plot_activations()
-viz.plot_confusion_matrix([0, 1], [0.1, 0.9])
-assert not {"tensorflow", "keras"} & set(sys.modules), "imported"
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
 
 
 def test_data_sets_give_the_part_that_is_asked_for(four_class):

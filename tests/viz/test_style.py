@@ -54,6 +54,8 @@ def test_themes_are_readable_and_end_with_their_block(name, contrast):
         assert contrast(ink(0.0), style.background()) < contrast(ink(1.0), style.background())
         np.testing.assert_allclose(style.signed_cmap()(0.5)[:3], to_rgb(style.background()), atol=0.02)
     assert dict(mpl.rcParams) == before
+    with mpl.rc_context(viz.theme_rc(name)):
+        assert style.is_dark() == (name == "dark")
 
 
 @pytest.mark.parametrize(

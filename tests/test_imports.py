@@ -1,0 +1,61 @@
+"""What lists, reads cards and draws without a model imports neither TensorFlow nor Keras."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+#: One process tries it all, the lightest first.
+PROGRAM = """
+import sys
+import modelzoo
+from modelzoo import datasets
+
+def absent(*names):
+    found = set(names) & set(sys.modules)
+    assert not found, found
+
+for name in modelzoo.list_models():
+    spec = modelzoo.get_spec(name)
+    repr(spec), spec.summary, spec.options, {k: r.to_dict() for k, r in spec.recipes.items()}
+modelzoo.list_models("*_mlp", task="classification", dataset="mnist", family="mlp")
+modelzoo.list_pretrained()
+datasets.list_datasets()
+datasets.load("four_class"), datasets.load("mnist"), datasets.CORRUPTIONS
+try:
+    modelzoo.get_spec("lenet")
+except modelzoo.ModelZooError:
+    pass
+absent("tensorflow", "keras", "matplotlib", "sklearn", "scipy", "PIL", "pooch", "torch")
+
+from modelzoo.card import read_card, read_weights
+from modelzoo.saving import find
+
+card = read_card(find("relu_mlp"))
+assert read_weights(find("relu_mlp"), card)[0].shape == (784, 100)
+
+from modelzoo import cli
+
+sys.argv = ["modelzoo", "list"]
+try:
+    cli.main()
+except SystemExit as leaving:
+    assert not leaving.code
+absent("tensorflow", "keras", "matplotlib", "sklearn")
+
+import numpy as np
+from modelzoo import reference, viz
+
+viz.plot_points(np.eye(2), [0, 1])
+viz.plot_regions(lambda x: (x[:, 0] > 0.5).astype(float), (np.eye(2), [0, 1]), resolution=20)
+viz.plot_activations()
+viz.plot_confusion_matrix([0, 1], [0.1, 0.9])
+absent("tensorflow", "keras")
+"""
+
+
+def test_what_needs_no_tensorflow_does_not_import_it():
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "two_conv_cnn" in done.stdout
+    assert "3,274,634" in done.stdout
