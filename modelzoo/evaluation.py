@@ -13,6 +13,7 @@ import numpy as np
 from modelzoo import datasets
 from modelzoo._checks import check_choice, check_integer, check_path
 from modelzoo._keras import inference_function, keras, tf
+from modelzoo.card import artifact_name
 from modelzoo.classes import class_names
 from modelzoo.datasets import CORRUPTIONS
 from modelzoo.errors import DataError, InputError
@@ -126,14 +127,15 @@ def _read(item: Any, model: keras.Model, prepare: str | None) -> np.ndarray:
         if item.is_dir():
             raise InputError(f"{item} is a folder. Give its images, or measure folders of classes: evaluate --data.")
         if item.suffix.lower() == ".csv":
-            return datasets.read_rows(item, shape)
+            return datasets.read_csv(item, shape=shape)
     if len(shape) not in (2, 3) or shape[2:] not in ((), (1,), (3,)):
         raise InputError(f"{model.name!r} takes samples of shape {shape}, not images. Give arrays, or a .csv table.")
     prepare = prepare or card_for(model).preparation
     if prepare is None:
         raise InputError(
-            f"How an image file becomes a sample of {model.name!r} is not known. Say prepare='digit' (find the digit, "
-            "centre it, white on black, as in MNIST) or prepare='resize' (scale the whole picture)."
+            f"How an image file becomes a sample of {model.name!r} is not known. Say prepare='digit' or 'resize', or "
+            "give pixels: datasets.load_digit_image(path) finds the digit and centres it, white on black as in MNIST; "
+            f"datasets.read_image(path, size={shape[:2]}) scales the whole picture."
         )
     if check_choice("prepare", prepare, ("digit", "resize")) == "resize":
         return _fitting(datasets.read_image(item, size=shape[:2], grayscale=shape[2:] != (3,)), shape)
@@ -383,7 +385,7 @@ def part_of(model: keras.Model, data: Any, split: str, *, reconstruct: bool = Fa
     check_choice("split", split, ("test", "validation", "train", "all"))
     hold_out = recipe_of(model).validation_size if data is None and split != "test" else 0
     data = own_data(model) if data is None else data
-    given = training_data(data, None, model, reconstruct=reconstruct, hold_out=hold_out, single_class=True)
+    given = training_data(data, None, model, reconstruct=reconstruct, hold_out=hold_out, evaluating=True)
     parts = {part: found for part in ("train", "validation", "test") if (found := getattr(given, part)) is not None}
     samples = parts.get(split)
     if len(parts) == 1 and split in ("test", "all"):
@@ -419,12 +421,13 @@ def own_data(model: keras.Model) -> datasets.Dataset:
     """
     card, spec = card_for(model), spec_of(model)
     used: Mapping[str, Any] = (card.training or {}).get("dataset", {})
+    name = artifact_name(card.artifact) if card.artifact else card.name
     place, options = spec.dataset if spec else None, recipe_of(model).data_options
     if "options" in used:  # a data set or a folder, not arrays
         place = used["name"] if used["name"] in datasets.list_datasets() else used.get("source")
         options = used["options"]
     if place is None:
-        raise InputError(f"Nothing says which data {card.name!r} is for. Say which: data=…, or --data.")
+        raise InputError(f"Nothing says which data {name} is for. Say which: data=…, or --data.")
     try:
         data = datasets.load(place, **options)
     except InputError:
@@ -433,8 +436,8 @@ def own_data(model: keras.Model) -> datasets.Dataset:
         data = None
     if data is None or used.get("checksum", data.checksum) != data.checksum or used.get("name") == "tf.data":
         raise InputError(
-            f"{card.name} was trained on {used.get('name')!r}, which is not what is found as {place!r} now. Say what "
-            "to evaluate on: data=…, or --data."
+            f"{name} was trained on {used.get('name')!r}, which is not what is found as {place!r} now. Say what to "
+            "evaluate on: data=…, or --data."
         )
     return data
 
