@@ -223,12 +223,3 @@ def test_predict_by_name_is_predict_of_the_model():
     images = read_golden(find("two_conv_cnn"))[0]
     live = modelzoo.predict(modelzoo.load("two_conv_cnn"), images)
     np.testing.assert_allclose(modelzoo.predict("two_conv_cnn", images), live, rtol=0, atol=1e-5)
-
-
-def test_keras_computes_what_the_runtime_does_not_know(tmp_path, caplog):
-    model = keras.Sequential([keras.Input((4,)), layers.LayerNormalization(), layers.Dense(2, activation="softmax")])
-    modelzoo.save(model, tmp_path / "model")
-    with caplog.at_level("INFO", "modelzoo"):
-        outputs = modelzoo.predict(tmp_path / "model", [1.0, 2.0, 3.0, 5.0])
-    assert "LayerNormalization" in caplog.text
-    np.testing.assert_allclose(outputs, modelzoo.predict(model, [1.0, 2.0, 3.0, 5.0]))
