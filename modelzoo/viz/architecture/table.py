@@ -106,8 +106,8 @@ class Table:
                 face = style.mix(style.background(), style.foreground(), 0.07)
                 canvas.box(_EDGE / 2, y - _ROW / 2, self.width - _EDGE, _ROW, face=face)
             self._write(canvas, y, cells, bold=not cells[1], inset=_INSET * depth)
-        for lane, *ends in self.skips:
-            start, end = (self.height - 0.55 - _ROW * (row + 1) for row in ends)
+        for lane, *rows in self.skips:
+            start, end = (self.height - 0.55 - _ROW * (row + 1) for row in rows)
             edge = self.lefts[0] - 0.04
             x = edge - _LANE * (lane + 0.6)
             corners = [(edge, start), (x, start), (x, end), (edge, end)]
