@@ -424,7 +424,7 @@ def test_skip_connections_stand_beside_the_table():
         inner = keras.layers.BatchNormalization(name=f"norm_{i}")(inner)
         y = keras.layers.Add(name=f"add_{i}")([y, inner])
     network = read_network(keras.Model(x, keras.layers.Add(name="long")([x, y])))
-    assert skip_connections(network, layer_rows(network)) == [(0, 0, 3), (0, 3, 6), (1, 0, 7)]
+    assert skip_connections(network, layer_rows(network)) == [(0, 0, 3), (1, 3, 6), (2, 0, 7)]
 
 
 def test_rows_of_the_table():

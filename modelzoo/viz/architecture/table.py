@@ -64,7 +64,7 @@ def skip_connections(network: Network, rows: list[Row]) -> list[tuple[int, int, 
         for source in (network.layers[i] for i in layer.inputs if i < number - 1):
             if source.name in row_of and layer.name in row_of:
                 start, end = row_of[source.name], row_of[layer.name]
-                lane = next((lane for lane, last in enumerate(ends) if last <= start), len(ends))
+                lane = next((lane for lane, last in enumerate(ends) if last < start), len(ends))
                 ends[lane : lane + 1] = [end]
                 found.append((lane, start, end))
     return found
