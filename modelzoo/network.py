@@ -396,6 +396,11 @@ def with_paths(variables: Sequence[Any]) -> list[tuple[str, Any]]:
     return [(path.removeprefix(f"{shared}/"), variable) for path, variable in zip(paths, variables, strict=True)]
 
 
+def weights_by_path(model: Any) -> dict[str, Any]:
+    """Return the weights of a live model, or of one in NumPy, by their paths."""
+    return dict(model.weights if isinstance(model.weights, Mapping) else with_paths(model.weights))
+
+
 def _is_graph(model: Any) -> bool:
     """Return whether Keras knows what the model's layers read."""
     return bool(getattr(model, "inputs", None) and getattr(model, "outputs", None))
