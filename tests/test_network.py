@@ -216,3 +216,42 @@ class Subclassed(keras.Model):
 def test_only_models_with_a_known_graph_and_cost_are_read(model, words):
     with pytest.raises(InputError, match=words):
         multiply_adds(model)
+
+
+# --- the head
+
+
+def ending(*layers, shape=(8, 8, 1)):
+    return keras.Sequential([keras.Input(shape), *layers])
+
+
+def two_branches():
+    x = keras.Input((4,))
+    return keras.Model(x, keras.layers.Dense(3, name="a")(x) + keras.layers.Dense(3, name="b")(x))
+
+
+L = keras.layers
+
+
+@pytest.mark.parametrize(
+    ("model", "head", "gives_logits"),
+    [
+        (lambda: ending(L.Dense(3, name="d"), shape=(4,)), ["d"], True),
+        (lambda: ending(L.Dense(3, name="d"), L.BatchNormalization(name="n"), shape=(4,)), ["d", "n"], True),
+        (lambda: ending(L.Dense(3, name="d"), L.PReLU(name="p"), L.Softmax(), shape=(4,)), ["d", "p"], False),
+        (lambda: ending(L.Conv2D(3, 1, name="c"), L.GlobalAveragePooling2D()), ["c"], True),
+        (lambda: ending(L.Conv2D(3, 1, name="c"), L.GlobalMaxPooling2D(), L.Softmax()), ["c"], False),
+        (lambda: ending(L.Conv2D(3, 1, activation="relu", name="c"), L.GlobalAveragePooling2D()), ["c"], False),
+        (lambda: ending(L.Conv2D(3, 8, name="c"), L.Flatten()), ["c"], True),
+        (lambda: ending(L.Conv2D(3, 1), L.Flatten()), [], False),
+        (lambda: ending(L.Dense(2), L.Dense(3, name="d"), L.Dropout(0.5), L.Softmax(), shape=(4,)), ["d"], False),
+        (two_branches, [], False),
+        (lambda: modelzoo.create_model("threshold_perceptron"), ["excess"], False),
+        (lambda: modelzoo.create_model("logistic_perceptron", use_bias=False), ["logits"], False),
+        (lambda: modelzoo.create_model("tanh_autoencoder"), [], False),
+    ],
+)
+def test_the_head_is_what_makes_one_number_a_class(model, head, gives_logits):
+    network = read_network(model())
+    assert [layer.name for layer in network.head] == head
+    assert network.gives_logits == gives_logits

@@ -73,7 +73,7 @@ class Subject:
             frozen = [weight["path"] for weight in self.card["weights"] if not weight["trainable"]]
         else:
             trained = {id(weight) for weight in self.model.trainable_weights}
-            frozen = [path for path, weight in with_paths(self.model.weights) if id(weight) not in trained]
+            frozen = [path for path, weight in with_paths(self.model) if id(weight) not in trained]
         return sum(sizes.get(path, 0) for path in frozen)  # the states of random layers are no parameters
 
     @property

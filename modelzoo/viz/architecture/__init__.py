@@ -12,7 +12,7 @@ from modelzoo._keras import keras
 from modelzoo.card import find_card
 from modelzoo.errors import InputError
 from modelzoo.evaluation import ready
-from modelzoo.network import Network, NotAChainError, read_network, weights_by_path
+from modelzoo.network import Network, NotAChainError, read_network, with_paths
 from modelzoo.viz import style
 from modelzoo.viz.architecture.canvas import Canvas
 from modelzoo.viz.architecture.hourglass import Hourglass
@@ -112,7 +112,7 @@ def _picture(
     outputs = _names("output_names", output_names, stages[-1].size) or _class_names(model, stages[-1])
     if kind == "stacks":
         return Stacks(stages, output_names=outputs)
-    columns = neuron_columns(stages, weights_by_path(model))
+    columns = neuron_columns(stages, dict(with_paths(model)))
     if kind == "hourglass":
         return Hourglass(columns)
     return Neurons(columns, input_names=inputs, output_names=outputs, show_weights=show_weights)
