@@ -11,7 +11,7 @@ import tensorflow as tf
 
 import modelzoo
 from modelzoo.errors import InputError
-from modelzoo.network import Network, NotAChainError, parameter_arithmetic, read_network, shape_text
+from modelzoo.network import Network, NotAChainError, logits_model, parameter_arithmetic, read_network, shape_text
 
 
 def multiply_adds(model):
@@ -255,3 +255,19 @@ def test_the_head_is_what_makes_one_number_a_class(model, head, gives_logits):
     network = read_network(model())
     assert [layer.name for layer in network.head] == head
     assert network.gives_logits == gives_logits
+
+
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+def test_the_logits_of_a_layer_with_its_own_activation_are_those_that_keras_finds(activation, rng):
+    """To the last bit, in a traced graph; the layer itself stays as it is."""
+    units = 3 if activation == "softmax" else 1
+    model = ending(L.Dense(4, "tanh"), L.Dense(units, activation, name="p"), shape=(2,))
+    logits = logits_model(model)
+    x, y = tf.constant(rng.normal(size=(20, 2)), tf.float32), tf.constant(rng.integers(0, 2, 20))
+    assert [id(weight) for weight in logits.weights] == [id(weight) for weight in model.weights]
+    loss = getattr(keras.losses, "sparse_categorical_crossentropy" if units > 1 else "binary_crossentropy")
+    target = y if units > 1 else tf.cast(y[:, None], tf.float32)
+    ours = tf.function(lambda: loss(target, logits(x), from_logits=True))
+    theirs = tf.function(lambda: loss(target, model(x)))
+    np.testing.assert_array_equal(ours(), theirs())
+    assert model.layers[-1].activation.__name__ == activation
