@@ -498,6 +498,8 @@ def with_paths(model: Any) -> list[tuple[str, Any]]:
     They do not depend on the scopes that layers were built in: by a Sequential model, within a ``keras.name_scope``, or
     after a call that failed and left one open. Layers of one name in several nested models have the models' names too.
     """
+    if isinstance(model.weights, Mapping):  # of a model in NumPy
+        return list(model.weights.items())
     paths: dict[int, tuple[str, str]] = {}
     waiting: list[tuple[tuple[str, ...], Any]] = [((), layer) for layer in getattr(model, "layers", ())]
     for group, layer in waiting:
