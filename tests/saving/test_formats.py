@@ -526,23 +526,6 @@ def test_command_refuses_what_does_not_go_together(arguments, match, artifact, t
     assert [path.name for path in tmp_path.iterdir()] == ["art"]
 
 
-@pytest.mark.slow
-def test_guide_runs(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    names: dict = {}
-    blocks = re.findall(r"```(console|python)\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
-    assert [kind for kind, _ in blocks].count("python") == 7
-    for kind, block in blocks:
-        if kind == "python":
-            exec(compile(block, str(GUIDE), "exec"), names)
-            continue
-        for line in re.findall(r"^\$ modelzoo (.*)$", block, re.MULTILINE):
-            result = CliRunner().invoke(app, line.split(), catch_exceptions=False)
-            assert result.exit_code == 0, line
-    assert names["facts"]["quantize"] == "int8"
-    assert {path.name for path in tmp_path.glob("mine.*")} == {"mine.keras", "mine.onnx", "mine.tflite"}
-
-
 @pytest.mark.parametrize(
     "error",
     [

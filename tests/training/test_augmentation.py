@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -23,9 +25,13 @@ def images():
     return smooth.astype(np.float32)
 
 
+@functools.cache
+def graph_of(augmentation, seed, jit):
+    return tf.function(lambda x, s: augment(x, augmentation, seed=seed, step=s), jit_compile=jit, autograph=False)
+
+
 def distorted(images, augmentation, step=0, seed=0, jit=False):
-    graph = tf.function(lambda x, s: augment(x, augmentation, seed=seed, step=s), jit_compile=jit, autograph=False)
-    return graph(tf.constant(images), tf.constant(step, tf.int64)).numpy()
+    return graph_of(augmentation, seed, jit)(tf.constant(images), tf.constant(step, tf.int64)).numpy()
 
 
 def test_interpolation_is_scipys(images):
