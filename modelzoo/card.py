@@ -238,6 +238,12 @@ class Card:
         return parent
 
 
+def artifact_name(directory: Path) -> str:
+    """Return what an artifact calls itself: the name of its directory, or of the one that holds its versions."""
+    place = directory.absolute()
+    return (place.parent if place.name.isdigit() else place).name
+
+
 def find_card(model: Any) -> Card | None:
     """Return the card a live model carries; ``None`` if it carries none. See :func:`modelzoo.registry.card_for`."""
     card = getattr(model, "_modelzoo_card", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,15 +13,19 @@ import numpy as np
 from modelzoo import datasets
 from modelzoo._checks import check_choice, check_integer, check_path
 from modelzoo._keras import inference_function, keras, tf
+from modelzoo.card import artifact_name
 from modelzoo.classes import class_names
 from modelzoo.datasets import CORRUPTIONS
 from modelzoo.errors import DataError, InputError
 from modelzoo.network import read_network
 from modelzoo.recipe import Recipe
 from modelzoo.registry import base_recipe, card_for, spec_of
+from modelzoo.runtime import Runtime, UnknownLayerError, load_runtime
 from modelzoo.saving import load
 from modelzoo.training import compute_metrics
 from modelzoo.training.data import check_fits, check_model, training_data, warn_of_scaled_pixels
+
+logger = logging.getLogger(__name__)
 
 #: Samples a call of a model takes at once in :func:`predict`, so that memory stays bounded.
 PREDICTION_BATCH = 1000
@@ -35,7 +40,10 @@ def predict(
     *,
     prepare: Literal["digit", "resize"] | None = None,
 ) -> np.ndarray:
-    """Return a model's outputs for samples, through a compiled function that is kept with the model.
+    """Return a model's outputs for samples.
+
+    A live model computes them in a compiled function that is kept with it; a network named here runs in NumPy, without
+    TensorFlow, where :mod:`modelzoo.runtime` knows all its layers.
 
     Parameters
     ----------
@@ -60,8 +68,10 @@ def predict(
     >>> modelzoo.predict("logistic_perceptron", [0.5, -1.0]).shape
     (1, 1)
     """
-    model = loaded(model)
+    model = ready(model)
     samples = as_batch(model, samples, prepare=prepare)
+    if isinstance(model, Runtime):
+        return model(samples)
     function = inference_function(model)
     parts = [samples[i : i + PREDICTION_BATCH] for i in range(0, len(samples), PREDICTION_BATCH)]
     return np.concatenate([tf.cast(function(tf.constant(part, tf.float32)), tf.float32).numpy() for part in parts])
@@ -72,9 +82,21 @@ def loaded(model: Any) -> Any:
     return load(model) if isinstance(model, str | os.PathLike) else model
 
 
-def as_batch(model: keras.Model, samples: Any, *, prepare: str | None = None) -> np.ndarray:
+def ready(model: Any) -> Any:
+    """Return what computes outputs: a live model itself, or the artifact that is named, if possible in NumPy."""
+    if not isinstance(model, str | os.PathLike):
+        return model
+    try:
+        return load_runtime(model)
+    except UnknownLayerError as error:
+        logger.info("%s So Keras loads %s.", error, model)
+        return load(model)
+
+
+def as_batch(model: Any, samples: Any, *, prepare: str | None = None) -> np.ndarray:
     """Return samples in any form that :func:`predict` takes as one batch for ``model``."""
-    check_model(model)
+    if not isinstance(model, Runtime):
+        check_model(model)
     if isinstance(samples, datasets.Dataset | datasets.Stream | datasets.StoredSamples):
         raise InputError(
             f"samples must be arrays or files; got a {type(samples).__name__}. Give one of its parts: data.x_test, or "
@@ -105,14 +127,15 @@ def _read(item: Any, model: keras.Model, prepare: str | None) -> np.ndarray:
         if item.is_dir():
             raise InputError(f"{item} is a folder. Give its images, or measure folders of classes: evaluate --data.")
         if item.suffix.lower() == ".csv":
-            return datasets.read_rows(item, shape)
+            return datasets.read_csv(item, shape=shape)
     if len(shape) not in (2, 3) or shape[2:] not in ((), (1,), (3,)):
         raise InputError(f"{model.name!r} takes samples of shape {shape}, not images. Give arrays, or a .csv table.")
     prepare = prepare or card_for(model).preparation
     if prepare is None:
         raise InputError(
-            f"How an image file becomes a sample of {model.name!r} is not known. Say prepare='digit' (find the digit, "
-            "centre it, white on black, as in MNIST) or prepare='resize' (scale the whole picture)."
+            f"How an image file becomes a sample of {model.name!r} is not known. Say prepare='digit' or 'resize', or "
+            "give pixels: datasets.load_digit_image(path) finds the digit and centres it, white on black as in MNIST; "
+            f"datasets.read_image(path, size={shape[:2]}) scales the whole picture."
         )
     if check_choice("prepare", prepare, ("digit", "resize")) == "resize":
         return _fitting(datasets.read_image(item, size=shape[:2], grayscale=shape[2:] != (3,)), shape)
@@ -362,7 +385,7 @@ def part_of(model: keras.Model, data: Any, split: str, *, reconstruct: bool = Fa
     check_choice("split", split, ("test", "validation", "train", "all"))
     hold_out = recipe_of(model).validation_size if data is None and split != "test" else 0
     data = own_data(model) if data is None else data
-    given = training_data(data, None, model, reconstruct=reconstruct, hold_out=hold_out, single_class=True)
+    given = training_data(data, None, model, reconstruct=reconstruct, hold_out=hold_out, evaluating=True)
     parts = {part: found for part in ("train", "validation", "test") if (found := getattr(given, part)) is not None}
     samples = parts.get(split)
     if len(parts) == 1 and split in ("test", "all"):
@@ -398,12 +421,13 @@ def own_data(model: keras.Model) -> datasets.Dataset:
     """
     card, spec = card_for(model), spec_of(model)
     used: Mapping[str, Any] = (card.training or {}).get("dataset", {})
+    name = artifact_name(card.artifact) if card.artifact else card.name
     place, options = spec.dataset if spec else None, recipe_of(model).data_options
     if "options" in used:  # a data set or a folder, not arrays
         place = used["name"] if used["name"] in datasets.list_datasets() else used.get("source")
         options = used["options"]
     if place is None:
-        raise InputError(f"Nothing says which data {card.name!r} is for. Say which: data=…, or --data.")
+        raise InputError(f"Nothing says which data {name} is for. Say which: data=…, or --data.")
     try:
         data = datasets.load(place, **options)
     except InputError:
@@ -412,8 +436,8 @@ def own_data(model: keras.Model) -> datasets.Dataset:
         data = None
     if data is None or used.get("checksum", data.checksum) != data.checksum or used.get("name") == "tf.data":
         raise InputError(
-            f"{card.name} was trained on {used.get('name')!r}, which is not what is found as {place!r} now. Say what "
-            "to evaluate on: data=…, or --data."
+            f"{name} was trained on {used.get('name')!r}, which is not what is found as {place!r} now. Say what to "
+            "evaluate on: data=…, or --data."
         )
     return data
 

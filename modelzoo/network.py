@@ -329,13 +329,15 @@ def read_network(model: Any) -> Network:
     Parameters
     ----------
     model
-        A Sequential or functional Keras model, possibly of models.
+        A Sequential or functional Keras model, possibly of models; or anything that has its ``network`` already.
 
     Raises
     ------
     InputError
         It is not, or it has not been built.
     """
+    if isinstance(known := getattr(model, "network", None), Network):
+        return known
     if not hasattr(model, "get_config") or not hasattr(model, "layers"):
         raise InputError(
             f"model must be a Keras model; got {type(model).__name__}. "

@@ -258,6 +258,36 @@ def test_evaluate_by_class_and_with_a_least_accuracy(modelzoo, artifacts):
     assert modelzoo("evaluate", artifacts / "good", "--split", "validation")[0] == 2
 
 
+def test_a_folder_of_own_drawings(modelzoo, tmp_path, artifacts):
+    """Measured whole, prepared as the model's digits were; after fine-tuning its test part, found again by itself."""
+    x, y = datasets.load("mnist").test
+    for label in (3, 5, 8):
+        (tmp_path / "own" / str(label)).mkdir(parents=True)
+        for i in np.flatnonzero(y == label)[:10]:
+            paper = Image.new("L", (90, 120), 255)
+            paper.paste(Image.fromarray(255 - x[i]).resize((56, 56)), (5, 40))
+            paper.save(tmp_path / "own" / str(label) / f"{i}.png")
+    status, out, err = modelzoo("evaluate", artifacts / "digits", "--data", "own", "--per-class", "--json")
+    assert status == 0, err
+    assert "prepared as the model's were (digit)" in err
+    told = json.loads(out)
+    assert told["samples"] == 30
+    assert told["accuracy"] > 0.6, "labels are matched by name"
+    assert [row["samples"] for row in told["classes"].values()] == [0, 0, 0, 10, 0, 10, 0, 0, 10, 0]
+    compared = modelzoo("compare", artifacts / "digits", "relu_mlp", "--data", "own", "--json")[1]
+    assert json.loads(compared)["samples"] == 30
+    status, _, err = modelzoo("finetune", artifacts / "digits", "--data", "own", "-o", "symbols", *QUICK)
+    assert status == 0, err
+    own = json.loads(modelzoo("evaluate", "symbols", "--json")[1])
+    assert own["samples"] < 30
+    assert json.loads(modelzoo("evaluate", "symbols", "--data", "own", "--json")[1])["accuracy"] == own["accuracy"]
+    assert json.loads(modelzoo("evaluate", "symbols", "--data", "own", "--split", "all", "--json")[1])["samples"] == 30
+    photo = f"own/3/{np.flatnonzero(y == 3)[0]}.png"
+    assert modelzoo("predict", photo, "-m", "symbols")[1].splitlines()[0][-1] in "358"
+    (tmp_path / "own").rename(tmp_path / "elsewhere")
+    assert "symbols was trained on 'own'" in error_line(modelzoo("evaluate", "symbols")[2])
+
+
 def test_compare_counts_what_one_alone_gets_right(modelzoo, artifacts):
     status, out, err = modelzoo("compare", artifacts / "good", "tanh_mlp", "--json")
     assert status == 0, err

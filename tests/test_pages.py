@@ -192,8 +192,8 @@ def described(artifact):
 
 def test_the_page_of_an_artifact(described):
     subject, files = described
-    assert sorted(files) == ["tanh_mlp-confusion.svg", "tanh_mlp-training.svg", "tanh_mlp.md", "tanh_mlp.svg"]
-    page = files["tanh_mlp.md"]
+    assert sorted(files) == ["mine-confusion.svg", "mine-training.svg", "mine.md", "mine.svg"]
+    page = files["mine.md"]
     assert subject.card["card_digest"] in page
     assert "| test accuracy | 75.00% | 76.00% ± 1.25% |\n| test loss | 5.0e-04 | 0.0105 ± 0.0001 |" in page
     assert "| training time, s | 12.0 | 12.0 ± 0.0 |" in page
@@ -204,7 +204,7 @@ def test_the_page_of_an_artifact(described):
     assert "train_zoo.py" not in page  # that command made the zoo's own, not this one
     history = subject.card["training"]["history"]
     assert f"validation loss from {history['val_loss'][0]:.3g} to {history['val_loss'][-1]:.3g}" in page
-    assert "validation" in files["tanh_mlp-training.svg"]
+    assert "validation" in files["mine-training.svg"]
     for row in re.findall(r"^\|.*\|$", page, re.MULTILINE):
         assert len(re.findall(r"(?<!\\)\|", row)) in (4, 5, 6)
 
@@ -216,20 +216,20 @@ def test_the_confusion_counts_are_those_of_the_network(described):
     confusion = measure_confusion(subject)
     for truth in range(4):
         assert confusion["counts"][truth] == [((y == truth) & (predicted == k)).sum() for k in range(4)]
-    assert f"{(y != predicted).sum()} of 200 test samples" in files["tanh_mlp.md"]
+    assert f"{(y != predicted).sum()} of 200 test samples" in files["mine.md"]
     precision, recall = precision_score(y, predicted, average=None), recall_score(y, predicted, average=None)
-    assert f"| {confusion['classes'][1]} | {precision[1]:.2%} | {recall[1]:.2%} |" in files["tanh_mlp.md"]
+    assert f"| {confusion['classes'][1]} | {precision[1]:.2%} | {recall[1]:.2%} |" in files["mine.md"]
 
 
 def test_an_earlier_page_saves_the_measurement_for_the_same_weights_alone(described, monkeypatch):
     subject, files = described
     monkeypatch.setattr("modelzoo.pages.pictures.classify", lambda *_: pytest.fail("the network was run"))
-    assert render(subject, previous=files["tanh_mlp.md"], measure=False) == files
-    assert "tanh_mlp-confusion.svg" not in render(subject, measure=False)
+    assert render(subject, previous=files["mine.md"], measure=False) == files
+    assert "mine-confusion.svg" not in render(subject, measure=False)
     other = dataclasses.replace(subject, card={**subject.card, "weights_digest": "0" * 64})
-    assert read_confusion(files["tanh_mlp.md"], subject) is not None
-    assert read_confusion(files["tanh_mlp.md"], other) is None
-    assert read_confusion(files["tanh_mlp.md"].replace('"counts":[[', '"counts":[[['), subject) is None
+    assert read_confusion(files["mine.md"], subject) is not None
+    assert read_confusion(files["mine.md"], other) is None
+    assert read_confusion(files["mine.md"].replace('"counts":[[', '"counts":[[['), subject) is None
 
 
 def test_the_same_model_gives_the_same_bytes(described, artifact):
@@ -288,7 +288,7 @@ def test_the_code_of_an_artifact_runs(artifact, tmp_path, monkeypatch):
     names = {}
     for block in blocks(section):
         exec(compile(block, "artifact", "exec"), names)
-    assert (tmp_path / "my_tanh_mlp" / "saved_model.pb").is_file()
+    assert (tmp_path / "my_mine" / "saved_model.pb").is_file()
 
 
 # Text.

@@ -124,9 +124,13 @@ def evaluate(
 
 
 def _given_data(data: str, model: Any, options: tuple[str, ...], split: str | None, stream: bool = False) -> Any:
-    """Load data to measure on."""
-    card = card_for(model)
-    return load_data(data, model.input_shape[1:], options, preparation=card.preparation, stream=stream)
+    """Load data to measure on: all of a folder or table without parts, unless the model was trained on a part of it."""
+    card, path = card_for(model), Path(data).resolve()
+    trained_on = ((card.training or {}).get("dataset") or {}).get("name")
+    whole = split in (None, "all") and trained_on != (path.stem if path.is_file() else path.name)
+    defaults = {"test_fraction": 0} if whole else {}
+    shape = model.input_shape[1:]
+    return load_data(data, shape, options, preparation=card.preparation, stream=stream, **defaults)
 
 
 @click.command()
@@ -288,12 +292,11 @@ def predict(
     """
     if output is not None:
         check_target(output, overwrite=overwrite)
-    import_tensorflow()
     import numpy as np
 
-    from modelzoo.evaluation import interpret
+    from modelzoo.evaluation import interpret, ready
 
-    model = modelzoo.load(source)
+    model = ready(source)
     names = modelzoo.class_names(model)
     if not names:
         raise InputError(f"{source} does not classify. Choose another --model, such as two_conv_cnn.")

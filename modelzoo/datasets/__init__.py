@@ -5,9 +5,9 @@ Importing this package imports neither TensorFlow nor scikit-learn, Pillow or Po
 
 from modelzoo.datasets.checks import as_array, check_arrays, check_labels, check_samples
 from modelzoo.datasets.corruptions import CORRUPTIONS
-from modelzoo.datasets.dataset import Dataset, one_hot, stratified_split
+from modelzoo.datasets.dataset import Dataset, from_arrays, one_hot, stratified_split
 from modelzoo.datasets.digit import load_digit_image
-from modelzoo.datasets.files import find_idx_files, load_csv, load_idx_folder, load_npz, read_idx, read_npz, read_rows
+from modelzoo.datasets.files import find_idx_files, load_csv, load_idx_folder, load_npz, read_csv, read_idx, read_npz
 from modelzoo.datasets.images import read_image, stream_images
 from modelzoo.datasets.mnist import MNIST_CHECKSUM
 from modelzoo.datasets.registry import (
@@ -40,6 +40,7 @@ __all__ = [
     "dataset_options",
     "describe_dataset",
     "find_idx_files",
+    "from_arrays",
     "list_datasets",
     "load",
     "load_csv",
@@ -47,10 +48,10 @@ __all__ = [
     "load_idx_folder",
     "load_npz",
     "one_hot",
+    "read_csv",
     "read_idx",
     "read_image",
     "read_npz",
-    "read_rows",
     "register_dataset",
     "register_file_loader",
     "stratified_split",

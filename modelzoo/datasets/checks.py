@@ -11,10 +11,10 @@ from modelzoo.errors import DataError
 #: Of data whose classes have no names: a label of a billion is a measurement or a key, not the number of a class.
 MAX_CLASSES = 1 << 20
 
+_ANY_LABELS = "For labels of another kind: modelzoo.datasets.from_arrays(x, y)."
 
-def check_arrays(
-    x: Any, y: Any, *, num_classes: int | None = None, where: str = "data", allow_single_class: bool = False
-) -> None:
+
+def check_arrays(x: Any, y: Any, *, num_classes: int | None = None, where: str = "data") -> None:
     """Refuse samples and labels on which nothing can be trained or measured.
 
     Parameters
@@ -27,23 +27,11 @@ def check_arrays(
         How many classes the labels may name; None takes any label >= 0 (or the width of one-hot rows).
     where
         What the arrays are, for the error, e.g. ``"training data"``.
-    allow_single_class
-        Accept data of one class only. Right for an autoencoder or for a test set, wrong for training a classifier.
     """
     check_samples(x, where=where)
     labels = check_labels(y, num_classes=num_classes, where=where)
     if len(x) != len(labels):
         raise DataError(f"{where}: {len(x)} samples but {len(labels)} labels. Give one label for each sample.")
-    if not allow_single_class:
-        check_several_classes(labels, where=where)
-
-
-def check_several_classes(labels: np.ndarray, *, where: str = "data") -> None:
-    """Raise DataError if all labels, integers of shape ``(n,)``, are the same."""
-    if labels.min() == labels.max():
-        raise DataError(
-            f"{where}: every label is {labels[0]}. A classifier needs at least two classes; add samples of another."
-        )
 
 
 def as_array(value: Any, name: str) -> np.ndarray:
@@ -117,7 +105,7 @@ def check_labels(y: Any, *, num_classes: int | None = None, where: str = "data")
     if y.size == 0:
         raise DataError(f"{where}: y is empty, shape {y.shape}. Give at least one label.")
     if y.dtype.kind not in "biuf":
-        raise DataError(f"{where}: y has dtype {y.dtype}. Give integer labels 0, 1, 2, ...")
+        raise DataError(f"{where}: y has dtype {y.dtype}. Give integer labels 0, 1, 2, ... {_ANY_LABELS}")
     if y.ndim == 2 and y.shape[1] == 1:
         raise DataError(f"{where}: y has shape {y.shape}, a column. Make it (n,): y.ravel().")
     if y.ndim == 2:
@@ -125,12 +113,14 @@ def check_labels(y: Any, *, num_classes: int | None = None, where: str = "data")
     if y.ndim != 1:
         raise DataError(f"{where}: y has shape {y.shape}. Give (n,) integer labels, or (n, classes) one-hot rows.")
     if y.dtype.kind not in "iu":
-        raise DataError(f"{where}: y has dtype {y.dtype}. Labels are integers 0, 1, 2, ...; use y.astype(int).")
+        raise DataError(f"{where}: y has dtype {y.dtype}. Labels are integers 0, 1, 2, ... {_ANY_LABELS}")
     bad = y < 0 if num_classes is None else (y < 0) | (y >= num_classes)
     if bad.any():
         index = int(np.argmax(bad))
         allowed = "0 or more" if num_classes is None else f"0 to {num_classes - 1}"
-        raise DataError(f"{where}: label {y[index]} at index {index} is out of range. Labels here are {allowed}.")
+        raise DataError(
+            f"{where}: label {y[index]} at index {index} is out of range. Labels here are {allowed}. {_ANY_LABELS}"
+        )
     return y
 
 

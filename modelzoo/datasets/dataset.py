@@ -5,14 +5,15 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from modelzoo._checks import check_integer, check_names, check_number, check_seed
+from modelzoo._checks import check_fraction, check_integer, check_names, check_number, check_seed
 from modelzoo.datasets.checks import MAX_CLASSES, as_array, check_arrays, check_labels
 from modelzoo.errors import DataError, InputError
 
@@ -20,6 +21,9 @@ Pair = tuple[np.ndarray, np.ndarray]
 MAX_BYTES = 4 << 30  # of one data set that is read into memory; larger ones are streamed
 #: The parts, with the ending of their arrays' names.
 PARTS = {"train": "train", "test": "test", "validation": "val"}
+#: What folders and arrays of parts are called, in lower case.
+PART_NAMES = dict.fromkeys(("train", "training"), "train") | dict.fromkeys(("test", "testing"), "test")
+PART_NAMES |= dict.fromkeys(("val", "valid", "validation"), "validation")
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,8 +99,8 @@ class Dataset:
             count = labels[0].shape[1] if labels[0].ndim == 2 else 1 + int(max(y.max() for y in labels))
             if count > MAX_CLASSES:
                 raise DataError(
-                    f"{self.name}: label {count - 1} would make {count} classes. Renumber the labels: "
-                    "numpy.unique(y, return_inverse=True)[1]."
+                    f"{self.name}: label {count - 1} would make {count} classes. Make the data with "
+                    "modelzoo.datasets.from_arrays, which numbers the labels that occur."
                 )
             names = tuple(map(str, range(count)))
         object.__setattr__(self, "class_names", names)
@@ -106,7 +110,7 @@ class Dataset:
         if x is None or y is None:
             raise DataError(f"{self.name}: x_{ending} and y_{ending} must be given together. Give both, or neither.")
         where = f"{self.name}, {part} part"
-        check_arrays(x, y, num_classes=num_classes, where=where, allow_single_class=True)
+        check_arrays(x, y, num_classes=num_classes, where=where)
         if x.shape[1:] != self.x_train.shape[1:]:
             raise DataError(
                 f"{where}: samples have shape {x.shape[1:]}, training samples {self.x_train.shape[1:]}. Give both the "
@@ -230,9 +234,17 @@ class Dataset:
         """
         if self.validation is not None:
             raise InputError(f"{self.name} has a validation part of {len(self.validation[0])} samples already. Use it.")
-        kept, held = stratified_split(_integers(self.y_train), fraction_or_n, 0, where="hold_out")
+        return self._split("validation", fraction_or_n, 0, where="hold_out")
+
+    def split_test(self, test_fraction: float, seed: int = 0) -> Dataset:
+        """Move training samples into the test part, each class in proportion; a fraction of 0 moves none."""
+        some = check_fraction("test_fraction", test_fraction)
+        return self._split("test", test_fraction, seed, where="test_fraction") if some else self
+
+    def _split(self, part: str, amount: float | int, seed: int, *, where: str) -> Dataset:
+        kept, held = stratified_split(_integers(self.y_train), amount, seed, where=where)
         x, y = self.train
-        return self._replace({"train": (x[kept], y[kept]), "validation": (x[held], y[held])})
+        return self._replace({"train": (x[kept], y[kept]), part: (x[held], y[held])})
 
     def take(self, *, per_class: int, seed: int = 0) -> Dataset:
         """Return a small training part: ``per_class`` samples of each class; the other parts stay whole.
@@ -314,19 +326,19 @@ def stratified_split(
     Returns
     -------
     tuple of numpy.ndarray
-        Sorted indices ``(kept, held)``. Both hold every class.
+        Sorted indices ``(kept, held)``. Every class is among the kept, and among the held too if their number and that
+        of its samples allow.
     """
     n = len(y)
-    if isinstance(held_out, float | np.floating):
-        held_out = max(1, round(check_number(where, held_out, 0, 1, exclusive=True) * n))
-    held_out = check_integer(where, held_out, 1, max(1, n - 1))
     labels, counts = np.unique(y, return_counts=True)
-    if counts.min() < 2:
-        raise DataError(f"{where}: class {labels[counts.argmin()]} has one sample. A split needs two or more a class.")
-    if not len(labels) <= held_out <= n - len(labels):
+    most = n - len(labels)  # one of each class stays
+    if isinstance(held_out, float | np.floating):
+        held_out = min(max(1, round(check_number(where, held_out, 0, 1, exclusive=True) * n)), max(1, most))
+    held_out = check_integer(where, held_out, 1, max(1, n - 1))
+    if held_out > most:
         raise DataError(
-            f"{where}: {held_out} of {n} samples cannot hold out all {len(labels)} classes and keep all. "
-            f"Give a number from {len(labels)} to {n - len(labels)}."
+            f"{where}: of {n} samples in {len(labels)} classes at most {most} can be held out, so that each keeps "
+            f"one; got {held_out}. Give more samples, or test_fraction=0 to hold out none."
         )
     rng = np.random.default_rng([check_seed(seed), 0x5B117])  # a stream of its own, apart from other uses of the seed
     held = np.zeros(n, bool)
@@ -336,16 +348,121 @@ def stratified_split(
 
 
 def _quota(counts: np.ndarray, total: int) -> np.ndarray:
-    """Share ``total`` among classes in proportion to ``counts``; each gets one at least and leaves one."""
+    """Share ``total`` among classes in proportion to ``counts``; each leaves one, and gets one if there are enough."""
     exact = counts * (total / counts.sum())
-    quota = np.clip(np.floor(exact).astype(int), 1, counts - 1)
+    least = np.minimum(counts - 1, total >= (counts > 1).sum())
+    quota = np.clip(np.floor(exact).astype(int), least, counts - 1)
     while quota.sum() != total:
         step = 1 if quota.sum() < total else -1
-        room = quota < counts - 1 if step > 0 else quota > 1
+        room = quota < counts - 1 if step > 0 else quota > least
         quota[np.argmax(np.where(room, (exact - quota) * step, -np.inf))] += step
     return quota
 
 
-def check_fraction(test_fraction: Any) -> float:
-    """Return ``test_fraction`` if it is a fraction between 0 and 1."""
-    return check_number("test_fraction", test_fraction, 0, 1, exclusive=True)
+def from_arrays(
+    x: Any,
+    y: Any,
+    x_test: Any = None,
+    y_test: Any = None,
+    x_val: Any = None,
+    y_val: Any = None,
+    *,
+    class_names: Sequence[str] = (),
+    name: str = "arrays",
+    source: str = "",
+    license: str = "unknown",
+) -> Dataset:
+    """Make a data set of arrays with labels of any kind: 1…k, {3, 5, 8}, -1 and 1, texts, whole floats, columns.
+
+    Parameters
+    ----------
+    x, x_test, x_val
+        Samples of the training, the test and the validation part, shape ``(n, ...)``.
+    y, y_test, y_val
+        A label for each sample, shape ``(n,)`` or ``(n, 1)``, or one-hot rows.
+    class_names
+        Names of the classes: those that the labels are, or else one for each number from 0, or one for each value of
+        the labels in rising order. By default the values name the classes, and 0…k-1 have no names.
+    name, source, license
+        See :class:`Dataset`.
+
+    Returns
+    -------
+    Dataset
+        Its labels number the classes 0…k-1 in the order of ``class_names``, or of their values: numbers as numbers.
+
+    Examples
+    --------
+    >>> from modelzoo import datasets
+    >>> data = datasets.from_arrays([[0.0], [1.0], [2.0]], ["low", "high", "high"])
+    >>> data.class_names, data.y_train.tolist()
+    (('high', 'low'), [1, 0, 0])
+    """
+    given = {"train": y, "test": y_test, "validation": y_val}
+    plain = {part: _plain(labels, f"{name}, {part} part") for part, labels in given.items() if labels is not None}
+    if len({labels.dtype.kind for labels in plain.values()}) > 1:
+        raise DataError(f"{name}: labels must be numbers in all parts, or text in all. Give them alike.")
+    found = {part: np.unique(labels, return_inverse=True) for part, labels in plain.items()}
+    trained, values = found["train"][0].tolist(), {value for unique, _ in found.values() for value in unique.tolist()}
+    ordered, names = sorted(values, key=lambda value: by_number(str(value))), check_names("class_names", class_names)
+    numeric = plain["train"].dtype.kind == "i"
+    if {str(value) for value in values} <= set(names):
+        place = {value: names.index(str(value)) for value in values}
+    elif names and numeric and ordered[0] >= 0 and ordered[-1] < len(names):
+        place = {value: value for value in values}
+    elif not names or (numeric and len(names) == len(values)):
+        place = {value: number for number, value in enumerate(ordered)}
+        if unseen := values - set(trained):
+            raise DataError(
+                f"{name}: the label {min(unseen)!r} does not occur in the training part. Add samples of it."
+            )
+        names = names or (() if ordered == list(range(len(ordered))) else tuple(map(str, ordered)))
+    else:
+        raise DataError(
+            f"{name}: class_names must name the {len(values)} classes of the labels "
+            f"({', '.join(map(str, ordered)):.100}); got {names!r:.100}."
+        )
+    numbered = {part: np.array([place[v] for v in unique.tolist()])[where] for part, (unique, where) in found.items()}
+    return Dataset(
+        x,
+        numbered["train"],
+        x_test,
+        numbered.get("test"),  # type: ignore[arg-type]
+        x_val,
+        numbered.get("validation"),
+        name=name,
+        class_names=names,
+        source=source,
+        license=license,
+    )
+
+
+def _plain(labels: Any, where: str) -> np.ndarray:
+    """Return labels as int64 or text of shape ``(n,)``."""
+    y = as_array(labels, f"{where}: labels")
+    if y.dtype.kind == "O":  # a column of a table
+        y = np.array(y.tolist())
+    if y.ndim == 2:
+        y = y[:, 0] if y.shape[1] == 1 else check_labels(y, where=where)
+    if y.ndim != 1 or y.size == 0:
+        raise DataError(f"{where}: labels must have shape (n,), one for each sample; got {y.shape}.")
+    if y.dtype.kind == "f":
+        whole = np.isfinite(y) & (y == np.floor(y)) & (np.abs(y) < 2**53)
+        if not whole.all():
+            bad = int(np.argmin(whole))
+            raise DataError(f"{where}: label {y[bad]} at index {bad} must be a whole number or text.")
+    if y.dtype.kind not in "biufSU":
+        raise DataError(f"{where}: labels must be whole numbers or text; got dtype {y.dtype}.")
+    return as_text(y) if y.dtype.kind in "SU" else y.astype(np.int64)
+
+
+def as_text(values: np.ndarray) -> np.ndarray:
+    """Return an array's values as text; bytes are taken as UTF-8, with bad ones replaced."""
+    return np.char.decode(values, "utf-8", "replace") if values.dtype.kind == "S" else values.astype(str)
+
+
+def by_number(name: str) -> tuple[Any, ...]:
+    """Return what sorts names with numbers as numbers: 9 before 10, and a9 before a10."""
+    if re.fullmatch(r"[+-]?\d+(\.\d+)?", name):
+        return (0, float(name), [])
+    return (1, 0.0, [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)])

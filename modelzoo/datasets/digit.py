@@ -115,7 +115,7 @@ def _background(gray: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _ink(gray: np.ndarray, label: str) -> np.ndarray:
-    """Return how much ink is at each pixel, 0-1: background, noise and specks are 0."""
+    """Return how much ink of the digit is at each pixel, 0-1."""
     surface, spread = _background(gray)
     difference = gray - surface
     floor = max(4 * spread, 0.003)  # less than one grey level of 255 where the background is flat
@@ -134,17 +134,25 @@ def _ink(gray: np.ndarray, label: str) -> np.ndarray:
         ink = np.clip((ink - low) / (0.85 * peak - low), 0, 1)
     else:
         ink = np.clip(ink / peak, 0, 1)
-    return _without_specks(ink)
+    return _main_part(ink)
 
 
-def _without_specks(ink: np.ndarray) -> np.ndarray:
-    """Remove parts far smaller than the digit: dust, grain, and lines of the paper's edge."""
+def _main_part(ink: np.ndarray) -> np.ndarray:
+    """Keep the digit: the heaviest part and those near it; neither dust and grain nor a button, a line, a dark corner.
+
+    What touches the border of the picture counts a third, for corners and edges do. The gap to another part of the
+    digit is at most half of the digit's longer side, and such a part has a twentieth of its ink.
+    """
     from scipy import ndimage
 
     parts, count = ndimage.label(ink > 0, structure=np.ones((3, 3)))
     mass = ndimage.sum_labels(ink, parts, np.arange(1, count + 1))
-    kept = np.concatenate([[False], mass >= 0.05 * mass.max()])
-    return np.where(kept[parts], ink, 0)
+    boxes = np.array([[[side.start, side.stop] for side in box] for box in ndimage.find_objects(parts)])  # (n, 2, 2)
+    starts, stops = boxes[..., 0], boxes[..., 1]
+    main = np.argmax(np.where((starts == 0).any(axis=1) | (stops == ink.shape).any(axis=1), 0.3 * mass, mass))
+    gap = np.maximum(starts - stops[main], starts[main] - stops).max(axis=1)
+    kept = (mass >= 0.05 * mass[main]) & (gap <= 0.5 * (stops - starts)[main].max())
+    return np.where(np.concatenate([[False], kept])[parts], ink, 0)
 
 
 def _crop_to_box(ink: np.ndarray) -> np.ndarray:

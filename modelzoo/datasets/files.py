@@ -4,76 +4,27 @@ from __future__ import annotations
 
 import csv
 import gzip
+import logging
 import math
 import os
 import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
 from modelzoo._checks import check_integer, check_path
-from modelzoo.datasets.checks import check_arrays
-from modelzoo.datasets.dataset import MAX_BYTES, Dataset, check_fraction, stratified_split
+from modelzoo.datasets.dataset import MAX_BYTES, PART_NAMES, PARTS, Dataset, as_text, from_arrays
 from modelzoo.datasets.registry import register_file_loader
 from modelzoo.errors import DataError, InputError
 
+logger = logging.getLogger(__name__)
+
 _MAX_DEFLATE_RATIO = 1040  # DEFLATE cannot shrink data more than 1032-fold
-
-
-def number_classes(*arrays: np.ndarray, where: str) -> tuple[list[np.ndarray], tuple[str, ...]]:
-    """Renumber labels 0..k-1 in the order of their values, so that 1..10, -1/+1 or text all work.
-
-    Parameters
-    ----------
-    arrays
-        Labels of the training part, then of others, each of shape ``(n,)``: integers, whole floats or text.
-    where
-        What they are, for errors.
-
-    Returns
-    -------
-    tuple
-        The int64 labels of each part, and the original values as text.
-    """
-    plain = []
-    for labels in arrays:
-        if labels.ndim != 1 or labels.size == 0:
-            raise DataError(f"{where}: labels must have shape (n,), one for each sample; got {labels.shape}.")
-        if labels.dtype.kind == "f":
-            whole = np.isfinite(labels) & (labels == np.floor(labels)) & (np.abs(labels) < 2**53)
-            if not whole.all():
-                bad = int(np.argmin(whole))
-                raise DataError(f"{where}: label {labels[bad]} at index {bad} must be a whole number or text.")
-        plain.append(as_text(labels) if labels.dtype.kind in "SU" else labels.astype(np.int64))
-    if len({labels.dtype.kind for labels in plain}) == 2:
-        raise DataError(f"{where}: training and test labels must be both numbers or both text. Save them alike.")
-    values = np.unique(plain[0])
-    if len(values) > 65536:
-        raise DataError(f"{where}: labels must be class numbers; got {len(values)} different values.")
-    numbered = [np.minimum(np.searchsorted(values, labels), len(values) - 1) for labels in plain]
-    for positions, labels in zip(numbered, plain, strict=True):
-        unseen = values[positions] != labels
-        if unseen.any():
-            raise DataError(f"{where}: test label {labels[unseen.argmax()]!s} does not occur in the training labels.")
-    return numbered, tuple(as_text(values).tolist())
-
-
-def as_text(values: np.ndarray) -> np.ndarray:
-    """Return an array's values as text; bytes are taken as UTF-8, with bad ones replaced."""
-    return np.char.decode(values, "utf-8", "replace") if values.dtype.kind == "S" else values.astype(str)
-
-
-def split_arrays(x: np.ndarray, y: np.ndarray, *, test_fraction: float, seed: int, path: Path, **facts: Any) -> Dataset:
-    """Make a Dataset of one array by a stratified split."""
-    check_arrays(x, y, where=str(path))
-    train, test = stratified_split(y, check_fraction(test_fraction), seed, where="test_fraction")
-    facts = {"name": path.stem, "source": path.name, "license": "unknown", **facts}
-    return Dataset(x[train], y[train], x[test], y[test], **facts)
 
 
 def read_npz(path: str | os.PathLike[str] | IO[bytes], *, max_bytes: int = MAX_BYTES) -> dict[str, np.ndarray]:
@@ -105,6 +56,14 @@ def read_npz(path: str | os.PathLike[str] | IO[bytes], *, max_bytes: int = MAX_B
         raise DataError(f"Cannot read {label}: {reason:.160}. Give an intact .npz made by numpy.savez.") from error
 
 
+_AXES = {
+    "x": ("x", "image", "images", "data", "sample", "samples", "feature", "features", "input", "inputs"),
+    "y": ("y", "label", "labels", "target", "targets"),
+}
+_PART = "|".join(PART_NAMES)
+_ARRAY_NAME = re.compile(rf"(?:({_PART})_?)?({'|'.join([*_AXES['x'], *_AXES['y']])})(?:_?({_PART}))?")
+
+
 @register_file_loader(lambda path: path.is_file() and path.suffix.lower() == ".npz", "an .npz file")
 def load_npz(path: str | os.PathLike[str], *, test_fraction: float = 0.2, seed: int = 0) -> Dataset:
     """Load a data set from an .npz file, as written by ``numpy.savez``.
@@ -112,58 +71,61 @@ def load_npz(path: str | os.PathLike[str], *, test_fraction: float = 0.2, seed: 
     Parameters
     ----------
     path
-        A file with the arrays ``x_train``, ``y_train``, ``x_test``, ``y_test`` (Keras' names), or ``x`` and ``y``.
-        Labels are whole numbers or text of shape ``(n,)`` and are renumbered 0..k-1; an optional text array
-        ``class_names`` names classes 0..k-1, and then nothing is renumbered. Other arrays are ignored.
+        A file with samples and labels called ``x`` and ``y``, ``images`` and ``labels``, ``data`` and ``target``, or
+        nothing (``savez(path, x, y)``); in parts ``x_train``, ``y_train``, ``x_test``, ``y_test`` (Keras' names),
+        ``train_images``, ``train_labels``, ``val_images`` and so on, in any case. Labels are as of :func:`from_arrays`;
+        an array ``class_names`` or ``target_names`` names the classes. Other arrays are ignored.
     test_fraction, seed
-        Share of ``x`` held out for testing, stratified, and the seed of that split; unused if the file has a test set.
+        Share held out for testing, stratified, and the seed of that split; unused if the file has parts.
     """
-    path = Path(path)
+    path = check_path(path, "an .npz file")
     arrays = {name.lower(): array for name, array in read_npz(path).items()}
-    layouts = (("_train", "_test"), ("",))
-    fitting = [found for found in layouts if {f"{axis}{end}" for axis in "xy" for end in found} <= arrays.keys()]
-    if not fitting:
+    if arrays.keys() == {"arr_0", "arr_1"}:
+        arrays = {"x": arrays["arr_0"], "y": arrays["arr_1"]}
+    found: dict[str, list[str]] = {}
+    for name in arrays:
+        if (match := _ARRAY_NAME.fullmatch(name)) and not (match[1] and match[3]):
+            axis = "x" if match[2] in _AXES["x"] else "y"
+            found.setdefault(f"{axis}_{PARTS[PART_NAMES[match[1] or match[3] or 'train']]}", []).append(name)
+    complete = all(f"{'y' if key[0] == 'x' else 'x'}{key[1:]}" in found for key in found)
+    if "x_train" not in found or not complete or any(len(names) > 1 for names in found.values()):
         raise DataError(
-            f"{path} holds {', '.join(sorted(arrays)) or 'no arrays'}. "
-            "It needs x_train, y_train, x_test, y_test; or x and y."
+            f"{path} holds {', '.join(sorted(arrays)) or 'no arrays'}. It needs x and y, images and labels, or data "
+            "and target, one of each; or for every part x_train and y_train, or train_images and train_labels, ... "
+            "(train, val, test). Save it under such names."
         )
-    samples, labels = ([arrays[f"{axis}{ending}"] for ending in fitting[0]] for axis in "xy")
-    if "class_names" in arrays:
-        names = tuple(as_text(arrays["class_names"].ravel()).tolist())
-    else:
-        labels, names = number_classes(*labels, where=str(path))
-    if len(samples) == 1:
-        return split_arrays(*samples, *labels, test_fraction=test_fraction, seed=seed, path=path, class_names=names)
-    check_arrays(samples[0], labels[0], num_classes=len(names), where=f"{path} training set")
-    return Dataset(
-        samples[0],
-        labels[0],
-        samples[1],
-        labels[1],
-        name=path.stem,
-        source=path.name,
-        license="unknown",
-        class_names=names,
-    )
+    parts: dict[str, Any] = {key: arrays[name] for key, (name,) in found.items()}
+    named = [arrays[key] for key in ("class_names", "target_names", "label_names") if key in arrays]
+    names = tuple(as_text(named[0].ravel()).tolist()) if named else ()
+    x, y = parts.pop("x_train"), parts.pop("y_train")
+    data = from_arrays(x, y, **parts, class_names=names, name=path.stem, source=path.name)
+    return data if parts else data.split_test(test_fraction, seed)
+
+
+#: Headers of a table's label column. A column y is one of two coordinates where there is a column x.
+_LABELS = {"category", "class", "classes", "label", "labels", "species", "target", "targets", "variety", "y"}
+_ROW_NUMBERS = {"", "id", "index", "unnamed: 0"}
 
 
 @register_file_loader(lambda path: path.is_file() and path.suffix.lower() == ".csv", "a .csv file")
 def load_csv(
     path: str | os.PathLike[str],
     *,
-    label: str | int = -1,
+    label: str | int | None = None,
     shape: Sequence[int] | None = None,
     test_fraction: float = 0.2,
     seed: int = 0,
 ) -> Dataset:
-    """Load a data set from a table of numbers with a label column.
+    """Load a data set from a table of numbers with a label column; :func:`read_csv` reads one without labels.
 
     Parameters
     ----------
     path
-        UTF-8 text; comma, semicolon or tab between fields; a first line that is not all numbers is the header.
+        UTF-8 text; comma, semicolon or tab between fields; a first line of names is the header. A column of row numbers
+        (``id``, ``index`` or without a name) is left out.
     label
-        The label column: its name in the header, or its index (-1 is the last).
+        The label column, of whole numbers or text: its name in the header, or its index (0 is the first, -1 the last).
+        By default the one that the header calls ``label``, ``target``, ``class``, ``species``, ``y`` or the like.
     shape
         Shape of one sample, e.g. ``(28, 28)`` for rows of 784 pixels; None keeps rows. With a shape, values that are
         whole numbers 0-255 become uint8 pixels.
@@ -173,84 +135,146 @@ def load_csv(
     Returns
     -------
     Dataset
-        float32 samples of shape ``(n, columns)``, or of ``shape``; labels renumbered 0..k-1, their original values
-        in ``class_names``.
+        float32 samples of shape ``(n, columns)``, or of ``shape``; labels as of :func:`from_arrays`.
     """
-    path = check_path(path, "a .csv file")
-    header, table = _read_table(path)
-    if not isinstance(label, str):
-        column = check_integer("label", label, -table.shape[1], table.shape[1] - 1)
-    elif label in header:
-        column = header.index(label)
-    else:
-        raise InputError(f"label={label!r} is no column of {path}. Columns: {', '.join(header) or 'without names'}.")
-    (y,), names = number_classes(table[:, column], where=str(path))
-    with np.errstate(over="ignore"):  # 1e300 becomes infinite, which the check of the arrays names
-        x = np.delete(table, column, axis=1).astype(np.float32)
-    if shape is not None:
+    x, y = _Table(check_path(path, "a .csv file")).samples(label, shape)
+    path = Path(path)
+    return from_arrays(x, y, name=path.stem, source=path.name).split_test(test_fraction, seed)
+
+
+def read_csv(path: str | os.PathLike[str], *, shape: Sequence[int] | None = None) -> np.ndarray:
+    """Return the samples of a table, for predictions: as :func:`load_csv` has them, in the order of the rows.
+
+    Parameters
+    ----------
+    path
+        As of :func:`load_csv`. A column that the header calls the label is left out.
+    shape
+        Shape of one sample.
+    """
+    return _Table(check_path(path, "a .csv file")).samples(None, shape, labelled=False)[0]
+
+
+class _Table:
+    """The lines of a .csv file, with the names of their fields."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            if path.stat().st_size > MAX_BYTES:
+                raise DataError(
+                    f"{path} is larger than {MAX_BYTES} bytes. Write it as shards: datasets.write_tfrecord."
+                )
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path} is not UTF-8 text (byte {error.start}). Save it as UTF-8.") from error
+        except OSError as error:
+            raise DataError(f"Cannot read {path}: {error.strerror}. Give a readable .csv file.") from error
+        self.body = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+        self.delimiter = max(",;\t", key=self.body[0][1].count) if self.body else ","
+        first, second = ([self._fields(*line) for line in self.body[:2]] + [[], []])[:2]
+        self.width, self.header = len(first), list[str]()
+        # Pandas may number columns, and labels may be text: a header has no numbers, or names above numbers.
+        numeric = [_is_finite(field) for field in first]
+        above = any(_is_finite(field) and not known for known, field in zip(numeric, second, strict=False))
+        if not any(numeric) or above or (not all(numeric) and _LABELS & {field.strip().lower() for field in first}):
+            self.header, self.body = [field.strip() for field in first], self.body[1:]
+        if not self.body:
+            raise DataError(
+                f"{path} must hold rows of numbers; it holds {'a header alone' if self.width else 'no text'}."
+            )
+
+    def samples(
+        self, label: str | int | None, shape: Sequence[int] | None, *, labelled: bool = True
+    ) -> tuple[np.ndarray, Any]:
+        """Return the samples, and the values of the label column, ``None`` if it is neither named nor wanted."""
+        column, names = self._label_column(label, labelled=labelled), [name.lower() for name in self.header]
+        values: dict[str, int] = {}
+        table = self._numbers(column, values)
+        labels = None if column is None else np.array(list(values))[table[:, column].astype(int)]
+        left_out = [] if column is None else [column]
+        for index, name in enumerate(names):
+            if name in _ROW_NUMBERS and index != column and (np.diff(table[:, index]) == 1).all():
+                logger.warning("%s: the column %r numbers the rows and is left out.", self.path, self.header[index])
+                left_out.append(index)
+        if labels is not None and all(map(_is_finite, values)):
+            labels = labels.astype(float)
+        with np.errstate(over="ignore"):  # 1e300 becomes infinite, which the check of the arrays names
+            x = np.delete(table, left_out, axis=1).astype(np.float32)
+        if shape is None:
+            return x, labels
         sides = tuple(check_integer("shape", side) for side in shape)
         if math.prod(sides) != x.shape[1]:
             raise InputError(
-                f"shape={sides} needs {math.prod(sides)} values a row; {path} has {x.shape[1]} and a label."
+                f"shape={sides} needs {math.prod(sides)} values a row; {self.path} has {x.shape[1]}"
+                f"{' and a label' if left_out else ''}."
             )
         x = x.reshape(-1, *sides)
-        if x.min() >= 0 and x.max() <= 255 and (x == np.floor(x)).all():
-            x = x.astype(np.uint8)
-    return split_arrays(x, y, test_fraction=test_fraction, seed=seed, path=path, class_names=names)
+        pixels = x.min() >= 0 and x.max() <= 255 and (x == np.floor(x)).all()
+        return x.astype(np.uint8) if pixels else x, labels
 
+    def _label_column(self, label: str | int | None, *, labelled: bool) -> int | None:
+        names = [name.lower() for name in self.header]
+        columns = f"Columns: {', '.join(self.header) or 'without names':.200}."
+        if isinstance(label, str):
+            fitting = [i for i, name in enumerate(self.header) if name == label] or [
+                i for i, name in enumerate(names) if name == label.lower()
+            ]
+            if len(fitting) != 1:
+                raise InputError(f"label={label!r} must name one column of {self.path}. {columns}")
+            return fitting[0]
+        if label is not None:
+            return check_integer("label", label, -self.width, self.width - 1) % self.width
+        fitting = [i for i, name in enumerate(names) if name in _LABELS]
+        if len(fitting) > 1 or "x" in names:
+            fitting = [i for i in fitting if names[i] != "y"]
+        if len(fitting) != 1 and labelled:
+            raise InputError(
+                f"{self.path} must have one column called label, target, class or the like; it has {len(fitting)}. Say "
+                f"which holds the labels: label='its name', label=0 (the first) or label=-1 (the last). {columns}"
+            )
+        return fitting[0] if len(fitting) == 1 else None
 
-def read_rows(path: str | os.PathLike[str], shape: Sequence[int]) -> np.ndarray:
-    """Read the rows of a .csv file without labels, float32 of shape ``(n, *shape)``."""
-    path = check_path(path, "a .csv file")
-    _, table = _read_table(path)
-    if table.shape[1] != math.prod(shape):
-        raise DataError(
-            f"{path} has {table.shape[1]} columns; samples of shape {tuple(shape)} have {math.prod(shape)}. Give a "
-            "table of the samples alone."
-        )
-    return table.astype(np.float32).reshape(-1, *shape)
+    def _numbers(self, label: int | None, values: dict[str, int]) -> np.ndarray:
+        """Return all rows as finite float64; in the label column numbers of its values, which ``values`` collects."""
+        converters: dict[int | str, Callable[[str], Any]] = {}
+        if label is not None:
+            converters[label] = lambda text: values.setdefault(text.strip(), len(values))
+        try:
+            table = np.loadtxt(
+                [line for _, line in self.body],
+                delimiter=self.delimiter,
+                comments=None,
+                quotechar='"',
+                ndmin=2,
+                encoding="utf-8",
+                converters=converters or None,
+            )
+            if table.shape == (len(self.body), self.width) and np.isfinite(table).all() and "" not in values:
+                return table
+            reason = "rows of unequal length, or values that are missing or not finite"
+        except ValueError as error:
+            reason = str(error)
+        for number, line in self.body:  # NumPy counts rows, not lines of the file
+            fields = self._fields(number, line)
+            if len(fields) != self.width:
+                raise DataError(
+                    f"{self.path}, line {number}: {len(fields)} fields, but the first line has {self.width}."
+                )
+            for column, field in enumerate(fields):
+                if column == label and not field.strip():
+                    raise DataError(f"{self.path}, line {number}: the label is missing.")
+                if column != label and not _is_finite(field):
+                    raise DataError(
+                        f"{self.path}, line {number}, column {column + 1}: {field!r:.40} is no finite number."
+                    )
+        raise DataError(f"{self.path}: {reason:.100}. Save it without quotes and blanks.")
 
-
-def _read_table(path: Path) -> tuple[list[str], np.ndarray]:
-    """Return the header, empty without one, and the rows as finite float64 of shape ``(n, columns)``, columns >= 2."""
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise DataError(f"{path} is larger than {MAX_BYTES} bytes. Write it as shards: datasets.write_tfrecord.")
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text (byte {error.start}). Save it as UTF-8.") from error
-    except OSError as error:
-        raise DataError(f"Cannot read {path}: {error.strerror}. Give a readable .csv file.") from error
-    body = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
-    delimiter = max(",;\t", key=body[0][1].count) if body else ","
-    first = _fields(path, *body[0], delimiter) if body else []
-    header = [] if all(_is_finite(field) for field in first) else [field.strip() for field in first]
-    body = body[1:] if header else body
-    if len(first) < 2 or not body:
-        found = "a header alone" if header and len(first) > 1 else "one column" if first else "no text"
-        raise DataError(f"{path} must hold rows of numbers with a label column; it holds {found}.")
-    try:
-        table = np.loadtxt([line for _, line in body], delimiter=delimiter, comments=None, quotechar='"', ndmin=2)
-        if table.shape == (len(body), len(first)) and np.isfinite(table).all():
-            return header, table
-        reason = "rows of unequal length, or numbers that are not finite"
-    except ValueError as error:
-        reason = str(error)
-    for number, line in body:  # NumPy counts rows, not lines of the file
-        fields = _fields(path, number, line, delimiter)
-        if len(fields) != len(first):
-            raise DataError(f"{path}, line {number}: {len(fields)} fields, but the first line has {len(first)}.")
-        for column, field in enumerate(fields, 1):
-            if not _is_finite(field):
-                raise DataError(f"{path}, line {number}, column {column}: {field!r:.40} is no finite number.")
-    raise DataError(f"{path}: {reason:.100}. Save it without quotes and blanks.")
-
-
-def _fields(path: Path, number: int, line: str, delimiter: str) -> list[str]:
-    try:
-        return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))
-    except csv.Error as error:
-        raise DataError(f"{path}, line {number}: {error}.") from error
+    def _fields(self, number: int, line: str) -> list[str]:
+        try:
+            return next(csv.reader([line], delimiter=self.delimiter, skipinitialspace=True))
+        except csv.Error as error:
+            raise DataError(f"{self.path}, line {number}: {error}.") from error
 
 
 def _is_finite(text: str) -> bool:
@@ -261,7 +285,7 @@ def _is_finite(text: str) -> bool:
 
 
 _IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-_IDX_NAME = re.compile(r"(train|t10k|test)-(images|labels)[-.]idx[13]-ubyte(\.gz)?")
+_IDX_NAME = re.compile(r"(.*?)[-_.]?(train|t10k|test)[-_.](images|labels)[-_.]idx[13][-_.]ubyte(\.gz)?", re.IGNORECASE)
 
 
 def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
@@ -300,30 +324,48 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
         raise DataError(f"Cannot read {path}: {reason}. Give an intact IDX file, plain or .gz.") from error
 
 
-def find_idx_files(folder: str | os.PathLike[str]) -> list[Path]:
+def find_idx_files(folder: str | os.PathLike[str], *, prefix: str | None = None) -> list[Path]:
     """Return the IDX files of a folder in MNIST's layout: images and labels of training, then of testing.
 
-    Their names are ``train-images-idx3-ubyte`` and so on, also written ``.idx3-ubyte``, plain or ``.gz``.
+    Their names are ``train-images-idx3-ubyte`` and so on, also written ``.idx3-ubyte``, plain or ``.gz``. All may
+    have a prefix, such as ``emnist-letters-``; of several, ``prefix`` names one.
     """
     folder = check_path(folder, "a folder of IDX files")
     try:
         files = sorted(os.listdir(folder))
     except OSError as error:
         raise DataError(f"Cannot read folder {folder}: {error.strerror}. Give a folder of IDX files.") from error
-    found = {(m[1].replace("test", "t10k"), m[2]): folder / m[0] for m in map(_IDX_NAME.fullmatch, files) if m}
-    wanted = [(part, kind) for part in ("train", "t10k") for kind in ("images", "labels")]
-    names = {key: f"{key[0]}-{key[1]}-idx{3 if key[1] == 'images' else 1}-ubyte" for key in wanted}
-    missing = [name for key, name in names.items() if key not in found]
+    sets: dict[str, dict[tuple[str, str], Path]] = {}
+    for match in filter(None, map(_IDX_NAME.fullmatch, files)):
+        part = "train" if match[2].lower() == "train" else "test"
+        sets.setdefault(match[1], {})[part, match[3].lower()] = folder / match[0]
+    if prefix is not None:
+        sets = {name: found for name, found in sets.items() if name == prefix.rstrip("-_.")}
+    if len(sets) > 1:
+        raise InputError(f"{folder} must hold one data set; it holds {', '.join(sets)}. Name one, as prefix=.")
+    (found,) = sets.values() or ({},)
+    wanted = [(part, kind) for part in ("train", "test") for kind in ("images", "labels")]
+    missing = [f"{part} {kind}" for part, kind in wanted if (part, kind) not in found]
     if missing:
-        raise DataError(f"{folder} lacks {', '.join(missing)} (plain or .gz). Give a folder with the four IDX files.")
+        raise DataError(
+            f"{folder} lacks IDX files of {', '.join(missing)}. It needs four, named like train-images-idx3-ubyte, "
+            "train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, plain or .gz."
+        )
     return [found[key] for key in wanted]
 
 
 @register_file_loader(
     lambda path: path.is_dir() and any(map(_IDX_NAME.fullmatch, os.listdir(path))), "a folder of four IDX files"
 )
-def load_idx_folder(folder: str | os.PathLike[str]) -> Dataset:
-    """Load a folder of four IDX files in MNIST's layout and with MNIST's names, such as KMNIST's."""
-    arrays = [read_idx(path) for path in find_idx_files(folder)]
-    check_arrays(arrays[0], arrays[1], where=f"{folder} training set")
-    return Dataset(*arrays, name=Path(folder).resolve().name, source=str(folder), license="unknown")
+def load_idx_folder(folder: str | os.PathLike[str], *, prefix: str | None = None) -> Dataset:
+    """Load a folder of four IDX files in MNIST's layout, such as KMNIST's.
+
+    Parameters
+    ----------
+    folder
+        See :func:`find_idx_files`. Labels are as of :func:`from_arrays`.
+    prefix
+        What the names start with, of a folder with several data sets: ``"emnist-letters"``.
+    """
+    arrays = [read_idx(path) for path in find_idx_files(folder, prefix=prefix)]
+    return from_arrays(*arrays, name=prefix or Path(folder).resolve().name, source=str(folder))

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modelzoo._checks import check_choice, check_integer, check_path
-from modelzoo.datasets.dataset import check_fraction
+from modelzoo._checks import check_choice, check_fraction, check_integer, check_path, check_seed
+from modelzoo.datasets.dataset import PART_NAMES, by_number
 from modelzoo.datasets.registry import register_file_loader
 from modelzoo.datasets.streaming import StoredSamples, Stream
 from modelzoo.errors import DataError, InputError
@@ -140,38 +140,45 @@ def _visible(folder: str | Path) -> list[os.DirEntry[str]]:
     return sorted(shown, key=lambda entry: entry.name)
 
 
-def _samples(
-    folder: Path, sides: tuple[int, int], grayscale: bool, prepare: str
-) -> tuple[StoredSamples, tuple[str, ...], str]:
-    """Return the images of a folder of class folders, both sorted, the class names, and a digest of names and sizes."""
-    from modelzoo.datasets.digit import load_digit_image
+def _parts(folder: Path) -> dict[str, Path]:
+    """Return the folders of the parts, of train/, test/ and val/ in any spelling, or the folder itself."""
+    found: dict[str, list[Path]] = {}
+    for entry in _visible(folder):
+        if entry.is_dir() and (part := PART_NAMES.get(entry.name.lower())):
+            found.setdefault(part, []).append(folder / entry.name)
+    if len(found) < 2 or "train" not in found:  # else it may be the name of a class
+        return {"train": folder}
+    for part, paths in found.items():
+        if len(paths) > 1:
+            names = " and ".join(path.name for path in paths)
+            raise DataError(f"{folder} must have one folder of each part; of the {part} part it has {names}. Move one.")
+    return {part: paths[0] for part, paths in found.items()}
 
-    classes = [entry for entry in _visible(folder) if entry.is_dir()]
-    if len(classes) < 2:
-        held = ", ".join(entry.name for entry in classes) or "none"
-        raise DataError(f"{folder} must hold folders of two or more classes, with images inside; it holds {held}.")
-    digest, files, labels = hashlib.sha256(), [], []
-    for label, entry in enumerate(classes):
-        found = [file for file in _visible(entry.path) if file.name.lower().endswith(SUFFIXES) and file.is_file()]
-        if not found:
-            raise DataError(f"{entry.path} holds no image. Put images of class {entry.name!r} in it, or remove it.")
-        for file in found:
-            files.append(os.fsencode(f"{entry.name}/{file.name}"))
-            labels.append(label)
-            digest.update(b"%s %d\n" % (files[-1], file.stat().st_size))
-    names = np.array(files)  # as bytes side by side, which takes a fraction of the memory of strings
 
-    def read(indices: np.ndarray) -> np.ndarray:
-        paths = [folder / os.fsdecode(name) for name in names[indices]]
-        if prepare == "digit":
-            images = [load_digit_image(path) for path in paths]
-        else:
-            images = [read_image(path, size=sides, grayscale=grayscale) for path in paths]
-        return np.array(images, np.uint8).reshape(-1, *shape)
+def _classes(folder: Path) -> dict[str, list[str]]:
+    """Return the class folders, numbers as numbers, with the names of their images."""
+    entries = sorted((entry for entry in _visible(folder) if entry.is_dir()), key=lambda entry: by_number(entry.name))
+    return {
+        entry.name: [f.name for f in _visible(entry.path) if f.name.lower().endswith(SUFFIXES) and f.is_file()]
+        for entry in entries
+    }
 
-    shape = sides if grayscale else (*sides, 3)
-    samples = StoredSamples(read, np.array(labels), shape, np.uint8)
-    return samples, tuple(entry.name for entry in classes), digest.hexdigest()
+
+def _drawn(paths: list[Path], labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    """Return which images are for testing: a function of the content of each, so that adding others moves none.
+
+    One of each class always stays for training, and one at least is drawn if any class has two.
+    """
+    salt = check_seed(seed).to_bytes(8, "big")
+    digests = (hashlib.blake2b(path.read_bytes(), digest_size=8, salt=salt).digest() for path in paths)
+    place = np.array([int.from_bytes(digest, "big") / 2**64 for digest in digests])
+    spare = np.ones(len(paths), bool)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        spare[members[place[members].argmax()]] = False
+    if not spare.any():
+        raise DataError("test_fraction: no class has two images, one to hold out. Give test_fraction=0.")
+    return spare & (place < max(fraction, place[spare].min() + 2**-53))
 
 
 def _holds_folders(path: Path) -> bool:
@@ -196,8 +203,9 @@ def stream_images(
     Parameters
     ----------
     folder
-        ``folder/CLASS/*.png`` and so on; or ``folder/train/CLASS/*`` with ``folder/test/CLASS/*``, then these are the
-        training and test parts. Hidden files and files that are no images are passed over.
+        ``folder/CLASS/*.png`` and so on; or ``folder/train/CLASS/*`` with such a folder of a test or a validation part
+        (``test`` or ``testing``, ``val``, ``valid`` or ``validation``, in any case). Hidden files and files that are no
+        images are passed over.
     size
         ``(height, width)`` that every image is scaled to.
     grayscale
@@ -207,29 +215,63 @@ def stream_images(
         MNIST needs, or on pictures so prepared; ``"resize"`` scales it and does nothing else, also by default. A model
         of digits takes a folder only if this is said.
     test_fraction, seed
-        Share held out for testing, stratified, and the seed of that split; unused with ``train/`` and ``test/``.
+        Share held out for testing, about: the content of each image and the seed decide, so that images which are added
+        later move none of the others. One of each class trains at least. 0 holds out none; unused with ``train/``.
 
     Returns
     -------
     Stream
-        Of uint8 images 0-255 of shape ``(height, width)``, or ``(height, width, 3)``; labels in the sorted order of the
-        class folders, whose names are the class names. Its checksum is of names and sizes of the files, and of the
-        options.
+        Of uint8 images 0-255 of shape ``(height, width)``, or ``(height, width, 3)``; labels in the order of the
+        class folders, numbers as numbers, whose names are the class names. Its checksum is of names and sizes of the
+        files, and of the options.
     """
-    folder, sides = Path(folder), _check_size(size)
+    from modelzoo.datasets.digit import load_digit_image
+
+    folder, sides = check_path(folder, "a folder of class folders"), _check_size(size)
     facts: dict[str, Any] = {"name": folder.resolve().name, "source": str(folder), "preparation": "resize"}
     if prepare is not None:
         facts |= {"preparation": check_choice("prepare", prepare, PREPARATIONS), "options": {"prepare": prepare}}
     if prepare == "digit" and (sides != (28, 28) or not grayscale):
         raise InputError(f"prepare='digit' makes grey images of 28 x 28; got size={sides}. Leave the size out.")
-    split = (folder / "train").is_dir() and (folder / "test").is_dir()
-    train, class_names, digest = _samples(folder / "train" if split else folder, sides, grayscale, facts["preparation"])
-    if split:
-        facts["test"], names, test_digest = _samples(folder / "test", sides, grayscale, facts["preparation"])
-        if names != class_names:
-            odd = sorted(set(names) ^ set(class_names))[0]
-            raise DataError(f"{folder}: class {odd!r} is in one of train/ and test/ only. Give both the same classes.")
-        digest += test_digest
-    checksum = hashlib.sha256(f"{digest} {sides} {grayscale} {facts['preparation']}".encode()).hexdigest()
-    stream = Stream(train, class_names=class_names, checksum=checksum, **facts)
-    return stream if split else stream.split_test(check_fraction(test_fraction), seed)
+    paths = _parts(folder)
+    classes = {part: _classes(path) for part, path in paths.items()}
+    names = tuple(classes["train"])
+    if len(names) < 2:
+        held = ", ".join(names) or "none"
+        raise DataError(f"{paths['train']} must hold folders of two or more classes, with images; it holds {held}.")
+    for part, found in classes.items():
+        for name, images in found.items():
+            if name not in names:
+                raise DataError(f"{folder}: class {name!r} is in the {part} part only. Give images to train on, too.")
+            if part == "train" and not images:
+                raise DataError(f"{paths[part] / name} holds no image. Put images of this class in it, or remove it.")
+
+    def samples_of(part: str) -> tuple[StoredSamples, list[bytes]]:
+        found = [(f"{name}/{image}", names.index(name)) for name, images in classes[part].items() for image in images]
+        files = [os.fsencode(file) for file, _ in found]
+        if not files:
+            raise DataError(f"{paths[part]} holds no image. Put some in its class folders, or remove it.")
+        array = np.array(files)  # as bytes side by side, which takes a fraction of the memory of strings
+
+        def read(indices: np.ndarray) -> np.ndarray:
+            chosen = [paths[part] / os.fsdecode(name) for name in array[indices]]
+            if prepare == "digit":
+                images = [load_digit_image(path) for path in chosen]
+            else:
+                images = [read_image(path, size=sides, grayscale=grayscale) for path in chosen]
+            return np.array(images, np.uint8).reshape(-1, *shape)
+
+        return StoredSamples(read, np.array([label for _, label in found]), shape, np.uint8), files
+
+    shape = sides if grayscale else (*sides, 3)
+    digest = hashlib.sha256(f"{sides} {grayscale} {facts['preparation']} {test_fraction} {seed}\n".encode())
+    parts: dict[str, Any] = {}
+    for part, path in paths.items():
+        parts[part], files = samples_of(part)
+        for file in files:
+            digest.update(b"%s %d\n" % (file, (path / os.fsdecode(file)).stat().st_size))
+    if len(paths) == 1 and check_fraction("test_fraction", test_fraction):
+        train = parts["train"]
+        drawn = _drawn([folder / os.fsdecode(file) for file in files], train.labels, test_fraction, seed)
+        parts = {"train": train.select(np.flatnonzero(~drawn)), "test": train.select(np.flatnonzero(drawn))}
+    return Stream(**parts, class_names=names, checksum=digest.hexdigest(), **facts)

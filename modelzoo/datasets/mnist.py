@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from modelzoo._io import atomic_file
-from modelzoo.datasets.dataset import Dataset, check_fraction, stratified_split
+from modelzoo.datasets.dataset import Dataset
 from modelzoo.datasets.files import find_idx_files, read_idx, read_npz
 from modelzoo.datasets.registry import register_dataset
 from modelzoo.errors import DataError
@@ -209,17 +209,14 @@ def digits(*, classes: Iterable[int] | None = None, test_fraction: float = 0.2, 
         uint8 images 0-255 of shape ``(n, 28, 28)``, white on black; uint8 labels.
     """
     x, y = _enlarged_digits()
-    train, test = stratified_split(y, check_fraction(test_fraction), seed, where="test_fraction")
     dataset = Dataset(
-        x[train],
-        y[train],
-        x[test],
-        y[test],
+        x,
+        y,
         name="digits",
         class_names=_DIGITS,
         source="scikit-learn load_digits; UCI Optical Recognition of Handwritten Digits",
         license="CC BY 4.0",
-    )
+    ).split_test(test_fraction, seed)
     return dataset if classes is None else dataset.subset(classes)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
+from modelzoo._checks import check_path
 from modelzoo._io import restore
 from modelzoo.datasets.dataset import Dataset
 from modelzoo.datasets.streaming import Stream
@@ -170,19 +171,16 @@ def stream(path: str | os.PathLike[str], /, **options: Any) -> Stream:
     Stream
         To train on as on a :class:`Dataset`, with the same samples in each part.
     """
-    if not isinstance(path, str | os.PathLike) or (found := _existing(path)) is None:
+    if (found := _existing(path)) is None:
         raise DataError(f"No file or folder {path!r}. Give an existing path to stream from.")
     return _open(found, options, streamed=True)
 
 
 def _existing(name: str | os.PathLike[str]) -> Path | None:
-    path = Path(os.fspath(name)).expanduser()
-    try:
-        if not path.exists():
-            restore(path)  # a killed writer may have moved it aside
-        return path if path.exists() else None
-    except (OSError, ValueError):  # a name too long for a path, or one with a NUL
-        return None
+    path = check_path(name, "a data set")
+    if not path.exists():
+        restore(path)  # a killed writer may have moved it aside
+    return path if path.exists() else None
 
 
 def _open(path: Path, options: dict[str, Any], *, streamed: bool = False) -> Any:

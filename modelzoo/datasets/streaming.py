@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from modelzoo._checks import check_integer, check_seed
+from modelzoo._checks import check_fraction, check_integer, check_seed
 from modelzoo._keras import tf
 from modelzoo.datasets.dataset import MAX_BYTES, PARTS, Dataset, stratified_split
 from modelzoo.errors import DataError, InputError
@@ -226,9 +226,10 @@ class Stream:
             raise InputError(f"{self.name} has a validation part of {len(self.validation)} samples already. Use it.")
         return self._split("validation", fraction_or_n, 0, where="hold_out")
 
-    def split_test(self, test_fraction: float, seed: int) -> Stream:
-        """Move training samples into the test part, each class in proportion."""
-        return self._split("test", test_fraction, seed, where="test_fraction")
+    def split_test(self, test_fraction: float, seed: int = 0) -> Stream:
+        """Move training samples into the test part, each class in proportion; a fraction of 0 moves none."""
+        some = check_fraction("test_fraction", test_fraction)
+        return self._split("test", test_fraction, seed, where="test_fraction") if some else self
 
     def _split(self, part: str, amount: float | int, seed: int, *, where: str) -> Stream:
         changes: dict[str, Any] = {}

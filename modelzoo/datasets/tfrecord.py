@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from modelzoo._checks import check_integer, check_names
+from modelzoo._checks import check_integer, check_names, check_path
 from modelzoo._io import atomic_directory, check_target, sha256_of
 from modelzoo._keras import explained_by_tensorflow, tf
 from modelzoo.datasets.checks import MAX_CLASSES, as_array, check_arrays, check_labels
-from modelzoo.datasets.dataset import Dataset, check_fraction
+from modelzoo.datasets.dataset import Dataset
 from modelzoo.datasets.registry import register_file_loader
 from modelzoo.datasets.streaming import StoredSamples, Stream
 from modelzoo.errors import DataError, InputError
@@ -119,7 +119,7 @@ def write_tfrecord(
             "parts": written,
         }
         (temporary / FACTS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    return Path(directory)
+    return path
 
 
 def _write_part(
@@ -135,7 +135,7 @@ def _write_part(
         for number, batch in enumerate(_batches_of(samples)):
             where = f"{part} data, batch {number}"
             x, y = (as_array(values, f"{where}: {axis}") for axis, values in zip("xy", batch, strict=True))
-            check_arrays(x, y, num_classes=num_classes, where=where, allow_single_class=True)
+            check_arrays(x, y, num_classes=num_classes, where=where)
             width = y.shape[1] if y.ndim == 2 else 0
             y = check_labels(y, num_classes=num_classes, where=where)
             if y.max() >= MAX_CLASSES:
@@ -216,7 +216,7 @@ def stream_tfrecord(directory: str | os.PathLike[str], *, test_fraction: float =
     test_fraction, seed
         Share held out for testing, stratified, and the seed of that split; unused where the directory has a test part.
     """
-    directory = Path(directory)
+    directory = check_path(directory, "a directory of shards")
     try:
         facts = json.loads((directory / FACTS).read_text(encoding="utf-8"))
         if facts["format"] != FORMAT:
@@ -232,7 +232,7 @@ def stream_tfrecord(directory: str | os.PathLike[str], *, test_fraction: float =
         raise DataError(f"{directory / FACTS} cannot be read ({reason:.100}). Write the directory again.") from error
     if "test" in parts:
         return stream
-    options = {"test_fraction": check_fraction(test_fraction), "seed": seed}
+    options = {"test_fraction": test_fraction, "seed": seed}
     return dataclasses.replace(stream, options={**stream.options, **options}).split_test(test_fraction, seed)
 
 

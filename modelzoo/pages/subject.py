@@ -12,7 +12,7 @@ from typing import Any
 
 from modelzoo._checks import check_path
 from modelzoo._keras import keras
-from modelzoo.card import read_card
+from modelzoo.card import artifact_name, read_card
 from modelzoo.errors import ArtifactError, InputError
 from modelzoo.network import Network, read_network
 from modelzoo.pages.equations import Step, read_steps
@@ -29,7 +29,7 @@ class Subject:
     Attributes
     ----------
     name
-        Name of the builder, or of the ``.keras`` file without its suffix.
+        Name of the builder, of the artifact's directory, or of the ``.keras`` file without its suffix.
     source
         What it was asked for by: a name, a directory or a file.
     model
@@ -126,7 +126,7 @@ def read_subject(source: str | os.PathLike[str]) -> Subject:
     directory = find(source)
     card = read_card(directory)
     model = load(directory)
-    return Subject(card["name"], text, model, spec_of(model), card, pretrained)
+    return Subject(artifact_name(directory), text, model, spec_of(model), card, pretrained)
 
 
 def _load_keras(path: Path) -> Any:

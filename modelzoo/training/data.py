@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -23,7 +24,6 @@ from modelzoo.datasets import (
     check_samples,
     stratified_split,
 )
-from modelzoo.datasets.checks import check_several_classes
 from modelzoo.datasets.streaming import check_streamed_size, shuffled
 from modelzoo.errors import DataError, InputError
 from modelzoo.network import read_network
@@ -93,7 +93,7 @@ def training_data(
     *,
     reconstruct: bool,
     hold_out: int = 0,
-    single_class: bool = False,
+    evaluating: bool = False,
 ) -> TrainingData:
     """Bring data into one form, check them against the model, and number their labels as the model's outputs.
 
@@ -112,8 +112,8 @@ def training_data(
         The target is the input, so that one class is enough, and arrays need no labels.
     hold_out
         Training samples to move into the validation part, the same in every run, unless the data have such a part.
-    single_class
-        One class is enough all the same.
+    evaluating
+        Nothing is trained: one class is enough, and data in one part are no training data.
     """
     check_model(model)
     names: tuple[str, ...] = ()  # of the classes of the data, where these have any
@@ -138,15 +138,19 @@ def training_data(
     if not isinstance(validation, StoredSamples | tf.data.Dataset | None):
         validation = _pair(validation)
     model_names = adopted_names(model, names)
+    alone = evaluating and test is None and validation is None
+    places = ("data" if alone else "training data", "test data", "validation data")
     if names and model_names:
         train, test, validation = (
             _matched(part, names, model_names, where)
-            for part, where in ((train, "training data"), (test, "test data"), (validation, "validation data"))
+            for part, where in zip((train, test, validation), places, strict=True)
         )
-    train = _checked(train, model, "training data", single_class=reconstruct or single_class)
-    test = None if test is None else _checked(test, model, "test data", single_class=True)
+    known = isinstance(data, Dataset)  # its samples were checked when it was made
+    train = _checked(train, model, places[0], known=known, single_class=reconstruct or evaluating)
+    test = None if test is None else _checked(test, model, places[1], known=known)
     if validation is not None:
-        hold_out, validation = 0, _checked(validation, model, "validation data", single_class=True)
+        known = known and validation_data is None
+        hold_out, validation = 0, _checked(validation, model, places[2], known=known)
     elif hold_out:
         train, validation = _split(train, hold_out)
     evaluated, name = (test, "num_test") if validation is None else (validation, "num_validation")
@@ -196,7 +200,7 @@ def check_model(model: Any) -> None:
         )
 
 
-def check_fits(x: Any, y: Any, model: keras.Model, where: str, *, single_class: bool = True) -> None:
+def check_fits(x: Any, y: Any, model: keras.Model, where: str) -> None:
     """Refuse samples, or labels if they are not ``None``, that the model cannot take; ``where`` names them."""
     if np.ndim(x) == 1 and np.ndim(y) > 1:
         raise DataError(
@@ -206,7 +210,7 @@ def check_fits(x: Any, y: Any, model: keras.Model, where: str, *, single_class: 
     if y is None:
         check_samples(x, where=where)
     else:
-        check_arrays(x, y, num_classes=num_classes(model), where=where, allow_single_class=single_class)
+        check_arrays(x, y, num_classes=num_classes(model), where=where)
 
 
 def warn_of_scaled_pixels(x: np.ndarray, model: keras.Model, where: str) -> None:
@@ -226,23 +230,38 @@ def warn_of_scaled_pixels(x: np.ndarray, model: keras.Model, where: str) -> None
 def _check_shape(given: tuple[int, ...], model: keras.Model, where: str) -> None:
     wanted = tuple(model.input_shape[1:])
     if len(given) and given != wanted:
+        rows = len(given) == 1 and given[0] == math.prod(wanted)
+        advice = (
+            f"Give shape={wanted} to datasets.load of a .csv, or x.reshape(-1, *{wanted})" if rows else "Reshape them"
+        )
         raise DataError(
             f"{where}: samples have shape {given}, but {model.name!r} takes {wanted}. "
-            "Reshape the data, or build the model for this shape."
+            f"{advice}, or build the model for this shape."
         )
 
 
-def _checked(part: Any, model: keras.Model, where: str, *, single_class: bool) -> Any:
+def _labels(y: Any, model: keras.Model, where: str, *, single_class: bool) -> np.ndarray:
+    labels = check_labels(y, num_classes=num_classes(model), where=where)
+    if not single_class and labels.min() == labels.max():
+        raise DataError(
+            f"{where}: every label is {labels[0]}. A classifier needs at least two classes; add samples of another."
+        )
+    return labels
+
+
+def _checked(part: Any, model: keras.Model, where: str, *, known: bool = False, single_class: bool = True) -> Any:
+    """Return a part with integer labels that the model can take; ``known`` samples were checked before."""
     if isinstance(part, tuple):
         x, y = part
-        check_fits(x, y, model, where, single_class=single_class)
+        if known:
+            _check_shape(x.shape[1:], model, where)
+        else:
+            check_fits(x, y, model, where)
         warn_of_scaled_pixels(x, model, where)
-        return x, y if y.ndim == 1 else y.argmax(axis=1)
+        return x, _labels(y, model, where, single_class=single_class)
     if isinstance(part, StoredSamples):
         _check_shape(part.shape, model, where)
-        check_labels(part.labels, num_classes=num_classes(model), where=where)
-        if not single_class:
-            check_several_classes(part.labels, where=where)
+        _labels(part.labels, model, where, single_class=single_class)
         return part
     spec = part.element_spec
     if not (

@@ -22,12 +22,11 @@ def bad(array, index, value):
         (X, Y[:3], {}, "4 samples but 3 labels"),
         (X, Y, {"num_classes": 2}, "label 2 at index 2 is out of range. Labels here are 0 to 1"),
         (X, -Y, {}, "label -1 at index 1.*0 or more"),
-        (X, Y.astype(float), {}, "astype"),
+        (X, Y.astype(float), {}, r"y has dtype float64.*from_arrays\(x, y\)"),
         (X, Y.astype(object), {}, "y has dtype object"),
         (X.astype(object), Y, {}, "x has dtype object"),
         (X.astype(str), Y, {}, "x has dtype <U"),
         (X.astype(complex), Y, {}, "x has dtype complex"),
-        (X, Y * 0, {}, "every label is 0.*two classes"),
         (X[:, 0], Y, {}, r"x has shape \(4,\)"),
         (X.tolist(), Y, {}, "list, not an array"),
         (X, Y.tolist(), {}, "list, not an array"),
@@ -48,7 +47,4 @@ def test_refuses_with_one_line(x, y, options, message):
 @pytest.mark.parametrize("x", [X, X.astype(np.uint8), X.astype(np.float16), np.ones((4, 28, 28, 1), np.float32)])
 def test_accepts(x, y):
     check_arrays(x, y, num_classes=3)
-
-
-def test_accepts_one_class_when_asked():
-    check_arrays(X, Y * 0, allow_single_class=True)
+    check_arrays(x, y[:1].repeat(4, axis=0))

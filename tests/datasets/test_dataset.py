@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelzoo.datasets import Dataset, one_hot, stratified_split
+from modelzoo.datasets import Dataset, from_arrays, one_hot, stratified_split
 from modelzoo.errors import DataError, InputError
 
 
@@ -144,9 +144,68 @@ def test_stratified_split_is_a_partition_in_proportion(counts, data):
         assert abs((y[held] == label).sum() - share) <= len(counts)
 
 
-def test_stratified_split_refuses_a_class_of_one():
-    with pytest.raises(DataError, match="class 1 has one sample"):
-        stratified_split(np.array([0, 0, 1]), 1, 0)
+def test_a_split_of_few_and_uneven_samples():
+    """Each class trains; as many as possible are tested."""
+    for counts, amount, held in (
+        ([2, 1], 0.2, [1, 0]),
+        ([3] * 12, 0.2, [1] * 7 + [0] * 5),
+        ([9, 1, 1], 0.5, [6, 0, 0]),
+        ([2, 2], 3, None),
+        ([1, 1], 0.5, None),
+    ):
+        y = np.repeat(np.arange(len(counts)), counts)
+        if held is None:
+            with pytest.raises(DataError, match="at most"):
+                stratified_split(y, amount, 0)
+        else:
+            assert np.bincount(y[stratified_split(y, amount, 0)[1]], minlength=len(counts)).tolist() == held
+
+
+X = np.arange(12.0).reshape(6, 2)
+
+
+@pytest.mark.parametrize(
+    ("y", "class_names", "expected", "numbers"),
+    [
+        ([1, 2, 3, 1, 2, 3], (), ("1", "2", "3"), [0, 1, 2, 0, 1, 2]),
+        ([8, 3, 5, 3, 5, 8], (), ("3", "5", "8"), [2, 0, 1, 0, 1, 2]),
+        ([-1, 1, -1, 1, 1, 1], (), ("-1", "1"), [0, 1, 0, 1, 1, 1]),
+        (["b", "a", "b", "a", "b", "a"], (), ("a", "b"), [1, 0, 1, 0, 1, 0]),
+        (["10", "9", "9", "9", "9", "9"], (), ("9", "10"), [1, 0, 0, 0, 0, 0]),
+        (np.array(["b", "a"] * 3, object), (), ("a", "b"), [1, 0, 1, 0, 1, 0]),
+        ([1.0, 5.0, 1.0, 5.0, 5.0, 5.0], (), ("1", "5"), [0, 1, 0, 1, 1, 1]),
+        ([[7], [9], [7], [7], [7], [7]], (), ("7", "9"), [0, 1, 0, 0, 0, 0]),
+        ([0, 1, 2, 0, 1, 2], (), None, [0, 1, 2, 0, 1, 2]),
+        (np.eye(3)[[0, 1, 2, 0, 1, 2]], (), None, [0, 1, 2, 0, 1, 2]),
+        ([0, 2, 0, 2, 0, 2], ("x", "y", "z"), ("x", "y", "z"), [0, 2, 0, 2, 0, 2]),
+        ([1, 2, 3, 1, 2, 3], ("x", "y", "z"), ("x", "y", "z"), [0, 1, 2, 0, 1, 2]),
+        (["b", "a", "b", "a", "b", "a"], ("c", "b", "a"), ("c", "b", "a"), [1, 2, 1, 2, 1, 2]),
+        ([3, 5, 3, 5, 3, 5], ("8", "5", "3"), ("8", "5", "3"), [2, 1, 2, 1, 2, 1]),
+    ],
+)
+def test_labels_of_any_kind(y, class_names, expected, numbers):
+    data = from_arrays(X, y, X[:2], y[:2], class_names=class_names)
+    assert data.y_train.tolist() == numbers
+    assert data.y_test.tolist() == numbers[:2]
+    assert data.named == (expected is not None)
+    assert data.class_names == (expected or ("0", "1", "2"))
+
+
+@pytest.mark.parametrize(
+    ("y", "options", "message"),
+    [
+        ([0.5, 1] * 3, {}, "label 0.5 at index 0 must be a whole number"),
+        ([None, 1] * 3, {}, "whole numbers or text; got dtype object"),
+        ([0, 1] * 3, {"y_test": [0, 2] * 3}, "label 2 does not occur in the training part"),
+        ([0, 1] * 3, {"y_test": ["a", "b"] * 3}, "numbers in all parts, or text in all"),
+        (["a", "b"] * 3, {"class_names": ("a", "c")}, r"name the 2 classes of the labels \(a, b\)"),
+        ([1, 7] * 3, {"class_names": ("a", "b", "c")}, "name the 2 classes"),
+        ([0, 1] * 3, {"class_names": ("a", "a")}, "class_names must differ"),
+    ],
+)
+def test_from_arrays_refuses(y, options, message):
+    with pytest.raises(DataError, match=message):
+        from_arrays(X, y, X if "y_test" in options else None, **options)
 
 
 def test_take():

@@ -125,6 +125,42 @@ def test_dust_is_ignored():
     assert difference(load_digit_image(dusty), load_digit_image(rendered(3))) < 1
 
 
+def _button(draw):
+    draw.rectangle((250, 5, 290, 17), fill=60)
+
+
+def _line(draw):
+    draw.line((10, 262, 200, 260), fill=20, width=4)
+
+
+def _corner(draw):
+    draw.polygon([(0, 280), (30, 280), (0, 250)], fill=40)
+
+
+def _edge(draw):
+    draw.rectangle((297, 0, 300, 280), fill=50)
+
+
+@pytest.mark.parametrize("stray", [_button, _line, _corner, _edge])
+def test_what_is_far_from_the_digit_does_not_stretch_the_box(stray, mnist):
+    for image in mnist.x_test[:10]:
+        page = Image.new("L", (300, 280), 250)
+        page.paste(Image.fromarray(255 - image).point(lambda value: value * 250 // 255).resize((120, 120)), (70, 60))
+        alone = load_digit_image(np.asarray(page))
+        stray(ImageDraw.Draw(page))
+        assert nearly(load_digit_image(np.asarray(page)), alone) < 6
+
+
+def test_a_digit_of_two_strokes_keeps_both():
+    page = Image.new("L", (200, 200), 255)
+    draw = ImageDraw.Draw(page)
+    draw.line((80, 40, 130, 38), fill=0, width=8)  # the bar of a five, apart from the rest
+    draw.line((70, 60, 70, 100), fill=0, width=8)
+    draw.arc((60, 90, 130, 160), 220, 140, fill=0, width=8)
+    result = load_digit_image(np.asarray(page))
+    assert result[4:7, 12:20].max() > 200
+
+
 @pytest.mark.parametrize(
     ("image", "message"),
     [

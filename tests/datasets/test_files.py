@@ -84,11 +84,21 @@ def test_an_idx_folder_loads(idx_folder, small_images, idx_bytes):
     dataset = datasets.load(idx_folder)
     for result, array in zip((*dataset.train, *dataset.test), small_images, strict=True):
         np.testing.assert_array_equal(result, array)
-    (idx_folder / "train-labels.idx1-ubyte").write_bytes(idx_bytes(np.arange(7, dtype=np.uint8)))
-    assert "30 samples but 7 labels" in refusal(datasets.load, idx_folder)
+    (idx_folder / "train-labels.idx1-ubyte").write_bytes(idx_bytes(np.arange(10, dtype=np.uint8)))
+    assert "30 samples but 10 labels" in refusal(datasets.load, idx_folder)
     (idx_folder / "train-labels.idx1-ubyte").unlink()
-    assert "lacks train-labels-idx1-ubyte" in refusal(datasets.load, idx_folder)
+    assert "lacks IDX files of train labels. It needs four" in refusal(datasets.load, idx_folder)
     assert "Cannot read folder" in refusal(datasets.find_idx_files, idx_folder / "gone")
+
+
+def test_idx_files_may_have_a_prefix(idx_folder, small_images):
+    for path in list(idx_folder.iterdir()):
+        path.rename(idx_folder / f"EMNIST-letters-{path.name.replace('t10k', 'test')}")
+    dataset = datasets.load(idx_folder)
+    np.testing.assert_array_equal(dataset.x_test, small_images[2])
+    (idx_folder / "emnist-digits-train-images-idx3-ubyte").write_bytes(b"")
+    assert "it holds EMNIST-letters, emnist-digits. Name one, as prefix=" in refusal(datasets.load, idx_folder)
+    assert datasets.load(idx_folder, prefix="EMNIST-letters").checksum == dataset.checksum
 
 
 # --- npz
@@ -150,18 +160,34 @@ def test_npz_with_x_and_y_is_split_by_seed(tmp_path):
     assert dataset.checksum != datasets.load(path, test_fraction=0.3, seed=5).checksum
 
 
-def test_labels_of_many_kinds(tmp_path):
-    x = np.zeros((6, 2))
-    for y, names in (
-        (np.array([1, 2, 3] * 2), ("1", "2", "3")),
-        (np.array([1.0, 5.0] * 3), ("1", "5")),
-        (np.array(["cat", "dog"] * 3), ("cat", "dog")),
-        (np.array([b"cat", b"dog"] * 3), ("cat", "dog")),
-    ):
-        dataset = datasets.load(write(tmp_path / "k.npz", npz_bytes(x=x, y=y)), test_fraction=0.5)
-        assert dataset.class_names == names
-    named = npz_bytes(x=x, y=np.array([0, 2] * 3), class_names=np.array(["a", "b", "c"]))
-    assert datasets.load(write(tmp_path / "k.npz", named), test_fraction=0.5).class_names == ("a", "b", "c")
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("x", "y"),
+        ("images", "labels"),
+        ("data", "target"),
+        ("X_train", "Y_train"),
+        ("x_train", "y_train", "x_test", "y_test"),
+        ("train_images", "train_labels", "val_images", "val_labels", "test_images", "test_labels"),
+        ("trainX", "trainY", "testX", "testY"),
+        ("arr_0", "arr_1"),
+    ],
+)
+@pytest.mark.parametrize("column", [False, True])
+def test_npz_with_the_usual_names(tmp_path, names, column):
+    x, y = np.arange(40, dtype=np.float32).reshape(20, 2), np.arange(20) % 2
+    arrays = dict.fromkeys(names[1::2], y[:, np.newaxis] if column else y) | dict.fromkeys(names[::2], x)
+    arrays |= {} if names[0] == "arr_0" else {"ids": np.arange(20)}
+    dataset = datasets.load(write(tmp_path / "a.npz", npz_bytes(**arrays)), test_fraction=0.5)
+    assert list(dataset.parts) == ["train", "test", "validation"][: max(2, len(names) // 2)]
+    assert len(dataset.x_train) == (20 if len(names) > 2 else 10)
+    np.testing.assert_array_equal(dataset.x_train[:, 0] // 2 % 2, dataset.y_train)
+
+
+def test_npz_with_names_of_classes(tmp_path):
+    for key in ("class_names", "target_names"):
+        content = npz_bytes(x=np.zeros((6, 2)), y=np.array([0, 2] * 3), **{key: np.array(["a", "b", "c"])})
+        assert datasets.load(write(tmp_path / "k.npz", content)).class_names == ("a", "b", "c")
 
 
 X = np.zeros((4, 2))
@@ -171,15 +197,17 @@ TRAIN = {"x_train": X, "y_train": np.array([0, 1, 0, 1]), "x_test": X}
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"a": np.zeros(3)}, "holds a. It needs x_train"),
-        ({"x": X, "y": np.zeros(4)}, "every label is 0"),
+        ({"a": np.zeros(3)}, "holds a. It needs x and y, images and labels, or data and target"),
+        ({"x": X, "y": np.zeros(4), "labels": np.zeros(4)}, "holds labels, x, y. It needs"),
+        ({"arr_0": X, "arr_1": X, "arr_2": X}, "holds arr_0, arr_1, arr_2"),
+        (TRAIN, "holds x_test, x_train, y_train"),
         ({"x": X, "y": np.array([0, 1, 0.5, 1])}, "label 0.5 at index 2"),
         ({"x": X + np.nan, "y": np.array([0, 1, 0, 1])}, "is nan"),
         ({"x": X, "y": np.array([0, 1, 0])}, "4 samples but 3 labels"),
-        ({"x": X, "y": X}, "labels must have shape"),
+        ({"x": X, "y": X[None]}, "labels must have shape"),
         ({"x": X.astype(complex), "y": np.array([0, 1, 0, 1])}, "dtype complex128"),
-        ({**TRAIN, "y_test": np.array([0, 1, 2, 1])}, "test label 2"),
-        ({**TRAIN, "y_test": np.array(["a"] * 4)}, "both text"),
+        ({**TRAIN, "y_test": np.array([0, 1, 2, 1])}, "label 2 does not occur in the training part"),
+        ({**TRAIN, "y_test": np.array(["a"] * 4)}, "or text in all"),
     ],
 )
 def test_npz_refuses(tmp_path, arrays, message):
@@ -188,21 +216,23 @@ def test_npz_refuses(tmp_path, arrays, message):
 
 # --- csv
 
+LAST = {"label": -1}
 ROWS = "\n".join(f"{i}.5,{-i},{i % 2 + 3}" for i in range(10))
 
 
 @pytest.mark.parametrize(
     ("text", "options"),
     [
-        (ROWS, {}),
+        (ROWS, {"label": -1}),
         ("a,b,kind\n" + ROWS, {"label": "kind"}),
         ("a,b,kind\n\n" + ROWS + "\n\n", {"label": 2}),
-        (ROWS.replace(",", ";"), {}),
-        (ROWS.replace(",", "\t"), {}),
-        (ROWS.replace(",", " , "), {}),
-        ("\ufeff" + ROWS.replace("\n", "\r\n"), {}),
+        (ROWS.replace(",", ";"), {"label": 2}),
+        (ROWS.replace(",", "\t"), {"label": 2}),
+        (ROWS.replace(",", " , "), {"label": 2}),
+        ("\ufeff" + ROWS.replace("\n", "\r\n"), {"label": 2}),
         ('"a","b","kind"\n' + ROWS, {"label": "kind"}),
-        ("\n".join(",".join(f'"{field}"' for field in row.split(",")) for row in ROWS.split("\n")), {}),
+        ("\n".join(",".join(f'"{field}"' for field in row.split(",")) for row in ROWS.split("\n")), {"label": -1}),
+        ("a,b,Label\n" + ROWS, {}),
     ],
 )
 def test_csv_reads(tmp_path, text, options):
@@ -213,6 +243,47 @@ def test_csv_reads(tmp_path, text, options):
     assert len(dataset.x_test) == 4
     assert sorted(x[:, 0]) == [i + 0.5 for i in range(10)]
     np.testing.assert_array_equal(-x[:, 1].astype(int) % 2, y)
+
+
+@pytest.mark.parametrize(
+    ("header", "label"),
+    [
+        ("label,a,b", 0),
+        ("a,TARGET,b", 1),
+        ("a,b,Class", 2),
+        ("Species,0,1", 0),  # pandas numbers columns
+        ("x,y,label", 2),  # two coordinates
+        ("x1,x2,y", 2),
+        ("a,b,category", 2),
+    ],
+)
+@pytest.mark.parametrize("values", [("3", "4"), ("cat", "dog"), ("-1", "1"), ("9", "10")])
+def test_the_label_is_the_column_that_the_header_calls_so(tmp_path, header, label, values):
+    rows = [[f"{i}.5", str(-i)] for i in range(10)]
+    for i, row in enumerate(rows):
+        row.insert(label, values[i % 2])
+    path = write(tmp_path / "t.CSV", "\n".join([header, *map(",".join, rows)]))
+    dataset = datasets.load(path)
+    assert dataset.class_names == values
+    np.testing.assert_array_equal(-dataset.x_train[:, 1] % 2, dataset.y_train)
+    np.testing.assert_array_equal(datasets.read_csv(path), [[i + 0.5, -i] for i in range(10)])
+
+
+def test_numbers_of_rows_are_no_feature(tmp_path, caplog):
+    for name in ("", "Id", "Unnamed: 0"):
+        text = "\n".join(f"{i + 1},{i * 7 % 10},{i % 2}" for i in range(10))
+        dataset = datasets.load(write(tmp_path / "t.csv", f"{name},a,label\n{text}"))
+        assert dataset.input_shape == (1,)
+        assert f"the column {name!r} numbers the rows and is left out" in caplog.text
+
+
+def test_a_table_without_labels_is_read_for_predictions(tmp_path):
+    pixels = np.arange(12).reshape(3, 4)
+    path = write(tmp_path / "t.csv", "\n".join(",".join(map(str, row)) for row in pixels.tolist()))
+    np.testing.assert_array_equal(datasets.read_csv(path), pixels)
+    assert datasets.read_csv(path, shape=(2, 2)).shape == (3, 2, 2)
+    assert datasets.read_csv(path, shape=(2, 2)).dtype == np.uint8
+    assert datasets.read_csv(write(tmp_path / "t.csv", "1\n2\n")).shape == (2, 1)
 
 
 def test_rows_of_pixels_become_images(tmp_path, small_images):
@@ -232,20 +303,23 @@ def test_rows_of_pixels_become_images(tmp_path, small_images):
         ("", {}, "holds no text"),
         ("\n \n", {}, "holds no text"),
         ("a,b,c", {}, "a header alone"),
-        ("1\n2\n", {}, "one column"),
-        ("1,2,0\n\n3,x,1\n", {}, "line 3, column 2: 'x' is no finite number"),
-        ("1,2,0\n3,,1\n", {}, "line 2, column 2: '' is no finite number"),
-        ("a,b,c\n1,2,0\n3,nan,1\n", {}, "line 3, column 2: 'nan'"),
-        ("1,2,0\n3,1\n", {}, "line 2: 2 fields, but the first line has 3"),
-        ("1,2,0\n3,1,1,7\n", {}, "line 2: 4 fields"),
-        ("1,2,0\n1,2,0.5\n", {}, "label 0.5 at index 1"),
-        ("1,2,0\n1,2,0\n", {}, "every label is 0"),
-        ("1,1e300,0\n1,2,1\n", {}, "is inf"),
-        ("1,2,0\n1,2,1\n", {}, "one sample"),
+        ("1\n2\n", {}, "must have one column called label"),
+        ("1,2,0\n\n3,x,1\n", LAST, "line 3, column 2: 'x' is no finite number"),
+        ("1,2,0\n3,,1\n", LAST, "line 2, column 2: '' is no finite number"),
+        ("a,b,c\n1,2,0\n3,nan,1\n", LAST, "line 3, column 2: 'nan'"),
+        ("1,2,0\n3,1\n", LAST, "line 2: 2 fields, but the first line has 3"),
+        ("1,2,0\n3,1,1,7\n", LAST, "line 2: 4 fields"),
+        ("1,2,0\n1,2,0.5\n", LAST, "label 0.5 at index 1"),
+        ("1,2,0\n1,2,\n", LAST, "line 2: the label is missing"),
+        (ROWS, {}, "Say which holds the labels: label='its name', label=0 (the first) or label=-1 (the last)"),
+        ("a,b,kind\n" + ROWS, {}, "it has 0. Say which holds the labels"),
+        ("label,b,class\n" + ROWS, {}, "it has 2. Say which holds the labels"),
+        ("1,1e300,0\n1,2,1\n", LAST, "is inf"),
+        ("1,2,0\n1,2,1\n", LAST, "at most 0 can be held out"),
         (ROWS, {"label": "kind"}, "Columns: without names"),
         ("a,b,kind\n" + ROWS, {"label": "k"}, "Columns: a, b, kind"),
         (ROWS, {"label": 3}, "label must be an integer from -3 to 2"),
-        (ROWS, {"test_fraction": 1.5}, "test_fraction must be"),
+        (ROWS, {**LAST, "test_fraction": 1.5}, "test_fraction must be"),
         ("é,b\n1,2".encode("latin-1"), {}, "not UTF-8"),
     ],
 )

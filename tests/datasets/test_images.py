@@ -31,9 +31,8 @@ def test_a_folder_for_each_class(classes):
     dataset = datasets.load(str(classes), test_fraction=0.4, seed=1)
     assert dataset.class_names == ("cat", "dog")
     assert dataset.name == "pets"
-    assert dataset.x_train.shape == (6, 28, 28)
+    assert dataset.input_shape == (28, 28)
     assert dataset.x_train.dtype == np.uint8
-    assert len(dataset.x_test) == 4
     for x, y in dataset:
         np.testing.assert_array_equal(x[:, 0, 0] // 100 - 1, y)  # cats are 100.., dogs 200..
         assert np.ptp(x, axis=(1, 2)).max() == 0
@@ -50,17 +49,64 @@ def test_size_and_colour(classes):
             datasets.load(classes, size=size)
 
 
-def test_train_and_test_folders(tmp_path):
-    for part, count in (("train", 3), ("test", 2)):
+@pytest.mark.parametrize("names", [("train", "test", "val"), ("Training", "Testing", "VALID"), ("train", "validation")])
+def test_folders_of_parts(tmp_path, names):
+    for part in names:
         for label, name in enumerate("ab"):
-            for i in range(count):
+            for i in range(3 if part == names[0] else 1 + label):
                 draw(tmp_path / part / name / f"{i}.png", 100 * label + i)
     dataset = datasets.load(tmp_path)
     assert dataset.y_train.tolist() == [0, 0, 0, 1, 1, 1]
-    assert dataset.y_test.tolist() == [0, 0, 1, 1]
-    draw(tmp_path / "test" / "c" / "x.png", 9)
-    with pytest.raises(DataError, match="class 'c' is in one of"):
+    assert dataset.y_val.tolist() == [0, 1, 1]
+    assert list(dataset.parts) == ["train", "test", "validation"] if len(names) == 3 else ["train", "validation"]
+    (tmp_path / names[1] / "a" / "0.png").unlink()  # a test part may lack a class
+    assert set(datasets.load(tmp_path).parts[list(dataset.parts)[1]][1]) == {1}
+    draw(tmp_path / names[1] / "c" / "x.png", 9)
+    with pytest.raises(DataError, match=r"class 'c' is in the (test|validation) part only"):
         datasets.load(tmp_path)
+
+
+def test_a_class_may_be_called_like_a_part(tmp_path):
+    for name in ("train", "car"):
+        for i in range(3):
+            draw(tmp_path / name / f"{i}.png", 50 * i)
+    assert datasets.load(tmp_path).class_names == ("car", "train")
+
+
+def test_few_and_uneven_images_load_and_adding_some_moves_none_to_testing(tmp_path):
+    rng = np.random.default_rng(0)
+
+    def add(name, number):
+        draw(tmp_path / str(name) / "0.png", 0).with_name(f"{number}.png").write_bytes(b"")
+        Image.fromarray(rng.integers(0, 255, (9, 9), np.uint8)).save(tmp_path / str(name) / f"{number}.png")
+
+    def part(x):
+        return {image.tobytes() for image in x}
+
+    for name in range(12):
+        for number in range(1 if name == 11 else 3):
+            add(name, number)
+    first = datasets.load(tmp_path)
+    assert first.class_names == tuple(map(str, range(12)))  # 10 after 9
+    assert set(first.y_train) == set(range(12))  # one image of the last trains
+    assert 0 < len(first.x_test) < 12
+    for name in range(12):
+        for number in range(3, 8):
+            add(name, number)
+    more = datasets.load(tmp_path)
+    assert not part(first.x_train) & part(more.x_test)
+    assert 10 < len(more.x_test) < 30
+    assert datasets.load(tmp_path, test_fraction=0).test is None
+
+
+def test_a_folder_of_one_image_each(tmp_path):
+    for name in "ab":
+        draw(tmp_path / name / "0.png", 9)
+    with pytest.raises(DataError, match=r"no class has two images, one to hold out\. Give test_fraction=0"):
+        datasets.load(tmp_path)
+    assert len(datasets.load(tmp_path, test_fraction=0).x_train) == 2
+    draw(tmp_path / "b" / "1.png", 10)
+    assert len(datasets.load(tmp_path).x_test) == 1
 
 
 def test_refuses_folders(tmp_path, classes):

@@ -218,6 +218,7 @@ def test_digits():
     assert abs(np.sort(small.mean((1, 2))) - np.sort(half.mean((1, 2)))).max() < 8
     assert datasets.load("digits", seed=1).checksum != dataset.checksum == datasets.load("digits").checksum
     assert datasets.load("digits", classes=(3, 8)).class_names == ("3", "8")
-    for options in ({"test_fraction": 0}, {"test_fraction": "x"}, {"seed": -1}):
+    assert datasets.load("digits", test_fraction=0).test is None
+    for options in ({"test_fraction": 1}, {"test_fraction": "x"}, {"seed": -1}):
         with pytest.raises(InputError, match=next(iter(options))):
             datasets.load("digits", **options)

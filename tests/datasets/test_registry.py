@@ -36,13 +36,13 @@ def test_unknown_option_names_the_allowed_ones():
         datasets.load("xor", n=4)
 
 
-@pytest.mark.parametrize("name", ["no/such/folder", "missing.npz", Path("gone"), "x" * 5000 + "/", "a\0b/c"])
+@pytest.mark.parametrize("name", ["no/such/folder", "missing.npz", Path("gone"), "~/no_such_folder"])
 def test_missing_path(name):
     with pytest.raises(DataError, match="No file or folder"):
         datasets.load(name)
 
 
-@pytest.mark.parametrize("name", ["", None, 3, b"mnist"])
+@pytest.mark.parametrize("name", ["", None, 3, b"mnist", "x" * 5000 + "/", "a\0b/c"])
 def test_nonsense_name(name):
     with pytest.raises(InputError, match="data set"):
         datasets.load(name)

@@ -115,7 +115,7 @@ def harmful_files() -> dict[str, tuple[bytes, str]]:
     }  # fmt: skip
 
 
-FUNCTIONS = {"image": "read_image", "npz": "read_npz", "idx": "read_idx", "csv": "load_csv"}
+FUNCTIONS = {"image": "read_image", "npz": "read_npz", "idx": "read_idx", "csv": "read_csv"}
 
 
 def test_nothing_fills_the_memory_hangs_or_runs(tmp_path):
