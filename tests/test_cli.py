@@ -313,7 +313,7 @@ def test_info_of_an_artifact_is_a_summary(modelzoo, artifacts):
     assert len(out.splitlines()) < 20
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+@pytest.mark.parametrize("encoding", ["ascii", pytest.param("latin-1", marks=pytest.mark.slow)])
 def test_a_terminal_without_unicode_gets_what_it_has(monkeypatch, tmp_path, artifacts, encoding):
     """Every command, in a terminal of that encoding."""
     np.savetxt(tmp_path / "points.csv", [[0.1, 0.2]], delimiter=",")

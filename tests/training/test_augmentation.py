@@ -143,7 +143,7 @@ def test_training_with_augmentation_resumes_to_the_same_weights(digits, tmp_path
     assert modelzoo.weights_digest(whole) != modelzoo.weights_digest(plain)
 
 
-@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("jit", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_the_loop_trains_on_the_distorted_images(digits, same_weights, jit):
     x, y = digits[0]
     recipe = Recipe(steps=3, batch_size=None, optimizer="sgd", learning_rate=0.01, augmentation=EVERYTHING, log_every=3)

@@ -39,7 +39,7 @@ def test_each_optimiser_and_way_of_compiling_gives_the_weights_of_an_eager_loop(
     cls, options = OPTIMIZERS[case]
     oracle, recipe = tanh_mlp(), recipe_for(case)
     losses = eager(oracle, points.train, recipe, cls(recipe.learning_rate, **options).apply, seed=11)
-    for xla in ("loop", "update", "off") if case == "adamw" else ("off",):
+    for xla in ("loop", "off") if case == "adamw" else ("off",):
         model = tanh_mlp()
         history = modelzoo.train(model, points.train, recipe.replace(xla=xla), seed=11).history
         same_weights(model, oracle, rtol=2e-4, atol=2e-5)
@@ -138,8 +138,8 @@ def test_a_model_compiled_by_a_recipe_fits_as_it_trains(points, tanh_mlp, same_w
 def test_training_is_deterministic_and_depends_on_the_seed(digits):
     def digest(seed):
         model = modelzoo.create_model("two_conv_cnn", filters=(2, 3), hidden_units=8, seed=1)
-        recipe = Recipe(steps=8, batch_size=32, log_every=4, xla="off")
-        modelzoo.train(model, digits, recipe, seed=seed)
+        recipe = Recipe(steps=8, batch_size=32, optimizer="sgd", log_every=4, xla="off")
+        modelzoo.train(model, digits[0], recipe, seed=seed)
         return modelzoo.weights_digest(model)
 
     assert digest(0) == digest(0) != digest(1)
