@@ -225,7 +225,8 @@ def test_one_chunk_of_the_lesson_recipe_lowers_the_training_loss(name):
     assert after < before
 
 
-@every_model_in_time
+@pytest.mark.slow
+@every_model
 def test_training_again_gives_the_same_weights(name):
     first, second = (modelzoo.weights_digest(one_chunk(name, repeat)) for repeat in (0, 1))
     assert first == second
