@@ -19,7 +19,7 @@ from modelzoo.saving import find, list_pretrained, read_golden
 
 
 def runtime_of(model):
-    return Runtime(read_network(model), {path: weight.numpy() for path, weight in with_paths(model.weights)})
+    return Runtime(read_network(model), {path: weight.numpy() for path, weight in with_paths(model)})
 
 
 def randomised(model):
