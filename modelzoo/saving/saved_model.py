@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ from modelzoo.network import (
     build_from_config,
     keras_config,
     read_network,
-    set_trainable,
+    take_over,
 )
 from modelzoo.registry import card_for, check_name, find_builder, list_models, spec_of
 from modelzoo.saving.golden import GOLDEN_PATH, golden_inputs, read_golden, write_golden
@@ -141,6 +142,37 @@ def save(
         written = write_card(temporary, facts | {"weights": locate_weights(model, temporary)})
     logger.info("Saved %s to %s.", card.name, path)
     return written
+
+
+def copy_artifact(
+    source: str | os.PathLike[str], path: str | os.PathLike[str], *, overwrite: bool = False
+) -> dict[str, Any]:
+    """Copy a pretrained model or an artifact, without TensorFlow; every file of the copy is checked against the card.
+
+    Parameters
+    ----------
+    source
+        Name of a pretrained model, or a directory written by :func:`modelzoo.save`.
+    path
+        The directory to write; it is complete or absent, whatever happens meanwhile.
+    overwrite
+        Replace an existing artifact.
+
+    Returns
+    -------
+    dict
+        The card.
+
+    Raises
+    ------
+    ArtifactError
+        A file is missing or was altered.
+    """
+    directory = find(source)
+    path = check_save_target(path, overwrite=overwrite)
+    with atomic_directory(path, overwrite=overwrite) as temporary:
+        shutil.copytree(directory, temporary, dirs_exist_ok=True)
+        return read_card(temporary)
 
 
 def check_save_target(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
@@ -409,13 +441,13 @@ def load(source: str | os.PathLike[str], *, version: int | None = None) -> keras
                 directory,
                 card.builder,
             )
-            card = dataclasses.replace(card, name=network.name, builder=None, options={}, seed=None)
+            card = dataclasses.replace(card, builder=None, options={}, seed=None)
         for variable, value in zip(model.variables, values, strict=True):
             variable.assign(value)
     except (ModelZooError, TypeError, ValueError) as error:
         raise ArtifactError(f"{directory}: the card describes a model that cannot be built: {error}") from None
     if weights_digest(model) != facts["weights_digest"]:
         raise ArtifactError(f"{directory}: the weights are not those the card was written for. Export again.")
-    set_trainable(model, {place["path"]: place["trainable"] for place in places})
-    set_card(model, card)
+    take_over(model, {place["path"]: place["trainable"] for place in places})
+    set_card(model, dataclasses.replace(card, name=card.builder or network.name))
     return model

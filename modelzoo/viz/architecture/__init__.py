@@ -11,7 +11,7 @@ from modelzoo._checks import check_choice, check_names
 from modelzoo._keras import keras
 from modelzoo.card import find_card
 from modelzoo.errors import InputError
-from modelzoo.evaluation import loaded
+from modelzoo.evaluation import ready
 from modelzoo.network import Network, NotAChainError, read_network, with_paths
 from modelzoo.viz import style
 from modelzoo.viz.architecture.canvas import Canvas
@@ -48,7 +48,8 @@ def plot_architecture(
         ``"stacks"`` draws the maps of a convolutional network; their side grows with the root of the image's
         side, one more is drawn each time their number doubles. ``"hourglass"`` draws a dense autoencoder; a bar's
         height grows with the root of its units. ``"table"`` lists the layers of any model with the arithmetic of
-        their parameters. ``"auto"`` takes the picture that fits the model and the page, and else the table.
+        their parameters, and its skip connections beside them. ``"auto"`` takes the picture that fits the model
+        and the page, and else the table.
     ax
         Where to draw; a new figure by default. In smaller axes the whole diagram shrinks, with its text.
     title
@@ -76,7 +77,7 @@ def plot_architecture(
     >>> ax = viz.plot_architecture(modelzoo.create_model("xor_mlp", seed=0))
     """
     check_choice("kind", kind, ("auto", "hourglass", "neurons", "stacks", "table"))
-    model = loaded(model)
+    model = ready(model)
     network = read_network(model)
     picture: Any = None
     for candidate in ("stacks", "hourglass", "neurons", "table") if kind == "auto" else (kind,):
