@@ -441,7 +441,7 @@ def load(source: str | os.PathLike[str], *, version: int | None = None) -> keras
                 directory,
                 card.builder,
             )
-            card = dataclasses.replace(card, name=network.name, builder=None, options={}, seed=None)
+            card = dataclasses.replace(card, builder=None, options={}, seed=None)
         for variable, value in zip(model.variables, values, strict=True):
             variable.assign(value)
     except (ModelZooError, TypeError, ValueError) as error:
@@ -449,5 +449,5 @@ def load(source: str | os.PathLike[str], *, version: int | None = None) -> keras
     if weights_digest(model) != facts["weights_digest"]:
         raise ArtifactError(f"{directory}: the weights are not those the card was written for. Export again.")
     take_over(model, {place["path"]: place["trainable"] for place in places})
-    set_card(model, card)
+    set_card(model, dataclasses.replace(card, name=card.builder or network.name))
     return model
