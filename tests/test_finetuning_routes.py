@@ -74,7 +74,7 @@ def digits():
 def artifact(tmp_path_factory):
     """Return the artifact of a small net that learned some of MNIST."""
     model = modelzoo.create_model("dense_500_300", hidden_units=(64, 32), seed=0)
-    recipe = modelzoo.Recipe(steps=400, batch_size=64, log_every=400)
+    recipe = modelzoo.Recipe(steps=400, batch_size=64, log_every=400, xla="off")
     modelzoo.train(model, datasets.load("mnist").take(per_class=500).train, recipe, seed=0)
     path = tmp_path_factory.mktemp("routes") / "net"
     modelzoo.save(model, path)
