@@ -59,8 +59,8 @@ def test_idx_errors_name_the_file_and_what_is_wrong(tmp_path, idx_bytes):
         good + b"x": "and no more",
         gzip.compress(good[:-1]): "must hold the 12 bytes",
         gzip.compress(good)[:-9]: "Cannot read",
-        b"\0\0\x07\1" + good[4:]: "no IDX file",
-        b"\0\0\x08\xff" + good[4:]: "no IDX file",
+        b"\0\0\x07\1" + good[4:]: "not an IDX file",
+        b"\0\0\x08\xff" + good[4:]: "not an IDX file",
     }
     for content, message in cases.items():
         found = refusal(read_idx, write(path, content))
