@@ -70,6 +70,13 @@ def inference_function(model: keras.Model) -> Callable[[Any], Any]:
     return function
 
 
+def given_seed(default: int = 0) -> int:
+    """Return the seed of ``keras.utils.set_random_seed`` (or ``tf.random.set_seed``) where one was set."""
+    unset = 87654321  # what TensorFlow answers then; Keras has no public name for the seed it was given
+    seed, _ = tf.compat.v1.get_seed(0)
+    return default if seed in (None, unset) else int(seed)
+
+
 def all_layers(model: keras.Model) -> list[keras.layers.Layer]:
     """Return the layers of a model, with those inside nested models and wrappers, each once."""
     found: dict[keras.layers.Layer, None] = {}
@@ -92,4 +99,4 @@ def explained_by_tensorflow(path: Path) -> Iterator[None]:
         raise TargetError(f"Cannot write {path}: {reason}. Check that the place is writable and not full.") from error
 
 
-__all__ = ["all_layers", "explained_by_tensorflow", "graph_function", "inference_function", "keras", "tf"]
+__all__ = ["all_layers", "explained_by_tensorflow", "given_seed", "graph_function", "inference_function", "keras", "tf"]

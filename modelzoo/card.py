@@ -7,10 +7,12 @@ file: a JSON parser and ``numpy.memmap`` are enough to read it. Only live models
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import itertools
 import json
+import logging
 import math
 import os
 import platform
@@ -25,7 +27,9 @@ from modelzoo._checks import check_path
 from modelzoo._io import sha256_of
 from modelzoo._keras import keras, tf
 from modelzoo.errors import ArtifactError, InputError
-from modelzoo.network import with_paths
+from modelzoo.network import Network, with_paths
+
+logger = logging.getLogger(__name__)
 
 __all__ = [
     "CARD_FORMAT",
@@ -50,7 +54,8 @@ CARD_FORMAT = 2
 WEIGHTS_PATH = "variables/variables.data-00000-of-00001"
 
 _MAX_BYTES = 1 << 24  # a card with the learning curves of many seeds has a hundredth of that
-_DTYPES = {"float32", "float16", "int32", "int64", "uint32"}
+#: Types of weights that an artifact can hold.
+DTYPES = {"float16", "float32", "float64", "int32", "int64", "uint32"}
 
 Metrics = dict[str, float | dict[str, float | list[float | None] | None] | None]
 
@@ -135,7 +140,7 @@ class _CardAlways(TypedDict):
     format: int
     name: str
     builder: BuilderFacts | None
-    network: dict[str, Any]
+    network: Network
     keras: dict[str, Any]
     weights: list[StoredWeight]
     weights_digest: str
@@ -271,7 +276,7 @@ def weights_digest(model: keras.Model, values: Sequence[Any] | None = None) -> s
         raise InputError(f"model must be a Keras model, such as modelzoo.load returns; got {model!r:.80}.")
     digest = hashlib.sha256()
     values = model.weights if values is None else values
-    for (path, _), tensor in zip(with_paths(model.weights), values, strict=True):
+    for (path, _), tensor in zip(with_paths(model), values, strict=True):
         value = np.ascontiguousarray(tensor.numpy())
         digest.update(f"{path} {value.shape} {value.dtype.str}\n".encode())
         digest.update(value.tobytes())
@@ -377,6 +382,63 @@ def read_card(directory: str | os.PathLike[str]) -> dict[str, Any]:
     return card
 
 
+def results_of(card: Card, digest: str) -> dict[str, Any] | None:
+    """Return the results in the artifact that a model was loaded from; ``None`` if it changed since.
+
+    ``digest`` is that of the model's weights.
+    """
+    with contextlib.suppress(ArtifactError, InputError):
+        facts = read_card(card.artifact) if card.artifact is not None else {}
+        # Another training or parent means trained further, or built with options that may change what it computes.
+        same = (facts.get("training"), facts.get("parent")) == (card.training, card.parent)
+        if same and (results := facts.get("results")) is not None:
+            if results.get("weights_digest") == digest:
+                return results
+            logger.warning("The weights of %s changed since its results were measured; they are left out.", card.name)
+    return None
+
+
+def plain_results(results: Mapping[str, Any], digest: str) -> dict[str, Any]:
+    """Return results of the weights of that digest as a card holds them, or raise InputError if it cannot."""
+    try:
+        text = json.dumps(results, allow_nan=False, default=lambda value: value.tolist(), ensure_ascii=False)
+        plain = json.loads(text.encode())
+    except (TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise InputError(f"results cannot be written to a card: {error}. Give numbers, text and lists.") from None
+    if not isinstance(plain, dict):
+        raise InputError(f"results must be a mapping; got {type(results).__name__}.")
+    if wrong := wrong_fact(plain, Results):
+        raise InputError(f"results do not fit a card (guide, Cards): {wrong}. Change the value or its name.")
+    return {**plain, "weights_digest": digest}
+
+
+def locate_weights(model: keras.Model, directory: Path) -> list[dict[str, Any]]:
+    """Return where the bytes of each variable of a model are in the SavedModel that TensorFlow wrote of it."""
+    path = directory / WEIGHTS_PATH
+    content = np.memmap(path, np.uint8, "r").tobytes()
+    trainable = {id(weight) for weight in model.trainable_variables}
+    names = {id(weight): name for name, weight in with_paths(model)}
+    first = model.weights[0]
+    scope = first.path.removesuffix(names[id(first)])  # holds the states of random layers too
+    found, end = [], 0  # they follow each other
+    for variable in model.variables:
+        name, value = names.get(id(variable), variable.path.removeprefix(scope)), variable.numpy()
+        offset = content.find(value.astype(value.dtype.newbyteorder("<")).tobytes(), end)
+        if offset < 0:
+            raise RuntimeError(f"{name} is not in {path} as TensorFlow used to store it.")
+        end = offset + value.nbytes
+        found.append(
+            {
+                "path": name,
+                "shape": list(value.shape),
+                "dtype": value.dtype.name,
+                "offset": offset,
+                "trainable": id(variable) in trainable,
+            }
+        )
+    return found
+
+
 def read_weights(directory: Path, card: Mapping[str, Any]) -> list[np.ndarray]:
     """Return the values of the weights in the order of ``card["weights"]``, mapped from the file, not copied.
 
@@ -391,7 +453,7 @@ def read_weights(directory: Path, card: Mapping[str, Any]) -> list[np.ndarray]:
     ends = []
     for weight in card["weights"]:
         start, shape = weight["offset"], weight["shape"]
-        if weight["dtype"] not in _DTYPES or min([start, *shape]) < 0:
+        if weight["dtype"] not in DTYPES or min([start, *shape]) < 0:
             raise ArtifactError(f"{directory}: the weight {weight['path']!r} has an unknown type, shape or place.")
         dtype = np.dtype(weight["dtype"]).newbyteorder("<")
         end = start + math.prod(shape) * dtype.itemsize

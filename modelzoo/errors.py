@@ -34,13 +34,13 @@ class TargetError(ModelZooError, OSError):
     """The target of a write cannot be written: read-only, full, or without a parent directory."""
 
 
-def unknown_name(kind: str, name: object, available: Iterable[str]) -> InputError:
+def unknown_name(kind: str, name: object, available: Iterable[str], *, close: str | None = None) -> InputError:
     """Return the error for a name that is not among the available ones, with the closest match.
 
-    ``kind`` is what the name should be, e.g. ``"model"``.
+    ``kind`` is what the name should be, e.g. ``"model"``; ``close`` is what it means, where that is known.
     """
     names = sorted(map(str, available))
-    close = difflib.get_close_matches(str(name).lower(), names, n=1, cutoff=0.5)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    close = close or next(iter(difflib.get_close_matches(str(name).lower(), names, n=1, cutoff=0.5)), None)
+    hint = f" Did you mean {close!r}?" if close else ""
     shown = " ".join(repr(name).splitlines())
     return InputError(f"Unknown {kind} {shown:.80}.{hint} Available: {', '.join(names) or '(none)'}.")

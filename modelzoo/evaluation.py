@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,9 +20,12 @@ from modelzoo.errors import DataError, InputError
 from modelzoo.network import read_network
 from modelzoo.recipe import Recipe
 from modelzoo.registry import base_recipe, card_for, spec_of
+from modelzoo.runtime import Runtime, UnknownLayerError, load_runtime
 from modelzoo.saving import load
 from modelzoo.training import compute_metrics
 from modelzoo.training.data import check_fits, check_model, training_data, warn_of_scaled_pixels
+
+logger = logging.getLogger(__name__)
 
 #: Samples a call of a model takes at once in :func:`predict`, so that memory stays bounded.
 PREDICTION_BATCH = 1000
@@ -36,7 +40,10 @@ def predict(
     *,
     prepare: Literal["digit", "resize"] | None = None,
 ) -> np.ndarray:
-    """Return a model's outputs for samples, through a compiled function that is kept with the model.
+    """Return a model's outputs for samples.
+
+    A live model computes them in a compiled function that is kept with it; a network named here runs in NumPy, without
+    TensorFlow, where :mod:`modelzoo.runtime` knows all its layers.
 
     Parameters
     ----------
@@ -61,8 +68,10 @@ def predict(
     >>> modelzoo.predict("logistic_perceptron", [0.5, -1.0]).shape
     (1, 1)
     """
-    model = loaded(model)
+    model = ready(model)
     samples = as_batch(model, samples, prepare=prepare)
+    if isinstance(model, Runtime):
+        return model(samples)
     function = inference_function(model)
     parts = [samples[i : i + PREDICTION_BATCH] for i in range(0, len(samples), PREDICTION_BATCH)]
     return np.concatenate([tf.cast(function(tf.constant(part, tf.float32)), tf.float32).numpy() for part in parts])
@@ -73,9 +82,21 @@ def loaded(model: Any) -> Any:
     return load(model) if isinstance(model, str | os.PathLike) else model
 
 
-def as_batch(model: keras.Model, samples: Any, *, prepare: str | None = None) -> np.ndarray:
+def ready(model: Any) -> Any:
+    """Return what computes outputs: a live model itself, or the artifact that is named, if possible in NumPy."""
+    if not isinstance(model, str | os.PathLike):
+        return model
+    try:
+        return load_runtime(model)
+    except UnknownLayerError as error:
+        logger.info("%s So Keras loads %s.", error, model)
+        return load(model)
+
+
+def as_batch(model: Any, samples: Any, *, prepare: str | None = None) -> np.ndarray:
     """Return samples in any form that :func:`predict` takes as one batch for ``model``."""
-    check_model(model)
+    if not isinstance(model, Runtime):
+        check_model(model)
     if isinstance(samples, datasets.Dataset | datasets.Stream | datasets.StoredSamples):
         raise InputError(
             f"samples must be arrays or files; got a {type(samples).__name__}. Give one of its parts: data.x_test, or "

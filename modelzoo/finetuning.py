@@ -8,14 +8,22 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from modelzoo._checks import check_flag, check_names
-from modelzoo._keras import keras
+from modelzoo._checks import check_flag, check_integer, check_names
+from modelzoo._keras import given_seed, keras
 from modelzoo.card import set_card, weights_digest
 from modelzoo.datasets import Dataset, Stream
 from modelzoo.errors import InputError, unknown_name
-from modelzoo.network import Layer, Network, read_network, with_paths
+from modelzoo.network import (
+    Layer,
+    Network,
+    build_from_config,
+    keras_config,
+    read_network,
+    set_trainable,
+    with_paths,
+)
 from modelzoo.recipe import Recipe
-from modelzoo.registry import build_model, card_for, get_spec
+from modelzoo.registry import base_recipe, build_model, card_for, get_spec, plain_option, spec_of
 from modelzoo.saving import list_pretrained, load
 from modelzoo.training import compile_model, train
 
@@ -72,7 +80,11 @@ def create_model(
         )
     parent = load(name)
     known = {**spec.options, **card_for(parent).options}
-    changed = {key: value for key, value in options.items() if key not in known or not _same(value, known[key])}
+    changed = {
+        key: value
+        for key, value in options.items()
+        if key not in known or plain_option(name, key, value) != plain_option(name, key, known[key])
+    }
     return _inherit(parent, seed=seed, **changed) if changed else parent
 
 
@@ -85,7 +97,7 @@ def finetune(
     recipe: Recipe | str = RECIPE,
     layer_learning_rates: Mapping[str, float] | None = None,
     backbone_learning_rate: float | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     **options: Any,
 ) -> tuple[keras.Model, keras.callbacks.History]:
     """Train a pretrained model further, on its own or on other data.
@@ -93,11 +105,13 @@ def finetune(
     Parameters
     ----------
     source
-        Name of a pretrained model, directory of an artifact, or a live zoo model (which stays as it is).
+        Name of a pretrained model, directory of an artifact, or a live model of Keras' own layers, which stays as it
+        is.
     data
         As for :func:`modelzoo.train`: a ``Dataset``, a ``Stream``, arrays, or a ``tf.data.Dataset`` of batches.
     freeze
-        ``None`` trains everything, ``"backbone"`` only the head, and a sequence of layer names freezes these.
+        ``"backbone"`` trains only the head, and a sequence of layer names freezes these; ``None`` freezes no further
+        layer than those that are not trainable in the source, which stay so.
     num_classes
         Number of classes of the new task; taken from a ``Dataset``, otherwise the source's own. The head starts anew
         if the number or the names of the classes differ from the source's.
@@ -109,15 +123,16 @@ def finetune(
         Multiplier, above 0, of the learning rate of all layers but the head that are neither frozen nor named in
         ``layer_learning_rates``.
     seed
-        Seed of the new head, the sample order and dropout.
+        Seed of the new head, the sample order and dropout; ``None`` as for :func:`modelzoo.train`.
     **options
-        Further arguments of :func:`modelzoo.train`: ``callbacks``, ``checkpoint_dir``, ``resume``, ….
+        Further arguments of :func:`modelzoo.train`: ``callbacks``, ``checkpoint_dir``, ``resume``, …, or
+        fields of the recipe to change, such as ``epochs`` or ``class_weight``.
 
     Returns
     -------
     model, history
-        The fine-tuned model, whose card will name its parent, and what training returned. Frozen layers are
-        trainable again.
+        The fine-tuned model, whose card will name its parent, and what training returned. Layers that ``freeze`` names
+        are trainable again.
 
     Raises
     ------
@@ -133,13 +148,16 @@ def finetune(
         layer_learning_rates=layer_learning_rates,
         backbone_learning_rate=backbone_learning_rate,
     )
+    recipe = recipe.replace(**{name: options.pop(name) for name in [*options] if name in vars(recipe)})
+    seed = given_seed() if seed is None else seed
     new_head = False
     if isinstance(data, Dataset | Stream):
-        new_head = bool(names) and data.class_names != names
-        if num_classes is None and "num_classes" in get_spec(card_for(parent).name).options:
+        new_head = bool(names) and data.named and set(data.class_names) != set(names)
+        if num_classes is None and _takes_classes(parent):
             num_classes = data.num_classes
     model = _inherit(parent, num_classes=num_classes, new_head=new_head, frozen=frozen, seed=seed)
     layers = [_live(model, layer) for layer in _weighted(read_network(model)) if layer.name in frozen]
+    layers = [layer for layer in layers if layer.trainable]
     try:
         for layer in layers:
             layer.trainable = False
@@ -155,23 +173,24 @@ def finetune(
 def finetuning_recipe(model: keras.Model | str) -> Recipe:
     """Return the recipe that fine-tuning takes by default, derived from the model's lesson recipe.
 
-    The loss, its target and the precision are the lesson's. A model of images gets Adam whose learning rate falls from
-    3e-4 to 0 along a cosine, in 1000 steps of 64 samples, because the lessons' hyper-parameters are made for a whole
-    data set and random initial weights. ``python scripts/finetune_tasks.py --select`` compares the candidates on
-    validation splits of small training sets. A model of points keeps its lesson's optimiser and length, which take
-    seconds. A recipe named ``"finetuning"`` that the model declares itself comes first.
+    The loss, its target and the precision are the lesson's, or what fits the outputs of a model without a builder. A
+    model of images gets Adam whose learning rate falls from 3e-4 to 0 along a cosine, in 1000 steps of 64 samples,
+    because the lessons' hyper-parameters are made for a whole data set and random initial weights. ``python
+    scripts/finetune_tasks.py --select`` compares the candidates on validation splits of small training sets. A model of
+    points keeps its lesson's optimiser and length, which take seconds. A recipe named ``"finetuning"`` that the model
+    declares itself comes first.
 
     Parameters
     ----------
     model
-        A zoo model, or the name of a builder.
+        A model, or the name of a builder.
     """
-    spec = get_spec(model if isinstance(model, str) else card_for(model).name)
-    if RECIPE in spec.recipes:
+    model = build_model(model) if isinstance(model, str) else model
+    spec = spec_of(model)
+    if spec is not None and RECIPE in spec.recipes:
         return spec.recipe(RECIPE)
-    lesson = spec.recipe("lesson").replace(model_options={}, data_options={})
-    shape = (build_model(model) if isinstance(model, str) else model).input_shape
-    if len(shape) == 2:
+    lesson = base_recipe(model).replace(model_options={}, data_options={})
+    if spec is not None and len(model.input_shape) == 2:
         return lesson.replace(source=f"Fine-tuning by the lesson's recipe: {lesson.source}")
     return lesson.replace(
         steps=1000,
@@ -202,18 +221,20 @@ def plan_finetuning(
         The recipe with its layer-wise learning rates, and the names of the layers to freeze.
     """
     if isinstance(recipe, str):
-        spec = get_spec(card_for(model).name)
-        if recipe not in {*spec.recipes, RECIPE}:
-            raise unknown_name(f"recipe of {spec.name}", recipe, {*spec.recipes, RECIPE})
-        recipe = finetuning_recipe(model) if recipe == RECIPE else spec.recipe(recipe)
+        spec = spec_of(model)
+        known = {RECIPE: finetuning_recipe(model), **(spec.recipes if spec else {})}
+        if recipe not in known:
+            raise unknown_name(f"recipe of {model.name}", recipe, known)
+        recipe = known[recipe]
     if not isinstance(recipe, Recipe):
         raise InputError(f"recipe must be a Recipe or the name of one; got {recipe!r}.")
     network = read_network(model)
     names = [layer.name for layer in _weighted(network)]
     frozen = _frozen_names(network, freeze)
-    rates = {name: rate for name, rate in recipe.layer_learning_rates.items() if name not in frozen}
+    still = {*frozen, *(layer.name for layer in _weighted(network) if not _live(model, layer).trainable)}
+    rates = {name: rate for name, rate in recipe.layer_learning_rates.items() if name not in still}
     if backbone_learning_rate is not None:
-        backbone = [name for name in _backbone(network) if name not in frozen]
+        backbone = [name for name in _backbone(network) if name not in still]
         if not backbone:
             raise InputError(
                 f"backbone_learning_rate={backbone_learning_rate!r} applies to no layer: only the head is trained. "
@@ -225,7 +246,7 @@ def plan_finetuning(
     for name, rate in (layer_learning_rates or {}).items():
         if name not in names:
             raise unknown_name("layer with weights to train", name, names)
-        if name in frozen:
+        if name in still:
             raise InputError(f"The layer {name!r} has a learning rate ({rate!r}) and is frozen. Leave one out.")
         rates[name] = rate
     return recipe.replace(layer_learning_rates=rates), frozen
@@ -253,9 +274,9 @@ def _weighted(network: Network) -> list[Layer]:
 def _backbone(network: Network) -> list[str]:
     """Return the names of all layers with weights but the head."""
     layers = [layer.name for layer in _weighted(network)]
-    if network.head is None:
+    if not network.head:
         raise InputError(f"{network.name!r} has no head apart from a backbone. Name layers instead: {layers}.")
-    return [name for name in layers if name != network.head.name]
+    return [name for name in layers if name not in [layer.name for layer in network.head]]
 
 
 def _live(model: keras.Model, layer: Layer) -> keras.layers.Layer:
@@ -274,19 +295,22 @@ def _inherit(
     seed: int | None = None,
     **options: Any,
 ) -> keras.Model:
-    """Return a new model of the same builder with the parent's weights, except for a head that has other classes."""
-    card = card_for(parent)
+    """Return a new model of the same network with the parent's weights, except for a head that has other classes."""
+    card, spec = card_for(parent), spec_of(parent)
     if num_classes is not None:
-        if "num_classes" in get_spec(card.name).options:
+        if _takes_classes(parent):
             options["num_classes"] = num_classes
         elif num_classes != 2:
             raise InputError(
                 f"{card.name} has no num_classes to change; got num_classes={num_classes!r}. Leave it out."
             )
-    model = build_model(card.name, seed=seed, **{**card.options, **options})
-    head = read_network(model).head
-    in_head = {weight.path for weight in head.weights} if head else set()
-    kept, fresh = dict(with_paths(parent.weights)), dict(with_paths(model.weights))
+    if spec is not None:
+        model = build_model(spec.name, seed=seed, **{**card.options, **options})
+    else:
+        model = build_from_config(_with_classes(parent, num_classes, seed))
+    network = read_network(model)
+    in_head = {weight.path for layer in network.head for weight in layer.weights}
+    kept, fresh = dict(with_paths(parent)), dict(with_paths(model))
     for path in sorted(kept.keys() | fresh.keys()):
         old, new = (tuple(found[path].shape) if path in found else None for found in (kept, fresh))
         other_classes = path in in_head and old and new and old[:-1] == new[:-1]
@@ -297,16 +321,19 @@ def _inherit(
                 "(modelzoo.create_model)."
             )
     new_head = bool(in_head) and (new_head or any(kept[path].shape != fresh[path].shape for path in in_head))
-    for path, weight in fresh.items():
-        if not (new_head and path in in_head):
-            weight.assign(kept[path].value)
+    inherited = {path: weight for path, weight in kept.items() if not (new_head and path in in_head)}
+    for path, weight in inherited.items():
+        fresh[path].assign(weight.value)
+    trained = {id(weight) for weight in parent.trainable_weights}
+    set_trainable(model, {path: id(weight) in trained for path, weight in inherited.items()})
     if new_head:
         logger.info("The head of %s starts anew.", card.name)
+    still = [layer.name for layer in _weighted(network) if not _live(model, layer).trainable]
     child = dataclasses.replace(
         card_for(model),
         class_names=() if new_head else card.class_names,
         preparation=card.preparation,
-        parent=card.as_parent(weights_digest(parent), frozen),
+        parent=card.as_parent(weights_digest(parent), [*still, *(name for name in frozen if name not in still)]),
         weights_digest=weights_digest(model),
         artifact=card.artifact,
     )
@@ -314,8 +341,28 @@ def _inherit(
     return model
 
 
-def _same(given: Any, known: Any) -> bool:
-    """Compare an option with a default or with what a card holds, where sequences are lists."""
-    if isinstance(given, list | tuple) and isinstance(known, list | tuple):
-        return len(given) == len(known) and all(map(_same, given, known))
-    return bool(given == known)
+def _takes_classes(model: keras.Model) -> bool:
+    """Return whether another number of classes can be asked of a model."""
+    spec, network = spec_of(model), read_network(model)
+    if spec is not None:
+        return "num_classes" in spec.options
+    return bool(network.head) and network.output.output_shape[0] not in (None, 1)
+
+
+def _with_classes(parent: keras.Model, num_classes: int | None, seed: int | None) -> dict[str, Any]:
+    """Return Keras' configuration of a model with another number of classes, and with the seed in its new head."""
+    config, head = keras_config(parent), read_network(parent).head
+    if head:
+        layer = config
+        for name in (*head[0].group, head[0].name):
+            layer = next(inner for inner in layer["config"]["layers"] if inner["config"]["name"] == name)
+        settings = layer["config"]
+        width = next((key for key in ("units", "filters") if key in settings), None)
+        if num_classes is not None and width is None:
+            raise InputError(f"The head of {parent.name!r}, a {head[0].kind}, cannot have other classes.")
+        if num_classes is not None:
+            settings[str(width)] = check_integer("num_classes", num_classes, minimum=2)
+        for initializer in (settings[key] for key in settings if key.endswith("_initializer") and settings[key]):
+            if "seed" in initializer["config"]:
+                initializer["config"]["seed"] = seed
+    return config

@@ -10,13 +10,12 @@ import dataclasses
 import itertools
 import json
 import math
-import posixpath
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from modelzoo._keras import keras
+from modelzoo._keras import all_layers, keras, tf
 from modelzoo.errors import InputError
 
 Shape = tuple[int | None, ...]
@@ -33,7 +32,9 @@ ACTIVATION_LAYERS = {
 #: Kinds whose multiply-adds are counted: one for each weight of the kernel that meets an input.
 _COUNTED = {"Dense", "Conv1D", "Conv2D", "Conv3D"}
 #: Kinds with weights that scale and shift, which multiply-adds leave out as they do biases.
-_FREE = {"BatchNormalization", "LayerNormalization", "Normalization"}
+_FREE = {"BatchNormalization", "GroupNormalization", "LayerNormalization", "Normalization", "RMSNormalization"}
+#: Kinds that leave numbers as they are, and what they mean.
+_RESHAPING = {"Dropout", "Flatten", "Identity", "Reshape"}
 #: Settings of a layer that say how it is trained or stored, not what it computes.
 _TRAINING_SETTINGS = {"name", "trainable", "dtype", "seed", "quantization_config"}
 _TRAINING_SUFFIXES = ("_initializer", "_regularizer", "_constraint")
@@ -205,20 +206,33 @@ class Network:
 
     @property
     def gives_logits(self) -> bool:
-        """Whether the output comes straight from weights, without an activation, one number a class."""
-        return len(self.outputs) == 1 and self.head is self.output and not self.output.activation
+        """Whether the output comes from the head without an activation, one number a class."""
+        head = self.head
+        after = self.layers[self.layers.index(head[0]) :] if head else ()
+        return bool(after) and all(
+            not layer.activation and (layer in head or layer.kind in _RESHAPING or "GlobalAverage" in layer.kind)
+            for layer in after
+        )
 
     @property
-    def head(self) -> Layer | None:
-        """The layer that other classes replace: the last one with weights, where each class has one of its outputs.
+    def head(self) -> tuple[Layer, ...]:
+        """The layers that other classes replace: the last that mixes units, and what scales its outputs after it.
 
-        ``None`` where the outputs are not one row of numbers, or no single layer gives them.
+        Each class has one of their outputs, or one of their maps. Empty where the outputs are not one row of numbers,
+        or no single layer gives them.
         """
-        weighted = [layer for layer in self.layers if layer.weights]
-        if len(self.outputs) != 1 or len(self.output.output_shape) != 1 or not weighted:
-            return None
-        last = weighted[-1]
-        return last if last.output_shape == self.output.output_shape and not last.shared else None
+        mixing = [
+            index
+            for index, layer in enumerate(self.layers)
+            if layer.weights and layer.kind not in _FREE and not layer.is_activation
+        ]
+        if len(self.outputs) != 1 or len(self.output.output_shape) != 1 or not mixing:
+            return ()
+        layer = self.layers[mixing[-1]]
+        alone = self._closes(mixing[-1]) and not layer.shared
+        if not alone or layer.output_shape[-1:] != self.output.output_shape:
+            return ()
+        return tuple(layer for layer in self.layers[mixing[-1] :] if layer.weights)
 
     @property
     def takes_raw_pixels(self) -> bool:
@@ -329,13 +343,15 @@ def read_network(model: Any) -> Network:
     Parameters
     ----------
     model
-        A Sequential or functional Keras model, possibly of models.
+        A Sequential or functional Keras model, possibly of models; or anything that has its ``network`` already.
 
     Raises
     ------
     InputError
         It is not, or it has not been built.
     """
+    if isinstance(known := getattr(model, "network", None), Network):
+        return known
     if not hasattr(model, "get_config") or not hasattr(model, "layers"):
         raise InputError(
             f"model must be a Keras model; got {type(model).__name__}. "
@@ -346,7 +362,7 @@ def read_network(model: Any) -> Network:
             f"The layers of {model.name!r} are not known as a graph. Give a functional or Sequential model that is "
             "built: begin it with keras.Input(shape)."
         )
-    reader = _Reader({id(weight): path for path, weight in with_paths(model.weights)})
+    reader = _Reader({id(weight): path for path, weight in with_paths(model)})
     outputs = reader.read(model, None, ())
     return Network(model.name, tuple(reader.layers), tuple(dict.fromkeys(outputs)))
 
@@ -383,15 +399,113 @@ def _without_activation(layer: Any) -> Any:
     return Logits()
 
 
-def with_paths(variables: Sequence[Any]) -> list[tuple[str, Any]]:
-    """Return a model's variables with their paths, such as ``"hidden/kernel"``, less the scopes that hold all of them.
+#: Keras' layers that run code or read files which their configuration names.
+_UNSAFE_LAYERS = {
+    "FlaxLayer",
+    "IntegerLookup",
+    "JaxLayer",
+    "Lambda",
+    "StringLookup",
+    "TFSMLayer",
+    "TextVectorization",
+    "TorchModuleWrapper",
+}
+#: Where Keras' configuration has what else a layer needs: nothing there names code.
+_SAFE_MODULES = ("keras.constraints", "keras.initializers", "keras.layers", "keras.regularizers", "keras.src.ops.")
+_SAFE_CLASSES = {"DTypePolicy", "Functional", "Sequential"}
+_VALUES = {"__ellipsis__", "__keras_tensor__", "__numpy__", "__slice__", "__tensor__"}
 
-    The model may have been built within a ``keras.name_scope``, or after a call that failed and left one open.
+
+def keras_config(model: Any) -> dict[str, Any]:
+    """Return Keras' configuration of a model, ready for JSON, as :func:`build_from_config` takes it."""
+    return json.loads(json.dumps(keras.saving.serialize_keras_object(model), default=_plain))
+
+
+def build_from_config(config: Mapping[str, Any], network: Network | None = None) -> Any:
+    """Return a model built from Keras' configuration, with fresh weights that are all trainable.
+
+    Parameters
+    ----------
+    config
+        As :func:`keras_config` gives it.
+    network
+        What must come of it; it is built in a graph of its own first, where nothing is allocated.
+
+    Raises
+    ------
+    InputError
+        The configuration has more than Keras' own layers, makes another network, or Keras cannot build it.
     """
-    paths = [variable.path for variable in variables]
-    scopes = [path.rpartition("/")[0].rpartition("/")[0] for path in paths]
-    shared = posixpath.commonpath(scopes) if scopes else ""
-    return [(path.removeprefix(f"{shared}/"), variable) for path, variable in zip(paths, variables, strict=True)]
+    if network is not None:
+        with tf.Graph().as_default():
+            made = read_network(build_from_config(config))
+        if not made.same_as(network):
+            raise InputError(f"Keras' configuration of {network.name!r} does not make the network that is described.")
+    config = _checked_config(config)
+    try:
+        model = keras.saving.deserialize_keras_object(config, safe_mode=True)
+        read_network(model)
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(f"Keras cannot build the model from its configuration: {reason:.200}") from error
+    for layer in (model, *all_layers(model)):  # Keras keeps some of what was frozen
+        layer.trainable = True
+    return model
+
+
+def set_trainable(model: Any, trainable: Mapping[str, bool]) -> None:
+    """Freeze weights of a newly built model by their paths, and the layers in which none is left to train."""
+    frozen = {id(weight) for path, weight in with_paths(model) if not trainable.get(path, True)}
+    for layer in all_layers(model):
+        own = layer.trainable_variables
+        if own and frozen.issuperset(map(id, own)):
+            layer.trainable = False
+    for variable in model.trainable_variables:
+        variable.trainable = id(variable) not in frozen
+
+
+def _checked_config(config: Any) -> Any:
+    """Return a configuration without what compiled or built it, or raise InputError if it names code."""
+    if isinstance(config, list):
+        return [_checked_config(value) for value in config]
+    if not isinstance(config, Mapping):
+        return config
+    if (kind := config.get("class_name", "__keras_tensor__")) not in _VALUES:
+        module, registered = str(config.get("module")), config.get("registered_name")
+        own = module.startswith(_SAFE_MODULES) or (module.partition(".")[0] == "keras" and kind in _SAFE_CLASSES)
+        if not own or kind in _UNSAFE_LAYERS or registered not in (None, kind):
+            inner = config.get("config")
+            name = inner.get("name") if isinstance(inner, Mapping) else inner
+            raise InputError(
+                "Only models of Keras' own layers can be rebuilt, without Lambda or custom classes and functions; "
+                f"{name or 'the configuration'} is a {kind}. Register a builder with modelzoo.register_model, or use "
+                "Keras' layers."
+            )
+    return {
+        key: _checked_config(value) for key, value in config.items() if key not in ("build_config", "compile_config")
+    }
+
+
+def with_paths(model: Any) -> list[tuple[str, Any]]:
+    """Return a model's weights with their paths: the name of the layer and the weight's own, as ``"hidden/kernel"``.
+
+    They do not depend on the scopes that layers were built in: by a Sequential model, within a ``keras.name_scope``, or
+    after a call that failed and left one open. Layers of one name in several nested models have the models' names too.
+    """
+    paths: dict[int, tuple[str, str]] = {}
+    waiting: list[tuple[tuple[str, ...], Any]] = [((), layer) for layer in getattr(model, "layers", ())]
+    for group, layer in waiting:
+        if hasattr(layer, "layers") and _is_graph(layer):
+            waiting += [((*group, layer.name), inner) for inner in layer.layers]
+            continue
+        for weight in layer.weights:
+            *scopes, name = weight.path.split("/")
+            own = scopes[len(scopes) - scopes[::-1].index(layer.name) :] if layer.name in scopes else []
+            path = "/".join([layer.name, *own, name])
+            paths.setdefault(id(weight), (path, "/".join([*group, path])))
+    counts = Counter(path for path, _ in paths.values())
+    named = {key: path if counts[path] == 1 else full for key, (path, full) in paths.items()}
+    return [(named.get(id(weight), weight.path), weight) for weight in model.weights]
 
 
 def _is_graph(model: Any) -> bool:
@@ -431,7 +545,10 @@ class _Reader:
             outer = [len(self.layers) - 1]
         now = list(outer)
         for layer, layer_config in zip(model.layers, configs, strict=True):
-            shape = tuple(layer.compute_output_shape(shape))
+            try:
+                shape = tuple(layer.compute_output_shape(shape))
+            except NotImplementedError:  # by a layer of somebody's own
+                shape = tuple(layer.output.shape)
             now = self._append(layer, layer_config, now, shape, group)
         return now
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any, Literal, get_args
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from modelzoo._checks import check_choice, check_flag, check_fraction, check_integer, check_number
 from modelzoo.errors import InputError, unknown_name
@@ -48,6 +49,12 @@ class Augmentation:
     probability: float = 1.0
     noise: float = 0.0
 
+    if not TYPE_CHECKING:
+
+        def __new__(cls, *args, **fields):  # noqa: D102
+            check_fields("augmentation field", cls, fields)
+            return super().__new__(cls)
+
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             check_number(field.name, getattr(self, field.name), 0)
@@ -67,7 +74,7 @@ class Augmentation:
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Augmentation:
         """Rebuild an augmentation from :meth:`to_dict`."""
-        _check_fields("augmentation", cls, fields)
+        check_fields("augmentation field", cls, fields)
         return cls(**fields)
 
 
@@ -86,8 +93,9 @@ class Recipe:
     optimizer
         Name of a Keras optimiser, e.g. ``"adam"``.
     learning_rate
-        A number, or a Keras learning-rate schedule as ``{"class_name": …, "config": …}``. A ``decay_steps`` left out
-        of the configuration is the length of the run (after the warm-up, where there is one).
+        A number, or a schedule of ``keras.optimizers.schedules``, which may also be written as ``{"class_name": …,
+        "config": …}``. A ``decay_steps`` left out of the configuration is the length of the run (after the warm-up,
+        where there is one).
     layer_learning_rates
         Multipliers, above 0, of the learning rate of single layers by name; weight decay is not multiplied.
     optimizer_options
@@ -100,6 +108,9 @@ class Recipe:
     label_smoothing
         Share, from 0 to below 1, of the target's probability that is spread evenly over all classes (Szegedy et al.
         2016); in training only, so that evaluations stay comparable.
+    class_weight
+        Factors of the loss of the samples of each class, by its name or number, 1 for the others; ``"balanced"`` gives
+        each class of the training samples the same sum. In training only, as label smoothing.
     augmentation
         How training images are distorted.
     validation_size
@@ -137,6 +148,7 @@ class Recipe:
     loss: str = "sparse_categorical_crossentropy"
     reconstruct: bool = False
     label_smoothing: float = 0.0
+    class_weight: Mapping[str | int, float] | Literal["balanced"] | None = None
     augmentation: Augmentation | None = None
     validation_size: int = 0
     log_every: int = 100
@@ -148,6 +160,12 @@ class Recipe:
     model_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     data_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     source: str = dataclasses.field(default="", compare=False)  # words do not make another recipe
+
+    if not TYPE_CHECKING:
+
+        def __new__(cls, *args, **fields):  # noqa: D102
+            check_fields("recipe field", cls, fields)
+            return super().__new__(cls)
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():  # NumPy's numbers become Python's, as a card holds them
@@ -164,6 +182,9 @@ class Recipe:
             check_number("epochs", self.epochs, 0, exclusive=True)
         if self.target_loss is not None:
             check_number("target_loss", self.target_loss)
+        if hasattr(self.learning_rate, "get_config"):  # a Keras schedule
+            schedule = {"class_name": type(self.learning_rate).__name__, "config": self.learning_rate.get_config()}
+            object.__setattr__(self, "learning_rate", schedule)
         if not isinstance(self.learning_rate, Mapping):
             check_number("learning_rate", self.learning_rate, 0, exclusive=True)
         check_integer("validation_size", self.validation_size, 0)
@@ -173,10 +194,17 @@ class Recipe:
         check_choice("xla", self.xla, get_args(Xla))
         check_choice("log_train", self.log_train, ("batches", "all"))
         for name in ("optimizer", "loss", "source"):
-            if not isinstance(getattr(self, name), str):
-                raise InputError(f"{name} must be a string; got {name}={getattr(self, name)!r:.80}.")
+            if not isinstance(value := getattr(self, name), str):
+                raise InputError(f"{name} must be a string; got {name}={value!r:.80}.{_written(name, value)}")
         if not isinstance(self.augmentation, Augmentation | None):
             raise InputError(f"augmentation must be a modelzoo.Augmentation; got {self.augmentation!r:.80}.")
+        if isinstance(self.class_weight, Mapping):
+            for key, weight in self.class_weight.items():
+                check_number(f"class_weight[{key!r}]", weight, 0)
+        elif self.class_weight not in (None, "balanced"):
+            raise InputError(
+                f"class_weight must map classes to weights, or be 'balanced'; got {self.class_weight!r:.80}."
+            )
         for name in ("layer_learning_rates", "optimizer_options", "model_options", "data_options"):
             if not isinstance(getattr(self, name), Mapping):
                 raise InputError(f"{name} must be a mapping; got {name}={getattr(self, name)!r:.80}.")
@@ -186,7 +214,7 @@ class Recipe:
 
     def replace(self, **changes: Any) -> Recipe:
         """Return a copy with some fields changed; giving ``steps`` drops ``epochs`` and the other way round."""
-        _check_fields("recipe", type(self), changes)
+        check_fields("recipe field", type(self), changes)
         if changes.get("steps") is not None:
             changes.setdefault("epochs", None)
         elif changes.get("epochs") is not None:
@@ -208,17 +236,34 @@ class Recipe:
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Recipe:
         """Rebuild a recipe from :meth:`to_dict`."""
-        _check_fields("recipe", cls, fields)
+        check_fields("recipe field", cls, fields)
         if isinstance(fields.get("augmentation"), Mapping):
             fields = {**fields, "augmentation": Augmentation.from_dict(fields["augmentation"])}
         return cls(**fields)
 
 
-def _check_fields(kind: str, cls: type, fields: Mapping[str, Any]) -> None:
+#: What other libraries call fields of a recipe.
+_OTHER_NAMES = {"lr": "learning_rate", "num_epochs": "epochs", "max_steps": "steps", "weights": "class_weight"}
+
+
+def check_fields(kind: str, cls: type, given: Iterable[str], *, beside: Iterable[str] = ()) -> None:
+    """Raise InputError, with the closest name, unless all names are fields of ``cls``.
+
+    ``beside`` are other names to suggest.
+    """
     names = {field.name for field in dataclasses.fields(cls)}
-    for name in fields:
+    for name in given:
         if name not in names:
-            raise unknown_name(f"{kind} field", name, names)
+            raise unknown_name(kind, name, {*names, *beside}, close=_OTHER_NAMES.get(name))
+
+
+def _written(field: str, value: Any) -> str:
+    """Return how a Keras object is written in a recipe, which holds names."""
+    if not hasattr(value, "get_config"):
+        return ""
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(value).__name__).lower()
+    options = ", with learning_rate and optimizer_options beside it" if field == "optimizer" else ""
+    return f" Write {field}={(name.replace('_', '') if field == 'optimizer' else name)!r}{options}."
 
 
 def _differences(instance: Any) -> dict[str, Any]:

@@ -10,13 +10,14 @@ import importlib
 import inspect
 import json
 import pkgutil
+import random
 import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from modelzoo._keras import tf
 from modelzoo.card import Card, find_card, set_card, weights_digest
-from modelzoo.errors import InputError, ModelZooError, unknown_name
+from modelzoo.errors import InputError, unknown_name
 from modelzoo.network import Network, read_network
 from modelzoo.recipe import Recipe
 
@@ -122,17 +123,20 @@ def register_model(
                         raise unknown_name(f"option of {name}", option, signature.parameters) from None
                 raise InputError(f"{name}: {error}. Options: {', '.join(signature.parameters)}.") from None
             if "name" in bound.arguments:
-                _check_name(bound.arguments["name"])
-            model = builder(*args, **kwargs)
-            _check_name(model.name)  # a builder may give it itself
-            given = {key: _jsonable(name, key, value) for key, value in bound.arguments.items() if key != "seed"}
+                check_name(bound.arguments["name"])
+            if "seed" in signature.parameters and bound.arguments.get("seed") is None:
+                # Python's generator, as Keras' own layers take it: keras.utils.set_random_seed seeds that.
+                bound.arguments["seed"] = random.getrandbits(31)
+            model = builder(*bound.args, **bound.kwargs)
+            check_name(model.name)  # a builder may give it itself
+            given = {key: plain_option(name, key, value) for key, value in bound.arguments.items() if key != "seed"}
             defaults = {
-                key: _jsonable(name, key, parameter.default)
+                key: plain_option(name, key, parameter.default)
                 for key, parameter in signature.parameters.items()
                 if parameter.default is not parameter.empty
             }
             options = {key: value for key, value in given.items() if key not in defaults or value != defaults[key]}
-            seed = _jsonable(name, "seed", bound.arguments.get("seed", defaults.get("seed")))
+            seed = plain_option(name, "seed", bound.arguments.get("seed"))
             set_card(model, Card(name, name, options, seed, weights_digest=weights_digest(model)))
             return model
 
@@ -152,7 +156,8 @@ def register_model(
     return decorate
 
 
-def _check_name(name: Any) -> None:
+def check_name(name: Any) -> None:
+    """Raise InputError unless a model may have that name."""
     # TensorFlow refuses the others as names of scopes, in the midst of a call: Keras then stays in that scope, and
     # gives its path to the weights of every model built after it.
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9.][A-Za-z0-9_.>-]*", name):
@@ -162,7 +167,8 @@ def _check_name(name: Any) -> None:
         )
 
 
-def _jsonable(model: str, option: str, value: Any) -> Any:
+def plain_option(model: str, option: str, value: Any) -> Any:
+    """Return the value of a builder's option as a card holds it."""
     if hasattr(value, "get_config"):  # a Keras initializer
         return {"class_name": type(value).__name__, "config": value.get_config()}
     try:
@@ -238,7 +244,7 @@ def build_model(name: str, /, *, recipe: str | None = None, seed: int | None = N
     recipe
         Build it as this recipe wants it (some recipes have builder options of their own).
     seed
-        Seed of the initial weights; ``None`` draws one.
+        Seed of the initial weights; ``None`` draws one, which ``keras.utils.set_random_seed`` decides.
     **options
         Arguments of the builder; they win over those of the recipe.
 
@@ -260,13 +266,6 @@ def build_model(name: str, /, *, recipe: str | None = None, seed: int | None = N
     return spec.builder(**options)
 
 
-def network_of(name: str, options: Mapping[str, Any]) -> Network:
-    """Return the network that a builder makes, built in a graph of its own: nothing is allocated."""
-    options = {key: value for key, value in options.items() if key != "seed"}
-    with tf.Graph().as_default():
-        return read_network(inspect.unwrap(get_spec(name).builder)(**options))
-
-
 def card_for(model: keras.Model) -> Card:
     """Return the card of a live model: its own, or a new one that says what is known and stays with the model.
 
@@ -280,22 +279,33 @@ def card_for(model: keras.Model) -> Card:
     """
     card = find_card(model)
     if card is None:
-        network = read_network(model)
-        card = Card(model.name)
-        if model.name in list_models():
-            known = get_spec(model.name).options
-            inputs, outputs = model.input_shape[1:], model.output_shape[1:]
-            fitting = {"num_classes": outputs[-1], "image_shape": list(inputs), "input_dim": inputs[0]}
-            options = {
-                key: value
-                for key, value in fitting.items()
-                if key in known and _jsonable(model.name, key, known[key]) != value
-            }
-            with contextlib.suppress(ModelZooError, TypeError, ValueError):
-                if network_of(model.name, options).same_as(network):
-                    card = Card(model.name, model.name, options)
+        network, options = read_network(model), {}
+        ends = [network.layers[index].output_shape for index in (*network.inputs, *network.outputs)]
+        if network.name in list_models() and len(ends) == 2 and all(ends):
+            inputs, outputs = ends
+            fitting = {"num_classes": outputs[-1], "input_dim": inputs[0], "image_shape": inputs}
+            defaults = _REGISTRY[network.name].options
+            given = {key: value for key, value in fitting.items() if key in defaults and value != defaults[key]}
+            options = plain_option(network.name, "options", given)
+        known = find_builder(network.name, options, network)
+        card = Card(network.name) if known is None else Card(network.name, network.name, options)
         set_card(model, card)
     return card
+
+
+def find_builder(name: str | None, options: Mapping[str, Any], network: Network) -> Callable[..., keras.Model] | None:
+    """Return the registered builder of that name, as a function of ``seed``, if its network with these options is this.
+
+    That is tried in a graph of its own, where nothing is allocated.
+    """
+    if name is None or name not in list_models():
+        return None
+    builder = inspect.unwrap(_REGISTRY[name].builder)
+    with contextlib.suppress(Exception), tf.Graph().as_default():  # a card may have any options
+        model = builder(**{key: value for key, value in options.items() if key != "seed"})
+        if read_network(model).same_as(network):
+            return functools.partial(build_model, name, **options)
+    return None
 
 
 def spec_of(model: keras.Model) -> ModelSpec | None:

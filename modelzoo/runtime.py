@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from modelzoo.card import read_card, read_weights
+from modelzoo.card import Card, read_card, read_weights, set_card
 from modelzoo.errors import ModelZooError
 from modelzoo.network import Layer, Network
 from modelzoo.reference import logistic, softmax
@@ -43,6 +43,11 @@ class Runtime:
     weights
         The values by path, as in ``Weight.path``; float32 arrays are used as they are, mapped files too.
 
+    Attributes
+    ----------
+    name, input_shape, output_shape
+        As those of a Keras model; the batch axis is ``None``.
+
     Raises
     ------
     UnknownLayerError
@@ -52,7 +57,9 @@ class Runtime:
     def __init__(self, network: Network, weights: Mapping[str, Array]) -> None:
         if (len(network.inputs), len(network.outputs)) != (1, 1):
             raise UnknownLayerError(f"{network.name!r} has several inputs or outputs, which only Keras computes.")
-        self.network = network
+        self.network, self.name = network, network.name
+        self.input_shape = (None, *network.input.output_shape)
+        self.output_shape = (None, *network.output.output_shape)
         reader = {index: number for number, layer in enumerate(network.layers) for index in layer.inputs}
         self._steps = [
             (_step(layer, weights), layer.inputs, {index for index in layer.inputs if reader[index] == number})
@@ -477,7 +484,9 @@ def load_runtime(source: str | os.PathLike[str], *, version: int | None = None) 
         raise UnknownLayerError(f"{card['name']} computes in {min(half)}, which only Keras does.")
     names = [weight["path"] for weight in card["weights"]]
     weights = dict(zip(names, read_weights(directory, card), strict=True))
-    return Runtime(Network.from_dict(card["network"]), weights)
+    runtime = Runtime(Network.from_dict(card["network"]), weights)
+    set_card(runtime, Card.from_file(card, directory))
+    return runtime
 
 
 def _precisions(config: Any) -> Iterator[str]:

@@ -15,11 +15,10 @@ import numpy as np
 from modelzoo import datasets
 from modelzoo._checks import check_seed
 from modelzoo._keras import keras
-from modelzoo.card import Card, machine_differences, weights_digest
+from modelzoo.card import Card, machine_differences, results_of, weights_digest
 from modelzoo.errors import InputError
 from modelzoo.evaluation import loaded, measure, own_data, recipe_of
 from modelzoo.registry import build_model, card_for
-from modelzoo.saving import results_of
 from modelzoo.training import train
 
 logger = logging.getLogger(__name__)
@@ -110,13 +109,14 @@ def _recorded(model: keras.Model) -> dict[str, Any]:
 
     It comes from the card's results or, without any, from the last log entry of the training.
     """
-    results, training = results_of(model), card_for(model).training or {}
+    card, digest = card_for(model), weights_digest(model)
+    results, training = results_of(card, digest), card.training or {}
     found: dict[str, Any] = dict.fromkeys(TEST_METRICS)
     if results is not None:
         found |= results.get("metrics", {})
         found |= {f"corruptions.{name}": entry for name, entry in (results.get("corruptions") or {}).items()}
         found |= {name: results.get(name) for name in ("num_params", "multiply_adds")}
-    elif training.get("weights_digest") == weights_digest(model):
+    elif training.get("weights_digest") == digest:
         found |= {name: value for name, value in (training.get("metrics") or {}).items() if name.startswith("test_")}
     return {name: entry for name, entry in found.items() if _value(entry) is not None}
 

@@ -32,6 +32,14 @@ def _close_figures():
         pyplot.close("all")
 
 
+@pytest.fixture(autouse=True)
+def _forget_global_seed():
+    """Undo ``keras.utils.set_random_seed``, which decides the default seed of training."""
+    yield
+    if tensorflow := sys.modules.get("tensorflow"):
+        tensorflow.random.set_seed(None)
+
+
 @pytest.fixture(scope="session")
 def same_weights():
     """Return a function that compares the weights of two models: bit for bit, unless a tolerance is given."""

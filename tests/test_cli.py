@@ -58,6 +58,14 @@ def error_line(err: str) -> str:
     return line
 
 
+def test_class_weights_reach_the_card(modelzoo):
+    for given, recorded in ((["balanced"], "balanced"), (["3=2", "0=0.5"], {"3": 2, "0": 0.5})):
+        options = [word for weight in given for word in ("--class-weight", weight)]
+        assert modelzoo("train", "tanh_mlp", *QUICK, *options, "-o", "net", "--overwrite")[0] == 0
+        assert read_card("net")["training"]["recipe"]["class_weight"] == recorded
+    assert "Unknown class" in error_line(modelzoo("train", "tanh_mlp", *QUICK, "--class-weight", "9=2")[2])
+
+
 # --- list, info, help
 
 

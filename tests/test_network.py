@@ -11,7 +11,7 @@ import tensorflow as tf
 
 import modelzoo
 from modelzoo.errors import InputError
-from modelzoo.network import Network, NotAChainError, parameter_arithmetic, read_network, shape_text
+from modelzoo.network import Network, NotAChainError, logits_model, parameter_arithmetic, read_network, shape_text
 
 
 def multiply_adds(model):
@@ -216,3 +216,58 @@ class Subclassed(keras.Model):
 def test_only_models_with_a_known_graph_and_cost_are_read(model, words):
     with pytest.raises(InputError, match=words):
         multiply_adds(model)
+
+
+# --- the head
+
+
+def ending(*layers, shape=(8, 8, 1)):
+    return keras.Sequential([keras.Input(shape), *layers])
+
+
+def two_branches():
+    x = keras.Input((4,))
+    return keras.Model(x, keras.layers.Dense(3, name="a")(x) + keras.layers.Dense(3, name="b")(x))
+
+
+L = keras.layers
+
+
+@pytest.mark.parametrize(
+    ("model", "head", "gives_logits"),
+    [
+        (lambda: ending(L.Dense(3, name="d"), shape=(4,)), ["d"], True),
+        (lambda: ending(L.Dense(3, name="d"), L.BatchNormalization(name="n"), shape=(4,)), ["d", "n"], True),
+        (lambda: ending(L.Dense(3, name="d"), L.PReLU(name="p"), L.Softmax(), shape=(4,)), ["d", "p"], False),
+        (lambda: ending(L.Conv2D(3, 1, name="c"), L.GlobalAveragePooling2D()), ["c"], True),
+        (lambda: ending(L.Conv2D(3, 1, name="c"), L.GlobalMaxPooling2D(), L.Softmax()), ["c"], False),
+        (lambda: ending(L.Conv2D(3, 1, activation="relu", name="c"), L.GlobalAveragePooling2D()), ["c"], False),
+        (lambda: ending(L.Conv2D(3, 8, name="c"), L.Flatten()), ["c"], True),
+        (lambda: ending(L.Conv2D(3, 1), L.Flatten()), [], False),
+        (lambda: ending(L.Dense(2), L.Dense(3, name="d"), L.Dropout(0.5), L.Softmax(), shape=(4,)), ["d"], False),
+        (two_branches, [], False),
+        (lambda: modelzoo.create_model("threshold_perceptron"), ["excess"], False),
+        (lambda: modelzoo.create_model("logistic_perceptron", use_bias=False), ["logits"], False),
+        (lambda: modelzoo.create_model("tanh_autoencoder"), [], False),
+    ],
+)
+def test_the_head_is_what_makes_one_number_a_class(model, head, gives_logits):
+    network = read_network(model())
+    assert [layer.name for layer in network.head] == head
+    assert network.gives_logits == gives_logits
+
+
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+def test_the_logits_of_a_layer_with_its_own_activation_are_those_that_keras_finds(activation, rng):
+    """To the last bit, in a traced graph; the layer itself stays as it is."""
+    units = 3 if activation == "softmax" else 1
+    model = ending(L.Dense(4, "tanh"), L.Dense(units, activation, name="p"), shape=(2,))
+    logits = logits_model(model)
+    x, y = tf.constant(rng.normal(size=(20, 2)), tf.float32), tf.constant(rng.integers(0, 2, 20))
+    assert [id(weight) for weight in logits.weights] == [id(weight) for weight in model.weights]
+    loss = getattr(keras.losses, "sparse_categorical_crossentropy" if units > 1 else "binary_crossentropy")
+    target = y if units > 1 else tf.cast(y[:, None], tf.float32)
+    ours = tf.function(lambda: loss(target, logits(x), from_logits=True))
+    theirs = tf.function(lambda: loss(target, model(x)))
+    np.testing.assert_array_equal(ours(), theirs())
+    assert model.layers[-1].activation.__name__ == activation

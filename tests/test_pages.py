@@ -291,6 +291,38 @@ def test_the_code_of_an_artifact_runs(artifact, tmp_path, monkeypatch):
     assert (tmp_path / "my_mine" / "saved_model.pb").is_file()
 
 
+def test_an_artifact_of_another_persons_network(tmp_path, monkeypatch):
+    """No builder is known: the page says what the network and the card tell, and its code runs."""
+    monkeypatch.chdir(tmp_path)
+    layers = [keras.Input((2,)), keras.layers.Dense(3, "tanh", name="own"), keras.layers.Dense(2, "softmax", name="p")]
+    model = keras.Sequential(layers, name="mine")
+    recipe = modelzoo.Recipe(steps=6, log_every=3, xla="off", loss="sparse_categorical_crossentropy")
+    modelzoo.train(model, datasets.load("linear", n=60, n_test=50), recipe)
+    modelzoo.save(model, "net")
+    page = describe("net", "about")
+    text = page.read_text(encoding="utf-8")
+    assert sorted(path.name for path in page.parent.iterdir()) == [
+        "net-confusion.svg",
+        "net-training.svg",
+        "net.md",
+        "net.svg",
+    ]
+    assert [line for line in text.splitlines() if line.startswith("## ")] == [
+        "## Equation",
+        "## Layers",
+        "## Recipes",
+        "## Results",
+        "## Use",
+        "## Licence and citation",
+    ]
+    assert "- **Classes:** below, above" in text
+    monkeypatch.setattr(finetuning, "finetuning_recipe", lambda model: recipe)
+    names = {}
+    for block in blocks(text):
+        exec(compile(block, "mine", "exec"), names)
+    assert names["p"].shape == (5, 2)
+
+
 # Text.
 
 

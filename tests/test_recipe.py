@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
+import pickle
 
+import keras
 import numpy as np
 import pytest
 
-from modelzoo import Recipe, get_spec
+import modelzoo
+from modelzoo import Augmentation, Recipe, get_spec
 from modelzoo.errors import InputError
 
 
@@ -150,3 +154,38 @@ def test_lesson_hyper_parameters_are_kept_to_the_letter(name):
 def test_absorbed_bias_lesson():
     recipe = get_spec("logistic_perceptron").recipe("lesson_absorbed_bias")
     assert (recipe.steps, recipe.learning_rate, recipe.model_options) == (10_000, 0.05, {"use_bias": False})
+
+
+def test_keras_objects_are_read_or_answered_with_the_name():
+    rate = keras.optimizers.schedules.CosineDecay(0.01, 50)
+    recipe = Recipe(steps=10, learning_rate=rate)
+    assert recipe.learning_rate["class_name"] == "CosineDecay"
+    assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+    history = modelzoo.train(modelzoo.create_model("tanh_mlp"), modelzoo.datasets.load("four_class", n=40), recipe)
+    assert history.history["step"] == [10]
+    for field, value, name in (
+        ("optimizer", keras.optimizers.RMSprop(), "'rmsprop', with learning_rate"),
+        ("optimizer", keras.optimizers.AdamW(), "'adamw'"),
+        ("loss", keras.losses.SparseCategoricalCrossentropy(), "'sparse_categorical_crossentropy'"),
+    ):
+        with pytest.raises(InputError, match=f"Write {field}={name}"):
+            Recipe(**{"steps": 1, field: value})
+
+
+@pytest.mark.parametrize(
+    ("build", "name"),
+    [
+        (lambda: Recipe(steps=1, lr=0.1), "learning_rate"),
+        (lambda: Recipe(steps=1).replace(lr=0.1), "learning_rate"),
+        (lambda: Recipe(steps=1, batchsize=3), "batch_size"),
+        (lambda: Augmentation(rotate=3), "rotation"),
+    ],
+)
+def test_unknown_fields_are_answered_with_the_closest(build, name):
+    with pytest.raises(InputError, match=f"Did you mean '{name}'"):
+        build()
+
+
+def test_recipes_are_copied_and_pickled():
+    recipe = Recipe(steps=1, class_weight={"a": 2}, augmentation=Augmentation(shift=1))
+    assert pickle.loads(pickle.dumps(recipe)) == copy.deepcopy(recipe) == recipe

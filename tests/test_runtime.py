@@ -19,7 +19,7 @@ from modelzoo.saving import find, list_pretrained, read_golden
 
 
 def runtime_of(model):
-    return Runtime(read_network(model), {path: weight.numpy() for path, weight in with_paths(model.weights)})
+    return Runtime(read_network(model), {path: weight.numpy() for path, weight in with_paths(model)})
 
 
 def randomised(model):
@@ -199,11 +199,27 @@ def test_what_is_unknown_is_named(layer):
         runtime_of(keras.Sequential([keras.Input((8, 8, 8)), layer]))
 
 
-def test_needs_neither_tensorflow_nor_keras():
-    code = (
-        "import sys, numpy as np; from modelzoo.runtime import load_runtime\n"
-        "for name in ('threshold_perceptron', 'two_conv_cnn'):\n"
-        "    runtime = load_runtime(name); runtime(np.zeros((1, *runtime.network.input.output_shape)))\n"
-        "assert not {'tensorflow', 'keras', 'torch', 'jax'} & set(sys.modules)"
+HEAVY = "assert not {'tensorflow', 'keras', 'torch', 'jax'} & set(sys.modules), sorted(sys.modules)"
+WITHOUT_KERAS = {
+    "runtime": "for name in modelzoo.list_pretrained():\n"
+    "    runtime = load_runtime(name); runtime(np.zeros((1, *runtime.network.input.output_shape)))",
+    "predict": "modelzoo.predict('two_conv_cnn', np.zeros((28, 28), np.uint8))",
+    "modelzoo predict": "app(['predict', 'table.csv'], standalone_mode=False)",
+    "modelzoo info": "app(['info', 'two_conv_cnn'], standalone_mode=False)",
+    "modelzoo list": "app(['list'], standalone_mode=False)",
+}
+
+
+def test_needs_neither_tensorflow_nor_keras(tmp_path):
+    imports = (
+        "import sys, numpy as np, modelzoo; from modelzoo.runtime import load_runtime; from modelzoo.cli.app import app"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    np.savetxt(tmp_path / "table.csv", np.zeros((1, 784)), fmt="%d", delimiter=",", header=",".join(["p"] * 784))
+    code = "\n".join([imports, *(f"{use}\n{HEAVY}" for use in WITHOUT_KERAS.values())])
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
+
+
+def test_predict_by_name_is_predict_of_the_model():
+    images = read_golden(find("two_conv_cnn"))[0]
+    live = modelzoo.predict(modelzoo.load("two_conv_cnn"), images)
+    np.testing.assert_allclose(modelzoo.predict("two_conv_cnn", images), live, rtol=0, atol=1e-5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import keras
@@ -10,8 +11,9 @@ from sklearn.metrics import accuracy_score, log_loss
 
 import modelzoo
 from modelzoo import Recipe, datasets, verification
+from modelzoo.card import set_card
 from modelzoo.errors import InputError
-from modelzoo.registry import build_model
+from modelzoo.registry import build_model, card_for
 from modelzoo.verification import Agreement, Reproduction, Run, of_another_run
 
 SHORT = Recipe(steps=20, batch_size=20, optimizer="adam", learning_rate=0.01, log_every=10, xla="off")
@@ -237,8 +239,10 @@ def test_what_no_card_can_tell_is_one_clear_error(net):
     tuned, _ = modelzoo.finetune(net, data, recipe=SHORT)
     with pytest.raises(InputError, match=r"fine-tuned from tanh_mlp.*modelzoo.finetune"):
         modelzoo.reproduce(tuned)
+    unseeded, _ = trained(data, model_seed=None)
+    set_card(unseeded, dataclasses.replace(card_for(unseeded), seed=None))
     with pytest.raises(InputError, match="without a seed"):
-        modelzoo.reproduce(trained(data, model_seed=None)[0])
+        modelzoo.reproduce(unseeded)
     subset, _ = trained(data.take(per_class=10))
     with pytest.raises(InputError, match="was trained on 'four_class', which is not"):
         modelzoo.reproduce(subset)

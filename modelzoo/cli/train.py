@@ -36,6 +36,12 @@ _CHANGES = [
     click.option("--epochs", type=click.FloatRange(0, min_open=True), help="Passes over the data instead."),
     click.option("--batch-size", type=click.IntRange(1), help="Samples a step."),
     click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="Step size; a schedule's first."),
+    click.option(
+        "--class-weight",
+        multiple=True,
+        metavar="balanced|CLASS=FACTOR",
+        help="Weigh the loss: 'balanced' lets all classes count the same; or factors of single classes.",
+    ),
     click.option("--log-every", type=click.IntRange(1), help="Steps between two log entries."),
     click.option("--precision", type=click.Choice(["float32", "bfloat16"]), help="Arithmetic of training."),
     click.option("--xla", type=click.Choice(["auto", "loop", "update", "off"]), help="What XLA compiles."),
@@ -188,6 +194,11 @@ def _changed(recipe: Recipe, run: Mapping[str, Any]) -> Recipe:
     """Return a recipe with the fields that options were given for."""
     changes = ("steps", "epochs", "batch_size", "learning_rate", "log_every", "precision", "xla")
     given = {name: run[name] for name in changes if run[name] is not None}
+    if run["class_weight"]:
+        balanced = run["class_weight"] == ("balanced",)
+        given["class_weight"] = (
+            "balanced" if balanced else key_values("--class-weight", run["class_weight"], "3=2, or balanced")
+        )
     rate, schedule = given.get("learning_rate"), recipe.learning_rate
     if rate is not None and isinstance(schedule, Mapping) and "initial_learning_rate" in schedule["config"]:
         given["learning_rate"] = {**schedule, "config": {**schedule["config"], "initial_learning_rate": rate}}

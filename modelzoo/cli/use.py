@@ -292,12 +292,11 @@ def predict(
     """
     if output is not None:
         check_target(output, overwrite=overwrite)
-    import_tensorflow()
     import numpy as np
 
-    from modelzoo.evaluation import interpret
+    from modelzoo.evaluation import interpret, ready
 
-    model = modelzoo.load(source)
+    model = ready(source)
     names = modelzoo.class_names(model)
     if not names:
         raise InputError(f"{source} does not classify. Choose another --model, such as two_conv_cnn.")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from modelzoo._checks import check_integer
+from modelzoo._checks import check_integer, check_integers
 from modelzoo._keras import keras
 from modelzoo.errors import InputError
 
@@ -84,6 +84,16 @@ class Layers:
         if "seed" in config:
             config["seed"] = self._next_seed()
         return type(found).from_config(config)
+
+
+def check_image_shape(shape: Any, minimum: int = 1) -> tuple[int, ...]:
+    """Return ``image_shape`` if it is the height and width of images, each of at least ``minimum``."""
+    if isinstance(shape, list | tuple) and len(shape) == 3:
+        raise InputError(
+            f"image_shape must be (height, width), as the zoo's networks take grey images; got image_shape={shape}. "
+            f"Give {tuple(shape[:2])}, and images without channels: x[..., 0], or x.mean(axis=-1) of colours."
+        )
+    return check_integers("image_shape", shape, 2, minimum)
 
 
 def image_input(shape: tuple[int, ...]) -> tuple[Any, Any]:

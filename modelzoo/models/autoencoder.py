@@ -86,7 +86,7 @@ def tanh_autoencoder(
     """
     latent_dim = check_integer("latent_dim", latent_dim)
     outer, inner = check_integers("hidden_units", hidden_units, 2)
-    height, width = check_integers("image_shape", image_shape, 2)
+    height, width = _build.check_image_shape(image_shape)
     layers = _build.Layers(seed, kernel_initializer)
 
     images, x = _build.image_input((height, width))

@@ -95,7 +95,7 @@ def two_conv_cnn(
     kernel_size = check_integer("kernel_size", kernel_size)
     hidden_units = check_integer("hidden_units", hidden_units)
     dropout = check_fraction("dropout", dropout)
-    height, width = check_integers("image_shape", image_shape, 2, minimum=4)  # two 2×2 pools
+    height, width = _build.check_image_shape(image_shape, minimum=4)  # two 2×2 pools
 
     layers = _build.Layers(seed, kernel_initializer, bias_initializer)
     images, x = _build.image_input((height, width))

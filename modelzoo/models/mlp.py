@@ -437,7 +437,7 @@ def _image_mlp(
     num_classes = check_integer("num_classes", num_classes, minimum=2)
     dropout = check_fraction("dropout", dropout)
     layers = _build.Layers(seed, kernel_initializer)
-    images, x = _build.image_input(check_integers("image_shape", image_shape, 2))
+    images, x = _build.image_input(_build.check_image_shape(image_shape))
     x = keras.layers.Flatten(name="flatten")(x)
     for i, width in enumerate(widths, start=1):
         x = layers.dense(width, "relu", name=f"hidden_{i}")(x)

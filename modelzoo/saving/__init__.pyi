@@ -8,7 +8,6 @@ from .onnx import save_onnx as save_onnx
 from .saved_model import find as find
 from .saved_model import list_pretrained as list_pretrained
 from .saved_model import load as load
-from .saved_model import results_of as results_of
 from .saved_model import save as save
 from .saved_model import save_keras as save_keras
 from .saved_model import saved_models_dir as saved_models_dir

@@ -120,6 +120,8 @@ def write_golden(directory: Path, model: keras.Model, inputs: np.ndarray) -> Non
 def _made_up(model: keras.Model) -> np.ndarray:
     shape = [_UNKNOWN_SIDE if side is None else side for side in model.input_shape[1:]]
     rng = np.random.default_rng(_SEED)
+    if "int" in str(model.inputs[0].dtype):  # indices, of which 0 and 1 exist in every table
+        return rng.integers(0, 2, (GOLDEN_COUNT, *shape)).astype(np.float32)
     if len(shape) == 1:
         return (2 * rng.standard_normal((GOLDEN_COUNT, *shape))).astype(np.float32)
     height, width, *channels = shape

@@ -140,7 +140,7 @@ def _rename(proto: Any, model: keras.Model) -> None:
     order = {name: i for i, name in enumerate(dict.fromkeys(name for node in graph.node for name in node.input))}
     constants = sorted(graph.initializer, key=lambda tensor: order[tensor.name])
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in constants}
-    for path, weight in with_paths(model.weights):
+    for path, weight in with_paths(model):
         value = weight.numpy()
         stored = value.transpose(3, 2, 0, 1) if value.ndim == 4 else value  # convolution kernels are OIHW in ONNX
         for name, array in arrays.items():

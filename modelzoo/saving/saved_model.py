@@ -1,12 +1,12 @@
-"""``save``: a live zoo model becomes a SavedModel that plain TensorFlow can fine-tune; ``load`` reads it back."""
+"""``save``: a live model becomes a SavedModel that plain TensorFlow can fine-tune; ``load`` reads it back."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import importlib.resources
 import importlib.util
-import inspect
 import json
 import logging
 import os
@@ -23,21 +23,29 @@ from modelzoo._io import atomic_directory, atomic_file, check_target, restore
 from modelzoo._keras import explained_by_tensorflow, keras, tf
 from modelzoo.card import (
     CARD_PATH,
+    DTYPES,
     WEIGHTS_PATH,
     Card,
-    Results,
+    locate_weights,
     package_versions,
+    plain_results,
     read_card,
     read_weights,
+    results_of,
     set_card,
     weights_digest,
     write_card,
-    wrong_fact,
 )
 from modelzoo.datasets.images import PREPARATIONS
 from modelzoo.errors import ArtifactError, DataError, InputError, ModelZooError, TargetError, unknown_name
-from modelzoo.network import read_network, with_paths
-from modelzoo.registry import build_model, card_for, get_spec, list_models, spec_of
+from modelzoo.network import (
+    Network,
+    build_from_config,
+    keras_config,
+    read_network,
+    set_trainable,
+)
+from modelzoo.registry import card_for, check_name, find_builder, list_models, spec_of
 from modelzoo.saving.golden import GOLDEN_PATH, golden_inputs, read_golden, write_golden
 
 logger = logging.getLogger(__name__)
@@ -54,7 +62,7 @@ def save(
     results: Mapping[str, Any] | None = None,
     golden: np.ndarray | None = None,
 ) -> dict[str, Any]:
-    """Write a zoo model as a SavedModel with its card.
+    """Write a model as a SavedModel with its card.
 
     The artifact meets TensorFlow's *Reusable SavedModel* interface: ``obj = tf.saved_model.load(path)`` is
     callable with ``training=True`` or ``False`` and has ``variables``, ``trainable_variables`` and
@@ -64,7 +72,7 @@ def save(
     Parameters
     ----------
     model
-        A model made by a zoo builder.
+        A zoo model, or any functional or Sequential one of Keras' own layers, with one input and one output.
     path
         The directory to write; it is complete or absent, whatever happens meanwhile.
     overwrite
@@ -89,31 +97,35 @@ def save(
     TargetError
         ``path`` cannot be written.
     """
-    card = card_for(model)
-    samples = _golden_inputs(model, card) if golden is None else golden_inputs(model, golden)
+    card, network, config = card_for(model), read_network(model), keras_config(model)
+    if (len(model.inputs), len(model.outputs)) != (1, 1):
+        raise InputError(f"{model.name!r} must have one input and one output to be saved; give a model that has.")
+    check_name(model.name)
+    if odd := sorted({str(weight.dtype) for weight in model.weights} - DTYPES) or ([] if model.weights else ["none"]):
+        raise InputError(f"{model.name!r} must have weights of {', '.join(sorted(DTYPES))}; got {odd[0]}.")
+    if card.builder is None:  # it must be possible to build it again
+        with tf.Graph().as_default():
+            build_from_config(config, network)
+    path = check_save_target(path, overwrite=overwrite)
+
     digest = weights_digest(model)
-    if results is not None:
-        results = {**_plain(results), "weights_digest": digest}
-        if wrong := wrong_fact(results, Results):
-            raise InputError(f"results do not fit a card (guide, Cards): {wrong}. Change the value or its name.")
-    else:
-        results = results_of(model)
-        if results is None and _artifact_results(card) is not None:
-            logger.warning(
-                "The weights of %s changed since its results were measured; the card leaves them out.", card.name
-            )
+    results = results_of(card, digest) if results is None else plain_results(results, digest)
     if card.artifact is not None and not (card.artifact / CARD_PATH).is_file():
         logger.warning(
             "%s, which %s came from, is gone; its results and golden vectors are lost.", card.artifact, card.name
         )
-    path = check_save_target(path, overwrite=overwrite)
+    if card.artifact is not None and golden is None:
+        with contextlib.suppress(ArtifactError, DataError):
+            golden = golden_inputs(model, read_golden(card.artifact)[0])
+    samples = golden_inputs(model, golden)
+
     facts = card.to_file()
     if card.training is not None and card.training["weights_digest"] != digest:
         logger.warning("The weights of %s changed since modelzoo.train; its card says nothing of training.", card.name)
         facts["training"] = None
     facts |= {
-        "network": read_network(model).to_dict(),
-        "keras": json.loads(json.dumps(keras.saving.serialize_keras_object(model))),
+        "network": network.to_dict(),
+        "keras": config,
         "weights_digest": digest,
         "results": results,
         "versions": package_versions(),
@@ -126,71 +138,9 @@ def save(
         for name in _NEEDED:  # TensorFlow makes a directory anew that somebody removes under its hands
             if not (temporary / name).is_file():
                 raise TargetError(f"Cannot write {path}: {name} was removed meanwhile. Save it again.")
-        written = write_card(temporary, facts | {"weights": _locate_weights(model, temporary / WEIGHTS_PATH)})
+        written = write_card(temporary, facts | {"weights": locate_weights(model, temporary)})
     logger.info("Saved %s to %s.", card.name, path)
     return written
-
-
-def _locate_weights(model: keras.Model, path: Path) -> list[dict[str, Any]]:
-    """Find the bytes of each variable of the model in TensorFlow's file, where they follow each other."""
-    content = np.memmap(path, np.uint8, "r").tobytes()
-    trainable = {id(weight) for weight in model.trainable_variables}
-    names = {id(weight): name for name, weight in with_paths(model.weights)}
-    first = model.weights[0]
-    scope = first.path.removesuffix(names[id(first)])  # holds the states of random layers too
-    found, end = [], 0
-    for variable in model.variables:
-        name, value = names.get(id(variable), variable.path.removeprefix(scope)), variable.numpy()
-        offset = content.find(value.astype(value.dtype.newbyteorder("<")).tobytes(), end)
-        if offset < 0:
-            raise RuntimeError(f"{name} is not in {path} as TensorFlow used to store it.")
-        end = offset + value.nbytes
-        found.append(
-            {
-                "path": name,
-                "shape": list(value.shape),
-                "dtype": value.dtype.name,
-                "offset": offset,
-                "trainable": id(variable) in trainable,
-            }
-        )
-    return found
-
-
-def _artifact_results(card: Card) -> dict[str, Any] | None:
-    """Return the results in the artifact that a model was loaded from; ``None`` if it is gone, or tells of another."""
-    with contextlib.suppress(ArtifactError, InputError):
-        if card.artifact is not None:
-            facts = read_card(card.artifact)
-            # Another card means trained further, or built with other options, which may change what it computes.
-            return facts["results"] if Card.from_file(facts, card.artifact) == card else None
-    return None
-
-
-def results_of(model: keras.Model) -> dict[str, Any] | None:
-    """Return the results in the card of the artifact a model was loaded from; ``None`` if its weights changed since."""
-    results = _artifact_results(card_for(model))
-    return results if results is not None and results.get("weights_digest") == weights_digest(model) else None
-
-
-def _golden_inputs(model: keras.Model, card: Card) -> np.ndarray:
-    """Return the golden samples of the artifact a model was loaded from, or made-up ones."""
-    with contextlib.suppress(ArtifactError, DataError):
-        if card.artifact is not None:
-            return golden_inputs(model, read_golden(card.artifact)[0])
-    return golden_inputs(model)
-
-
-def _plain(results: Mapping[str, Any]) -> dict[str, Any]:
-    """Return results as JSON gives them back, which a card must be able to hold."""
-    try:
-        text = json.dumps(results, allow_nan=False, default=lambda value: value.tolist(), ensure_ascii=False)
-        plain = json.loads(text.encode())
-    except (TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise InputError(f"results cannot be written to a card: {error}. Give numbers, text and lists.") from None
-    if not isinstance(plain, dict):
-        raise InputError(f"results must be a mapping; got {type(results).__name__}.")
-    return plain
 
 
 def check_save_target(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
@@ -227,9 +177,10 @@ def write_saved_model(model: keras.Model, directory: Path, *, batch_size: int | 
     root.__call__ = _callable(model)
     signatures = {"serving_default": _signature(model, batch_size)}
     for method, part in (("encode", "encoder"), ("decode", "decoder")):
-        if isinstance(getattr(model, part, None), keras.Model):
-            setattr(root, part, _callable(getattr(model, part)))
-            signatures[method] = _signature(getattr(model, part), batch_size)
+        inner = getattr(model, part, None) or {layer.name: layer for layer in model.layers}.get(part)
+        if isinstance(inner, keras.Model):
+            setattr(root, part, _callable(inner))
+            signatures[method] = _signature(inner, batch_size)
     with _quiet():
         tf.saved_model.save(root, str(directory), signatures=signatures)
 
@@ -394,6 +345,11 @@ def find(source: str | os.PathLike[str], *, version: int | None = None) -> Path:
         directory = check_path(source, "a SavedModel directory, or the name of a pretrained model")
         if not directory.is_dir():
             restore(directory)  # a killed writer may have moved it aside
+        if directory.is_file():
+            raise InputError(
+                f"{directory} is a file, not a SavedModel directory."
+                + (" Give the model: keras.models.load_model(path)." if directory.suffix in (".keras", ".h5") else "")
+            )
         if not directory.is_dir():
             if is_path:
                 raise InputError(f"There is no directory {directory}. Give a SavedModel directory or a model name.")
@@ -416,8 +372,9 @@ def find(source: str | os.PathLike[str], *, version: int | None = None) -> Path:
 def load(source: str | os.PathLike[str], *, version: int | None = None) -> keras.Model:
     """Return a live Keras model from a pretrained model's name or an artifact's directory.
 
-    Every file is checked against the card, the network is rebuilt by its builder, and the weights are read
-    as data. No graph of the artifact is run and nothing is unpickled, so an artifact cannot run code.
+    Every file is checked against the card, the network is built by its builder, or from Keras' configuration of Keras'
+    own layers where no builder makes it, and the weights are read as data. No graph of the artifact is run and nothing
+    is unpickled, so an artifact cannot run code. What was frozen when it was saved is frozen.
 
     Parameters
     ----------
@@ -437,42 +394,28 @@ def load(source: str | os.PathLike[str], *, version: int | None = None) -> keras
         The artifact is not ours, incomplete or altered.
     """
     directory = find(source, version=version)
-    card = read_card(directory)
-    values = read_weights(directory, card)
-    shapes = [value.shape for value in values]
-    builder = card["builder"]
+    facts = read_card(directory)
+    values, places = read_weights(directory, facts), facts["weights"]
+    card, network = Card.from_file(facts, directory), Network.from_dict(facts["network"])
+    shapes = {place["path"]: place["shape"] for place in places}
     try:
-        if _sizes_may_differ(builder["options"]) and _shapes(builder) != shapes:
-            raise InputError("its weights have other shapes than those that are stored")
-        model = build_model(builder["name"], seed=builder["seed"], **builder["options"])
+        if any(shapes.get(weight.path) != list(weight.shape) for layer in network.layers for weight in layer.weights):
+            raise InputError("its weights do not have the shapes that are stored")
+        build = find_builder(card.builder, card.options, network)
+        model = build(seed=card.seed) if build else build_from_config(facts["keras"], network)
+        if card.builder is not None and build is None:
+            logger.warning(
+                "%s: the builder %r is not registered here, or makes another network; Keras' configuration is used.",
+                directory,
+                card.builder,
+            )
+            card = dataclasses.replace(card, name=network.name, builder=None, options={}, seed=None)
+        for variable, value in zip(model.variables, values, strict=True):
+            variable.assign(value)
     except (ModelZooError, TypeError, ValueError) as error:
         raise ArtifactError(f"{directory}: the card describes a model that cannot be built: {error}") from None
-    if [tuple(v.shape) for v in model.variables] != shapes:
-        raise ArtifactError(f"{directory}: the weights do not have the shapes of {card['name']}. Export again.")
-    names = {id(weight): name for name, weight in with_paths(model.weights)}
-    for variable, value, weight in zip(model.variables, values, card["weights"], strict=True):
-        if (name := names.get(id(variable), weight["path"])) != weight["path"]:
-            raise ArtifactError(
-                f"{directory}: the card has the weight {weight['path']!r} where the builder {builder['name']} makes "
-                f"{name!r}. Name every layer in the builder, because Keras counts the others, and export again."
-            )
-        variable.assign(value)
-    if weights_digest(model) != card["weights_digest"]:
+    if weights_digest(model) != facts["weights_digest"]:
         raise ArtifactError(f"{directory}: the weights are not those the card was written for. Export again.")
-    set_card(model, Card.from_file(card, directory))
+    set_trainable(model, {place["path"]: place["trainable"] for place in places})
+    set_card(model, card)
     return model
-
-
-def _sizes_may_differ(options: Any) -> bool:
-    """Return whether a builder's options hold a number that may be a width."""
-    if isinstance(options, Mapping | list):
-        return any(map(_sizes_may_differ, options.values() if isinstance(options, Mapping) else options))
-    return isinstance(options, int | float) and options > 1
-
-
-def _shapes(builder: Mapping[str, Any]) -> list[tuple[int, ...]]:
-    """Return the shapes of what a builder would make, built in a graph of its own: nothing is allocated."""
-    options = {key: value for key, value in builder["options"].items() if key != "seed"}
-    with tf.Graph().as_default():
-        model = inspect.unwrap(get_spec(builder["name"]).builder)(**options)
-        return [tuple(variable.shape) for variable in model.variables]

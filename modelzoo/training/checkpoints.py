@@ -141,10 +141,14 @@ class Checkpoints:
 
     def _check_identity(self, path: Path, identity: Mapping[str, Any]) -> None:
         for key, value in self._identity.items():
-            if identity.get(key) != value:
+            there, here = identity.get(key), value
+            if there != here:
+                if isinstance(there, dict) and isinstance(here, dict):  # what is equal does not help
+                    fields = sorted(name for name in there | here if there.get(name) != here.get(name))
+                    there, here = ({name: facts.get(name) for name in fields} for facts in (there, here))
                 raise ArtifactError(
-                    f"{path} belongs to another run: its {key} is {_short(identity.get(key))}, this run's is "
-                    f"{_short(value)}. Resume with the same {key}, or choose another directory."
+                    f"{path} belongs to another run: its {key} is {_short(there)}, this run's is {_short(here)}. "
+                    f"Resume with the same {key}, or choose another directory."
                 )
 
 

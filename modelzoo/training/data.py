@@ -25,7 +25,7 @@ from modelzoo.datasets import (
     stratified_split,
 )
 from modelzoo.datasets.streaming import check_streamed_size, shuffled
-from modelzoo.errors import DataError, InputError
+from modelzoo.errors import DataError, InputError, unknown_name
 from modelzoo.network import read_network
 from modelzoo.recipe import Recipe
 from modelzoo.registry import card_for
@@ -52,6 +52,8 @@ class TrainingData:
         Names of the classes of the model that saw these data, which its labels number.
     preparation
         How image files become samples of the model: as the data were prepared, or else as the model says.
+    weights
+        Weight of each training sample, float32 of shape ``(n,)``, or ``None``.
     """
 
     train: Any
@@ -61,6 +63,7 @@ class TrainingData:
     facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     class_names: tuple[str, ...] = ()
     preparation: str | None = None
+    weights: np.ndarray | None = None
 
     @property
     def evaluated(self) -> tuple[str, Any]:
@@ -94,6 +97,7 @@ def training_data(
     reconstruct: bool,
     hold_out: int = 0,
     evaluating: bool = False,
+    sample_weight: Any = None,
 ) -> TrainingData:
     """Bring data into one form, check them against the model, and number their labels as the model's outputs.
 
@@ -114,6 +118,8 @@ def training_data(
         Training samples to move into the validation part, the same in every run, unless the data have such a part.
     evaluating
         Nothing is trained: one class is enough, and data in one part are no training data.
+    sample_weight
+        Weight of each sample of the training part, which must be an array.
     """
     check_model(model)
     names: tuple[str, ...] = ()  # of the classes of the data, where these have any
@@ -148,16 +154,20 @@ def training_data(
     known = isinstance(data, Dataset)  # its samples were checked when it was made
     train = _checked(train, model, places[0], known=known, single_class=reconstruct or evaluating)
     test = None if test is None else _checked(test, model, places[1], known=known)
+    weights = None if sample_weight is None else _weights(sample_weight, train)
+    if weights is not None:
+        facts["sample_weight"] = hashlib.sha256(weights.tobytes()).hexdigest()
     if validation is not None:
         known = known and validation_data is None
         hold_out, validation = 0, _checked(validation, model, places[2], known=known)
     elif hold_out:
-        train, validation = _split(train, hold_out)
+        train, validation, kept = _split(train, hold_out)
+        weights = None if weights is None else weights[kept]
     evaluated, name = (test, "num_test") if validation is None else (validation, "num_validation")
     for size, part in (("num_train", train), (name, evaluated)):
         if isinstance(part, tuple | StoredSamples):
             facts[size] = len(part[0] if isinstance(part, tuple) else part)
-    return TrainingData(train, validation, test, hold_out, facts, model_names, preparation)
+    return TrainingData(train, validation, test, hold_out, facts, model_names, preparation, weights)
 
 
 def _agreed_preparation(data: Dataset | Stream, wanted: str | None) -> str | None:
@@ -229,8 +239,9 @@ def warn_of_scaled_pixels(x: np.ndarray, model: keras.Model, where: str) -> None
 
 def _check_shape(given: tuple[int, ...], model: keras.Model, where: str) -> None:
     wanted = tuple(model.input_shape[1:])
-    if len(given) and given != wanted:
-        rows = len(given) == 1 and given[0] == math.prod(wanted)
+    fits = len(given) == len(wanted) and all(side in (None, own) for side, own in zip(wanted, given, strict=True))
+    if len(given) and not fits:
+        rows = len(given) == 1 and None not in wanted and given[0] == math.prod(wanted)
         advice = (
             f"Give shape={wanted} to datasets.load of a .csv, or x.reshape(-1, *{wanted})" if rows else "Reshape them"
         )
@@ -292,8 +303,22 @@ def _checked(part: Any, model: keras.Model, where: str, *, known: bool = False, 
     return part
 
 
-def _split(train: Any, num_samples: int) -> tuple[Any, Any]:
-    """Return training samples, and those that are held out."""
+def _weights(sample_weight: Any, train: Any) -> np.ndarray:
+    """Return the weights of training samples in float32."""
+    if not isinstance(train, tuple):
+        raise InputError("sample_weight needs training data in arrays; got a stream. Weigh classes: class_weight=….")
+    weights = as_array(sample_weight, "sample_weight")
+    if weights.shape != (len(train[1]),):
+        raise DataError(
+            f"sample_weight must have shape {(len(train[1]),)}, one a training sample; got {weights.shape}."
+        )
+    if weights.dtype.kind not in "biuf" or not np.isfinite(weights).all() or weights.min() < 0 or not weights.any():
+        raise DataError("sample_weight must hold finite numbers of at least 0, one of them above 0.")
+    return weights.astype(np.float32)
+
+
+def _split(train: Any, num_samples: int) -> tuple[Any, Any, np.ndarray]:
+    """Return training samples, those that are held out, and the indices of the first."""
     if isinstance(train, tf.data.Dataset):
         raise InputError(
             f"validation_size={num_samples} cannot be held out of a tf.data.Dataset. Give validation_data, or a recipe "
@@ -301,10 +326,10 @@ def _split(train: Any, num_samples: int) -> tuple[Any, Any]:
         )
     if isinstance(train, StoredSamples):
         kept, held = stratified_split(train.labels, num_samples, seed=0, where="validation_size")
-        return train.select(kept), train.select(held)
+        return train.select(kept), train.select(held), kept
     x, y = train
     kept, held = stratified_split(y, num_samples, seed=0, where="validation_size")
-    return (x[kept], y[kept]), (x[held], y[held])
+    return (x[kept], y[kept]), (x[held], y[held]), kept
 
 
 def _pairs(data: Any) -> tuple[Any, Any]:
@@ -340,6 +365,33 @@ def _checksum(pair: tuple[np.ndarray, np.ndarray]) -> str:
     return digest.hexdigest()
 
 
+def weigh_classes(recipe: Recipe, given: TrainingData) -> tuple[Recipe, np.ndarray | None]:
+    """Return the recipe with its class weights by name, and the weights in the order of the classes, if it has any."""
+    if recipe.class_weight is None:
+        return recipe, None
+    names = given.class_names
+    if not names or recipe.reconstruct:
+        raise InputError("class_weight is for classifiers. Leave it out.")
+    weights = np.ones(len(names))
+    if recipe.class_weight == "balanced":
+        if isinstance(given.train, tf.data.Dataset):
+            raise InputError("class_weight='balanced' counts labels; for a tf.data.Dataset give a mapping.")
+        labels = given.train[1] if isinstance(given.train, tuple) else given.train.labels
+        present, counts = np.unique(labels, return_counts=True)
+        weights[present] = len(labels) / (len(present) * counts)
+        return recipe, weights
+    by_name = {}
+    for key, weight in recipe.class_weight.items():
+        name = names[key] if isinstance(key, int | np.integer) and 0 <= key < len(names) else key
+        if name not in names:
+            raise unknown_name("class in class_weight", key, names)
+        by_name[name] = weight
+        weights[names.index(name)] = weight
+    if not weights.any():
+        raise InputError("class_weight must leave at least one class above 0.")
+    return recipe.replace(class_weight=by_name), weights
+
+
 # --- batches
 
 
@@ -358,12 +410,17 @@ class ArrayBatches:
         Samples a step, or ``None`` for all of them, in order.
     seed
         Seed of the order.
+    weights
+        Weights of the samples, or ``None``.
     """
 
-    def __init__(self, x: np.ndarray, y: np.ndarray, batch_size: int | None, seed: int) -> None:
+    def __init__(
+        self, x: np.ndarray, y: np.ndarray, batch_size: int | None, seed: int, weights: np.ndarray | None = None
+    ) -> None:
         self.num_samples = len(x)
         self.batch_size = None if batch_size is None or batch_size >= len(x) else batch_size
         self._x, self._y = tf.constant(x), tf.constant(y)
+        self._weights = None if weights is None else tf.constant(weights)
         self._seed = seed
 
     def plan(self, first_step: Any, num_steps: int) -> Any:
@@ -376,51 +433,69 @@ class ArrayBatches:
         indices = shuffled(position, self.num_samples, self._seed)
         return tf.reshape(tf.cast(indices, tf.int32), (num_steps, self.batch_size))
 
-    def batch(self, plan: Any, index: Any) -> tuple[Any, Any]:
-        """Return the samples and labels of one step of a plan."""
+    def batch(self, plan: Any, index: Any) -> tuple[Any, Any, Any]:
+        """Return the samples, labels and weights of one step of a plan."""
         if self.batch_size is None:
-            return self._x, self._y
-        return tf.gather(self._x, plan[index]), tf.gather(self._y, plan[index])
+            return self._x, self._y, self._weights
+        weights = None if self._weights is None else tf.gather(self._weights, plan[index])
+        return tf.gather(self._x, plan[index]), tf.gather(self._y, plan[index]), weights
 
 
 class StreamBatches:
-    """Batches taken as they come from a ``tf.data.Dataset`` of (samples, labels) batches, which never ends here."""
+    """Batches taken as they come from a ``tf.data.Dataset`` of (samples, labels) batches, which never ends here.
 
-    def __init__(self, dataset: tf.data.Dataset) -> None:
+    Parameters
+    ----------
+    dataset
+        Gives the batches.
+    source
+        The caller's own ``tf.data.Dataset`` that it is made of, to be read again when it fails.
+    """
+
+    def __init__(self, dataset: tf.data.Dataset, source: tf.data.Dataset | None = None) -> None:
         self._iterator = iter(dataset.prefetch(PREFETCHED))
+        self._source = source
 
     def plan(self, first_step: Any, num_steps: int) -> Any:
         """Return an empty plan: the order is the data set's own."""
         return tf.zeros((0,), tf.int32)
 
-    def batch(self, plan: Any, index: Any) -> tuple[Any, Any]:
-        """Return the next batch."""
+    def batch(self, plan: Any, index: Any) -> tuple[Any, Any, None]:
+        """Return the next batch, which has no weights."""
         x, y = next(self._iterator)
-        return x, y
+        return x, y, None
+
+    def explain(self, num_batches: int, model: keras.Model, error: tf.errors.OpError) -> None:
+        """Raise DataError for what failed among the first batches of the caller's data set."""
+        if self._source is not None:
+            for _ in checked_batches(self._source.take(num_batches), model, "training data"):
+                pass
+            raise DataError(f"training data: the tf.data.Dataset fails: {_reason_of(error)}") from error
 
 
 def training_batches(
-    train: Any,
+    given: TrainingData,
     batch_size: int | None,
     seed: int,
     first_step: int,
     own_rows: Callable[[int], slice],
     num_classes: int | None,
 ) -> ArrayBatches | StreamBatches:
-    """Return the batches of a training part from ``first_step`` on.
+    """Return the batches of the training part from ``first_step`` on.
 
     Parameters
     ----------
-    train, batch_size, seed, first_step
-        The part, and what decides the order. A ``tf.data.Dataset`` is read again up to ``first_step``, which gives the
+    given, batch_size, seed, first_step
+        The data, and what decides the order. A ``tf.data.Dataset`` is read again up to ``first_step``, which gives the
         same weights only if it gives the same batches each time: seed its shuffles.
     own_rows
         From the size of a batch to the rows that this process needs; the others of stored samples are not read.
     num_classes
         How many classes labels may name, or ``None`` for any number.
     """
+    train = given.train
     if isinstance(train, tuple):
-        return ArrayBatches(train[0], train[1], batch_size, seed)
+        return ArrayBatches(train[0], train[1], batch_size, seed, given.weights)
     if isinstance(train, StoredSamples):
         size = check_streamed_size(batch_size, train)
         return StreamBatches(train.batches(size, seed, first_step=first_step, rows=own_rows(min(size, len(train)))))
@@ -428,7 +503,7 @@ def training_batches(
     if length == 0 or (length < 0 and not any(True for _ in train.take(1))):
         raise InputError("training data: the tf.data.Dataset is empty. Give at least one batch.")
     checked = train.map(lambda x, y: _sound(x, y, num_classes))
-    return StreamBatches(checked.repeat().skip(first_step))
+    return StreamBatches(checked.repeat().skip(first_step), train)
 
 
 def _sound(x: Any, y: Any, num_classes: int | None) -> tuple[Any, Any]:
@@ -456,13 +531,6 @@ def checked_batches(dataset: tf.data.Dataset, model: keras.Model, where: str) ->
         check_fits(x.numpy(), y.numpy(), model, f"{where}, batch {number}")
         yield x, y
         number += 1
-
-
-def explain_failure(dataset: tf.data.Dataset, num_batches: int, model: keras.Model, error: tf.errors.OpError) -> None:
-    """Raise DataError for what failed among the first batches of training data, by reading them again."""
-    for _ in checked_batches(dataset.take(num_batches), model, "training data"):
-        pass
-    raise DataError(f"training data: the tf.data.Dataset fails: {_reason_of(error)}") from error
 
 
 def _reason_of(error: tf.errors.OpError) -> str:

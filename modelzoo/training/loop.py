@@ -86,7 +86,12 @@ class CompiledLoop:
 
         The loss is NaN if a weight is not finite: that of a step is taken before its update, which may ruin them.
         """
-        scores = self._call(tf.constant(first_step, tf.int64), tf.constant(num_steps))
+        try:
+            scores = self._call(tf.constant(first_step, tf.int64), tf.constant(num_steps))
+        except tf.errors.OpError as error:
+            if isinstance(self._batches, StreamBatches) and self._replicas.count == 1:
+                self._batches.explain(first_step + num_steps, self._objective.model, error)
+            raise
         return {name: float(value) for name, value in scores.items()}
 
     def finish(self) -> None:
@@ -105,10 +110,10 @@ class CompiledLoop:
 
     def _trace_steps(self, plan: Any, first_step: Any, num_steps: Any) -> tuple[dict[str, Any], Any]:
         def body(index: Any, totals: dict[str, Any], weight: Any) -> tuple[Any, ...]:
-            x, y = self._batches.batch(plan, index)
+            x, y, weights = self._batches.batch(plan, index)
             step = first_step + tf.cast(index, tf.int64)
             seeds = dropout_seeds(self._objective.model) if self._replicas.count > 1 else {}
-            scores, gradients = self._replicas.sum(lambda share: self._gradients(x, y, step, share, seeds))
+            scores, gradients = self._replicas.sum(lambda share: self._gradients(x, y, weights, step, share, seeds))
             self._update(gradients)
             totals = {name: totals[name] + score for name, score in scores.items()}
             return index + 1, totals, weight + tf.cast(tf.shape(x)[0], tf.float32)
@@ -128,15 +133,18 @@ class CompiledLoop:
         noise = draw_noise(images, self._augmentation.noise, seed=self._seed, step=step)
         return clean + share.rows(noise), clean
 
-    def _gradients(self, x: Any, y: Any, step: Any, share: Share, seeds: Any) -> tuple[dict[str, Any], list[Any]]:
+    def _gradients(
+        self, x: Any, y: Any, weights: Any, step: Any, share: Share, seeds: Any
+    ) -> tuple[dict[str, Any], list[Any]]:
         """Return a share's part of a batch's summed scores and of its gradients."""
         size = x.shape[0] or tf.shape(x)[0]
         if self._augmentation is None:
             x = clean = share.rows(x)
         else:
             x, clean = self._augment(x, step, share)
+        weights = None if weights is None else share.rows(weights)
         with tf.GradientTape() as tape, same_dropout(seeds, share, size, jit=self._compiles_all):
-            scores, penalty = self._objective.training_scores(x, share.rows(y), clean)
+            scores, penalty = self._objective.training_scores(x, share.rows(y), clean, weights)
             loss = tf.reduce_sum(scores["loss"])
             if not self._objective.per_sample_sum:
                 loss /= tf.cast(size, tf.float32)

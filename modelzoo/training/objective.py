@@ -35,6 +35,8 @@ class Objective:
         The model to train.
     recipe
         Names the loss and the precision.
+    class_weights
+        Factors of the training loss of each class, shape (classes,).
 
     Attributes
     ----------
@@ -42,8 +44,9 @@ class Objective:
         Names of what :meth:`forward` returns, ``"loss"`` first.
     """
 
-    def __init__(self, model: keras.Model, recipe: Recipe) -> None:
+    def __init__(self, model: keras.Model, recipe: Recipe, class_weights: np.ndarray | None = None) -> None:
         self.model = model
+        self._class_weights = class_weights
         self.reconstruct = recipe.reconstruct
         self.per_sample_sum = recipe.loss == "sum_of_squares"
         self._precision = recipe.precision
@@ -107,10 +110,17 @@ class Objective:
                 f"{'mean_squared_error' if self.reconstruct else 'sparse_categorical_crossentropy'!r}."
             )
 
-    def training_scores(self, x: Any, y: Any, clean: Any) -> tuple[dict[str, Any], Any]:
-        """Return what :meth:`forward` does in training mode, and what layers and regularisers add to the loss."""
+    def training_scores(self, x: Any, y: Any, clean: Any, weights: Any) -> tuple[dict[str, Any], Any]:
+        """Return what :meth:`forward` does in training mode, and what layers and regularisers add to the loss.
+
+        The loss of each sample is multiplied by its weight, if ``weights`` is not ``None``, and by that of its class.
+        """
         known = {id(loss) for loss in self._head.losses}  # of earlier traces, which Keras keeps
         scores = self.forward(x, y, clean=clean, training=True)
+        if self._class_weights is not None:
+            scores["loss"] *= tf.gather(tf.constant(self._class_weights, tf.float32), tf.cast(_labels(y), tf.int32))
+        if weights is not None:
+            scores["loss"] *= weights
         added = [tf.cast(loss, tf.float32) for loss in self._head.losses if id(loss) not in known]
         return scores, tf.add_n(added) if added else tf.constant(0.0)
 
@@ -128,11 +138,10 @@ class Objective:
     def _target(self, x: Any, y: Any) -> Any:
         if self.reconstruct:
             return tf.cast(x, tf.float32) / 255.0
-        if y.shape.rank == 2 and y.shape[-1] != 1:  # one-hot rows
-            y = tf.argmax(y, axis=-1)
+        labels = _labels(y)
         if self.num_outputs == 1:
-            return tf.reshape(tf.cast(y, tf.float32), (-1, 1))
-        labels = tf.reshape(tf.cast(y, tf.int32), (-1,))
+            return tf.reshape(tf.cast(labels, tf.float32), (-1, 1))
+        labels = tf.cast(labels, tf.int32)
         return labels if self._sparse else tf.one_hot(labels, self.num_outputs)
 
     def _per_sample_loss(self, target: Any, outputs: Any) -> Any:
@@ -156,6 +165,13 @@ class Objective:
         if target.shape.rank > 1:
             target = tf.argmax(target, axis=-1)
         return tf.cast(tf.equal(tf.argmax(outputs, axis=-1), tf.cast(target, tf.int64)), tf.float32)
+
+
+def _labels(y: Any) -> Any:
+    """Return labels, or one-hot rows, as labels of shape (batch,)."""
+    if y.shape.rank == 2 and y.shape[-1] != 1:
+        y = tf.argmax(y, axis=-1)
+    return tf.reshape(y, (-1,))
 
 
 def sum_of_squares(target: Any, outputs: Any) -> Any:
@@ -199,7 +215,7 @@ def _as_trained(model: keras.Model, precision: str) -> Iterator[None]:
             layer.dtype_policy = policy
 
 
-def evaluation(objective: Objective, data: Any, where: str = "test data", *, jit: bool = False) -> Any:
+def evaluation(objective: Objective, data: Any, part: str = "", *, jit: bool = False) -> Callable[[], dict[str, float]]:
     """Return a function that gives the loss and the metrics over all samples, in inference mode.
 
     Every sample counts once: the last batch may be smaller, and is not dropped. What it computes with is traced once.
@@ -210,18 +226,19 @@ def evaluation(objective: Objective, data: Any, where: str = "test data", *, jit
         The model with its loss and metrics.
     data
         A pair of arrays, stored samples or a ``tf.data.Dataset`` of batches.
-    where
-        What the data are, for an error in a ``tf.data.Dataset``.
+    part
+        ``"val"`` or ``"test"``, which the names of the metrics then begin with.
     jit
         Let XLA compile the evaluation of arrays.
     """
+    where = {"val": "validation data", "test": "test data"}.get(part, "data")
 
     def sums(x: Any, y: Any) -> dict[str, Any]:
         return {name: tf.reduce_sum(value) for name, value in objective.forward(x, y, training=False).items()}
 
     def means(totals: dict[str, Any], count: int) -> dict[str, float]:
-        whole = objective.per_sample_sum
-        return {name: float(v if name == "loss" and whole else v / count) for name, v in totals.items()}
+        counts = {name: 1 if name == "loss" and objective.per_sample_sum else count for name in totals}
+        return {f"{part}_{name}" if part else name: float(v / counts[name]) for name, v in totals.items()}
 
     if isinstance(data, tuple):
         x, y = map(tf.constant, data)

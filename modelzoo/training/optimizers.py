@@ -47,6 +47,14 @@ def create_optimizer(recipe: Recipe, total_steps: int) -> keras.optimizers.Optim
         ) from error
 
 
+def schedule_length(recipe: Recipe, total_steps: int) -> int | None:
+    """Return the steps of a schedule that takes them from the length of the run; ``None`` for any other rate."""
+    rate = recipe.learning_rate
+    if not isinstance(rate, Mapping) or rate.get("config", {}).get("decay_steps") is not None:
+        return None
+    return _over(rate, total_steps)["config"].get("decay_steps")
+
+
 def _over(schedule: Mapping[str, Any], total_steps: int) -> dict[str, Any]:
     """Return a schedule's configuration with the ``decay_steps`` it needs and does not have."""
     cls = getattr(keras.optimizers.schedules, str(schedule.get("class_name")), None)

@@ -4,36 +4,37 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import inspect
 import logging
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from modelzoo._checks import check_flag, check_path, check_seed
-from modelzoo._keras import keras, tf
+from modelzoo._keras import given_seed, keras, tf
 from modelzoo.card import describe_machine, set_card, weights_digest
 from modelzoo.classes import num_classes
 from modelzoo.datasets import StoredSamples
 from modelzoo.errors import ArtifactError, InputError, ModelZooError
-from modelzoo.network import with_paths
-from modelzoo.recipe import Recipe
+from modelzoo.network import read_network, with_paths
+from modelzoo.recipe import Recipe, check_fields
 from modelzoo.registry import card_for, spec_of
 from modelzoo.training.checkpoints import Checkpoints, Saved
 from modelzoo.training.data import (
     TrainingData,
     check_model,
-    explain_failure,
     training_batches,
     training_data,
+    weigh_classes,
 )
 from modelzoo.training.distribution import Replicas, check_layers
 from modelzoo.training.loop import CompiledLoop
 from modelzoo.training.objective import Objective, evaluation
-from modelzoo.training.optimizers import create_optimizer, scale_rates
+from modelzoo.training.optimizers import create_optimizer, scale_rates, schedule_length
 
 logger = logging.getLogger(__name__)
 
@@ -47,12 +48,14 @@ def train(
     data: Any,
     recipe: Recipe | str = "lesson",
     *,
-    seed: int = 0,
+    seed: int | None = None,
     validation_data: Any = None,
+    sample_weight: Any = None,
     strategy: tf.distribute.Strategy | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     checkpoint_dir: str | os.PathLike[str] | None = None,
     resume: bool = False,
+    **changes: Any,
 ) -> keras.callbacks.History:
     """Train a model by a recipe; ``recipe.log_every`` steps are one compiled call.
 
@@ -73,10 +76,13 @@ def train(
     recipe
         A recipe, or the name of one of the model's.
     seed
-        Seed of the sample order and of dropout; initial weights are the builder's (``create_model(seed=…)``).
+        Seed of the sample order and of dropout; initial weights are the builder's (``create_model(seed=…)``). ``None``
+        is the seed of ``keras.utils.set_random_seed`` where that was called, and 0 otherwise.
     validation_data
         ``(x, y)`` or a ``tf.data.Dataset`` to evaluate on, in the place of the validation part of ``data`` and of
         what the recipe holds out.
+    sample_weight
+        Factor of the training loss of each sample, shape ``(n,)``, for data in arrays.
     strategy
         ``tf.distribute.MirroredStrategy`` or ``MultiWorkerMirroredStrategy``: its devices share each batch of
         ``batch_size`` samples, and the result is that of one device but for the order of summation. Build the
@@ -91,7 +97,10 @@ def train(
         Where to keep checkpoints, one at each log entry; the last two stay. Of several workers the chief writes them,
         and to resume all read them, so the directory must be one that they share.
     resume
-        Go on from the newest checkpoint in ``checkpoint_dir``, or start if it holds none.
+        Go on from the newest checkpoint in ``checkpoint_dir``, or start if it holds none. More steps than the run had
+        extend it, unless its learning rate falls along a schedule over the whole run.
+    **changes
+        Fields of the recipe to change, such as ``epochs=3`` or ``class_weight="balanced"``.
 
     Returns
     -------
@@ -111,8 +120,8 @@ def train(
         Another worker stopped or cannot be reached.
     """
     check_model(model)
-    recipe = _resolved(recipe, model)
-    seed = check_seed(seed)
+    recipe = _resolved(recipe, model, changes)
+    seed = given_seed() if seed is None else check_seed(seed)
     if not isinstance(callbacks, list | tuple) or not all(isinstance(c, keras.callbacks.Callback) for c in callbacks):
         raise InputError(f"callbacks must be a sequence of Keras callbacks; got {callbacks!r:.80}.")
     if check_flag("resume", resume) and checkpoint_dir is None:
@@ -121,11 +130,35 @@ def train(
     if replicas.count > 1:
         check_layers(model)
 
-    given = training_data(data, validation_data, model, reconstruct=recipe.reconstruct, hold_out=recipe.validation_size)
+    if not model.trainable_weights:
+        raise InputError(f"Every layer of {model.name!r} is frozen. Set layer.trainable = True where it shall train.")
+    given = training_data(
+        data,
+        validation_data,
+        model,
+        reconstruct=recipe.reconstruct,
+        hold_out=recipe.validation_size,
+        sample_weight=sample_weight,
+    )
     if given.held_out != recipe.validation_size:  # validation data were given, as card and checkpoints shall say
         recipe = recipe.replace(validation_size=0)
+    recipe, class_weights = weigh_classes(recipe, given)
     total = given.total_steps(recipe)
-    identity = {**_identity_of(model), "recipe": recipe.to_dict(), "steps": total, "seed": seed, "data": given.identity}
+    card, weights = card_for(model), with_paths(model)
+    trained = {id(weight) for weight in model.trainable_weights}
+    own = {"name": model.name, "weights": [[path, *weight.shape] for path, weight in weights]}
+    identity = {  # what makes this the same run; its length may grow
+        "model": {"name": card.builder, **card.options} if card.builder else own,
+        "trainable weights": [path for path, weight in weights if id(weight) in trained],
+        "parent": card.parent and card.parent["weights_digest"],
+        "recipe": {
+            name: value for name, value in recipe.to_dict().items() if name not in ("steps", "epochs", "source")
+        },
+        "seed": seed,
+        "data": given.identity,
+        "sample weights": given.facts.get("sample_weight"),
+        "steps of the learning rate's schedule": schedule_length(recipe, total),
+    }
 
     with contextlib.ExitStack() as stack:
         checkpoints, saved = None, None
@@ -135,15 +168,23 @@ def train(
                 stack.enter_context(checkpoints.claimed())
             saved = checkpoints.start(resume=resume)
         first_step = saved.step if saved else 0
+        if first_step > total:
+            raise InputError(
+                f"The run in {checkpoint_dir} has made {first_step} steps, more than the {total} asked for. Ask for "
+                "more, or choose another directory."
+            )
 
-        objective = Objective(model, recipe)
+        objective = Objective(model, recipe, class_weights)
         optimizer = create_optimizer(recipe, total)
         optimizer.build(model.trainable_variables)
         scale_rates(optimizer, model, recipe.layer_learning_rates)
-        batches = training_batches(
-            given.train, recipe.batch_size, seed, first_step, replicas.own_rows, num_classes(model)
-        )
+        batches = training_batches(given, recipe.batch_size, seed, first_step, replicas.own_rows, num_classes(model))
         loop = CompiledLoop(objective, optimizer, batches, recipe, seed, replicas)
+        part, evaluated = given.evaluated
+        evaluate = None if evaluated is None else evaluation(objective, evaluated, part, jit=loop.is_xla)
+        evaluate_train = None
+        if recipe.log_train == "all" and isinstance(given.train, tuple):  # a stream may never end
+            evaluate_train = evaluation(objective, given.train, jit=loop.is_xla)
         if saved:
             _check_saved(saved, loop, len(model.trainable_variables))
         objective.compile_for_keras(optimizer)
@@ -153,12 +194,17 @@ def train(
             loop.restore(saved.values)
             logger.info("Resuming %s at step %d of %d.", model.name, first_step, total)
 
+        for callback in callbacks:  # one that holds the terminal gives it back, also after an error or Ctrl-C
+            if hasattr(callback, "close"):
+                stack.callback(callback.close)
         stack.enter_context(replicas.watched(checkpoint_dir))
         stack.enter_context(StoredSamples.watched())
         versions = {name: machine[name] for name in ("modelzoo", "tensorflow", "keras", "numpy")}
-        replicas.agree({**identity, "initial weights": start, "checkpoint": first_step, **versions})
+        replicas.agree({**identity, "steps": total, "initial weights": start, "checkpoint": first_step, **versions})
         began = time.perf_counter()
-        history, digest = _run(loop, objective, recipe, given, total, saved, callbacks, checkpoints, replicas)
+        history, digest = _run(
+            model, loop, recipe, total, evaluate_train, part, evaluate, saved, callbacks, checkpoints, replicas
+        )
 
     seconds = None if saved else round(time.perf_counter() - began, 2)
     if replicas.count > 1:
@@ -168,25 +214,19 @@ def train(
 
 
 def _run(
+    model: keras.Model,
     loop: CompiledLoop,
-    objective: Objective,
     recipe: Recipe,
-    given: TrainingData,
     total: int,
+    evaluate_train: Callable[[], dict[str, float]] | None,
+    part: str,
+    evaluate: Callable[[], dict[str, float]] | None,
     saved: Saved | None,
     callbacks: Sequence[keras.callbacks.Callback],
     checkpoints: Checkpoints | None,
     replicas: Replicas,
 ) -> tuple[keras.callbacks.History, str]:
     """Train; return the history and the digest of the weights that its last entry was taken with."""
-    model = objective.model
-    prefix, evaluated = given.evaluated
-    where = {"val": "validation data", "test": "test data"}[prefix]
-    evaluate = None if evaluated is None else evaluation(objective, evaluated, where, jit=loop.is_xla)
-    evaluate_train = None
-    if recipe.log_train == "all" and isinstance(given.train, tuple):  # a stream may never end
-        evaluate_train = evaluation(objective, given.train, jit=loop.is_xla)
-
     history = keras.callbacks.History()
     entries: list[dict[str, float]] = list(saved.history) if saved else []
     step = saved.step if saved else 0
@@ -197,43 +237,34 @@ def _run(
     watching.on_train_begin()
     for number, entry in enumerate(entries):
         history.on_epoch_end(number, entry)
-    with _closing(callbacks):
-        while step < total and not model.stop_training:
-            number = len(entries)
-            num_steps = min(recipe.log_every - step % recipe.log_every, total - step)
-            watching.on_epoch_begin(number)
-            weights = []  # an update copies a variable whose value is held elsewhere
-            try:
-                logs = loop.run(step, num_steps)
-            except tf.errors.OpError as error:
-                if isinstance(given.train, tf.data.Dataset) and replicas.count == 1:
-                    explain_failure(given.train, step + num_steps, model, error)
-                raise
-            weights = _values(model)
-            if not math.isfinite(logs["loss"]):
-                raise DivergedError(
-                    f"The loss became {logs['loss']} between steps {step} and {step + num_steps}. Lower the learning "
-                    f"rate ({recipe.learning_rate!r} now) or check the data's scale."
-                    + (f" The last good checkpoint is in {checkpoints.directory}." if checkpoints and step else "")
-                )
-            step += num_steps
-            if evaluate_train is not None:
-                logs = evaluate_train()
-            entry = {"step": step, **logs}
-            if evaluate is not None and (step == total or (number + 1) % recipe.validation_freq == 0):
-                entry |= {f"{prefix}_{name}": value for name, value in evaluate().items()}
-                entry[f"{prefix}_step"] = step
-            entries.append(entry)
-            if recipe.target_loss is not None and logs["loss"] <= recipe.target_loss:
-                model.stop_training = True
-            watching.on_epoch_end(number, dict(entry))
-            stopped = bool(model.stop_training)
-            if replicas.count > 1:
-                replicas.agree(
-                    {"weights": weights_digest(model, weights), "results": entry, "decision to stop": stopped}
-                )
-            if checkpoints is not None and replicas.is_chief:
-                checkpoints.save(step, entries, [variable.numpy() for variable in loop.variables], stopped=stopped)
+    while step < total and not model.stop_training:
+        number = len(entries)
+        num_steps = min(recipe.log_every - step % recipe.log_every, total - step)
+        watching.on_epoch_begin(number)
+        weights = []  # an update copies a variable whose value is held elsewhere
+        logs = loop.run(step, num_steps)
+        weights = _values(model)
+        if not math.isfinite(logs["loss"]):
+            raise DivergedError(
+                f"The loss became {logs['loss']} between steps {step} and {step + num_steps}. Lower the learning "
+                f"rate ({recipe.learning_rate!r} now) or check the data's scale."
+                + (f" The last good checkpoint is in {checkpoints.directory}." if checkpoints and step else "")
+            )
+        step += num_steps
+        if evaluate_train is not None:
+            logs = evaluate_train()
+        entry = {"step": step, **logs}
+        if evaluate is not None and (step == total or (number + 1) % recipe.validation_freq == 0):
+            entry |= evaluate() | {f"{part}_step": step}
+        entries.append(entry)
+        if recipe.target_loss is not None and logs["loss"] <= recipe.target_loss:
+            model.stop_training = True
+        watching.on_epoch_end(number, dict(entry))
+        stopped = bool(model.stop_training)
+        if replicas.count > 1:
+            replicas.agree({"weights": weights_digest(model, weights), "results": entry, "decision to stop": stopped})
+        if checkpoints is not None and replicas.is_chief:
+            checkpoints.save(step, entries, [variable.numpy() for variable in loop.variables], stopped=stopped)
     watching.on_train_end(dict(entries[-1]) if entries else None)
     loop.finish()
     return history, weights_digest(model, weights)
@@ -244,8 +275,8 @@ def _values(model: keras.Model) -> list[Any]:
     return [weight.value.read_value() for weight in model.weights]
 
 
-def _resolved(recipe: Recipe | str, model: keras.Model) -> Recipe:
-    """Return the recipe that ``train`` was given, or the model's of that name."""
+def _resolved(recipe: Recipe | str, model: keras.Model, changes: Mapping[str, Any]) -> Recipe:
+    """Return the recipe that ``train`` was given, or the model's of that name, with the changes."""
     if isinstance(recipe, str):
         name, spec, given = recipe, spec_of(model), card_for(model).options
         if spec is None:
@@ -261,6 +292,24 @@ def _resolved(recipe: Recipe | str, model: keras.Model) -> Recipe:
                 )
     if not isinstance(recipe, Recipe):
         raise InputError(f"recipe must be a Recipe or the name of one; got {recipe!r}.")
+    beside = inspect.signature(train).parameters.keys() - {"changes"}
+    check_fields("argument of train", Recipe, changes, beside=beside)
+    recipe = recipe.replace(**changes)
+    output = read_network(model).output
+    if output.activation == "softmax" and output.output_shape[-1] == 1:
+        raise InputError(
+            f"{model.name!r} ends in a softmax of one unit, which is 1 whatever it sees. End in a sigmoid of one unit, "
+            "or in a softmax with a unit for each class."
+        )
+    if (
+        output.activation == "sigmoid"
+        and output.output_shape[-1] != 1
+        and recipe.loss.endswith("categorical_crossentropy")
+    ):
+        raise InputError(
+            f"{model.name!r} ends in {output.output_shape[-1]} sigmoids, which are no probabilities of classes, as the "
+            f"loss {recipe.loss!r} wants them. End in a softmax, or in one sigmoid for two classes."
+        )
     if recipe.augmentation is not None and len(model.input_shape) != 3:
         raise InputError(
             f"{model.name!r} takes samples of shape {model.input_shape[1:]}, and augmentation distorts images of "
@@ -290,30 +339,6 @@ def _check_saved(saved: Saved, loop: CompiledLoop, num_weights: int) -> None:
             f"The checkpoint of step {saved.step} holds weights that are NaN or infinite. Train again in an empty "
             "directory."
         )
-
-
-@contextlib.contextmanager
-def _closing(callbacks: Sequence[Any]) -> Iterator[None]:
-    """Let callbacks that hold the terminal give it back when training ends with an error or Ctrl-C."""
-    try:
-        yield
-    except BaseException:
-        for callback in callbacks:
-            if hasattr(callback, "close"):
-                callback.close()
-        raise
-
-
-def _identity_of(model: keras.Model) -> dict[str, Any]:
-    """Return what makes this model's runs the same run: architecture, what is trained, and the parent."""
-    card, trained = card_for(model), {id(weight) for weight in model.trainable_weights}
-    weights = with_paths(model.weights)
-    unknown = {"name": model.name, "weights": [[path, *weight.shape] for path, weight in weights]}
-    return {
-        "model": {"name": card.builder, **card.options} if card.builder else unknown,
-        "trainable weights": [path for path, weight in weights if id(weight) in trained],
-        "parent": card.parent and card.parent["weights_digest"],
-    }
 
 
 def _record(

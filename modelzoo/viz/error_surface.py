@@ -140,7 +140,7 @@ def find_weights(model: Any, weights: Mapping[str, str] | Sequence[str] | str) -
     check_model(model)
     if not isinstance(weights, Mapping):
         weights = {address: address for address in ([weights] if isinstance(weights, str) else weights)}
-    variables = dict(with_paths(model.trainable_variables))
+    variables = dict(with_paths(model))
     found = []
     for name, address in weights.items():
         match = _ADDRESS.fullmatch(str(address))

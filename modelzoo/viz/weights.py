@@ -33,7 +33,7 @@ def layer_weights(model: Any, kind: str, layer: str | None) -> tuple[str, list[n
     if not found:
         raise InputError(f"{model.name!r} has no {kind} layer.")
     name = found[0].name if layer is None else check_choice("layer", layer, [each.name for each in found])
-    variables = dict(with_paths(model.weights))
+    variables = dict(with_paths(model))
     weights = next(each.weights for each in found if each.name == name)
     return name, [variables[weight.path].numpy() for weight in weights]
 

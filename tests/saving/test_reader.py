@@ -16,6 +16,7 @@ import modelzoo
 from modelzoo import _io, registry
 from modelzoo.card import CARD_PATH, read_card, write_card
 from modelzoo.errors import ArtifactError, InputError
+from modelzoo.registry import card_for
 from modelzoo.saving import find
 
 FILES = [
@@ -110,20 +111,6 @@ def resigned(artifact, **changes):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"builder": {"name": "lenet", "options": {}, "seed": None}},
-        {"builder": {"name": "tanh_mlp", "options": {"num_classes": -1}, "seed": None}},
-        {"builder": {"name": "tanh_mlp", "options": {"hiden_units": 3}, "seed": None}},
-        {"builder": {"name": "tanh_mlp", "options": {"hidden_units": 11}, "seed": None}},
-        {"builder": {"name": "tanh_mlp", "options": {"hidden_units": 10**10}, "seed": None}},
-        {"builder": {"name": "dense_500_300", "options": {"hidden_units": [10**5, 10**6]}, "seed": None}},
-        {"builder": {"name": "two_conv_cnn", "options": {"image_shape": [10**5, 10**5]}, "seed": None}},
-        {
-            "builder": {
-                "name": "tanh_mlp",
-                "options": {"kernel_initializer": {"class_name": "Lambda", "config": {}}},
-                "seed": None,
-            }
-        },
         {"builder": {"name": "tanh_mlp", "options": [], "seed": None}},
         {"builder": {"name": ["tanh_mlp"], "options": {}, "seed": None}},
         {"builder": ...},
@@ -154,6 +141,34 @@ def test_a_valid_card_with_wrong_facts_is_one_clear_error(changes, artifact):
     with pytest.raises(ArtifactError) as caught:
         modelzoo.load(artifact)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"builder": {"name": "lenet", "options": {}, "seed": None}},
+        {"builder": {"name": "tanh_mlp", "options": {"num_classes": -1}, "seed": None}},
+        {"builder": {"name": "tanh_mlp", "options": {"hiden_units": 3}, "seed": None}},
+        {"builder": {"name": "tanh_mlp", "options": {"hidden_units": 11}, "seed": None}},
+        {"builder": {"name": "tanh_mlp", "options": {"hidden_units": 10**10}, "seed": None}},
+        {"builder": {"name": "dense_500_300", "options": {"hidden_units": [10**5, 10**6]}, "seed": None}},
+        {"builder": {"name": "two_conv_cnn", "options": {"image_shape": [10**5, 10**5]}, "seed": None}},
+        {
+            "builder": {
+                "name": "tanh_mlp",
+                "options": {"kernel_initializer": {"class_name": "Lambda", "config": {}}},
+                "seed": None,
+            }
+        },
+    ],
+    ids=str,
+)
+def test_a_builder_that_does_not_make_the_network_is_not_believed(changes, artifact, net, caplog):
+    resigned(artifact, **changes)
+    loaded = modelzoo.load(artifact)
+    assert modelzoo.weights_digest(loaded) == modelzoo.weights_digest(net)
+    assert card_for(loaded).builder is None
+    assert "makes another network" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -261,10 +276,9 @@ def test_weights_have_one_path_in_the_card_also_beside_dropout(own_builder, tmp_
     assert modelzoo.weights_digest(modelzoo.load(tmp_path / "own")) == card["weights_digest"]
 
 
-def test_a_builder_that_leaves_names_to_keras_is_told_so(own_builder, tmp_path):
-    modelzoo.save(own_builder(), tmp_path / "own")
-    with pytest.raises(ArtifactError, match="Name every layer"):
-        modelzoo.load(tmp_path / "own")
+def test_a_builder_that_leaves_names_to_keras_is_built_from_its_configuration(own_builder, tmp_path):
+    card = modelzoo.save(own_builder(), tmp_path / "own")
+    assert modelzoo.weights_digest(modelzoo.load(tmp_path / "own")) == card["weights_digest"]
 
 
 # --- finding

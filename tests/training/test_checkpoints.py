@@ -10,7 +10,7 @@ import pytest
 
 import modelzoo
 from modelzoo import Recipe
-from modelzoo.errors import ArtifactError, TargetError, TargetExistsError
+from modelzoo.errors import ArtifactError, InputError, TargetError, TargetExistsError
 from modelzoo.training import DivergedError
 from modelzoo.training.checkpoints import Checkpoints
 
@@ -233,3 +233,31 @@ def test_an_update_that_ruins_the_weights_is_a_divergence(points, tmp_path):
         modelzoo.train(model, (points.x_train * 1e4, (points.y_train > 1).astype(int)), recipe, checkpoint_dir=tmp_path)
     assert "checkpoint" not in str(caught.value)
     assert not list(tmp_path.glob("step-*"))
+
+
+# --- more steps
+
+
+def test_a_finished_run_is_extended_by_more_steps(points, tanh_mlp, tmp_path, whole):
+    modelzoo.train(tanh_mlp(), points, RECIPE.replace(steps=16), seed=3, checkpoint_dir=tmp_path)
+    assert resume(points, tmp_path) == whole
+    own = {"class_name": "CosineDecay", "config": {"initial_learning_rate": 0.1, "decay_steps": 30}}
+    recipe = RECIPE.replace(learning_rate=own, steps=8, optimizer_options={"use_ema": True})
+    modelzoo.train(tanh_mlp(), points, recipe, seed=3, checkpoint_dir=tmp_path / "own")
+    extended = resume(points, tmp_path / "own", recipe=recipe.replace(epochs=2))
+    model = tanh_mlp()
+    modelzoo.train(model, points, recipe.replace(epochs=2), seed=3)
+    assert extended[0] == modelzoo.weights_digest(model)
+
+
+def test_what_does_not_fit_an_extension_is_named(points, tanh_mlp, tmp_path):
+    falling = {"class_name": "CosineDecay", "config": {"initial_learning_rate": 0.1}}
+    recipe = RECIPE.replace(steps=16, learning_rate=falling)
+    modelzoo.train(tanh_mlp(), points, recipe, seed=3, checkpoint_dir=tmp_path)
+    with pytest.raises(ArtifactError, match="steps of the learning rate's schedule is 16, this run's is 24"):
+        resume(points, tmp_path, recipe=recipe.replace(steps=24))
+    with pytest.raises(ArtifactError, match=r'its recipe is \{"batch_size": 16\}, this run\'s is \{"batch_size": 8\}'):
+        resume(points, tmp_path, recipe=recipe.replace(batch_size=8))
+    modelzoo.train(tanh_mlp(), points, RECIPE.replace(steps=16), seed=3, checkpoint_dir=tmp_path / "b")
+    with pytest.raises(InputError, match="has made 16 steps, more than the 8"):
+        resume(points, tmp_path / "b", recipe=RECIPE.replace(steps=8))

@@ -154,7 +154,7 @@ def stages_of(model):
 
 
 def columns_of(model):
-    return neuron_columns(stages_of(model), dict(with_paths(model.weights)))
+    return neuron_columns(stages_of(model), dict(with_paths(model)))
 
 
 def drawn_kind(ax):

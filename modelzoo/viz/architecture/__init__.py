@@ -112,7 +112,7 @@ def _picture(
     outputs = _names("output_names", output_names, stages[-1].size) or _class_names(model, stages[-1])
     if kind == "stacks":
         return Stacks(stages, output_names=outputs)
-    columns = neuron_columns(stages, dict(with_paths(model.weights)))
+    columns = neuron_columns(stages, dict(with_paths(model)))
     if kind == "hourglass":
         return Hourglass(columns)
     return Neurons(columns, input_names=inputs, output_names=outputs, show_weights=show_weights)
