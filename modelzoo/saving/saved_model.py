@@ -42,6 +42,7 @@ from modelzoo.network import (
     Network,
     build_from_config,
     keras_config,
+    without_defaults,
     read_network,
     set_trainable,
 )
@@ -97,7 +98,7 @@ def save(
     TargetError
         ``path`` cannot be written.
     """
-    card, network, config = card_for(model), read_network(model), keras_config(model)
+    card, network, config = card_for(model), read_network(model), without_defaults(keras_config(model))
     if (len(model.inputs), len(model.outputs)) != (1, 1):
         raise InputError(f"{model.name!r} must have one input and one output to be saved; give a model that has.")
     check_name(model.name)
