@@ -95,8 +95,7 @@ def ready(model: Any) -> Any:
 
 def as_batch(model: Any, samples: Any, *, prepare: str | None = None) -> np.ndarray:
     """Return samples in any form that :func:`predict` takes as one batch for ``model``."""
-    if not isinstance(model, Runtime):
-        check_model(model)
+    check_model(model)
     if isinstance(samples, datasets.Dataset | datasets.Stream | datasets.StoredSamples):
         raise InputError(
             f"samples must be arrays or files; got a {type(samples).__name__}. Give one of its parts: data.x_test, or "

@@ -19,7 +19,7 @@ from modelzoo.network import (
     build_from_config,
     keras_config,
     read_network,
-    set_trainable,
+    take_over,
     with_paths,
 )
 from modelzoo.recipe import Recipe
@@ -325,7 +325,7 @@ def _inherit(
     for path, weight in inherited.items():
         fresh[path].assign(weight.value)
     trained = {id(weight) for weight in parent.trainable_weights}
-    set_trainable(model, {path: id(weight) in trained for path, weight in inherited.items()})
+    take_over(model, {path: id(weight) in trained for path, weight in inherited.items()})
     if new_head:
         logger.info("The head of %s starts anew.", card.name)
     still = [layer.name for layer in _weighted(network) if not _live(model, layer).trainable]

@@ -472,8 +472,11 @@ def build_from_config(config: Mapping[str, Any], network: Network | None = None)
     return model
 
 
-def set_trainable(model: Any, trainable: Mapping[str, bool]) -> None:
-    """Freeze weights of a newly built model by their paths, and the layers in which none is left to train."""
+def take_over(model: Any, trainable: Mapping[str, bool]) -> None:
+    """Make a newly built model what its assigned weights are of.
+
+    Weights are frozen by their paths, and the layers in which none is left to train; adapted layers read their weights.
+    """
     frozen = {id(weight) for path, weight in with_paths(model) if not trainable.get(path, True)}
     for layer in all_layers(model):
         own = layer.trainable_variables
@@ -481,6 +484,9 @@ def set_trainable(model: Any, trainable: Mapping[str, bool]) -> None:
             layer.trainable = False
     for variable in model.trainable_variables:
         variable.trainable = id(variable) not in frozen
+    for layer in all_layers(model):
+        if isinstance(layer, keras.layers.Normalization):  # it computes with values that it took of its weights
+            layer.finalize_state()
 
 
 def _checked_config(config: Any) -> Any:
@@ -511,6 +517,8 @@ def with_paths(model: Any) -> list[tuple[str, Any]]:
     They do not depend on the scopes that layers were built in: by a Sequential model, within a ``keras.name_scope``, or
     after a call that failed and left one open. Layers of one name in several nested models have the models' names too.
     """
+    if isinstance(model.weights, Mapping):  # of a model in NumPy
+        return list(model.weights.items())
     paths: dict[int, tuple[str, str]] = {}
     waiting: list[tuple[tuple[str, ...], Any]] = [((), layer) for layer in getattr(model, "layers", ())]
     for group, layer in waiting:

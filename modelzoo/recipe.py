@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -69,7 +70,7 @@ class Augmentation:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields that differ from the defaults, ready for JSON."""
-        return _differences(self)
+        return _plain(_changed(self))
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Augmentation:
@@ -212,6 +213,12 @@ class Recipe:
         for name, factor in self.layer_learning_rates.items():
             check_number(f"layer_learning_rates[{name!r}]", factor, 0, exclusive=True)
 
+    def __repr__(self) -> str:
+        return f"Recipe({', '.join(f'{name}={value!r}' for name, value in _changed(self).items())})"
+
+    def _repr_html_(self) -> str:
+        return html_table(_changed(self))
+
     def replace(self, **changes: Any) -> Recipe:
         """Return a copy with some fields changed; giving ``steps`` drops ``epochs`` and the other way round."""
         check_fields("recipe field", type(self), changes)
@@ -231,7 +238,7 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields that differ from the defaults, ready for JSON."""
-        return _differences(self)
+        return _plain(_changed(self))
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Recipe:
@@ -266,15 +273,21 @@ def _written(field: str, value: Any) -> str:
     return f" Write {field}={(name.replace('_', '') if field == 'optimizer' else name)!r}{options}."
 
 
-def _differences(instance: Any) -> dict[str, Any]:
-    """Return the fields that differ from their defaults, ready for JSON."""
+def _changed(instance: Any) -> dict[str, Any]:
+    """Return the fields that differ from their defaults."""
     result = {}
     for field in dataclasses.fields(instance):
         value = getattr(instance, field.name)
         default = field.default_factory() if callable(field.default_factory) else field.default
         if value != default:
-            result[field.name] = _plain(value)
+            result[field.name] = value
     return result
+
+
+def html_table(rows: Mapping[str, Any]) -> str:
+    """Return a table of names and values for a notebook."""
+    lines = (f"<tr><th>{html.escape(name)}</th><td>{html.escape(str(value))}</td></tr>" for name, value in rows.items())
+    return f"<table>{''.join(lines)}</table>"
 
 
 def _with_tuples(value: Any) -> Any:

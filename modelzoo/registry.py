@@ -19,7 +19,7 @@ from modelzoo._keras import tf
 from modelzoo.card import Card, find_card, set_card, weights_digest
 from modelzoo.errors import InputError, unknown_name
 from modelzoo.network import Network, read_network
-from modelzoo.recipe import Recipe
+from modelzoo.recipe import Recipe, html_table
 
 if TYPE_CHECKING:
     import keras
@@ -65,6 +65,16 @@ class ModelSpec:
     network: str
     source: str
     recipes: Mapping[str, Recipe]
+
+    def _facts(self) -> dict[str, Any]:
+        shown = ("task", "dataset", "num_params", "network", "source")
+        return {"name": self.name, **{key: getattr(self, key) for key in shown}, "recipes": sorted(self.recipes)}
+
+    def __repr__(self) -> str:
+        return f"ModelSpec({', '.join(f'{key}={value!r}' for key, value in self._facts().items())})"
+
+    def _repr_html_(self) -> str:
+        return html_table({**self._facts(), "recipes": ", ".join(sorted(self.recipes))})
 
     def recipe(self, name: str) -> Recipe:
         """Return the recipe of that name.

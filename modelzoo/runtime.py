@@ -47,6 +47,8 @@ class Runtime:
     ----------
     name, input_shape, output_shape
         As those of a Keras model; the batch axis is ``None``.
+    weights
+        As given.
 
     Raises
     ------
@@ -57,7 +59,7 @@ class Runtime:
     def __init__(self, network: Network, weights: Mapping[str, Array]) -> None:
         if (len(network.inputs), len(network.outputs)) != (1, 1):
             raise UnknownLayerError(f"{network.name!r} has several inputs or outputs, which only Keras computes.")
-        self.network, self.name = network, network.name
+        self.network, self.name, self.weights = network, network.name, weights
         self.input_shape = (None, *network.input.output_shape)
         self.output_shape = (None, *network.output.output_shape)
         reader = {index: number for number, layer in enumerate(network.layers) for index in layer.inputs}
@@ -127,7 +129,7 @@ def _glu(x: Array) -> Array:
     return values * logistic(gates)
 
 
-_ACTIVATIONS: dict[str, Step] = {
+ACTIVATIONS: dict[str, Step] = {
     "celu": _elu,  # equal at alpha = 1
     "elu": _elu,
     "exponential": np.exp,
@@ -165,9 +167,9 @@ def _activation(layer: Layer, activation: Any) -> Step:
     """Return the function of an activation: its name, or a layer that stands for one."""
     if isinstance(activation, Mapping) and activation.get("class_name") in _ACTIVATION_LAYERS:
         return _LAYERS[activation["class_name"]](Layer(activation["class_name"], layer.name, activation["config"]))
-    if not isinstance(activation, str) or activation not in _ACTIVATIONS:
+    if not isinstance(activation, str) or activation not in ACTIVATIONS:
         raise _unknown(layer, str(activation))
-    return _ACTIVATIONS[activation]
+    return ACTIVATIONS[activation]
 
 
 def _relu_layer(layer: Layer) -> Step:

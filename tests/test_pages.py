@@ -212,7 +212,7 @@ def test_the_page_of_an_artifact(described):
 def test_the_confusion_counts_are_those_of_the_network(described):
     subject, files = described
     x, y = datasets.load("four_class", n=400, n_test=200).test
-    predicted = subject.model(x).numpy().argmax(axis=1)
+    predicted = modelzoo.load(subject.source)(x).numpy().argmax(axis=1)
     confusion = measure_confusion(subject)
     for truth in range(4):
         assert confusion["counts"][truth] == [((y == truth) & (predicted == k)).sum() for k in range(4)]

@@ -189,3 +189,14 @@ def test_unknown_fields_are_answered_with_the_closest(build, name):
 def test_recipes_are_copied_and_pickled():
     recipe = Recipe(steps=1, class_weight={"a": 2}, augmentation=Augmentation(shift=1))
     assert pickle.loads(pickle.dumps(recipe)) == copy.deepcopy(recipe) == recipe
+
+
+def test_recipes_and_specs_show_what_differs_from_the_defaults():
+    recipe = Recipe(steps=3, optimizer="sgd", optimizer_options={"momentum": 0.9})
+    assert repr(recipe) == "Recipe(steps=3, optimizer='sgd', optimizer_options={'momentum': 0.9})"
+    assert "<th>optimizer</th><td>sgd</td>" in recipe._repr_html_()
+    spec = get_spec("tanh_mlp")
+    assert repr(spec).startswith(
+        "ModelSpec(name='tanh_mlp', task='classification', dataset='four_class', num_params=74"
+    )
+    assert "<th>recipes</th><td>lesson, tuned</td>" in spec._repr_html_()

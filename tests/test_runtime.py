@@ -205,6 +205,8 @@ WITHOUT_KERAS = {
     "    runtime = load_runtime(name); runtime(np.zeros((1, *runtime.network.input.output_shape)))",
     "predict": "modelzoo.predict('two_conv_cnn', np.zeros((28, 28), np.uint8))",
     "modelzoo predict": "app(['predict', 'table.csv'], standalone_mode=False)",
+    "describe": "modelzoo.describe('tanh_mlp', 'page')",
+    "modelzoo describe": "app(['describe', 'two_conv_cnn'], standalone_mode=False)",
     "modelzoo info": "app(['info', 'two_conv_cnn'], standalone_mode=False)",
     "modelzoo list": "app(['list'], standalone_mode=False)",
 }
@@ -223,3 +225,19 @@ def test_predict_by_name_is_predict_of_the_model():
     images = read_golden(find("two_conv_cnn"))[0]
     live = modelzoo.predict(modelzoo.load("two_conv_cnn"), images)
     np.testing.assert_allclose(modelzoo.predict("two_conv_cnn", images), live, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["logistic_perceptron", "tanh_mlp", "tanh_autoencoder"])
+def test_diagram_by_name_is_the_diagram_of_the_model(name, tmp_path):
+    for source, file in ((name, "artifact.svg"), (modelzoo.load(name), "model.svg")):
+        modelzoo.viz.save_figure(modelzoo.viz.plot_architecture(source), tmp_path / file)
+    assert (tmp_path / "artifact.svg").read_bytes() == (tmp_path / "model.svg").read_bytes()
+
+
+def test_keras_computes_what_the_runtime_does_not_know(tmp_path, caplog):
+    model = keras.Sequential([keras.Input((4,)), layers.LayerNormalization(), layers.Dense(2, activation="softmax")])
+    modelzoo.save(model, tmp_path / "model")
+    with caplog.at_level("INFO", "modelzoo"):
+        outputs = modelzoo.predict(tmp_path / "model", [1.0, 2.0, 3.0, 5.0])
+    assert "LayerNormalization" in caplog.text
+    np.testing.assert_allclose(outputs, modelzoo.predict(model, [1.0, 2.0, 3.0, 5.0]))

@@ -151,7 +151,8 @@ def describe(source: str, output: Path | None, overwrite: bool, as_json: bool) -
     if output is not None and as_json:
         raise InputError("--json prints to the terminal and --output writes a page; give one of the two.")
     os.environ.setdefault("MPLBACKEND", "Agg")
-    import_tensorflow()
+    if source not in list_pretrained() and not os.path.isdir(source):  # artifacts are read without TensorFlow
+        import_tensorflow()
     if output is not None:
         click.echo(f"Wrote {modelzoo.describe(source, output, overwrite=overwrite)}")
         return

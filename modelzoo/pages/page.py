@@ -135,7 +135,7 @@ def render(subject: Subject, *, previous: str = "", measure: bool = True) -> dic
 
 
 def _head(subject: Subject) -> str:
-    model, spec, network = subject.model, subject.spec, subject.network
+    spec, network = subject.spec, subject.network
     total = f"{network.num_params:,}"
     declared = spec.network if spec is not None and network.num_params == spec.num_params else ""
     words = prose(declared) or f"{len(subject.steps)} layers, {total} parameters"
@@ -151,9 +151,8 @@ def _head(subject: Subject) -> str:
         facts["Network"] = prose(declared)
         facts["Input"] = f"{code(network.input.name)}, float32 ({input_shape}){takes}"
         facts["Output"] = f"{code(network.output.name)}, shape ({output_shape})"
-        facts["Classes"] = ", ".join(map(prose, class_names(model)))
-    frozen = sum(int(weight.shape.num_elements()) for weight in model.non_trainable_weights)
-    facts["Parameters"] = total + (f", of which {frozen:,} are not trained" if frozen else "")
+        facts["Classes"] = ", ".join(map(prose, class_names(subject.model)))
+    facts["Parameters"] = total + (f", of which {frozen:,} are not trained" if (frozen := subject.num_frozen) else "")
     facts["Multiply-adds"] = "" if subject.cost is None else f"{subject.cost:,} a sample"
     parts = [
         f"# {prose(subject.name)}",

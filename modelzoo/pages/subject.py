@@ -14,11 +14,12 @@ from modelzoo._checks import check_path
 from modelzoo._keras import keras
 from modelzoo.card import artifact_name, read_card
 from modelzoo.errors import ArtifactError, InputError
-from modelzoo.network import Network, read_network
+from modelzoo.evaluation import ready
+from modelzoo.network import Network, read_network, with_paths
 from modelzoo.pages.equations import Step, read_steps
 from modelzoo.pages.markdown import read_docstring
 from modelzoo.registry import ModelSpec, base_recipe, build_model, get_spec, list_models, spec_of
-from modelzoo.saving import find, list_pretrained, load
+from modelzoo.saving import find, list_pretrained
 from modelzoo.saving.saved_model import looks_like_path
 
 
@@ -33,7 +34,7 @@ class Subject:
     source
         What it was asked for by: a name, a directory or a file.
     model
-        The Keras model.
+        The network, ready to compute: in NumPy where its artifact has only layers that are known there, or in Keras.
     spec
         The facts declared beside its builder; ``None`` for a model that no builder of the zoo made.
     card
@@ -65,6 +66,17 @@ class Subject:
         return read_steps(self.network)
 
     @property
+    def num_frozen(self) -> int:
+        """The number of parameters that training leaves as they are."""
+        sizes = {weight.path: weight.size for layer in self.network.layers for weight in layer.weights}
+        if self.card is not None:
+            frozen = [weight["path"] for weight in self.card["weights"] if not weight["trainable"]]
+        else:
+            trained = {id(weight) for weight in self.model.trainable_weights}
+            frozen = [path for path, weight in with_paths(self.model) if id(weight) not in trained]
+        return sum(sizes.get(path, 0) for path in frozen)  # the states of random layers are no parameters
+
+    @property
     def cost(self) -> int | None:
         """The multiply-adds a sample needs; ``None`` with layers of a kind that is not counted."""
         try:
@@ -77,7 +89,7 @@ class Subject:
         """One sentence on the model."""
         if self.spec is not None:
             return read_docstring(self.spec.builder).summary
-        return f"A Keras {type(self.model).__name__} model of {len(self.steps)} layers."
+        return f"A Keras model of {len(self.steps)} layers."
 
     @property
     def classifies(self) -> bool:
@@ -125,7 +137,7 @@ def read_subject(source: str | os.PathLike[str]) -> Subject:
         raise InputError(f"A file to describe must end in .keras; got {text}. Or give a model or a directory.")
     directory = find(source)
     card = read_card(directory)
-    model = load(directory)
+    model = ready(directory)
     return Subject(artifact_name(directory), text, model, spec_of(model), card, pretrained)
 
 

@@ -44,7 +44,7 @@ from modelzoo.network import (
     keras_config,
     without_defaults,
     read_network,
-    set_trainable,
+    take_over,
 )
 from modelzoo.registry import card_for, check_name, find_builder, list_models, spec_of
 from modelzoo.saving.golden import GOLDEN_PATH, golden_inputs, read_golden, write_golden
@@ -417,6 +417,6 @@ def load(source: str | os.PathLike[str], *, version: int | None = None) -> keras
         raise ArtifactError(f"{directory}: the card describes a model that cannot be built: {error}") from None
     if weights_digest(model) != facts["weights_digest"]:
         raise ArtifactError(f"{directory}: the weights are not those the card was written for. Export again.")
-    set_trainable(model, {place["path"]: place["trainable"] for place in places})
+    take_over(model, {place["path"]: place["trainable"] for place in places})
     set_card(model, card)
     return model

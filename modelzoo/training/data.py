@@ -26,7 +26,7 @@ from modelzoo.datasets import (
 )
 from modelzoo.datasets.streaming import check_streamed_size, shuffled
 from modelzoo.errors import DataError, InputError, unknown_name
-from modelzoo.network import read_network
+from modelzoo.network import Network, read_network
 from modelzoo.recipe import Recipe
 from modelzoo.registry import card_for
 
@@ -141,7 +141,7 @@ def training_data(
             data = (data, np.zeros(len(data), np.int64))
         train, test = _pairs(data)
         facts = {"name": "arrays", "checksum": _checksum(train)}
-    if not isinstance(validation, StoredSamples | tf.data.Dataset | None):
+    if validation is not None and not isinstance(validation, StoredSamples | tf.data.Dataset):
         validation = _pair(validation)
     model_names = adopted_names(model, names)
     alone = evaluating and test is None and validation is None
@@ -197,6 +197,8 @@ def _matched(part: Any, names: Sequence[str], model_names: Sequence[str], where:
 
 def check_model(model: Any) -> None:
     """Refuse anything but a Keras model with one input and one output."""
+    if isinstance(getattr(model, "network", None), Network):  # one in NumPy, which needs no Keras
+        return
     if not isinstance(model, keras.Model):
         raise InputError(
             f"model must be a Keras model; got {type(model).__name__}. Build one with modelzoo.create_model, or load "

@@ -193,6 +193,7 @@ def train(
         if saved:
             loop.restore(saved.values)
             logger.info("Resuming %s at step %d of %d.", model.name, first_step, total)
+        went_on = bool(saved) and weights_digest(model) == start  # from where this very model was left
 
         for callback in callbacks:  # one that holds the terminal gives it back, also after an error or Ctrl-C
             if hasattr(callback, "close"):
@@ -209,7 +210,8 @@ def train(
     seconds = None if saved else round(time.perf_counter() - began, 2)
     if replicas.count > 1:
         machine["replicas"] = replicas.count
-    _record(model, recipe, seed, given, history, start=start, end=digest, seconds=seconds, machine=machine)
+    origin = None if went_on else start
+    _record(model, recipe, seed, given, history, start=origin, end=digest, seconds=seconds, machine=machine)
     return history
 
 
@@ -348,20 +350,20 @@ def _record(
     given: TrainingData,
     history: keras.callbacks.History,
     *,
-    start: str,
+    start: str | None,
     end: str,
     seconds: float | None,
     machine: Mapping[str, Any],
 ) -> None:
     """Put a training into the model's card.
 
-    ``start`` and ``end`` are digests of the weights before the first step and at the last entry of the history;
-    ``seconds`` is known if the run was not resumed.
+    ``start`` and ``end`` are digests of the weights before the first step, ``None`` where this model's own last run was
+    resumed, and at the last entry of the history; ``seconds`` is known if the run was not resumed.
     """
     card = card_for(model)
     # Training went on from trained weights, or from ones put there by other means: recipe and seed alone do not give
     # the result.
-    if card.training is not None or start != card.weights_digest:
+    if start is not None and (card.training is not None or start != card.weights_digest):
         card = dataclasses.replace(card, parent=card.as_parent(start))
     values = history.history
     if "step" in values:  # no callback stopped training before it began

@@ -14,7 +14,7 @@ from modelzoo._checks import check_integer, check_names
 from modelzoo.classes import class_names as names_of
 from modelzoo.datasets import Dataset, as_array
 from modelzoo.errors import DataError, InputError
-from modelzoo.evaluation import interpret, loaded, predict, probabilities_of
+from modelzoo.evaluation import interpret, predict, probabilities_of, ready
 from modelzoo.viz import style
 from modelzoo.viz.data import Samples, grid_of_images, image_for, images_of, is_model, labels_of, plot_image, samples_of
 
@@ -31,7 +31,7 @@ def class_probabilities(model: Any, x: np.ndarray) -> np.ndarray:
         The samples, shape ``(n, ...)``.
     """
     if is_model(model):
-        model = loaded(model)
+        model = ready(model)
         found = interpret(model, predict(model, x))
         return np.eye(len(names_of(model)))[found.classes] if found.probabilities is None else found.probabilities
     if isinstance(model, type) or model is None:
@@ -138,7 +138,7 @@ def plot_prediction(model: Any, image: Any, class_names: Sequence[str] = (), *, 
     pixels = image_for(model, image)
     scores = class_probabilities(model, pixels[None])[0]
     names = check_names("class_names", class_names) or (
-        names_of(loaded(model)) if is_model(model) else tuple(map(str, range(scores.size)))
+        names_of(ready(model)) if is_model(model) else tuple(map(str, range(scores.size)))
     )
     figure, axes = style.new_grid(1, 2, (6.4, max(2.7, 0.24 * scores.size)), width_ratios=(1, 1.3))
     plot_class_scores(scores, names, truth=truth, ax=axes[0, 1]).set_title(f"I am: {names[int(scores.argmax())]}")

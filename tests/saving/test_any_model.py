@@ -36,6 +36,12 @@ def residual():
     return keras.Model(x, L.Softmax()(L.Dense(4)(L.Dropout(0.5)(z))), name="residual")
 
 
+def adapted():
+    norm = L.Normalization()
+    norm.adapt(np.random.default_rng(1).normal(2, 3, (50, 2)))
+    return chain(keras.Input((2,)), norm, L.Dense(4, "softmax"))
+
+
 def nested():
     inner = chain(keras.Input((2,)), L.Dense(6, "tanh"), name="inner")
     x = keras.Input((2,))
@@ -52,6 +58,7 @@ MODELS = {
     ),
     "residual": residual,
     "nested": nested,
+    "adapted": adapted,
     "recurrent": lambda: chain(keras.Input((3, 2)), L.Bidirectional(L.SimpleRNN(3)), L.Dense(4, "softmax")),
     "frames": lambda: chain(keras.Input((3, 2)), L.TimeDistributed(L.Dense(3)), L.Flatten(), L.Dense(4, "softmax")),
     "words": lambda: chain(keras.Input((5,), dtype="int32"), L.Embedding(9, 3), L.Flatten(), L.Dense(4, "softmax")),

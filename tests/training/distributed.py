@@ -79,7 +79,7 @@ def write_stored(directory: Path) -> None:
     datasets.write_tfrecord(digits(), directory, num_shards=3)
 
 
-def run_dropout(strategy: tf.distribute.Strategy | None) -> dict[str, object]:
+def run_dropout(strategy: tf.distribute.Strategy | None, **weights: object) -> dict[str, object]:
     """Train a net with dropout that XLA compiles as a whole on one device, and whose batches cannot be halved."""
     model = keras.Sequential([
         keras.Input((2,)), keras.layers.Dense(8, "tanh", kernel_initializer=keras.initializers.GlorotUniform(1)),
@@ -87,7 +87,8 @@ def run_dropout(strategy: tf.distribute.Strategy | None) -> dict[str, object]:
         keras.layers.Dense(4, kernel_initializer=keras.initializers.GlorotUniform(2)), keras.layers.Softmax(),
     ])  # fmt: skip
     data = datasets.load("four_class", n=203).train
-    history = modelzoo.train(model, data, Recipe(steps=30, batch_size=15, log_every=15), seed=3, strategy=strategy)
+    recipe = Recipe(steps=30, batch_size=15, log_every=15)
+    history = modelzoo.train(model, data, recipe, seed=3, strategy=strategy, **weights)
     return {"loss": history.history["loss"], "weights": _flat(model)}
 
 
@@ -117,6 +118,8 @@ def mirrored(directory: Path) -> None:
     write_stored(directory / "shards")
     found["stored"] = [run_stored(directory / "shards", None), run_stored(directory / "shards", strategy)]
     found["dropout"] = [run_dropout(None), run_dropout(strategy)]
+    weights = {"class_weight": {"0": 3.0, "2": 0.5}, "sample_weight": np.linspace(0.1, 2, 203)}
+    found["weighted"] = [run_dropout(None, **weights), run_dropout(strategy, **weights)]
     found["refused"] = refusals(strategy)
     (directory / "mirrored.json").write_text(json.dumps(found))
 

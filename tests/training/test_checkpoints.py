@@ -11,6 +11,7 @@ import pytest
 import modelzoo
 from modelzoo import Recipe
 from modelzoo.errors import ArtifactError, InputError, TargetError, TargetExistsError
+from modelzoo.registry import card_for
 from modelzoo.training import DivergedError
 from modelzoo.training.checkpoints import Checkpoints
 
@@ -239,8 +240,10 @@ def test_an_update_that_ruins_the_weights_is_a_divergence(points, tmp_path):
 
 
 def test_a_finished_run_is_extended_by_more_steps(points, tanh_mlp, tmp_path, whole):
-    modelzoo.train(tanh_mlp(), points, RECIPE.replace(steps=16), seed=3, checkpoint_dir=tmp_path)
-    assert resume(points, tmp_path) == whole
+    model = tanh_mlp()
+    modelzoo.train(model, points, RECIPE.replace(steps=16), seed=3, checkpoint_dir=tmp_path)
+    assert resume(points, tmp_path, model) == whole
+    assert card_for(model).parent is None
     own = {"class_name": "CosineDecay", "config": {"initial_learning_rate": 0.1, "decay_steps": 30}}
     recipe = RECIPE.replace(learning_rate=own, steps=8, optimizer_options={"use_ema": True})
     modelzoo.train(tanh_mlp(), points, recipe, seed=3, checkpoint_dir=tmp_path / "own")

@@ -11,7 +11,7 @@ from modelzoo._checks import check_choice, check_names
 from modelzoo._keras import keras
 from modelzoo.card import find_card
 from modelzoo.errors import InputError
-from modelzoo.evaluation import loaded
+from modelzoo.evaluation import ready
 from modelzoo.network import Network, NotAChainError, read_network, with_paths
 from modelzoo.viz import style
 from modelzoo.viz.architecture.canvas import Canvas
@@ -76,7 +76,7 @@ def plot_architecture(
     >>> ax = viz.plot_architecture(modelzoo.create_model("xor_mlp", seed=0))
     """
     check_choice("kind", kind, ("auto", "hourglass", "neurons", "stacks", "table"))
-    model = loaded(model)
+    model = ready(model)
     network = read_network(model)
     picture: Any = None
     for candidate in ("stacks", "hourglass", "neurons", "table") if kind == "auto" else (kind,):

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, Polygon
 from matplotlib.textpath import text_to_path
 
-from modelzoo._keras import keras
+from modelzoo.runtime import ACTIVATIONS
 from modelzoo.viz import style
 
 #: Sizes of text in points, for a figure as wide as a page.
@@ -139,13 +139,12 @@ def glyph_curve(activation: str) -> np.ndarray | None:
     """Return the points ``(x, y)`` of an activation's curve, scaled to −1…1 both ways; ``None`` if unknown."""
     if activation == "step":
         return np.array([(-1.0, -1.0), (0.0, -1.0), (0.0, 1.0), (1.0, 1.0)])
-    x = np.linspace(-1, 1, 41)
-    try:
-        function = keras.activations.get({"": "linear", "prelu": "leaky_relu"}.get(activation, activation))
-        y = np.asarray(function((_REACH.get(activation, 2.5) * x).astype("float32")))
-        return np.column_stack([x, 2 * (y - y.min()) / (y.max() - y.min()) - 1])
-    except ValueError:  # not one of Keras' activations, or one that mixes units
+    name = {"": "linear", "prelu": "leaky_relu"}.get(activation, activation)
+    if name not in ACTIVATIONS or name in ("glu", "log_softmax", "softmax"):  # those mix units
         return None
+    x = np.linspace(-1, 1, 41)
+    y = ACTIVATIONS[name](_REACH.get(name, 2.5) * x)
+    return np.column_stack([x, 2 * (y - y.min()) / (y.max() - y.min()) - 1])
 
 
 def quiet() -> str:

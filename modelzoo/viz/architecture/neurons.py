@@ -81,7 +81,7 @@ def neuron_columns(stages: Sequence[Stage], variables: Mapping[str, Any]) -> tup
             columns.append(Column(stage, stage.notes, image=stage.shape if len(stage.shape) > 1 else ()))
         elif stage.role == "dense":
             # By name, for the weights of a folded normalisation follow those of the layer.
-            values = {weight.name: np.asarray(variables[weight.path].numpy(), np.float32) for weight in stage.weights}
+            values = {weight.name: np.asarray(variables[weight.path], np.float32) for weight in stage.weights}
             kernel, bias = values["kernel"], values.get("bias")
             if len(columns) == 1 and stages[0].constant:  # the last row belongs to the column of ones
                 kernel, bias = kernel[:-1], kernel[-1]
