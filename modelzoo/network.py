@@ -431,7 +431,7 @@ def without_defaults(config: Any) -> Any:
     config = {key: without_defaults(value) for key, value in config.items()}
     module = getattr(keras, str(config.get("module")).removeprefix("keras."), None)
     kind, settings = getattr(module, str(config.get("class_name")), None), config.get("config")
-    if isinstance(kind, type) and isinstance(settings, Mapping):
+    if isinstance(kind, type) and isinstance(settings, Mapping) and "from_config" not in vars(kind):
         defaults: dict[str, str] = {}
         for base in [base for base in reversed(kind.__mro__[:-1]) if "__init__" in vars(base)]:
             parameters = inspect.signature(base.__init__).parameters.values()  # type: ignore[misc]

@@ -42,9 +42,9 @@ from modelzoo.network import (
     Network,
     build_from_config,
     keras_config,
-    without_defaults,
     read_network,
     take_over,
+    without_defaults,
 )
 from modelzoo.registry import card_for, check_name, find_builder, list_models, spec_of
 from modelzoo.saving.golden import GOLDEN_PATH, golden_inputs, read_golden, write_golden
