@@ -431,12 +431,15 @@ def without_defaults(config: Any) -> Any:
     config = {key: without_defaults(value) for key, value in config.items()}
     module = getattr(keras, str(config.get("module")).removeprefix("keras."), None)
     kind, settings = getattr(module, str(config.get("class_name")), None), config.get("config")
-    if isinstance(kind, type) and isinstance(settings, Mapping) and "from_config" not in vars(kind):
+    if isinstance(kind, type) and isinstance(settings, Mapping):
         defaults: dict[str, str] = {}
         for base in [base for base in reversed(kind.__mro__[:-1]) if "__init__" in vars(base)]:
             parameters = inspect.signature(base.__init__).parameters.values()  # type: ignore[misc]
             defaults |= {parameter.name: json.dumps(parameter.default, default=str) for parameter in parameters}
-        config["config"] = {k: v for k, v in settings.items() if defaults.get(k) != json.dumps(v)}
+        asks = "from_config" in vars(kind)  # by name for what it needs, which is never a None
+        config["config"] = {
+            k: v for k, v in settings.items() if defaults.get(k) != json.dumps(v) or (asks and v is not None)
+        }
     return config
 
 
