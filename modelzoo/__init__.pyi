@@ -4,6 +4,7 @@ from . import evaluation as evaluation
 from . import models as models
 from . import pages as pages
 from . import reference as reference
+from . import runtime as runtime
 from . import saving as saving
 from . import training as training
 from . import viz as viz

@@ -12,7 +12,7 @@ from modelzoo.classes import match_labels
 from modelzoo.errors import DataError, InputError
 from modelzoo.registry import card_for
 
-STEP = Recipe(steps=1, batch_size=8, learning_rate=0.01)
+STEP = Recipe(steps=1, batch_size=8, learning_rate=0.01, xla="off")
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,8 @@ def digits():
 @pytest.fixture(scope="module")
 def trained(digits):
     model = create_model("relu_mlp", hidden_units=16, seed=0)
-    train(model, digits, Recipe(steps=200, batch_size=50, optimizer="adam", learning_rate=0.003, log_every=200))
+    recipe = Recipe(steps=200, batch_size=50, optimizer="adam", learning_rate=0.003, log_every=200, xla="off")
+    train(model, digits, recipe)
     return model
 
 

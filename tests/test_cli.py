@@ -46,7 +46,7 @@ def artifacts(tmp_path_factory):
     library.save(net, root / "good")
     library.save(net, root / "bad", results={"metrics": {"test_accuracy": {"value": 0.99, "per_seed": [0.99, 0.991]}}})
     digits = library.create_model("relu_mlp", seed=0)
-    recipe = library.get_spec("relu_mlp").recipe("lesson").replace(steps=250, learning_rate=1e-3)
+    recipe = library.get_spec("relu_mlp").recipe("lesson").replace(steps=250, learning_rate=1e-3, xla="off")
     library.train(digits, datasets.load("mnist").take(per_class=200), recipe)
     library.save(digits, root / "digits")
     return root
@@ -146,7 +146,19 @@ def test_bad_input_is_one_line_and_leaves_nothing(modelzoo, tmp_path, args, word
 
 
 def test_divergence_names_step_checkpoint_and_advice(modelzoo, tmp_path):
-    options = ["--steps", 200, "--log-every", 1, "--learning-rate", "1e38", "--quiet", "--checkpoint-dir", "ck"]
+    options = [
+        "--steps",
+        200,
+        "--log-every",
+        1,
+        "--learning-rate",
+        "1e38",
+        "--quiet",
+        "--xla",
+        "off",
+        "--checkpoint-dir",
+        "ck",
+    ]
     status, _, err = modelzoo("train", "tanh_mlp", "-o", "net", *options)
     assert status == 2
     for word in ("between steps", "Lower the learning rate", "1e+38"):
@@ -309,7 +321,7 @@ def test_info_of_an_artifact_is_a_summary(modelzoo, artifacts):
     assert len(out.splitlines()) < 20
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+@pytest.mark.parametrize("encoding", ["ascii", pytest.param("latin-1", marks=pytest.mark.slow)])
 def test_a_terminal_without_unicode_gets_what_it_has(monkeypatch, tmp_path, artifacts, encoding):
     """Every command, in a terminal of that encoding."""
     np.savetxt(tmp_path / "points.csv", [[0.1, 0.2]], delimiter=",")

@@ -63,10 +63,10 @@ def chunk_recipe(name: str) -> Recipe:
 
 
 @functools.cache
-def one_chunk(name: str, seed: int, repeat: int = 0) -> keras.Model:
+def one_chunk(name: str, repeat: int = 0) -> keras.Model:
     """Return a model after one chunk of its lesson recipe; ``repeat`` asks for another run of the same."""
-    model = modelzoo.create_model(name, recipe="lesson", seed=seed)
-    modelzoo.train(model, own_data(name), chunk_recipe(name), seed=seed)
+    model = modelzoo.create_model(name, recipe="lesson", seed=0)
+    modelzoo.train(model, own_data(name), chunk_recipe(name), seed=0)
     return model
 
 
@@ -220,19 +220,16 @@ def test_recipe_is_constructible(name, recipe):
 def test_one_chunk_of_the_lesson_recipe_lowers_the_training_loss(name):
     train = tuple(map(np.asarray, own_data(name).train))
     fresh = modelzoo.create_model(name, recipe="lesson", seed=0)
-    before, after = (compute_metrics(m, train, chunk_recipe(name))["loss"] for m in (fresh, one_chunk(name, 0)))
+    before, after = (compute_metrics(m, train, chunk_recipe(name))["loss"] for m in (fresh, one_chunk(name)))
     assert np.isfinite(after)
     assert after < before
 
 
-@every_model_in_time
-def test_same_seed_same_weights_other_seed_other_weights(name):
-    first, second, other = (modelzoo.weights_digest(one_chunk(name, *run)) for run in ((0,), (0, 1), (1,)))
+@pytest.mark.slow
+@every_model
+def test_training_again_gives_the_same_weights(name):
+    first, second = (modelzoo.weights_digest(one_chunk(name, repeat)) for repeat in (0, 1))
     assert first == second
-    spec = modelzoo.get_spec(name)
-    deterministic_start = spec.recipe("lesson").model_options.get("lesson_weights", False)
-    full_batch = spec.recipe("lesson").batch_size is None
-    assert (first == other) == (deterministic_start and full_batch)
 
 
 # --- the artifact
@@ -252,7 +249,7 @@ def exports(tmp_path_factory):
 
 @every_model_in_time
 def test_save_and_load_give_the_same_output_bit_for_bit(name, tmp_path):
-    trained = one_chunk(name, 0)
+    trained = one_chunk(name)
     card = modelzoo.save(trained, tmp_path / "1")
     loaded = modelzoo.load(tmp_path / "1")
     x, _ = samples(name, 50)

@@ -147,15 +147,3 @@ def test_the_guide_holds_the_markers():
     text = script.GUIDE.read_text(encoding="utf-8")
     for marker in ("finetune_tasks", "finetune_selection"):
         assert len(re.findall(f"<!-- {marker}: (?:begin|end) -->", text)) == 2
-
-
-@pytest.mark.slow
-def test_the_guides_python_blocks_run(tmp_path, monkeypatch):
-    blocks = re.findall(r"```python\n(.*?)```", script.GUIDE.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) == 7
-    monkeypatch.chdir(tmp_path)
-    names: dict = {}
-    for block in blocks:
-        exec(compile(block, str(script.GUIDE), "exec"), names)
-    assert (tmp_path / "plain" / "saved_model.pb").is_file()
-    assert names["history"].history["test_accuracy"][-1] > 0.9

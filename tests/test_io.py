@@ -115,16 +115,6 @@ def test_directory_replaces_the_old_one_whole(swap, tmp_path):
     assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")) == ["d", "d/sub", "d/sub/new"]
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have two renames")
-def test_two_directories_change_places_in_one_step(tmp_path):
-    for name in "ab":
-        (tmp_path / name / name).mkdir(parents=True)
-    assert _io._exchange(tmp_path / "a", tmp_path / "b")
-    assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")) == ["a", "a/b", "b", "b/a"]
-    assert not _io._exchange(tmp_path / "a", tmp_path / "absent")
-    assert (tmp_path / "a" / "b").is_dir()
-
-
 def test_failed_swap_brings_the_old_directory_back(tmp_path, monkeypatch):
     target = tmp_path / "d"
     target.mkdir()

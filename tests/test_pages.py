@@ -19,7 +19,7 @@ import modelzoo
 from modelzoo import cli, datasets, finetuning
 from modelzoo.errors import ArtifactError, InputError, TargetExistsError
 from modelzoo.pages import Subject, describe, read_subject, render
-from modelzoo.pages.markdown import prose, read_docstring
+from modelzoo.pages.markdown import prose
 from modelzoo.pages.pictures import measure_confusion, read_confusion
 from modelzoo.pages.usage import usage_section
 
@@ -324,32 +324,6 @@ def test_an_artifact_of_another_persons_network(tmp_path, monkeypatch):
 
 
 # Text.
-
-
-def test_docstrings_are_taken_apart():
-    def function():
-        """Do it, see :func:`modelzoo.train`.
-
-        At length, with ``code``
-        over two lines.
-
-        Parameters
-        ----------
-        a, b : int
-            Both of them.
-
-        Returns
-        -------
-        float
-            What comes out.
-        """
-
-    found = read_docstring(function)
-    assert (found.summary, found.description) == (
-        "Do it, see `modelzoo.train`.",
-        "At length, with `code` over two lines.",
-    )
-    assert (found.parameters, found.returns) == ({"a": "Both of them.", "b": "Both of them."}, "What comes out.")
 
 
 def test_foreign_text_stays_text():

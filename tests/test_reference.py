@@ -127,20 +127,6 @@ def test_everything_equals_tensorflow(loss, hidden, rng):
         np.testing.assert_allclose(a, b.numpy(), rtol=1e-10, atol=1e-13)
 
 
-def test_gradient_from_logits_equals_the_long_way(rng):
-    """From logits, or through softmax and 1/y: the same gradient by two roads."""
-    activations = ["tanh", "softmax"]
-    weights = draw_weights(rng, [2, 4, 3])
-    x, labels = rng.normal(size=(9, 2)), rng.integers(0, 3, 9)
-    passed = reference.forward(x, weights, activations)
-    short = reference.softmax_cross_entropy_gradient(passed.pre[-1], labels)
-    long = -np.eye(3)[labels] / passed.output / len(x)
-    a = reference.backward(passed, weights, activations, short, from_logits=True)
-    b = reference.backward(passed, weights, activations, long)
-    for one, other in zip(a, b, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-14)
-
-
 def test_xor_lesson_by_hand():
     """The lesson's net at the point (0, 1), unit by unit as one would write it down."""
     x, t, weights = xor_net()

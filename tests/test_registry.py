@@ -87,7 +87,7 @@ def test_a_model_without_a_card_gets_one_that_says_what_is_known():
 
 
 def facts(**changes):
-    recipe = Recipe(steps=20, optimizer="sgd", learning_rate=0.1, log_every=20)
+    recipe = Recipe(steps=20, optimizer="sgd", learning_rate=0.1, log_every=20, xla="off")
     return {"task": "classification", "dataset": "linear", "num_params": 6, "network": "2 → 2", "source": "here",
             "recipes": {"lesson": recipe}, **changes}  # fmt: skip
 

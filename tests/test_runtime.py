@@ -208,6 +208,7 @@ WITHOUT_KERAS = {
     "describe": "modelzoo.describe('tanh_mlp', 'page')",
     "modelzoo describe": "app(['describe', 'two_conv_cnn'], standalone_mode=False)",
     "modelzoo info": "app(['info', 'two_conv_cnn'], standalone_mode=False)",
+    "modelzoo export": "app(['export', 'xor_mlp', '-o', 'copy/1'], standalone_mode=False)",
     "modelzoo list": "app(['list'], standalone_mode=False)",
 }
 

@@ -69,10 +69,10 @@ def load_data(
         raise InputError(f"--stream reads folders, and {data!r} is a named data set. Leave --stream out.")
     path = Path(data)
     folder = not named and path.is_dir() and any(child.is_dir() for child in path.iterdir())
-    table = not named and path.suffix in (".csv", ".npz")
+    table = not named and path.suffix.lower() in (".csv", ".npz")
     if folder or table:
         given = defaults | given
-    if shape is not None and len(shape) == 2 and path.suffix == ".csv" and table:
+    if shape is not None and len(shape) == 2 and path.suffix.lower() == ".csv":
         given.setdefault("shape", tuple(shape))
     elif shape is not None and len(shape) == 2 and folder:
         given.setdefault("size", tuple(shape))

@@ -380,14 +380,16 @@ def export(
     if quantize != "int8" and (data is not None or data_option):
         raise InputError("--data and --data-option give samples to --quantize int8 alone; leave them out.")
     check_target(output, overwrite=overwrite)
+    if form == "saved_model":
+        modelzoo.saving.copy_artifact(source, output, overwrite=overwrite)
+        click.echo(f"Wrote {output}")
+        return
     import_tensorflow()
     from modelzoo.evaluation import own_data
     from modelzoo.saving import needs_calibration, save_keras, save_litert, save_onnx
 
     model = modelzoo.load(source)
-    if form == "saved_model":
-        modelzoo.save(model, output, overwrite=overwrite)
-    elif form == "keras":
+    if form == "keras":
         save_keras(model, output, overwrite=overwrite)
     elif form == "onnx":
         with quiet_stderr():

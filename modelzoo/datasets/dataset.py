@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -275,23 +274,6 @@ class Dataset:
             chosen.append(members[:per_class])
         indices = np.sort(np.concatenate(chosen))
         return self._replace({"train": (self.x_train[indices], self.y_train[indices])})
-
-    def batches(self, batch_size: int, seed: int = 0) -> Iterator[Pair]:
-        """Return endless shuffled mini-batches of the training part, for a loop of your own: ``x, y = next(batches)``.
-
-        Every sample comes once an epoch, and batches run on across epochs, so that each is full. The order of an epoch
-        depends on ``(seed, epoch)`` alone.
-        """
-        return _batches(*self.train, check_integer("batch_size", batch_size), check_seed(seed))
-
-
-def _batches(x: np.ndarray, y: np.ndarray, size: int, seed: int) -> Iterator[Pair]:
-    order = np.empty(0, int)
-    for epoch in itertools.count():
-        order = np.concatenate([order, np.random.default_rng([seed, epoch]).permutation(len(x))])
-        while len(order) >= size:
-            chosen, order = order[:size], order[size:]
-            yield x[chosen], y[chosen]
 
 
 def _integers(y: np.ndarray) -> np.ndarray:

@@ -255,13 +255,3 @@ class Stream:
         }
         facts = ("name", "class_names", "source", "license", "options", "preparation", "named")
         return Dataset(**arrays, **{fact: getattr(self, fact) for fact in facts})
-
-
-def check_streamed_size(batch_size: int | None, samples: StoredSamples) -> int:
-    """Return the batch size of a recipe, or raise InputError where it takes all samples at once."""
-    if batch_size is None:
-        raise InputError(
-            f"batch_size=None takes all {len(samples)} samples in each step, which a stream does not hold in memory. "
-            "Give a batch_size (--batch-size), or load the data (datasets.load)."
-        )
-    return batch_size

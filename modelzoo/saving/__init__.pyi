@@ -5,6 +5,7 @@ from .golden import read_golden as read_golden
 from .litert import needs_calibration as needs_calibration
 from .litert import save_litert as save_litert
 from .onnx import save_onnx as save_onnx
+from .saved_model import copy_artifact as copy_artifact
 from .saved_model import find as find
 from .saved_model import list_pretrained as list_pretrained
 from .saved_model import load as load

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,37 @@ def save(
         written = write_card(temporary, facts | {"weights": locate_weights(model, temporary)})
     logger.info("Saved %s to %s.", card.name, path)
     return written
+
+
+def copy_artifact(
+    source: str | os.PathLike[str], path: str | os.PathLike[str], *, overwrite: bool = False
+) -> dict[str, Any]:
+    """Copy a pretrained model or an artifact, without TensorFlow; every file of the copy is checked against the card.
+
+    Parameters
+    ----------
+    source
+        Name of a pretrained model, or a directory written by :func:`modelzoo.save`.
+    path
+        The directory to write; it is complete or absent, whatever happens meanwhile.
+    overwrite
+        Replace an existing artifact.
+
+    Returns
+    -------
+    dict
+        The card.
+
+    Raises
+    ------
+    ArtifactError
+        A file is missing or was altered.
+    """
+    directory = find(source)
+    path = check_save_target(path, overwrite=overwrite)
+    with atomic_directory(path, overwrite=overwrite) as temporary:
+        shutil.copytree(directory, temporary, dirs_exist_ok=True)
+        return read_card(temporary)
 
 
 def check_save_target(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
@@ -410,7 +442,7 @@ def load(source: str | os.PathLike[str], *, version: int | None = None) -> keras
                 directory,
                 card.builder,
             )
-            card = dataclasses.replace(card, name=network.name, builder=None, options={}, seed=None)
+            card = dataclasses.replace(card, builder=None, options={}, seed=None)
         for variable, value in zip(model.variables, values, strict=True):
             variable.assign(value)
     except (ModelZooError, TypeError, ValueError) as error:
@@ -418,5 +450,5 @@ def load(source: str | os.PathLike[str], *, version: int | None = None) -> keras
     if weights_digest(model) != facts["weights_digest"]:
         raise ArtifactError(f"{directory}: the weights are not those the card was written for. Export again.")
     take_over(model, {place["path"]: place["trainable"] for place in places})
-    set_card(model, card)
+    set_card(model, dataclasses.replace(card, name=card.builder or network.name))
     return model

@@ -24,7 +24,7 @@ from modelzoo.datasets import (
     check_samples,
     stratified_split,
 )
-from modelzoo.datasets.streaming import check_streamed_size, shuffled
+from modelzoo.datasets.streaming import shuffled
 from modelzoo.errors import DataError, InputError, unknown_name
 from modelzoo.network import Network, read_network
 from modelzoo.recipe import Recipe
@@ -499,8 +499,13 @@ def training_batches(
     if isinstance(train, tuple):
         return ArrayBatches(train[0], train[1], batch_size, seed, given.weights)
     if isinstance(train, StoredSamples):
-        size = check_streamed_size(batch_size, train)
-        return StreamBatches(train.batches(size, seed, first_step=first_step, rows=own_rows(min(size, len(train)))))
+        if batch_size is None:
+            raise InputError(
+                f"batch_size=None takes all {len(train)} samples in each step, which a stream does not hold in memory. "
+                "Give a batch_size (--batch-size), or load the data (datasets.load)."
+            )
+        rows = own_rows(min(batch_size, len(train)))
+        return StreamBatches(train.batches(batch_size, seed, first_step=first_step, rows=rows))
     length = int(train.cardinality())  # asked first: reading a batch moves the seed of a shuffle on
     if length == 0 or (length < 0 and not any(True for _ in train.take(1))):
         raise InputError("training data: the tf.data.Dataset is empty. Give at least one batch.")

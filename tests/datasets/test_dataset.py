@@ -1,6 +1,5 @@
 import dataclasses
 import hashlib
-import itertools
 
 import numpy as np
 import pytest
@@ -233,25 +232,7 @@ def test_refuses_arrays_that_do_not_fit():
         Dataset(x, y, x, y, name="z", class_names=("only",))
 
 
-def test_batches_have_every_sample_once_an_epoch_and_run_on_across_epochs():
-    drawn = [
-        np.concatenate([x for x, _ in itertools.islice(make(n=10, k=2).batches(4, s), 5)])[:, 0] for s in (3, 3, 4)
-    ]
-    first, second = drawn[0][:10], drawn[0][10:]
-    assert sorted(first) == sorted(second) == [2.0 * i for i in range(10)]
-    assert first.tolist() != second.tolist()
-    np.testing.assert_array_equal(drawn[0], drawn[1])
-    assert not np.array_equal(drawn[0], drawn[2])
-    x, y = next(make(n=10, k=2).batches(25))
-    assert len(x) == 25
-    np.testing.assert_array_equal(x[:, 0] // 2 % 2, y)
-    for size in (0, 2.5, None, True):
-        with pytest.raises(InputError, match="batch_size must be an integer"):
-            make().batches(size)
-
-
 def test_the_global_generator_is_left_alone():
     before = np.random.get_state()[1].copy()  # noqa: NPY002
-    next(make().batches(4))
     make().take(per_class=1)
     assert np.array_equal(before, np.random.get_state()[1])  # noqa: NPY002

@@ -287,15 +287,13 @@ def test_bytes_in_and_out_of_a_fixed_batch(tmp_path):
     assert np.abs((outputs.astype(float) - zero) * scale - expected).mean() < 0.03
 
 
-def test_fixed_batch_of_floats(tmp_path):
-    for name in ("xor_mlp", "tanh_autoencoder"):
-        x, expected = answers(name)
-        save_litert(net(name), tmp_path / f"{name}.tflite", batch_size=4)
-        details = Interpreter(model_path=str(tmp_path / f"{name}.tflite")).get_input_details()
-        assert details[0]["shape_signature"][0] == 4
-        np.testing.assert_allclose(
-            run_litert(tmp_path / f"{name}.tflite", name, x[:4]), expected[:4], rtol=0, atol=CLOSE
-        )
+@pytest.mark.parametrize("name", ["xor_mlp", pytest.param("tanh_autoencoder", marks=pytest.mark.slow)])
+def test_fixed_batch_of_floats(name, tmp_path):
+    x, expected = answers(name)
+    save_litert(net(name), tmp_path / "net.tflite", batch_size=4)
+    details = Interpreter(model_path=str(tmp_path / "net.tflite")).get_input_details()
+    assert details[0]["shape_signature"][0] == 4
+    np.testing.assert_allclose(run_litert(tmp_path / "net.tflite", name, x[:4]), expected[:4], rtol=0, atol=CLOSE)
 
 
 def test_tensor_names_for_other_languages(litert_files, tmp_path):
@@ -360,7 +358,7 @@ def test_int8_agrees_and_stores_large_weights_in_integers(name, litert_files):
 def test_autoencoder_has_its_two_halves(litert_files):
     model, (x, _) = net("tanh_autoencoder"), answers("tanh_autoencoder")
     latent = model.encoder(x).numpy()
-    for quantize, tolerance in ((None, CLOSE), ("float16", 5e-3), ("int8", 0.15)):
+    for quantize, tolerance in ((None, CLOSE), ("int8", 0.15)):
         interpreter = Interpreter(model_path=str(litert_files("tanh_autoencoder", quantize)))
         assert set(interpreter.get_signature_list()) == {"serving_default", "encode", "decode"}
         np.testing.assert_allclose(
@@ -524,23 +522,6 @@ def test_command_refuses_what_does_not_go_together(arguments, match, artifact, t
     assert isinstance(result.exception, ModelZooError)
     assert match in str(result.exception)
     assert [path.name for path in tmp_path.iterdir()] == ["art"]
-
-
-@pytest.mark.slow
-def test_guide_runs(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    names: dict = {}
-    blocks = re.findall(r"```(console|python)\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
-    assert [kind for kind, _ in blocks].count("python") == 7
-    for kind, block in blocks:
-        if kind == "python":
-            exec(compile(block, str(GUIDE), "exec"), names)
-            continue
-        for line in re.findall(r"^\$ modelzoo (.*)$", block, re.MULTILINE):
-            result = CliRunner().invoke(app, line.split(), catch_exceptions=False)
-            assert result.exit_code == 0, line
-    assert names["facts"]["quantize"] == "int8"
-    assert {path.name for path in tmp_path.glob("mine.*")} == {"mine.keras", "mine.onnx", "mine.tflite"}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -23,9 +25,13 @@ def images():
     return smooth.astype(np.float32)
 
 
+@functools.cache
+def graph_of(augmentation, seed, jit):
+    return tf.function(lambda x, s: augment(x, augmentation, seed=seed, step=s), jit_compile=jit, autograph=False)
+
+
 def distorted(images, augmentation, step=0, seed=0, jit=False):
-    graph = tf.function(lambda x, s: augment(x, augmentation, seed=seed, step=s), jit_compile=jit, autograph=False)
-    return graph(tf.constant(images), tf.constant(step, tf.int64)).numpy()
+    return graph_of(augmentation, seed, jit)(tf.constant(images), tf.constant(step, tf.int64)).numpy()
 
 
 def test_interpolation_is_scipys(images):
@@ -137,7 +143,7 @@ def test_training_with_augmentation_resumes_to_the_same_weights(digits, tmp_path
     assert modelzoo.weights_digest(whole) != modelzoo.weights_digest(plain)
 
 
-@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("jit", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_the_loop_trains_on_the_distorted_images(digits, same_weights, jit):
     x, y = digits[0]
     recipe = Recipe(steps=3, batch_size=None, optimizer="sgd", learning_rate=0.01, augmentation=EVERYTHING, log_every=3)

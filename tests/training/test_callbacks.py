@@ -58,9 +58,9 @@ def test_log_train_and_validation_freq_change_the_history_alone(points, tanh_mlp
 
 
 def test_target_loss_stops_at_the_first_entry_that_reaches_it(points, tanh_mlp):
-    recipe = RECIPE.replace(steps=800, log_train="all")
+    recipe = RECIPE.replace(steps=160, log_train="all")
     losses = train(tanh_mlp(), points, recipe)["loss"]
-    target = losses[20]
+    target = losses[8]
     stopped = train(tanh_mlp(), points, recipe.replace(target_loss=target))
     first = next(i for i, loss in enumerate(losses) if loss <= target)
     assert stopped["loss"] == losses[: first + 1]

@@ -39,7 +39,7 @@ def test_each_optimiser_and_way_of_compiling_gives_the_weights_of_an_eager_loop(
     cls, options = OPTIMIZERS[case]
     oracle, recipe = tanh_mlp(), recipe_for(case)
     losses = eager(oracle, points.train, recipe, cls(recipe.learning_rate, **options).apply, seed=11)
-    for xla in ("loop", "update", "off") if case == "adamw" else ("off",):
+    for xla in ("loop", "off") if case == "adamw" else ("off",):
         model = tanh_mlp()
         history = modelzoo.train(model, points.train, recipe.replace(xla=xla), seed=11).history
         same_weights(model, oracle, rtol=2e-4, atol=2e-5)
@@ -86,7 +86,7 @@ def test_a_users_own_model_trains_as_in_fit_and_its_regularisers_count(points, s
     model, oracle = user_model(penalty), user_model(penalty)
     oracle.compile(optimizer=keras.optimizers.SGD(0.2), loss="sparse_categorical_crossentropy")
     oracle.fit(x, y, batch_size=len(x), epochs=15, shuffle=False, verbose=0)
-    history = modelzoo.train(model, (x, y), Recipe(steps=15, optimizer="sgd", learning_rate=0.2, log_every=5)).history
+    history = modelzoo.train(model, (x, y), recipe_for("sgd", steps=15, batch_size=None, learning_rate=0.2)).history
     same_weights(model, oracle, rtol=1e-4, atol=1e-5)
     assert history["loss"][-1] < history["loss"][0]
 
@@ -102,7 +102,7 @@ def test_batch_normalisation_statistics_are_updated(points, same_weights):
     model, oracle = build(), build()
     oracle.compile(optimizer=keras.optimizers.SGD(0.1), loss="sparse_categorical_crossentropy")
     oracle.fit(x, y, batch_size=len(x), epochs=4, shuffle=False, verbose=0)
-    modelzoo.train(model, (x, y), Recipe(steps=4, optimizer="sgd", learning_rate=0.1, log_every=4))
+    modelzoo.train(model, (x, y), recipe_for("sgd", steps=4, batch_size=None, learning_rate=0.1))
     same_weights(model, oracle, rtol=1e-4, atol=1e-5)
 
 
@@ -138,8 +138,8 @@ def test_a_model_compiled_by_a_recipe_fits_as_it_trains(points, tanh_mlp, same_w
 def test_training_is_deterministic_and_depends_on_the_seed(digits):
     def digest(seed):
         model = modelzoo.create_model("two_conv_cnn", filters=(2, 3), hidden_units=8, seed=1)
-        recipe = Recipe(steps=8, batch_size=32, log_every=4, xla="update")
-        modelzoo.train(model, digits, recipe, seed=seed)
+        recipe = Recipe(steps=8, batch_size=32, optimizer="sgd", log_every=4, xla="off")
+        modelzoo.train(model, digits[0], recipe, seed=seed)
         return modelzoo.weights_digest(model)
 
     assert digest(0) == digest(0) != digest(1)
@@ -169,7 +169,7 @@ def test_bfloat16_trains_like_float32_and_leaves_the_model_as_it_was(digits):
     for precision in ("float32", "bfloat16"):
         model = modelzoo.create_model("relu_mlp", seed=0)
         policies = [layer.dtype_policy.name for layer in model.layers]
-        recipe = Recipe(steps=60, batch_size=50, log_every=60, log_train="all", precision=precision, xla="update")
+        recipe = Recipe(steps=60, batch_size=50, log_every=60, log_train="all", precision=precision, xla="off")
         losses[precision] = modelzoo.train(model, digits, recipe).history["test_loss"][-1]
         assert {w.dtype for w in model.weights} == {"float32"}
         assert [layer.dtype_policy.name for layer in model.layers] == policies
@@ -180,15 +180,16 @@ def test_bfloat16_trains_like_float32_and_leaves_the_model_as_it_was(digits):
 
 def test_random_layers_do_not_share_their_masks():
     """Keras counts the second word of a seed up, so seeds that follow each other would repeat masks a step later."""
-    model = modelzoo.create_model("dense_500_300", dropout=0.5, seed=0)
-    modelzoo.train(model, datasets.load("mnist").take(per_class=2), Recipe(steps=1, batch_size=5, log_every=1))
+    model = modelzoo.create_model("dense_500_300", hidden_units=(9, 8), dropout=0.5, seed=0)
+    recipe = Recipe(steps=1, batch_size=5, log_every=1, xla="off")
+    modelzoo.train(model, datasets.load("mnist").take(per_class=2), recipe)
     first, second = (v.numpy() for v in model.non_trainable_variables if v.path.endswith("seed_generator_state"))
     assert first[0] != second[0]
 
 
 def test_weights_changed_after_training_are_not_described_by_it(tmp_path):
-    model = modelzoo.create_model("xor_mlp", recipe="lesson")
-    modelzoo.train(model, datasets.load("xor"), "lesson")
-    assert modelzoo.save(model, tmp_path / "trained")["training"]["recipe_name"] == "lesson"
+    model = modelzoo.create_model("xor_mlp", seed=0)
+    modelzoo.train(model, datasets.load("xor"), recipe_for("sgd", loss="sum_of_squares"))
+    assert modelzoo.save(model, tmp_path / "trained")["training"]["steps"] == STEPS
     model.set_weights([2 * weight for weight in model.get_weights()])
     assert modelzoo.save(model, tmp_path / "changed")["training"] is None

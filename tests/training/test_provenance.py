@@ -17,18 +17,18 @@ RECIPE = Recipe(steps=16, batch_size=8, optimizer="adam", learning_rate=0.01, lo
 def test_weights_that_were_not_drawn_are_a_parent(points, tanh_mlp, interrupt, tmp_path):
     model = tanh_mlp()
     assert card_for(model).weights_digest == modelzoo.weights_digest(model)
-    modelzoo.train(model, points, RECIPE)
+    modelzoo.train(model, points.train, RECIPE)
     assert card_for(model).parent is None
     assert card_for(model).weights_digest == modelzoo.weights_digest(model)
     by_hand, interrupted, resumed = tanh_mlp(), tanh_mlp(), tanh_mlp()
     by_hand.set_weights([np.ones_like(w) for w in by_hand.get_weights()])
     with pytest.raises(KeyboardInterrupt):
-        modelzoo.train(interrupted, points, RECIPE, checkpoint_dir=tmp_path, callbacks=[interrupt(1)])
+        modelzoo.train(interrupted, points.train, RECIPE, checkpoint_dir=tmp_path, callbacks=[interrupt(1)])
     for model in (by_hand, interrupted):
         found = modelzoo.weights_digest(model)
-        modelzoo.train(model, points, RECIPE)
+        modelzoo.train(model, points.train, RECIPE)
         assert card_for(model).parent["weights_digest"] == found
-    modelzoo.train(resumed, points, RECIPE, checkpoint_dir=tmp_path, resume=True)
+    modelzoo.train(resumed, points.train, RECIPE, checkpoint_dir=tmp_path, resume=True)
     assert card_for(resumed).parent is None
 
 

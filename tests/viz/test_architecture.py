@@ -25,7 +25,7 @@ from modelzoo.viz.architecture.hourglass import Hourglass
 from modelzoo.viz.architecture.neurons import Neurons, neuron_columns, shown_units
 from modelzoo.viz.architecture.stacks import Stacks, shown_maps
 from modelzoo.viz.architecture.stages import read_stages
-from modelzoo.viz.architecture.table import layer_rows
+from modelzoo.viz.architecture.table import layer_rows, skip_connections
 
 
 def words(ax):
@@ -414,6 +414,17 @@ def test_bars_of_the_hourglass_are_the_roots_of_the_units():
     labels = words(viz.plot_architecture(zoo("tanh_autoencoder")))
     assert {"encoder: 543,402 parameters", "decoder: 544,184 parameters"} <= set(labels)
     assert labels.count("28×28") == 2
+
+
+def test_skip_connections_stand_beside_the_table():
+    x = keras.Input((6, 6, 4), name="x")
+    y = x
+    for i in range(2):
+        inner = keras.layers.Conv2D(4, 3, padding="same", name=f"conv_{i}")(y)
+        inner = keras.layers.BatchNormalization(name=f"norm_{i}")(inner)
+        y = keras.layers.Add(name=f"add_{i}")([y, inner])
+    network = read_network(keras.Model(x, keras.layers.Add(name="long")([x, y])))
+    assert skip_connections(network, layer_rows(network)) == [(0, 0, 3), (1, 3, 6), (2, 0, 7)]
 
 
 def test_rows_of_the_table():

@@ -48,7 +48,8 @@ def plot_architecture(
         ``"stacks"`` draws the maps of a convolutional network; their side grows with the root of the image's
         side, one more is drawn each time their number doubles. ``"hourglass"`` draws a dense autoencoder; a bar's
         height grows with the root of its units. ``"table"`` lists the layers of any model with the arithmetic of
-        their parameters. ``"auto"`` takes the picture that fits the model and the page, and else the table.
+        their parameters, and its skip connections beside them. ``"auto"`` takes the picture that fits the model
+        and the page, and else the table.
     ax
         Where to draw; a new figure by default. In smaller axes the whole diagram shrinks, with its text.
     title

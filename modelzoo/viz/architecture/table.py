@@ -8,9 +8,9 @@ import numpy as np
 
 from modelzoo.network import Layer, Network, shape_text
 from modelzoo.viz import style
-from modelzoo.viz.architecture.canvas import SMALL, Canvas, fitted, text_width, widest
+from modelzoo.viz.architecture.canvas import EDGE, SMALL, Canvas, fitted, text_width, widest
 
-_ROW, _GAP, _EDGE, _INSET = 0.205, 0.16, 0.12, 0.2
+_ROW, _GAP, _EDGE, _INSET, _LANE = 0.205, 0.16, 0.12, 0.2, 0.1
 _HEADS = ("layer", "type", "output shape", "parameters", "", "reads")
 _NUMBERS = 4  # the column without a head
 
@@ -55,6 +55,21 @@ def _facts(network: Network, index: int, layer: Layer) -> tuple[str, str, str, s
     )
 
 
+def skip_connections(network: Network, rows: list[Row]) -> list[tuple[int, int, int]]:
+    """Return what passes layers by: a lane beside the table, the row it comes from and the row it goes to."""
+    row_of = {cells[0]: number for number, (cells, _) in enumerate(rows) if cells[1]}
+    found: list[tuple[int, int, int]] = []
+    ends: list[int] = []  # of the last one in each lane
+    for number, layer in enumerate(network.layers):
+        for source in (network.layers[i] for i in layer.inputs if i < number - 1):
+            if source.name in row_of and layer.name in row_of:
+                start, end = row_of[source.name], row_of[layer.name]
+                lane = next((lane for lane, last in enumerate(ends) if last < start), len(ends))
+                ends[lane : lane + 1] = [end]
+                found.append((lane, start, end))
+    return found
+
+
 class Table:
     """Where each column begins, in inches; parameters are whole numbers, shapes without the batch dimension."""
 
@@ -70,13 +85,15 @@ class Table:
         widths[0] = max(_INSET * depth + text_width(cells[0]) for cells, depth in self.rows)
         widths[_NUMBERS] = max(widths[_NUMBERS], text_width(self.total, SMALL, "bold"))
         gaps = sum(width > 0 for width in widths) - 1
-        room = style.PAGE_WIDTH - 2 * _EDGE - _GAP * gaps
+        self.skips = skip_connections(network, self.rows)
+        margin = _EDGE + _LANE * (1 + max((lane for lane, *_ in self.skips), default=-1))
+        room = style.PAGE_WIDTH - _EDGE - margin - _GAP * gaps
         while sum(widths) > room and max(widths) > 0.9:  # the widest columns are cut, their texts get an ellipsis
             widths[int(np.argmax(widths))] -= 0.02
         self.widths = widths
-        self.width = max(style.PAGE_WIDTH, sum(widths) + _GAP * gaps + 2 * _EDGE)
-        gap = (self.width - sum(widths) - 2 * _EDGE) / gaps
-        self.lefts = _EDGE + np.cumsum([0.0] + [width + gap if width else 0.0 for width in widths[:-1]])
+        self.width = max(style.PAGE_WIDTH, sum(widths) + _GAP * gaps + _EDGE + margin)
+        gap = (self.width - sum(widths) - _EDGE - margin) / gaps
+        self.lefts = margin + np.cumsum([0.0] + [width + gap if width else 0.0 for width in widths[:-1]])
         self.height = _ROW * (len(self.rows) + 2) + 0.62
 
     def draw(self, canvas: Canvas) -> None:
@@ -89,6 +106,14 @@ class Table:
                 face = style.mix(style.background(), style.foreground(), 0.07)
                 canvas.box(_EDGE / 2, y - _ROW / 2, self.width - _EDGE, _ROW, face=face)
             self._write(canvas, y, cells, bold=not cells[1], inset=_INSET * depth)
+        for lane, *rows in self.skips:
+            start, end = (self.height - 0.55 - _ROW * (row + 1) for row in rows)
+            edge = self.lefts[0] - 0.04
+            x = edge - _LANE * (lane + 0.6)
+            corners = [(edge, start), (x, start), (x, end), (edge, end)]
+            canvas.lines(list(itertools.pairwise(corners)), style.BLUE, 1.0)
+            arrow = [(edge, end), (edge - 0.05, end + 0.03), (edge - 0.05, end - 0.03)]
+            canvas.polygon(arrow, face=style.BLUE, zorder=EDGE)
         y -= _ROW
         self._write(canvas, y, ("total", "", "", "", self.total, ""), bold=True)
         top = self.height - 0.55 + _ROW / 2
