@@ -94,7 +94,7 @@ def match_labels(labels: Any, names: Sequence[str], model_names: Sequence[str], 
 
 
 def _own_names(model: Any) -> tuple[str, ...]:
-    """Return the names in a model's card, ``()`` if there are none or their number does not fit."""
+    """Return the names in a model's card, ``()`` without names or with a number of them that does not fit."""
     names = card_for(model).class_names
     return names if len(names) == num_classes(model) else ()
 

@@ -7,6 +7,7 @@ equations and tables for the layers, exports for the names of input and output.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import itertools
 import json
 import math
@@ -419,6 +420,27 @@ _VALUES = {"__ellipsis__", "__keras_tensor__", "__numpy__", "__slice__", "__tens
 def keras_config(model: Any) -> dict[str, Any]:
     """Return Keras' configuration of a model, ready for JSON, as :func:`build_from_config` takes it."""
     return json.loads(json.dumps(keras.saving.serialize_keras_object(model), default=_plain))
+
+
+def without_defaults(config: Any) -> Any:
+    """Return Keras' configuration without settings that are at their defaults, which an older Keras may not know."""
+    if isinstance(config, list):
+        return [without_defaults(value) for value in config]
+    if not isinstance(config, Mapping):
+        return config
+    config = {key: without_defaults(value) for key, value in config.items()}
+    module = getattr(keras, str(config.get("module")).removeprefix("keras."), None)
+    kind, settings = getattr(module, str(config.get("class_name")), None), config.get("config")
+    if isinstance(kind, type) and isinstance(settings, Mapping):
+        defaults: dict[str, str] = {}
+        for base in [base for base in reversed(kind.__mro__[:-1]) if "__init__" in vars(base)]:
+            parameters = inspect.signature(base.__init__).parameters.values()  # type: ignore[misc]
+            defaults |= {parameter.name: json.dumps(parameter.default, default=str) for parameter in parameters}
+        asks = "from_config" in vars(kind)  # by name for what it needs, which is never a None
+        config["config"] = {
+            k: v for k, v in settings.items() if defaults.get(k) != json.dumps(v) or (asks and v is not None)
+        }
+    return config
 
 
 def build_from_config(config: Mapping[str, Any], network: Network | None = None) -> Any:

@@ -52,7 +52,7 @@ def as_array(value: Any, name: str) -> np.ndarray:
         return np.asarray(value)
     except ValueError as error:
         reason = str(error).splitlines()[0].rstrip(".")
-        raise DataError(f"{name} is no rectangular array: {reason}. Give all samples the same shape.") from None
+        raise DataError(f"{name} must be a rectangular array: {reason}. Give all samples the same shape.") from None
 
 
 def check_samples(x: Any, *, where: str = "data") -> None:

@@ -266,7 +266,7 @@ class _Table:
                     raise DataError(f"{self.path}, line {number}: the label is missing.")
                 if column != label and not _is_finite(field):
                     raise DataError(
-                        f"{self.path}, line {number}, column {column + 1}: {field!r:.40} is no finite number."
+                        f"{self.path}, line {number}, column {column + 1}: {field!r:.40} must be a finite number."
                     )
         raise DataError(f"{self.path}: {reason:.100}. Save it without quotes and blanks.")
 
@@ -297,7 +297,7 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
     Raises
     ------
     DataError
-        The file is missing, no IDX file, truncated, longer than it declares, or declares too much.
+        The file is missing, of another format, truncated, longer than it declares, or declares too much.
     """
     path = check_path(path, "an IDX file")
     try:
@@ -307,7 +307,7 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
         with gzip.open(path) if packed else open(path, "rb") as file:
             head = file.read(4)
             if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in _IDX_TYPES or not 1 <= head[3] <= 8:
-                raise DataError(f"{path} is no IDX file: it starts with {head.hex(' ') or 'nothing'}.")
+                raise DataError(f"{path} is not an IDX file: it starts with {head.hex(' ') or 'nothing'}.")
             dtype, sides = np.dtype(_IDX_TYPES[head[2]]), file.read(4 * head[3])
             shape = struct.unpack(f">{len(sides) // 4}I", sides[: len(sides) // 4 * 4])
             size = math.prod(shape) * dtype.itemsize
@@ -319,7 +319,7 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
         return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
     except DataError:
         raise
-    except (OSError, EOFError, zlib.error, ValueError) as error:  # ValueError: (2**32 - 1, 2**32 - 1, 0) is no shape
+    except (OSError, EOFError, zlib.error, ValueError) as error:  # ValueError: NumPy refuses (2**32 - 1, 0)
         reason = getattr(error, "strerror", None) or str(error)
         raise DataError(f"Cannot read {path}: {reason}. Give an intact IDX file, plain or .gz.") from error
 

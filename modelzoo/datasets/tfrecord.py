@@ -157,7 +157,7 @@ def _write_part(
                 labels.append(label)
                 ends[shard] += len(record) + 16  # and 4 after it
     if not labels:
-        raise DataError(f"{part} data: there is no batch. Give at least one of (samples, labels).")
+        raise DataError(f"{part} data must hold at least one batch of (samples, labels); got none.")
     index = np.empty(len(labels), INDEX)
     index["offset"], index["crc"], index["label"] = offsets, checksums, labels
     np.save(directory / f"{part}.npy", index)

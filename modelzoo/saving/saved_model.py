@@ -45,6 +45,7 @@ from modelzoo.network import (
     keras_config,
     read_network,
     take_over,
+    without_defaults,
 )
 from modelzoo.registry import card_for, check_name, find_builder, list_models, spec_of
 from modelzoo.saving.golden import GOLDEN_PATH, golden_inputs, read_golden, write_golden
@@ -98,7 +99,7 @@ def save(
     TargetError
         ``path`` cannot be written.
     """
-    card, network, config = card_for(model), read_network(model), keras_config(model)
+    card, network, config = card_for(model), read_network(model), without_defaults(keras_config(model))
     if (len(model.inputs), len(model.outputs)) != (1, 1):
         raise InputError(f"{model.name!r} must have one input and one output to be saved; give a model that has.")
     check_name(model.name)

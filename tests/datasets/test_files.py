@@ -59,8 +59,8 @@ def test_idx_errors_name_the_file_and_what_is_wrong(tmp_path, idx_bytes):
         good + b"x": "and no more",
         gzip.compress(good[:-1]): "must hold the 12 bytes",
         gzip.compress(good)[:-9]: "Cannot read",
-        b"\0\0\x07\1" + good[4:]: "no IDX file",
-        b"\0\0\x08\xff" + good[4:]: "no IDX file",
+        b"\0\0\x07\1" + good[4:]: "not an IDX file",
+        b"\0\0\x08\xff" + good[4:]: "not an IDX file",
     }
     for content, message in cases.items():
         found = refusal(read_idx, write(path, content))
@@ -304,8 +304,8 @@ def test_rows_of_pixels_become_images(tmp_path, small_images):
         ("\n \n", {}, "holds no text"),
         ("a,b,c", {}, "a header alone"),
         ("1\n2\n", {}, "must have one column called label"),
-        ("1,2,0\n\n3,x,1\n", LAST, "line 3, column 2: 'x' is no finite number"),
-        ("1,2,0\n3,,1\n", LAST, "line 2, column 2: '' is no finite number"),
+        ("1,2,0\n\n3,x,1\n", LAST, "line 3, column 2: 'x' must be a finite number"),
+        ("1,2,0\n3,,1\n", LAST, "line 2, column 2: '' must be a finite number"),
         ("a,b,c\n1,2,0\n3,nan,1\n", LAST, "line 3, column 2: 'nan'"),
         ("1,2,0\n3,1\n", LAST, "line 2: 2 fields, but the first line has 3"),
         ("1,2,0\n3,1,1,7\n", LAST, "line 2: 4 fields"),

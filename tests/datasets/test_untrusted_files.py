@@ -108,7 +108,7 @@ def harmful_files() -> dict[str, tuple[bytes, str]]:
         "idx/none_of_much": (b"\0\0\x08\3" + struct.pack(">III", 2**32 - 1, 2**32 - 1, 0), "cannot reshape"),
         "csv/long_field.csv": (b"1,2,3\n1," + b"9" * 2**24 + b",3\n", "field larger than field limit"),
         "csv/open_quote.csv": (b'1,2,0\n"' + b"9\n" * 10_000, "fields, but the first line has 3"),
-        "csv/nul.csv": (b"1,2,3\n1,\0,3\n", "is no finite number"),
+        "csv/nul.csv": (b"1,2,3\n1,\0,3\n", "must be a finite number"),
         "csv/many_columns.csv": (b",".join([b"1"] * 10**5) + b"\n" + b",".join([b"x"] * 10**5), "line 2, column 1"),
         "csv/utf16.csv": ("é,2,0\n1,2,1\n".encode("utf-16"), "not UTF-8"),
         "csv/latin1.csv": ("é,2,0\n1,2,1\n".encode("latin-1"), "not UTF-8"),

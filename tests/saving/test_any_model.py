@@ -286,3 +286,11 @@ def test_what_cannot_be_built_again_is_not_saved(tmp_path):
         with pytest.raises(InputError, match=problem):
             modelzoo.save(model, tmp_path / "1")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_card_names_no_setting_that_the_lowest_keras_does_not_know(tmp_path):
+    """Keras 3.15 writes these at their defaults, and 3.12 refuses them."""
+    layers = [L.Conv2D(2, 3, strides=2), L.BatchNormalization(), L.Flatten(), L.Dense(3, "softmax")]
+    settings = json.dumps(modelzoo.save(chain(keras.Input((8, 8, 1)), *layers), tmp_path / "mine")["keras"])
+    assert not [name for name in ("quantization_config", "renorm", "input_axes") if name in settings]
+    assert '"strides": [2, 2]' in settings

@@ -8,7 +8,14 @@ import numpy as np
 
 import modelzoo
 from modelzoo.card import describe_machine, machine_differences, read_card
-from modelzoo.saving import results_of, saved_model
+from modelzoo.card import results_of as results_in
+from modelzoo.registry import card_for
+from modelzoo.saving import saved_model
+
+
+def results_of(model):
+    return results_in(card_for(model), modelzoo.weights_digest(model))
+
 
 SHORT = modelzoo.Recipe(steps=2, log_every=2, xla="off")
 RESULTS = {

@@ -87,7 +87,7 @@ def test_named_recipes_are_for_their_models(points):
         (lambda x, y: (x[:0], y[:0]), "empty"),
         (lambda x, y: (x.astype(str), y), "dtype"),
         (lambda x, y: (np.ma.masked_greater(x, 0), y), "masked values"),
-        (lambda x, y: ([[0.0]] + [[0.0, 1.0]] * (len(y) - 1), y), "no rectangular array"),
+        (lambda x, y: ([[0.0]] + [[0.0, 1.0]] * (len(y) - 1), y), "must be a rectangular array"),
         (lambda x, y: (x, y[:-1]), "202 labels"),
         (lambda x, y: (x, y + 1), "label 4"),
         (lambda x, y: (x, y * 0), "at least two classes"),
