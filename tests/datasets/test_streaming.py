@@ -107,7 +107,7 @@ X, Y = np.zeros((4, 2), "float32"), np.array([0, 1, 0, 1])
 @pytest.mark.parametrize(
     ("data", "options", "message"),
     [
-        ([], {}, "no batch"),
+        ([], {}, "at least one batch"),
         ([(X, Y), (X[:, :1], Y)], {}, "batch 1: samples must be alike"),
         ([(X, Y), (X + np.nan, Y)], {}, r"batch 1: x\[0, 0\] is nan"),
         ([(X, Y), (np.ma.masked_array(X, mask=X == 0), Y)], {}, "batch 1: x has 8 masked values"),
