@@ -104,7 +104,8 @@ def load_npz(path: str | os.PathLike[str], *, test_fraction: float = 0.2, seed: 
 
 #: Headers of a table's label column. A column y is one of two coordinates where there is a column x.
 _LABELS = {"category", "class", "classes", "label", "labels", "species", "target", "targets", "variety", "y"}
-_ROW_NUMBERS = {"", "id", "index", "unnamed: 0"}
+_UNNAMED = {"", "unnamed: 0"}
+_ROW_NUMBERS = {*_UNNAMED, "id", "index"}
 
 
 @register_file_loader(lambda path: path.is_file() and path.suffix.lower() == ".csv", "a .csv file")
@@ -121,8 +122,9 @@ def load_csv(
     Parameters
     ----------
     path
-        UTF-8 text; comma, semicolon or tab between fields; a first line of names is the header. A column of row numbers
-        (``id``, ``index`` or without a name) is left out.
+        UTF-8 text; comma, semicolon or tab between fields; a first line of names is the header. A first
+        column without a name is left out, and so is one of distinct whole numbers that is called ``id`` or ``index``
+        or has no name.
     label
         The label column, of whole numbers or text: its name in the header, or its index (0 is the first, -1 the last).
         By default the one that the header calls ``label``, ``target``, ``class``, ``species``, ``y`` or the like.
@@ -194,7 +196,10 @@ class _Table:
         labels = None if column is None else np.array(list(values))[table[:, column].astype(int)]
         left_out = [] if column is None else [column]
         for index, name in enumerate(names):
-            if name in _ROW_NUMBERS and index != column and (np.diff(table[:, index]) == 1).all():
+            numbers = table[:, index]
+            distinct = name in _ROW_NUMBERS and len(np.unique(numbers)) == len(numbers)
+            counts = distinct and (numbers == np.floor(numbers)).all()
+            if index != column and (counts or (index == 0 and name in _UNNAMED)):
                 logger.warning("%s: the column %r numbers the rows and is left out.", self.path, self.header[index])
                 left_out.append(index)
         if labels is not None and all(map(_is_finite, values)):
@@ -207,7 +212,7 @@ class _Table:
         if math.prod(sides) != x.shape[1]:
             raise InputError(
                 f"shape={sides} needs {math.prod(sides)} values a row; {self.path} has {x.shape[1]}"
-                f"{' and a label' if left_out else ''}."
+                f"{' and a label' if column is not None else ''}."
             )
         x = x.reshape(-1, *sides)
         pixels = x.min() >= 0 and x.max() <= 255 and (x == np.floor(x)).all()

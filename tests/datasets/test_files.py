@@ -277,6 +277,23 @@ def test_numbers_of_rows_are_no_feature(tmp_path, caplog):
         assert f"the column {name!r} numbers the rows and is left out" in caplog.text
 
 
+def test_row_numbers_in_any_order_are_no_feature(tmp_path, caplog):
+    order = [3, 17, 5, 4, 0, 1]  # as of df.sample(frac=1)
+    rows = "".join(f"{i},{i}.5,{-i},{n % 2}\n" for n, i in enumerate(order))
+    for name in ("", "id", "index", "Unnamed: 0"):
+        path = write(tmp_path / "t.csv", f"{name},x1,x2,label\n{rows}")
+        assert datasets.load(path, test_fraction=0).input_shape == (2,)
+        np.testing.assert_array_equal(datasets.read_csv(path, shape=(2,)), [[i + 0.5, -i] for i in order])
+        assert f"the column {name!r} numbers the rows and is left out" in caplog.text
+    for values, width in (("1\n1", {"": 1, "id": 2}), ("0.5\n1", {"": 1, "index": 2})):  # pandas: concat, set_index
+        first, second = values.split("\n")
+        for name, columns in width.items():
+            path = write(tmp_path / "t.csv", f"{name},a\n{first},7\n{second},8\n")
+            assert datasets.read_csv(path).shape == (2, columns)
+    path = write(tmp_path / "t.csv", "id,a,b\n3,1,2\n17,3,4\n")
+    assert refusal(datasets.read_csv, path, shape=(3,)).endswith("t.csv has 2.")
+
+
 def test_a_table_without_labels_is_read_for_predictions(tmp_path):
     pixels = np.arange(12).reshape(3, 4)
     path = write(tmp_path / "t.csv", "\n".join(",".join(map(str, row)) for row in pixels.tolist()))
