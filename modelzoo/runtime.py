@@ -410,7 +410,7 @@ _LAYERS: dict[str, Callable[..., Step]] = {
     **dict.fromkeys(_TRAINING_ONLY, _unchanged),
     "Activation": lambda layer: _activation(layer, layer.config["activation"]),
     "Add": _joined(np.add),
-    "Average": lambda layer: lambda *inputs: sum(_of_one_rank(inputs)) / np.float32(len(inputs)),
+    "Average": lambda layer: lambda *inputs: _joined(np.add)(layer)(*inputs) / np.float32(len(inputs)),
     "AveragePooling2D": _average_pooling,
     "BatchNormalization": _batch_normalization,
     "Concatenate": _concatenate,
