@@ -134,9 +134,9 @@ def save(
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
     with atomic_directory(path, overwrite=overwrite) as temporary:
+        write_golden(temporary, model, samples)  # first: it may advance the seeds of random layers, which are stored
         with explained_by_tensorflow(path):
             write_saved_model(model, temporary)
-        write_golden(temporary, model, samples)
         for name in _NEEDED:  # TensorFlow makes a directory anew that somebody removes under its hands
             if not (temporary / name).is_file():
                 raise TargetError(f"Cannot write {path}: {name} was removed meanwhile. Save it again.")

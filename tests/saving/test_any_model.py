@@ -60,6 +60,7 @@ MODELS = {
     "nested": nested,
     "adapted": adapted,
     "recurrent": lambda: chain(keras.Input((3, 2)), L.Bidirectional(L.SimpleRNN(3)), L.Dense(4, "softmax")),
+    "gated": lambda: chain(keras.Input((3, 2)), L.GRU(3, dropout=0.5, recurrent_dropout=0.5), L.Dense(4, "softmax")),
     "frames": lambda: chain(keras.Input((3, 2)), L.TimeDistributed(L.Dense(3)), L.Flatten(), L.Dense(4, "softmax")),
     "words": lambda: chain(keras.Input((5,), dtype="int32"), L.Embedding(9, 3), L.Flatten(), L.Dense(4, "softmax")),
     "regularised": lambda: chain(
