@@ -42,6 +42,7 @@ from modelzoo.errors import ArtifactError, DataError, InputError, ModelZooError,
 from modelzoo.network import (
     Network,
     build_from_config,
+    frozen_layers,
     keras_config,
     read_network,
     take_over,
@@ -443,12 +444,13 @@ def load(source: str | os.PathLike[str], *, version: int | None = None) -> keras
                 card.builder,
             )
             card = dataclasses.replace(card, builder=None, options={}, seed=None)
+        frozen = frozen_layers(facts["keras"])
         for variable, value in zip(model.variables, values, strict=True):
             variable.assign(value)
     except (ModelZooError, TypeError, ValueError) as error:
         raise ArtifactError(f"{directory}: the card describes a model that cannot be built: {error}") from None
     if weights_digest(model) != facts["weights_digest"]:
         raise ArtifactError(f"{directory}: the weights are not those the card was written for. Export again.")
-    take_over(model, {place["path"]: place["trainable"] for place in places})
+    take_over(model, {place["path"]: place["trainable"] for place in places}, frozen)
     set_card(model, dataclasses.replace(card, name=card.builder or network.name))
     return model

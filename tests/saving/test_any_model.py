@@ -187,6 +187,20 @@ def test_a_frozen_normalisation_stays_in_inference_mode(tmp_path):
         np.testing.assert_array_equal(after, before)
 
 
+def test_a_frozen_normalisation_without_weights_that_train_keeps_its_statistics(tmp_path):
+    norm = L.BatchNormalization(scale=False, center=False)
+    model = chain(keras.Input((2,)), chain(L.Dense(3), norm, name="inner"), L.Dense(4, "softmax"))
+    norm.trainable = False
+    modelzoo.save(model, tmp_path / "1")
+    loaded = modelzoo.load(tmp_path / "1")
+    tuned, _ = modelzoo.finetune(model, data_for(model, 4), recipe=RECIPE)
+    modelzoo.train(loaded, data_for(model, 4), RECIPE)
+    for trained in (loaded, tuned):
+        dense, same = trained.layers[0].layers
+        assert (trained.layers[0].trainable, dense.trainable, same.trainable) == (True, True, False)
+        np.testing.assert_array_equal(same.moving_mean, norm.moving_mean)
+
+
 def test_a_model_that_is_frozen_as_a_whole(tmp_path):
     model = MODELS["dense"]()
     model.trainable = False
