@@ -171,9 +171,13 @@ def copy_artifact(
         A file is missing or was altered.
     """
     directory = find(source)
+    card = read_card(directory)
     path = check_save_target(path, overwrite=overwrite)
     with atomic_directory(path, overwrite=overwrite) as temporary:
-        shutil.copytree(directory, temporary, dirs_exist_ok=True)
+        for name in [*card["files"], CARD_PATH]:
+            target = temporary / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(directory / name, target)
         return read_card(temporary)
 
 
