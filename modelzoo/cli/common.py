@@ -79,7 +79,7 @@ def load_data(
     if folder and preparation is not None and "prepare" not in given:
         given["prepare"] = preparation
         click.echo(
-            f"{data}: images are prepared as the model's were ({preparation}). Another way: --data-option prepare=resize or prepare=digit",
+            f"{data}: images are prepared as the model's were ({preparation}). Another way: --data-option prepare=…",
             err=True,
         )
     return datasets.stream(data, **given) if stream else datasets.load(data, **given)
