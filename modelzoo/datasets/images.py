@@ -63,7 +63,7 @@ def _open(path: Path) -> Any:
     except FileNotFoundError:
         raise DataError(f"No image file {path}. Give the path of an existing image.") from None
     except Exception as error:  # damaged bytes make Pillow's decoders raise errors of many kinds
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split()).replace(repr(str(path)), "the file")
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split()).replace(f" {str(path)!r}", "")
         remedy = "Save it again" if path.suffix.lower() in SUFFIXES else f"Images end in {', '.join(SUFFIXES)}"
         raise DataError(f"Cannot read image {path}: {reason or type(error).__name__:.120}. {remedy}.") from error
 
