@@ -373,12 +373,13 @@ def logits_model(model: Any) -> Any:
     network = read_network(model)
     if network.gives_logits:
         return model
-    last = model.layers[-1]
+    last, call, _ = model.outputs[0]._keras_history  # in this model's graph: its layers may have calls in others
     if not network.gives_probabilities or network.output.group:
         return None
+    before = last._inbound_nodes[call].input_tensors[0]
     if network.output.is_activation:
-        return keras.Model(model.inputs, last.input)
-    return keras.Model(model.inputs, _without_activation(last)(last.input)) if network.output.kind == "Dense" else None
+        return keras.Model(model.inputs, before)
+    return keras.Model(model.inputs, _without_activation(last)(before)) if network.output.kind == "Dense" else None
 
 
 def _without_activation(layer: Any) -> Any:
