@@ -539,7 +539,8 @@ def _checked_config(config: Any) -> Any:
     if (kind := config.get("class_name", "__keras_tensor__")) not in _VALUES:
         module, registered = str(config.get("module")), config.get("registered_name")
         own = module.startswith(_SAFE_MODULES) or (module.partition(".")[0] == "keras" and kind in _SAFE_CLASSES)
-        if not own or kind in _UNSAFE_LAYERS or registered not in (None, kind):
+        own = own and registered in (None, kind) and ">" not in str(kind) and _is_keras_class(module, str(kind))
+        if not own or kind in _UNSAFE_LAYERS:
             inner = config.get("config")
             name = inner.get("name") if isinstance(inner, Mapping) else inner
             raise InputError(
@@ -547,9 +548,18 @@ def _checked_config(config: Any) -> Any:
                 f"{name or 'the configuration'} is a {kind}. Register a builder with modelzoo.register_model, or use "
                 "Keras' layers."
             )
+        config = {**config, "registered_name": None}  # Keras would take what somebody registered under that name
     return {
         key: _checked_config(value) for key, value in config.items() if key not in ("build_config", "compile_config")
     }
+
+
+def _is_keras_class(module: str, name: str) -> bool:
+    """Return whether a module of Keras has a class of its own by that name."""
+    found: Any = keras
+    for part in [*module.split(".")[1:], name]:
+        found = getattr(found, part, None)
+    return isinstance(found, type) and found.__module__.partition(".")[0] == "keras"
 
 
 def with_paths(model: Any) -> list[tuple[str, Any]]:
