@@ -373,12 +373,13 @@ def logits_model(model: Any) -> Any:
     network = read_network(model)
     if network.gives_logits:
         return model
-    last = model.layers[-1]
+    last, call, _ = model.outputs[0]._keras_history  # in this model's graph: its layers may have calls in others
     if not network.gives_probabilities or network.output.group:
         return None
+    before = last._inbound_nodes[call].input_tensors[0]
     if network.output.is_activation:
-        return keras.Model(model.inputs, last.input)
-    return keras.Model(model.inputs, _without_activation(last)(last.input)) if network.output.kind == "Dense" else None
+        return keras.Model(model.inputs, before)
+    return keras.Model(model.inputs, _without_activation(last)(before)) if network.output.kind == "Dense" else None
 
 
 def _without_activation(layer: Any) -> Any:
@@ -538,7 +539,8 @@ def _checked_config(config: Any) -> Any:
     if (kind := config.get("class_name", "__keras_tensor__")) not in _VALUES:
         module, registered = str(config.get("module")), config.get("registered_name")
         own = module.startswith(_SAFE_MODULES) or (module.partition(".")[0] == "keras" and kind in _SAFE_CLASSES)
-        if not own or kind in _UNSAFE_LAYERS or registered not in (None, kind):
+        own = own and registered in (None, kind) and ">" not in str(kind) and _is_keras_class(module, str(kind))
+        if not own or kind in _UNSAFE_LAYERS:
             inner = config.get("config")
             name = inner.get("name") if isinstance(inner, Mapping) else inner
             raise InputError(
@@ -546,9 +548,18 @@ def _checked_config(config: Any) -> Any:
                 f"{name or 'the configuration'} is a {kind}. Register a builder with modelzoo.register_model, or use "
                 "Keras' layers."
             )
+        config = {**config, "registered_name": None}  # Keras would take what somebody registered under that name
     return {
         key: _checked_config(value) for key, value in config.items() if key not in ("build_config", "compile_config")
     }
+
+
+def _is_keras_class(module: str, name: str) -> bool:
+    """Return whether a module of Keras has a class of its own by that name."""
+    found: Any = keras
+    for part in [*module.split(".")[1:], name]:
+        found = getattr(found, part, None)
+    return isinstance(found, type) and found.__module__.partition(".")[0] == "keras"
 
 
 def with_paths(model: Any) -> list[tuple[str, Any]]:

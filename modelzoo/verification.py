@@ -18,6 +18,7 @@ from modelzoo._keras import keras
 from modelzoo.card import Card, machine_differences, results_of, weights_digest
 from modelzoo.errors import InputError
 from modelzoo.evaluation import loaded, measure, own_data, recipe_of
+from modelzoo.network import frozen_layers, take_over, with_paths
 from modelzoo.registry import build_model, card_for
 from modelzoo.training import train
 
@@ -250,10 +251,12 @@ def reproduce(
     data, recipe = own_data(model), recipe_of(model)
     recorded = _recorded(model)
     over_seeds = any(isinstance(entry, Mapping) for entry in recorded.values())
+    trained, frozen = {id(weight) for weight in model.trainable_weights}, frozen_layers(model)
     runs = []
     for number, seed in enumerate(chosen):
         logger.info("Run %d of %d: %s with seed %d.", number + 1, len(chosen), card.name, seed)
         fresh = build_model(str(card.builder), seed=card.seed if seed == own_seed else seed, **card.options)
+        take_over(fresh, {path: id(weight) in trained for path, weight in with_paths(model)}, frozen)
         drawn_by_seed = data.options.get("seed") == own_seed
         run_data = datasets.load(data.name, **{**data.options, "seed": seed}) if drawn_by_seed else data
         began = time.perf_counter()
@@ -284,6 +287,11 @@ def _training_of(card: Card, digest: str) -> dict[str, Any]:
     if card.training is None or card.training["weights_digest"] != digest:
         raise InputError(
             f"The card of {card.name} does not say how its weights were trained. Train it with modelzoo.train."
+        )
+    if "sample_weight" in card.training["dataset"]:
+        raise InputError(
+            f"{card.name} was trained with sample_weight, which its card does not hold. Train it again with "
+            "modelzoo.train and the same weights."
         )
     if card.builder is None:
         raise InputError(f"No builder makes {card.name!r} anew with fresh weights. Train it again with modelzoo.train.")

@@ -257,6 +257,18 @@ def test_the_head_is_what_makes_one_number_a_class(model, head, gives_logits):
     assert network.gives_logits == gives_logits
 
 
+@pytest.mark.parametrize("last", [L.Dense(3, "softmax"), L.Softmax()])
+def test_the_logits_of_layers_that_stand_in_two_models_are_those_of_each(last):
+    first = ending(L.Dense(3), last, shape=(2,))
+    outputs = inputs = keras.Input((2,))
+    for layer in first.layers:
+        outputs = layer(outputs)
+    second = keras.Model(inputs, outputs)
+    x = tf.constant([[1.0, 2.0]])
+    for model in (first, second):
+        np.testing.assert_allclose(tf.nn.softmax(logits_model(model)(x)), model(x), rtol=1e-6)
+
+
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
 def test_the_logits_of_a_layer_with_its_own_activation_are_those_that_keras_finds(activation, rng):
     """To the last bit, in a traced graph; the layer itself stays as it is."""

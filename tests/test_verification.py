@@ -232,6 +232,14 @@ def test_weights_must_be_the_same_on_the_same_machine_only(net, monkeypatch):
     assert (other.same_weights, other.ok) == (None, True)
 
 
+def test_frozen_layers_are_frozen_again(tmp_path):
+    model = modelzoo.create_model("tanh_mlp", seed=2)
+    model.layers[-1].trainable = False
+    modelzoo.train(model, datasets.load("four_class"), SHORT, seed=2)
+    modelzoo.save(model, tmp_path / "1")
+    assert modelzoo.reproduce(tmp_path / "1").same_weights
+
+
 def test_what_no_card_can_tell_is_one_clear_error(net):
     data = datasets.load("four_class")
     with pytest.raises(InputError, match=r"does not say how.*modelzoo.train"):
@@ -249,6 +257,10 @@ def test_what_no_card_can_tell_is_one_clear_error(net):
     subset.set_weights([w * 2 for w in subset.get_weights()])
     with pytest.raises(InputError, match="does not say how"):
         modelzoo.reproduce(subset)
+    weighted = modelzoo.create_model("tanh_mlp", seed=0)
+    modelzoo.train(weighted, data, SHORT, sample_weight=[1.0] * len(data.x_train))
+    with pytest.raises(InputError, match="trained with sample_weight"):
+        modelzoo.reproduce(weighted)
     for seeds in ([], [-1], [1.5], ["a"], [True]):
         with pytest.raises(InputError, match="seeds must"):
             modelzoo.reproduce(net, seeds)

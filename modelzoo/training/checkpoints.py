@@ -25,12 +25,13 @@ _NAME = re.compile(r"step-(\d{9})\.npz")
 
 
 class Saved(NamedTuple):
-    """The content of a checkpoint: steps made, history so far, values of all variables, and whether it was the end."""
+    """The content of a checkpoint: steps made and asked for, history, values of all variables, and whether it ended."""
 
     step: int
     history: list[dict[str, float]]
     values: list[np.ndarray]
     stopped: bool
+    total: int | None = None
 
 
 class Checkpoints:
@@ -60,11 +61,17 @@ class Checkpoints:
         return None
 
     def save(
-        self, step: int, history: Sequence[Mapping[str, float]], values: Sequence[np.ndarray], *, stopped: bool = False
+        self,
+        step: int,
+        history: Sequence[Mapping[str, float]],
+        values: Sequence[np.ndarray],
+        *,
+        stopped: bool = False,
+        total: int | None = None,
     ) -> None:
         """Write a checkpoint after ``step`` steps and delete all but the last two.
 
-        ``stopped`` says that training ended here, before its last step.
+        ``stopped`` says that training ended here, before its last step; ``total`` steps were asked for.
         """
         header = {
             "format": _FORMAT,
@@ -72,6 +79,7 @@ class Checkpoints:
             "step": step,
             "history": list(history),
             "stopped": stopped,
+            "total": total,
             "values": len(values),
         }
         arrays = {f"v{i}": np.asarray(value) for i, value in enumerate(values)}
@@ -129,7 +137,7 @@ class Checkpoints:
                 raise ArtifactError(f"{path} has format {form!r}; this modelzoo reads {_FORMAT}.")
             self._check_identity(path, identity)
             values = [arrays[f"v{i}"] for i in range(len(arrays))]
-            return Saved(header["step"], header["history"], values, header["stopped"])
+            return Saved(header["step"], header["history"], values, header["stopped"], header.get("total"))
         if files:
             raise ArtifactError(f"Every checkpoint in {self.directory} is damaged. Train again in an empty directory.")
         return None

@@ -384,9 +384,13 @@ def weigh_classes(recipe: Recipe, given: TrainingData) -> tuple[Recipe, np.ndarr
         return recipe, weights
     by_name = {}
     for key, weight in recipe.class_weight.items():
-        name = names[key] if isinstance(key, int | np.integer) and 0 <= key < len(names) else key
-        if name not in names:
-            raise unknown_name("class in class_weight", key, names)
+        name = str(key)
+        if name not in names:  # then a number is the position of a class
+            if not isinstance(key, int | np.integer) or not 0 <= key < len(names):
+                raise unknown_name("class in class_weight", key, names)
+            name = names[key]
+        if name in by_name:
+            raise InputError(f"class_weight must weigh each class once; got two weights for {name!r}. Use class names.")
         by_name[name] = weight
         weights[names.index(name)] = weight
     if not weights.any():

@@ -234,7 +234,13 @@ def _run(
     step = saved.step if saved else 0
     params = {"epochs": math.ceil(total / recipe.log_every), "steps": total, "first_step": step, "verbose": 0}
     watching = keras.callbacks.CallbackList([*callbacks, history], model=model, **params)
-    model.stop_training = bool(saved and saved.stopped)
+    model.stop_training = bool(saved and saved.stopped and (saved.total is None or total <= saved.total))
+    if model.stop_training:
+        logger.warning(
+            "No step is made: the run was stopped at step %d. Ask for more than %s steps to go on.",
+            step,
+            (saved and saved.total) or total,
+        )
     weights = _values(model)
     watching.on_train_begin()
     for number, entry in enumerate(entries):
@@ -266,7 +272,8 @@ def _run(
         if replicas.count > 1:
             replicas.agree({"weights": weights_digest(model, weights), "results": entry, "decision to stop": stopped})
         if checkpoints is not None and replicas.is_chief:
-            checkpoints.save(step, entries, [variable.numpy() for variable in loop.variables], stopped=stopped)
+            values = [variable.numpy() for variable in loop.variables]
+            checkpoints.save(step, entries, values, stopped=stopped, total=total)
     watching.on_train_end(dict(entries[-1]) if entries else None)
     loop.finish()
     return history, weights_digest(model, weights)

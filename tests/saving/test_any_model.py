@@ -242,6 +242,8 @@ LAMBDA = {"class_name": "Lambda", "module": "keras.layers", "registered_name": N
         ({"module": "keras_evil", "class_name": "Functional"}, "a Functional"),
         ({"module": None}, "a Dense"),
         ({"registered_name": "mine>Dense"}, "a Dense"),
+        ({"registered_name": "mine>Dense", "class_name": "mine>Dense"}, "a mine>Dense"),
+        ({"module": "keras.layers.mine"}, "a Dense"),
         ({"class_name": "Flatten"}, "another network|not make|cannot build"),
         ({"class_name": "Conv3D"}, "cannot build"),
         ({"config": None}, "cannot build"),
@@ -257,6 +259,15 @@ def test_only_keras_own_layers_are_built(change, problem, artifact):
     with pytest.raises(ArtifactError, match=problem) as caught:
         modelzoo.load(artifact)
     assert "\n" not in str(caught.value)
+
+
+def test_what_is_registered_under_the_name_of_a_layer_is_not_built(artifact):
+    class Dense(L.Dense):
+        pass
+
+    resigned(artifact, lambda card: card["keras"]["config"]["layers"][1].update(registered_name="Dense"))
+    with keras.saving.custom_object_scope({"Dense": Dense}):
+        assert type(modelzoo.load(artifact).layers[0]) is L.Dense
 
 
 def test_a_configuration_of_a_larger_network_is_refused_before_it_is_built(artifact):

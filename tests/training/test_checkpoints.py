@@ -253,6 +253,18 @@ def test_a_finished_run_is_extended_by_more_steps(points, tanh_mlp, tmp_path, wh
     assert extended[0] == modelzoo.weights_digest(model)
 
 
+def test_a_run_that_was_stopped_goes_on_if_more_steps_are_asked_for(points, tanh_mlp, tmp_path, whole, caplog):
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = epoch == 1
+
+    shorter = RECIPE.replace(steps=40)
+    modelzoo.train(tanh_mlp(), points, shorter, seed=3, checkpoint_dir=tmp_path, callbacks=[Stop()])
+    assert resume(points, tmp_path, recipe=shorter)[1]["step"] == [8, 16]
+    assert "stopped at step 16. Ask for more than 40 steps" in caplog.text
+    assert resume(points, tmp_path) == whole
+
+
 def test_what_does_not_fit_an_extension_is_named(points, tanh_mlp, tmp_path):
     falling = {"class_name": "CosineDecay", "config": {"initial_learning_rate": 0.1}}
     recipe = RECIPE.replace(steps=16, learning_rate=falling)

@@ -106,6 +106,14 @@ def test_the_record_says_how_samples_were_weighted():
     assert len(card_for(model).training["dataset"]["sample_weight"]) == 64
 
 
+def test_a_number_is_a_class_of_that_name_before_it_is_a_position():
+    data = modelzoo.datasets.from_arrays(X, Y + 1)
+    model, _ = trained(data, class_weight={1: 10.0})
+    assert card_for(model).training["recipe"]["class_weight"] == {"1": 10.0}
+    with pytest.raises(InputError, match="two weights for '1'"):
+        trained(data, class_weight={0: 2, 1: 10.0})
+
+
 def test_another_weighting_is_another_run(tmp_path):
     trained(checkpoint_dir=tmp_path)
     for options in ({"class_weight": BY_CLASS}, {"sample_weight": OF_SAMPLES}):
