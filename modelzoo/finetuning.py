@@ -18,6 +18,7 @@ from modelzoo.network import (
     Layer,
     Network,
     build_from_config,
+    frozen_layers,
     keras_config,
     read_network,
     take_over,
@@ -336,7 +337,7 @@ def _inherit(
     for path, weight in inherited.items():
         fresh[path].assign(weight.value)
     trained = {id(weight) for weight in parent.trainable_weights}
-    take_over(model, {path: id(weight) in trained for path, weight in inherited.items()})
+    take_over(model, {path: id(weight) in trained for path, weight in inherited.items()}, frozen_layers(parent))
     if new_head:
         logger.info("The head of %s starts anew.", card.name)
     still = [layer.name for layer in _weighted(network) if not _live(model, layer).trainable]

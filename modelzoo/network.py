@@ -13,7 +13,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from modelzoo._keras import all_layers, keras, tf
@@ -475,21 +475,58 @@ def build_from_config(config: Mapping[str, Any], network: Network | None = None)
     return model
 
 
-def take_over(model: Any, trainable: Mapping[str, bool]) -> None:
+def frozen_layers(source: Any) -> set[str]:
+    """Return the paths of the layers that are not trainable in a model or in Keras' configuration of one."""
+    return {path for path, layer in _below(source).items() if _setting(layer, "trainable") is False}
+
+
+def take_over(model: Any, trainable: Mapping[str, bool], frozen: Collection[str]) -> None:
     """Make a newly built model what its assigned weights are of.
 
-    Weights are frozen by their paths, and the layers in which none is left to train; adapted layers read their weights.
+    Parameters
+    ----------
+    model
+        The model; adapted layers read their weights anew.
+    trainable
+        Whether a weight trains, by the paths of the assigned weights.
+    frozen
+        What :func:`frozen_layers` gives. A layer with other weights than the assigned ones stays trainable.
     """
-    frozen = {id(weight) for path, weight in with_paths(model) if not trainable.get(path, True)}
-    for layer in all_layers(model):
-        own = layer.trainable_variables
-        if own and frozen.issuperset(map(id, own)):
-            layer.trainable = False
+    paths = with_paths(model)
+    fresh = {id(weight) for path, weight in paths if path not in trainable}
+    for path, layer in _below(model).items():  # outer ones first: what is set for a model is set for its layers
+        if fresh.isdisjoint(map(id, layer.weights)):
+            layer.trainable = path not in frozen
+    still = {id(weight) for path, weight in paths if not trainable.get(path, True)}
     for variable in model.trainable_variables:
-        variable.trainable = id(variable) not in frozen
+        variable.trainable = id(variable) not in still
     for layer in all_layers(model):
         if isinstance(layer, keras.layers.Normalization):  # it computes with values that it took of its weights
             layer.finalize_state()
+
+
+def _below(source: Any) -> dict[str, Any]:
+    """Return the layers in a model, or in Keras' configuration of one, outer ones first, by their paths.
+
+    A path is the layer's name, with those of the models and wrappers around it only where others have the same name.
+    """
+    found: list[tuple[tuple[str, ...], Any]] = []
+    waiting: list[tuple[tuple[str, ...], Any]] = [((), source)]
+    for group, outer in waiting:
+        inner = _setting(outer, "layers") or [_setting(outer, "layer")]
+        named = [((*group, str(_setting(layer, "name"))), layer) for layer in inner if _setting(layer, "name")]
+        found += named
+        waiting += named
+    counts = Counter(path[-1] for path, _ in found)
+    return {path[-1] if counts[path[-1]] == 1 else "/".join(path): layer for path, layer in found}
+
+
+def _setting(layer: Any, name: str) -> Any:
+    """Return a setting of a live layer or of one in Keras' configuration; ``None`` if it has none of that name."""
+    if isinstance(layer, Mapping):
+        config = layer.get("config")
+        return config.get(name) if isinstance(config, Mapping) else None
+    return getattr(layer, name, None)
 
 
 def _checked_config(config: Any) -> Any:

@@ -91,7 +91,10 @@ def _step(layer: Layer, weights: Mapping[str, Array]) -> Step:
     make = _LAYERS.get(layer.kind)
     if make is None or layer.config.get("data_format") == "channels_first":
         raise _unknown(layer, layer.kind)
-    step = make(layer, **{weight.name: weights[weight.path] for weight in layer.weights})
+    try:
+        step = make(layer, **{weight.name: weights[weight.path] for weight in layer.weights})
+    except TypeError:  # it has other weights than its kind has by itself, such as those of an adapter
+        raise _unknown(layer, f"{layer.kind} with {', '.join(weight.name for weight in layer.weights)}") from None
     if layer.is_activation or not layer.activation:
         return step
     activation = _activation(layer, layer.config["activation"])
@@ -357,7 +360,16 @@ def _zero_padding(layer: Layer) -> Step:
 
 
 def _joined(function: Any) -> Callable[..., Step]:
-    return lambda layer: lambda *inputs: _total(function, iter(np.broadcast_arrays(*inputs)))
+    def make(layer: Layer) -> Step:
+        return lambda *inputs: _total(function, iter(np.broadcast_arrays(*_of_one_rank(inputs))))
+
+    return make
+
+
+def _of_one_rank(inputs: Sequence[Array]) -> list[Array]:
+    """Insert axes after the batch axis, as Keras does to join images and vectors."""
+    rank = max(x.ndim for x in inputs)
+    return [x.reshape(len(x), *[1] * (rank - x.ndim), *x.shape[1:]) for x in inputs]
 
 
 def _concatenate(layer: Layer) -> Step:
@@ -398,7 +410,7 @@ _LAYERS: dict[str, Callable[..., Step]] = {
     **dict.fromkeys(_TRAINING_ONLY, _unchanged),
     "Activation": lambda layer: _activation(layer, layer.config["activation"]),
     "Add": _joined(np.add),
-    "Average": lambda layer: lambda *inputs: sum(inputs[1:], inputs[0]) / np.float32(len(inputs)),
+    "Average": lambda layer: lambda *inputs: _joined(np.add)(layer)(*inputs) / np.float32(len(inputs)),
     "AveragePooling2D": _average_pooling,
     "BatchNormalization": _batch_normalization,
     "Concatenate": _concatenate,
@@ -445,9 +457,18 @@ def _operation(layer: Layer) -> Step:
     settings = dict(layer.config)
     args, kwargs = settings.pop("args"), settings.pop("kwargs")
     function = _OPERATIONS.get(layer.kind)
-    if function is None:
+    if function is None or not _is_plain([args, kwargs]):
         raise _unknown(layer, layer.kind)
     return lambda *inputs: function(*_filled(args, inputs), **_filled(kwargs, inputs), **settings)
+
+
+def _is_plain(arguments: Any) -> bool:
+    """Return whether arguments are inputs, slices and constants only."""
+    if isinstance(arguments, Mapping):
+        return set(arguments) in ({"input"}, {"slice"}) or (
+            "class_name" not in arguments and all(map(_is_plain, arguments.values()))
+        )
+    return all(map(_is_plain, arguments)) if isinstance(arguments, list | tuple) else True
 
 
 def _filled(arguments: Any, inputs: Sequence[Array]) -> Any:

@@ -140,6 +140,13 @@ def test_a_model_of_digits_wants_to_be_told_how_a_folder_is_prepared(trained, pi
     set_card(model, dataclasses.replace(card, preparation="digit"))
     with pytest.raises(InputError, match=r"prepare='digit', or with prepare='resize'"):
         evaluate(model, datasets.load(pictures))
+    shards = datasets.write_tfrecord(datasets.stream(pictures), pictures.parent / "shards")
+    with pytest.raises(InputError, match=r"write shards again: write_tfrecord\(stream_images\(…, prepare='digit'\)"):
+        evaluate(model, datasets.stream(shards))
+    for prepare in ("resize", "digit"):
+        stream = datasets.stream_images(pictures, prepare=prepare)
+        evaluate(model, datasets.stream(datasets.write_tfrecord(stream, shards, overwrite=True), seed=1))
+    caplog.clear()
     evaluate(model, datasets.load(pictures, prepare="digit"))
     train(model, (np.zeros((2, 28, 28), np.uint8), np.array([3, 5])), STEP)
     assert card_for(model).preparation == "digit"  # arrays do not say

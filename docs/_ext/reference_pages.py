@@ -24,6 +24,7 @@ MODULES = (
     "modelzoo.training",
     "modelzoo.finetuning",
     "modelzoo.evaluation",
+    "modelzoo.runtime",
     "modelzoo.verification",
     "modelzoo.pages",
     "modelzoo.saving",

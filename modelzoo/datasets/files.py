@@ -104,7 +104,8 @@ def load_npz(path: str | os.PathLike[str], *, test_fraction: float = 0.2, seed: 
 
 #: Headers of a table's label column. A column y is one of two coordinates where there is a column x.
 _LABELS = {"category", "class", "classes", "label", "labels", "species", "target", "targets", "variety", "y"}
-_ROW_NUMBERS = {"", "id", "index", "unnamed: 0"}
+_UNNAMED = {"", "unnamed: 0"}
+_ROW_NUMBERS = {*_UNNAMED, "id", "index"}
 
 
 @register_file_loader(lambda path: path.is_file() and path.suffix.lower() == ".csv", "a .csv file")
@@ -121,8 +122,10 @@ def load_csv(
     Parameters
     ----------
     path
-        UTF-8 text; comma, semicolon or tab between fields; a first line of names is the header. A column of row numbers
-        (``id``, ``index`` or without a name) is left out.
+        UTF-8 text; comma, semicolon or tab between fields; a first line of names is the header; numbers
+        may be among them beside the name of the label or of row numbers. A first
+        column without a name is left out, and so is one of distinct whole numbers that is called ``id`` or ``index``
+        or has no name.
     label
         The label column, of whole numbers or text: its name in the header, or its index (0 is the first, -1 the last).
         By default the one that the header calls ``label``, ``target``, ``class``, ``species``, ``y`` or the like.
@@ -137,7 +140,7 @@ def load_csv(
     Dataset
         float32 samples of shape ``(n, columns)``, or of ``shape``; labels as of :func:`from_arrays`.
     """
-    x, y = _Table(check_path(path, "a .csv file")).samples(label, shape)
+    x, y = _Table(check_path(path, "a .csv file"), label).samples(label, shape)
     path = Path(path)
     return from_arrays(x, y, name=path.stem, source=path.name).split_test(test_fraction, seed)
 
@@ -158,7 +161,7 @@ def read_csv(path: str | os.PathLike[str], *, shape: Sequence[int] | None = None
 class _Table:
     """The lines of a .csv file, with the names of their fields."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, label: str | int | None = None) -> None:
         self.path = path
         try:
             if path.stat().st_size > MAX_BYTES:
@@ -174,15 +177,34 @@ class _Table:
         self.delimiter = max(",;\t", key=self.body[0][1].count) if self.body else ","
         first, second = ([self._fields(*line) for line in self.body[:2]] + [[], []])[:2]
         self.width, self.header = len(first), list[str]()
-        # Pandas may number columns, and labels may be text: a header has no numbers, or names above numbers.
-        numeric = [_is_finite(field) for field in first]
-        above = any(_is_finite(field) and not known for known, field in zip(numeric, second, strict=False))
-        if not any(numeric) or above or (not all(numeric) and _LABELS & {field.strip().lower() for field in first}):
+        if self._is_header([field.strip() for field in first], second, label):
             self.header, self.body = [field.strip() for field in first], self.body[1:]
         if not self.body:
             raise DataError(
                 f"{path} must hold rows of numbers; it holds {'a header alone' if self.width else 'no text'}."
             )
+
+    def _is_header(self, first: list[str], second: list[str], label: str | int | None) -> bool:
+        """Return whether the first line names the columns: it has no numbers, or beside them a name that is known."""
+        numbers = [float(field) for field in first if _is_finite(field)]
+        if not numbers or len(numbers) == len(first):
+            return not numbers
+        names = [field.lower() for field in first]
+        above = {name for name, value in zip(names, second, strict=False) if _is_finite(value)} - {""}
+        numbered = numbers == list(range(len(numbers)))  # as pandas numbers columns, after an index without a name
+        if _LABELS & {*names} or _ROW_NUMBERS & above or (not first[0] and numbered):
+            return True
+        if isinstance(label, str):
+            return label.lower() in names
+        if isinstance(label, int | np.integer) and -len(first) <= label < len(first) == len(second):
+            rising = all(n == int(n) for n in numbers) and sorted({*numbers}) == numbers
+            if rising and not _is_finite(first[label]) and _is_finite(second[label]):
+                raise InputError(
+                    f"{self.path}, line {self.body[0][0]} must be a header or a sample; {first[label]!r:.40} above "
+                    f"{second[label]!r:.40} may be either. Give label={first[label]!r:.40} if it is a header, or write "
+                    "one above it."
+                )
+        return False
 
     def samples(
         self, label: str | int | None, shape: Sequence[int] | None, *, labelled: bool = True
@@ -194,7 +216,10 @@ class _Table:
         labels = None if column is None else np.array(list(values))[table[:, column].astype(int)]
         left_out = [] if column is None else [column]
         for index, name in enumerate(names):
-            if name in _ROW_NUMBERS and index != column and (np.diff(table[:, index]) == 1).all():
+            numbers = table[:, index]
+            distinct = name in _ROW_NUMBERS and len(np.unique(numbers)) == len(numbers)
+            counts = distinct and (numbers == np.floor(numbers)).all()
+            if index != column and (counts or (index == 0 and name in _UNNAMED)):
                 logger.warning("%s: the column %r numbers the rows and is left out.", self.path, self.header[index])
                 left_out.append(index)
         if labels is not None and all(map(_is_finite, values)):
@@ -207,7 +232,7 @@ class _Table:
         if math.prod(sides) != x.shape[1]:
             raise InputError(
                 f"shape={sides} needs {math.prod(sides)} values a row; {self.path} has {x.shape[1]}"
-                f"{' and a label' if left_out else ''}."
+                f"{' and a label' if column is not None else ''}."
             )
         x = x.reshape(-1, *sides)
         pixels = x.min() >= 0 and x.max() <= 255 and (x == np.floor(x)).all()
@@ -265,8 +290,10 @@ class _Table:
                 if column == label and not field.strip():
                     raise DataError(f"{self.path}, line {number}: the label is missing.")
                 if column != label and not _is_finite(field):
+                    first = not self.header and number == self.body[0][0]
                     raise DataError(
-                        f"{self.path}, line {number}, column {column + 1}: {field!r:.40} must be a finite number."
+                        f"{self.path}, line {number}, column {column + 1}: {field!r:.40} must be a finite number"
+                        f"{', or the line a header without numbers' if first else ''}."
                     )
         raise DataError(f"{self.path}: {reason:.100}. Save it without quotes and blanks.")
 

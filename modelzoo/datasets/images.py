@@ -63,7 +63,7 @@ def _open(path: Path) -> Any:
     except FileNotFoundError:
         raise DataError(f"No image file {path}. Give the path of an existing image.") from None
     except Exception as error:  # damaged bytes make Pillow's decoders raise errors of many kinds
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split()).replace(repr(str(path)), "the file")
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split()).replace(f" {str(path)!r}", "")
         remedy = "Save it again" if path.suffix.lower() in SUFFIXES else f"Images end in {', '.join(SUFFIXES)}"
         raise DataError(f"Cannot read image {path}: {reason or type(error).__name__:.120}. {remedy}.") from error
 
@@ -165,9 +165,10 @@ def _classes(folder: Path) -> dict[str, list[str]]:
 
 
 def _drawn(paths: list[Path], labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
-    """Return which images are for testing: a function of the content of each, so that adding others moves none.
+    """Return which images are for testing: a function of the content of each, and of no other but in two cases.
 
-    One of each class always stays for training, and one at least is drawn if any class has two.
+    One of each class always stays for training, and one at least is drawn if any class has two. Adding images can take
+    that place from the one that has it.
     """
     salt = check_seed(seed).to_bytes(8, "big")
     digests = (hashlib.blake2b(path.read_bytes(), digest_size=8, salt=salt).digest() for path in paths)
@@ -216,7 +217,9 @@ def stream_images(
         of digits takes a folder only if this is said.
     test_fraction, seed
         Share held out for testing, about: the content of each image and the seed decide, so that images which are added
-        later move none of the others. One of each class trains at least. 0 holds out none; unused with ``train/``.
+        later move none of the others, with two exceptions: each class keeps one image for training, and one at least
+        is held out, whose places an added image can take. While classes have a few images, hold some out in a folder
+        of their own. 0 holds out none; unused with ``train/``.
 
     Returns
     -------

@@ -211,7 +211,7 @@ def _call(loader: Callable[..., Any], label: str, args: tuple[Any, ...], options
             raise InputError(f"{label}: {unknown_name('option', option, _options_of(loader))}")
     data = loader(*args, **options)
     chosen = {key: value for key, value in options.items() if key not in _WHERE}
-    return dataclasses.replace(data, options=_plain(chosen)) if chosen else data
+    return dataclasses.replace(data, options={**data.options, **_plain(chosen)}) if chosen else data
 
 
 def _plain(options: dict[str, Any]) -> dict[str, Any]:

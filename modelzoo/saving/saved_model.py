@@ -42,6 +42,7 @@ from modelzoo.errors import ArtifactError, DataError, InputError, ModelZooError,
 from modelzoo.network import (
     Network,
     build_from_config,
+    frozen_layers,
     keras_config,
     read_network,
     take_over,
@@ -134,9 +135,9 @@ def save(
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
     with atomic_directory(path, overwrite=overwrite) as temporary:
+        write_golden(temporary, model, samples)  # first: it may advance the seeds of random layers, which are stored
         with explained_by_tensorflow(path):
             write_saved_model(model, temporary)
-        write_golden(temporary, model, samples)
         for name in _NEEDED:  # TensorFlow makes a directory anew that somebody removes under its hands
             if not (temporary / name).is_file():
                 raise TargetError(f"Cannot write {path}: {name} was removed meanwhile. Save it again.")
@@ -170,9 +171,13 @@ def copy_artifact(
         A file is missing or was altered.
     """
     directory = find(source)
+    card = read_card(directory)
     path = check_save_target(path, overwrite=overwrite)
     with atomic_directory(path, overwrite=overwrite) as temporary:
-        shutil.copytree(directory, temporary, dirs_exist_ok=True)
+        for name in [*card["files"], CARD_PATH]:
+            target = temporary / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(directory / name, target)
         return read_card(temporary)
 
 
@@ -443,12 +448,13 @@ def load(source: str | os.PathLike[str], *, version: int | None = None) -> keras
                 card.builder,
             )
             card = dataclasses.replace(card, builder=None, options={}, seed=None)
+        frozen = frozen_layers(facts["keras"])
         for variable, value in zip(model.variables, values, strict=True):
             variable.assign(value)
     except (ModelZooError, TypeError, ValueError) as error:
         raise ArtifactError(f"{directory}: the card describes a model that cannot be built: {error}") from None
     if weights_digest(model) != facts["weights_digest"]:
         raise ArtifactError(f"{directory}: the weights are not those the card was written for. Export again.")
-    take_over(model, {place["path"]: place["trainable"] for place in places})
+    take_over(model, {place["path"]: place["trainable"] for place in places}, frozen)
     set_card(model, dataclasses.replace(card, name=card.builder or network.name))
     return model

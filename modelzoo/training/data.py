@@ -177,8 +177,8 @@ def _agreed_preparation(data: Dataset | Stream, wanted: str | None) -> str | Non
         if given == "resize" and "prepare" not in data.options:
             raise InputError(
                 f"{data.name} must be prepared as the pictures the model was trained on, cropped, centred and inverted "
-                f"like MNIST's digits. Load it with prepare={wanted!r}, or with prepare='resize' to leave the pictures "
-                "as they are."
+                f"like MNIST's digits. Load its folder with prepare={wanted!r}, or with prepare='resize' to leave the "
+                f"pictures as they are; write shards again: write_tfrecord(stream_images(…, prepare={wanted!r}), …)."
             )
         logger.warning("%s: pictures are prepared by %r, the model's were by %r.", data.name, given, wanted)
     return given

@@ -269,12 +269,43 @@ def test_the_label_is_the_column_that_the_header_calls_so(tmp_path, header, labe
     np.testing.assert_array_equal(datasets.read_csv(path), [[i + 0.5, -i] for i in range(10)])
 
 
+def test_a_first_row_with_numbers_is_a_sample(tmp_path):
+    labels = ["A", "3", "7", "B"] * 2
+    path = write(tmp_path / "t.csv", "".join(f"{label},{i + 0.5},{i}\n" for i, label in enumerate(labels)))
+    assert datasets.load(path, label=0, test_fraction=0).x_train[:, 1].tolist() == list(range(8))
+    languages = write(tmp_path / "l.csv", "1,2,id\n3,4,en\n5,6,id\n")
+    assert datasets.load(languages, label=-1, test_fraction=0).class_names == ("en", "id")
+    header = write(tmp_path / "h.csv", "kind,0,1\n" + path.read_text().replace("A", "1").replace("B", "2"))
+    assert len(datasets.load(header, label="kind", test_fraction=0).x_train) == 8
+    assert "Give label='kind' if it is a header" in refusal(datasets.load, header, label=0)
+    assert "line 1, column 1: 'kind' must be a finite number" in refusal(datasets.read_csv, header)
+    for name in ("", "id", "Unnamed: 0"):  # pandas numbers columns
+        assert datasets.read_csv(write(tmp_path / "p.csv", f"{name},0,1\n4,1,0\n2,5,1\n")).shape == (2, 2)
+
+
 def test_numbers_of_rows_are_no_feature(tmp_path, caplog):
     for name in ("", "Id", "Unnamed: 0"):
         text = "\n".join(f"{i + 1},{i * 7 % 10},{i % 2}" for i in range(10))
         dataset = datasets.load(write(tmp_path / "t.csv", f"{name},a,label\n{text}"))
         assert dataset.input_shape == (1,)
         assert f"the column {name!r} numbers the rows and is left out" in caplog.text
+
+
+def test_row_numbers_in_any_order_are_no_feature(tmp_path, caplog):
+    order = [3, 17, 5, 4, 0, 1]  # as of df.sample(frac=1)
+    rows = "".join(f"{i},{i}.5,{-i},{n % 2}\n" for n, i in enumerate(order))
+    for name in ("", "id", "index", "Unnamed: 0"):
+        path = write(tmp_path / "t.csv", f"{name},x1,x2,label\n{rows}")
+        assert datasets.load(path, test_fraction=0).input_shape == (2,)
+        np.testing.assert_array_equal(datasets.read_csv(path, shape=(2,)), [[i + 0.5, -i] for i in order])
+        assert f"the column {name!r} numbers the rows and is left out" in caplog.text
+    for values, width in (("1\n1", {"": 1, "id": 2}), ("0.5\n1", {"": 1, "index": 2})):  # pandas: concat, set_index
+        first, second = values.split("\n")
+        for name, columns in width.items():
+            path = write(tmp_path / "t.csv", f"{name},a\n{first},7\n{second},8\n")
+            assert datasets.read_csv(path).shape == (2, columns)
+    path = write(tmp_path / "t.csv", "id,a,b\n3,1,2\n17,3,4\n")
+    assert refusal(datasets.read_csv, path, shape=(3,)).endswith("t.csv has 2.")
 
 
 def test_a_table_without_labels_is_read_for_predictions(tmp_path):
@@ -305,6 +336,8 @@ def test_rows_of_pixels_become_images(tmp_path, small_images):
         ("a,b,c", {}, "a header alone"),
         ("1\n2\n", {}, "must have one column called label"),
         ("1,2,0\n\n3,x,1\n", LAST, "line 3, column 2: 'x' must be a finite number"),
+        ("?,1,0\n3,4,1\n5,6,0\n7,8,1\n", LAST, "line 1, column 1: '?' must be a finite number, or the line a header"),
+        (",1,0\n3,4,1\n", LAST, "line 1, column 1: ''"),
         ("1,2,0\n3,,1\n", LAST, "line 2, column 2: '' must be a finite number"),
         ("a,b,c\n1,2,0\n3,nan,1\n", LAST, "line 3, column 2: 'nan'"),
         ("1,2,0\n3,1\n", LAST, "line 2: 2 fields, but the first line has 3"),

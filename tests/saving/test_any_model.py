@@ -60,6 +60,7 @@ MODELS = {
     "nested": nested,
     "adapted": adapted,
     "recurrent": lambda: chain(keras.Input((3, 2)), L.Bidirectional(L.SimpleRNN(3)), L.Dense(4, "softmax")),
+    "gated": lambda: chain(keras.Input((3, 2)), L.GRU(3, dropout=0.5, recurrent_dropout=0.5), L.Dense(4, "softmax")),
     "frames": lambda: chain(keras.Input((3, 2)), L.TimeDistributed(L.Dense(3)), L.Flatten(), L.Dense(4, "softmax")),
     "words": lambda: chain(keras.Input((5,), dtype="int32"), L.Embedding(9, 3), L.Flatten(), L.Dense(4, "softmax")),
     "regularised": lambda: chain(
@@ -184,6 +185,20 @@ def test_a_frozen_normalisation_stays_in_inference_mode(tmp_path):
     tuned, _ = modelzoo.finetune(tmp_path / "1", data_for(model, 3), recipe=RECIPE)
     for before, after in zip(norm.get_weights(), tuned.get_layer(norm.name).get_weights(), strict=True):
         np.testing.assert_array_equal(after, before)
+
+
+def test_a_frozen_normalisation_without_weights_that_train_keeps_its_statistics(tmp_path):
+    norm = L.BatchNormalization(scale=False, center=False)
+    model = chain(keras.Input((2,)), chain(L.Dense(3), norm, name="inner"), L.Dense(4, "softmax"))
+    norm.trainable = False
+    modelzoo.save(model, tmp_path / "1")
+    loaded = modelzoo.load(tmp_path / "1")
+    tuned, _ = modelzoo.finetune(model, data_for(model, 4), recipe=RECIPE)
+    modelzoo.train(loaded, data_for(model, 4), RECIPE)
+    for trained in (loaded, tuned):
+        dense, same = trained.layers[0].layers
+        assert (trained.layers[0].trainable, dense.trainable, same.trainable) == (True, True, False)
+        np.testing.assert_array_equal(same.moving_mean, norm.moving_mean)
 
 
 def test_a_model_that_is_frozen_as_a_whole(tmp_path):
