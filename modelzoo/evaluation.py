@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -382,12 +383,13 @@ def part_of(model: keras.Model, data: Any, split: str, *, reconstruct: bool = Fa
         Refuse what is not in memory.
     """
     check_choice("split", split, ("test", "validation", "train", "all"))
-    hold_out = recipe_of(model).validation_size if data is None and split != "test" else 0
-    data = own_data(model) if data is None else data
+    own = data is None
+    hold_out = recipe_of(model).validation_size if own and split != "test" else 0
+    data = own_data(model) if own else data
     given = training_data(data, None, model, reconstruct=reconstruct, hold_out=hold_out, evaluating=True)
     parts = {part: found for part in ("train", "validation", "test") if (found := getattr(given, part)) is not None}
     samples = parts.get(split)
-    if len(parts) == 1 and split in ("test", "all"):
+    if len(parts) == 1 and (split == "all" or (split == "test" and not own)):
         (samples,) = parts.values()
     elif split == "all" and all(isinstance(part, tuple) for part in parts.values()):
         samples = tuple(np.concatenate(arrays) for arrays in zip(*parts.values(), strict=True))
@@ -433,12 +435,46 @@ def own_data(model: keras.Model) -> datasets.Dataset:
         if place in datasets.list_datasets():
             raise
         data = None
-    if data is None or used.get("checksum", data.checksum) != data.checksum or used.get("name") == "tf.data":
+    if data is None or not _is_same(data, place, options, used.get("checksum")) or used.get("name") == "tf.data":
         raise InputError(
             f"{name} was trained on {used.get('name')!r}, which is not what is found as {place!r} now. Say what to "
             "evaluate on: data=…, or --data."
         )
     return data
+
+
+def own_options(model: keras.Model, place: str) -> dict[str, Any] | None:
+    """Return the options with which a model was trained on the data of a name or path, or ``None`` if it was not.
+
+    A file or folder is what the model was trained on if it has the same path, name or checksum.
+    """
+    used: Mapping[str, Any] = (card_for(model).training or {}).get("dataset") or {}
+    named = datasets.list_datasets()
+    if "options" not in used:
+        return None
+    if place in named:
+        return dict(used["options"]) if used["name"] == place else None
+    path, known = Path(place).resolve(), datasets.dataset_options(place)
+    options = {option: value for option, value in used["options"].items() if option in known}
+    if used["name"] == (path.stem if path.is_file() else path.name) or path == Path(used.get("source") or "").resolve():
+        return options
+    if used["name"] in named or "test_fraction" not in known:
+        return None
+    try:  # renamed or copied
+        found = datasets.load(place, **options)
+    except InputError:
+        return None
+    return options if _is_same(found, place, options, used.get("checksum")) else None
+
+
+def _is_same(data: datasets.Dataset, place: str, options: Mapping[str, Any], checksum: str | None) -> bool:
+    """Return whether data, loaded from a place, have a checksum there or as a stream, whose checksum is another."""
+    if checksum in (None, data.checksum):
+        return True
+    try:
+        return datasets.stream(place, **options).checksum == checksum
+    except InputError:
+        return False
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 from modelzoo._checks import check_flag, check_integer, check_names
 from modelzoo._keras import given_seed, keras
 from modelzoo.card import set_card, weights_digest
+from modelzoo.classes import num_classes as num_classes_of
 from modelzoo.datasets import Dataset, Stream
 from modelzoo.errors import InputError, unknown_name
 from modelzoo.network import (
@@ -141,7 +142,6 @@ def finetune(
         The artifact is incomplete or altered.
     """
     parent = source if isinstance(source, keras.Model) else load(source)
-    names = card_for(parent).class_names
     recipe, frozen = plan_finetuning(
         parent,
         recipe=recipe,
@@ -153,7 +153,7 @@ def finetune(
     seed = given_seed() if seed is None else seed
     new_head = False
     if isinstance(data, Dataset | Stream):
-        new_head = bool(names) and data.named and set(data.class_names) != set(names)
+        new_head = _has_other_names(parent, data)
         if num_classes is None and _takes_classes(parent):
             num_classes = data.num_classes
     model = _inherit(parent, num_classes=num_classes, new_head=new_head, frozen=frozen, seed=seed)
@@ -169,6 +169,17 @@ def finetune(
     if frozen:  # the optimiser it was trained with knows the other layers only
         compile_model(model, recipe)
     return model, history
+
+
+def has_other_classes(model: keras.Model, data: Dataset | Stream) -> bool:
+    """Return whether the classes of data differ from a model's, so that fine-tuning starts its head anew."""
+    other_number = _takes_classes(model) and data.num_classes != num_classes_of(model)
+    return bool(read_network(model).head) and (other_number or _has_other_names(model, data))
+
+
+def _has_other_names(model: keras.Model, data: Dataset | Stream) -> bool:
+    names = card_for(model).class_names
+    return bool(names) and data.named and set(data.class_names) != set(names)
 
 
 def finetuning_recipe(model: keras.Model | str) -> Recipe:

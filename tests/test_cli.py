@@ -296,6 +296,58 @@ def test_a_folder_of_own_drawings(modelzoo, tmp_path, artifacts):
     assert "symbols was trained on 'own'" in error_line(modelzoo("evaluate", "symbols")[2])
 
 
+@pytest.fixture
+def folder(tmp_path):
+    """A folder ``own`` with ten digits of each of three classes, black on white."""
+    x, y = datasets.load("mnist").test
+    for label in (3, 5, 8):
+        (tmp_path / "own" / str(label)).mkdir(parents=True)
+        for i in np.flatnonzero(y == label)[:10]:
+            Image.fromarray(255 - x[i]).save(tmp_path / "own" / str(label) / f"{i}.png")
+    return tmp_path / "own"
+
+
+def test_own_data_that_are_named_are_those_of_the_card(modelzoo, artifacts, folder):
+    """Data set or folder, also renamed, with the options of the training; what trained is never called a test."""
+    tune = ("finetune", artifacts / "digits", *QUICK, "--data")
+    assert modelzoo(*tune, "digits", "--data-option", "seed=3", "-o", "seed")[0] == 0
+    own = json.loads(modelzoo("evaluate", "seed", "--json")[1])
+    assert own["agrees"]
+    named = json.loads(modelzoo("evaluate", "seed", "--data", "digits", "--json")[1])
+    assert named == {key: own[key] for key in named}
+    given = modelzoo("evaluate", "seed", "--data", "digits", "--data-option", "seed=0", "--json")[1]
+    assert json.loads(given)["loss"] != own["loss"]
+
+    assert modelzoo(*tune, "own", "--data-option", "test_fraction=0", "-o", "all")[0] == 0
+    assert "no test part" in error_line(modelzoo("evaluate", "all", "--data", "own")[2])
+    assert "no test part" in error_line(modelzoo("evaluate", "all")[2])
+    assert modelzoo("evaluate", "all", "--data", "own", "--split", "train")[0] == 0
+
+    status, _, err = modelzoo(*tune, "own", "--stream", "--data-option", "seed=1", "-o", "streamed")
+    assert status == 0
+    assert "The head starts anew, for the classes 3, 5, 8. To keep the old one: modelzoo.train" in err
+    own = json.loads(modelzoo("evaluate", "streamed", "--json")[1])
+    assert own["agrees"]
+    compared = modelzoo("compare", artifacts / "digits", "streamed", "--data", "own", "--json")[1]
+    assert json.loads(compared)["samples"] == own["samples"] < 30
+    assert "with different options" in modelzoo("compare", "streamed", "all", "--data", "own")[2]
+    folder.rename(folder.with_name("renamed"))
+    assert json.loads(modelzoo("evaluate", "streamed", "--data", "renamed", "--json")[1])["samples"] == own["samples"]
+
+
+def test_options_are_those_of_the_loader_of_a_folder(modelzoo, tmp_path, artifacts):
+    """A hidden folder makes no class folders of IDX files."""
+    arrays = [array[:20] for array in (*datasets.load("mnist").train, *datasets.load("mnist").test)]
+    (tmp_path / "idx" / ".ipynb_checkpoints").mkdir(parents=True)
+    for name, array in zip(("train-images", "train-labels", "t10k-images", "t10k-labels"), arrays, strict=True):
+        head = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">i4").tobytes()
+        (tmp_path / "idx" / f"{name}-idx{array.ndim}-ubyte").write_bytes(head + array.astype(np.uint8).tobytes())
+    assert datasets.dataset_options(tmp_path / "idx") == {"prefix": None}
+    status, out, err = modelzoo("evaluate", artifacts / "digits", "--data", "idx", "--json")
+    assert (status, err) == (0, "")
+    assert json.loads(out)["samples"] == 20
+
+
 def test_compare_counts_what_one_alone_gets_right(modelzoo, artifacts):
     status, out, err = modelzoo("compare", artifacts / "good", "tanh_mlp", "--json")
     assert status == 0, err

@@ -9,7 +9,6 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import click
@@ -61,22 +60,20 @@ def load_data(
     stream
         Read the samples as they are wanted.
     defaults
-        Options of tables and of folders of images, where the user gave no other.
+        Options where the user gave no other; those that the loader does not have are left out.
     """
     given = key_values("--data-option", options, "n=500")
     named = data in datasets.list_datasets()
     if stream and named:
         raise InputError(f"--stream reads folders, and {data!r} is a named data set. Leave --stream out.")
-    path = Path(data)
-    folder = not named and path.is_dir() and any(child.is_dir() for child in path.iterdir())
-    table = not named and path.suffix.lower() in (".csv", ".npz")
-    if folder or table:
-        given = defaults | given
-    if shape is not None and len(shape) == 2 and path.suffix.lower() == ".csv":
-        given.setdefault("shape", tuple(shape))
-    elif shape is not None and len(shape) == 2 and folder:
-        given.setdefault("size", tuple(shape))
-    if folder and preparation is not None and "prepare" not in given:
+    known = datasets.dataset_options(data)
+    given = {option: value for option, value in defaults.items() if option in known} | given
+    if named:
+        return datasets.load(data, **given)
+    sides = "size" if "size" in known else "shape"
+    if shape is not None and len(shape) == 2 and sides in known:
+        given.setdefault(sides, tuple(shape))
+    if "prepare" in known and preparation is not None and "prepare" not in given:
         given["prepare"] = preparation
         click.echo(
             f"{data}: images are prepared as the model's were ({preparation}). Another way: --data-option prepare=…",

@@ -166,7 +166,7 @@ def finetune(
     modelzoo finetune two_conv_cnn --data few.npz --backbone-learning-rate 0.1    all, the head fastest
     modelzoo finetune letters --data more.csv --freeze conv_1 --epochs 5          go on from your own artifact
     """
-    from modelzoo.finetuning import plan_finetuning
+    from modelzoo.finetuning import has_other_classes, plan_finetuning
 
     output = check_save_target(output or Path("build", f"{Path(source).name}_finetuned"), overwrite=run["overwrite"])
     replicas = _start_replicas(run["strategy"])
@@ -181,6 +181,11 @@ def finetune(
     plan = _changed(plan, run)
     preparation = card_for(parent).preparation
     dataset = load_data(data, parent.input_shape[1:], data_option, preparation=preparation, stream=stream)
+    if replicas.is_chief and has_other_classes(parent, dataset):
+        line = f"The head starts anew, for the classes {', '.join(dataset.class_names):.200}."
+        if set(dataset.class_names) < set(modelzoo.class_names(parent)):
+            line += " To keep the old one: modelzoo.train, in Python, on the loaded model."
+        click.echo(line, err=True)
     _run(
         lambda **kwargs: modelzoo.finetune(parent, dataset, freeze=frozen, recipe=plan, **kwargs),
         replicas,

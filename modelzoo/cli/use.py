@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +26,7 @@ from modelzoo.cli.common import (
     quiet_stderr,
     stream_option,
 )
+from modelzoo.datasets import list_datasets
 from modelzoo.errors import InputError
 from modelzoo.pages.markdown import class_rows
 from modelzoo.registry import card_for
@@ -85,7 +87,7 @@ def evaluate(
     from modelzoo.training import compute_metrics
 
     model = modelzoo.load(source)
-    recipe, given = recipe_of(model), None if data is None else _given_data(data, model, data_option, split, stream)
+    recipe, given = recipe_of(model), None if data is None else _given_data(data, [model], data_option, split, stream)
     samples = part_of(model, given, split or "test", reconstruct=recipe.reconstruct, arrays=per_class)
     metrics: dict[str, Any] = compute_metrics(model, samples, recipe)
     if min_accuracy is not None and "accuracy" not in metrics:
@@ -123,14 +125,29 @@ def evaluate(
         click.get_current_context().exit(1)
 
 
-def _given_data(data: str, model: Any, options: tuple[str, ...], split: str | None, stream: bool = False) -> Any:
-    """Load data to measure on: all of a folder or table without parts, unless the model was trained on a part of it."""
-    card, path = card_for(model), Path(data).resolve()
-    trained_on = ((card.training or {}).get("dataset") or {}).get("name")
-    whole = split in (None, "all") and trained_on != (path.stem if path.is_file() else path.name)
-    defaults = {"test_fraction": 0} if whole else {}
-    shape = model.input_shape[1:]
-    return load_data(data, shape, options, preparation=card.preparation, stream=stream, **defaults)
+def _given_data(
+    data: str, models: Sequence[Any], options: tuple[str, ...], split: str | None, stream: bool = False
+) -> Any:
+    """Load data to measure on: all of a folder or table without parts, unless a model was trained on a part of it.
+
+    Then they are loaded as for its training, so that the same part is held out. The first of several models that was
+    trained on the data decides.
+    """
+    from modelzoo.evaluation import own_options
+
+    used = [known for model in models if (known := own_options(model, data)) is not None]
+    if any(known != used[0] for known in used[1:]):
+        click.echo(f"{data}: the models were trained on it with different options; the first one's are used.", err=True)
+    defaults = (
+        used[0] if used else {"test_fraction": 0} if split in (None, "all") and data not in list_datasets() else {}
+    )
+    shape, preparation = models[0].input_shape[1:], card_for(models[0]).preparation
+    given = load_data(data, shape, options, preparation=preparation, stream=stream, **defaults)
+    if used and given.test is None and split in (None, "test"):
+        raise InputError(
+            f"{data} has no test part, so that all samples trained the model. Measure on other --data, or name --split."
+        )
+    return given
 
 
 @click.command()
@@ -158,7 +175,7 @@ def compare(
     from modelzoo.training import compute_metrics
 
     models = [modelzoo.load(source) for source in (first, second)]
-    given = own_data(models[0]) if data is None else _given_data(data, models[0], data_option, split)
+    given = own_data(models[0]) if data is None else _given_data(data, models, data_option, split)
     metrics, right = [], []
     for source, model in zip((first, second), models, strict=True):
         recipe = recipe_of(model)
@@ -398,7 +415,7 @@ def export(
         calibration = None
         if data or needs_calibration(model, quantize):
             # All classes are in an even choice, also where the samples are sorted by class.
-            samples = (_given_data(data, model, data_option, "train") if data else own_data(model)).x_train
+            samples = (_given_data(data, [model], data_option, "train") if data else own_data(model)).x_train
             calibration = samples[:: -(-len(samples) // CALIBRATION_SAMPLES)]
         with quiet_stderr():
             save_litert(model, output, calibration=calibration, overwrite=overwrite, **given)

@@ -85,9 +85,11 @@ def list_datasets() -> list[str]:
     return sorted(_NAMED)
 
 
-def dataset_options(name: str) -> dict[str, Any]:
-    """Return the options of a named data set with their defaults."""
-    return _options_of(_named(name))
+def dataset_options(name: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return the options with their defaults that :func:`load` takes with a name or a path."""
+    if isinstance(name, str) and name in _NAMED:
+        return _options_of(_NAMED[name])
+    return _options_of(_reader(_found(name)))
 
 
 def dataset_classes(name: str) -> tuple[str, ...]:
@@ -143,16 +145,7 @@ def load(name: str | os.PathLike[str], /, **options: Any) -> Dataset:
     """
     if isinstance(name, str) and name in _NAMED:
         return _call(_NAMED[name], name, (), options)
-    if not isinstance(name, str | os.PathLike) or not os.fspath(name):
-        raise unknown_name("data set", name, _NAMED)
-    looks_like_path = isinstance(name, os.PathLike) or os.sep in name or "/" in name or Path(name).suffix
-    path = _existing(name)
-    if path is None and looks_like_path:
-        known = ", ".join(list_datasets())
-        raise DataError(f"No file or folder {os.fspath(name)!r}. Give an existing path, or a name: {known}.")
-    if path is None:
-        raise unknown_name("data set", name, _NAMED)
-    data = _open(path, options)
+    data = _open(_found(name), options)
     return data.read() if isinstance(data, Stream) else data
 
 
@@ -176,6 +169,20 @@ def stream(path: str | os.PathLike[str], /, **options: Any) -> Stream:
     return _open(found, options, streamed=True)
 
 
+def _found(name: Any) -> Path:
+    """Return the path of what is no registered name."""
+    if not isinstance(name, str | os.PathLike) or not os.fspath(name):
+        raise unknown_name("data set", name, _NAMED)
+    looks_like_path = isinstance(name, os.PathLike) or os.sep in name or "/" in name or Path(name).suffix
+    path = _existing(name)
+    if path is None and looks_like_path:
+        known = ", ".join(list_datasets())
+        raise DataError(f"No file or folder {os.fspath(name)!r}. Give an existing path, or a name: {known}.")
+    if path is None:
+        raise unknown_name("data set", name, _NAMED)
+    return path
+
+
 def _existing(name: str | os.PathLike[str]) -> Path | None:
     path = check_path(name, "a data set")
     if not path.exists():
@@ -184,9 +191,14 @@ def _existing(name: str | os.PathLike[str]) -> Path | None:
 
 
 def _open(path: Path, options: dict[str, Any], *, streamed: bool = False) -> Any:
+    return _call(_reader(path, streamed=streamed), str(path), (path,), options)
+
+
+def _reader(path: Path, *, streamed: bool = False) -> Callable[..., Any]:
+    """Return the loader of a path."""
     for accepts, _, streams, reader in _BY_PATH:
         if accepts(path) and (streams or not streamed):
-            return _call(reader, str(path), (path,), options)
+            return reader
     readable = "; ".join(what for _, what, streams, _ in _BY_PATH if streams or not streamed)
     if streamed:
         raise DataError(f"{path} cannot be streamed, only {readable}. Load it, or write it with write_tfrecord.")
