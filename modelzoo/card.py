@@ -203,15 +203,13 @@ class Card:
     def from_file(cls, facts: Mapping[str, Any], directory: Path) -> Card:
         """Return the record of the weights in an artifact."""
         builder = facts["builder"] or {"name": None, "options": {}, "seed": None}
-        # The cards of the first artifacts do not say how images were prepared.
-        on_mnist = ((facts["training"] or {}).get("dataset") or {}).get("name") == "mnist"
         return cls(
             facts["name"],
             builder["name"],
             builder["options"],
             builder["seed"],
             class_names=tuple(facts["class_names"]),
-            preparation=facts.get("preparation") or ("digit" if on_mnist else None),
+            preparation=facts.get("preparation"),
             training=facts["training"],
             parent=facts["parent"],
             weights_digest=facts["weights_digest"],

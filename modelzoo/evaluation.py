@@ -24,7 +24,7 @@ from modelzoo.registry import base_recipe, card_for, spec_of
 from modelzoo.runtime import Runtime, UnknownLayerError, load_runtime
 from modelzoo.saving import load
 from modelzoo.training import compute_metrics
-from modelzoo.training.data import check_fits, check_model, training_data, warn_of_scaled_pixels
+from modelzoo.training.data import check_fits, check_model, training_data, warn_of_other_pixels
 
 logger = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ def as_batch(model: Any, samples: Any, *, prepare: str | None = None) -> np.ndar
     else:
         batch = _fitting(datasets.as_array(samples, "samples"), tuple(model.input_shape[1:]))
     check_fits(batch, None, model, "samples")
-    warn_of_scaled_pixels(batch, model, "samples")
+    warn_of_other_pixels(batch, model, "samples")
     return batch
 
 

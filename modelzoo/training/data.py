@@ -225,8 +225,8 @@ def check_fits(x: Any, y: Any, model: keras.Model, where: str) -> None:
         check_arrays(x, y, num_classes=num_classes(model), where=where)
 
 
-def warn_of_scaled_pixels(x: np.ndarray, model: keras.Model, where: str) -> None:
-    """Log a warning if a model that divides by 255 itself gets pixels outside 0–255 or all within 0–1."""
+def warn_of_other_pixels(x: np.ndarray, model: keras.Model, where: str) -> None:
+    """Log a warning if pixels are not what the model was made for: scaled already, or digits dark on white."""
     low, high = x.min(), x.max()
     if (low < 0 or not 1 < high <= 255) and low != high and read_network(model).takes_raw_pixels:
         logger.warning(
@@ -235,6 +235,12 @@ def warn_of_scaled_pixels(x: np.ndarray, model: keras.Model, where: str) -> None
             where,
             low,
             high,
+            model.name,
+        )
+    elif card_for(model).preparation == "digit" and x.mean() > low + 0.6 * (high - low):
+        logger.warning(
+            "%s: the background is bright, but %r was trained on white digits on black. Invert the images (255 - x).",
+            where,
             model.name,
         )
 
@@ -270,7 +276,7 @@ def _checked(part: Any, model: keras.Model, where: str, *, known: bool = False, 
             _check_shape(x.shape[1:], model, where)
         else:
             check_fits(x, y, model, where)
-        warn_of_scaled_pixels(x, model, where)
+        warn_of_other_pixels(x, model, where)
         return x, _labels(y, model, where, single_class=single_class)
     if isinstance(part, StoredSamples):
         _check_shape(part.shape, model, where)

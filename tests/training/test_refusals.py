@@ -129,6 +129,15 @@ def test_pixels_that_were_scaled_already_are_told(change, warned, digits, caplog
     assert ("takes raw pixels of 0 to 255" in caplog.text) == warned
 
 
+def test_dark_digits_on_white_are_told(digits, caplog):
+    (x, _y), _ = digits
+    with caplog.at_level(logging.WARNING):
+        modelzoo.predict("relu_mlp", x)
+        assert "Invert the images" not in caplog.text
+        modelzoo.predict("relu_mlp", 255 - x)
+    assert "Invert the images" in caplog.text
+
+
 # --- tf.data
 
 
