@@ -76,8 +76,8 @@ def load_data(
     if "prepare" in known and preparation is not None and "prepare" not in given:
         given["prepare"] = preparation
         click.echo(
-            f"{data}: images are prepared as the model's were ({preparation}). To choose: --data-option prepare=digit, or "
-            "prepare=resize.",
+            f"{data}: images are prepared as the model's were ({preparation}). To choose: --data-option "
+            "prepare=digit, or prepare=resize.",
             err=True,
         )
     return datasets.stream(data, **given) if stream else datasets.load(data, **given)
