@@ -20,6 +20,7 @@ version = release = modelzoo.__version__
 extensions = [
     "myst_parser",
     "numpydoc",
+    "playing",
     "reference_pages",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
