@@ -23,6 +23,21 @@ TUNED_SOURCE = (
     "al.'s initial weights (2015)"
 )
 
+#: How the robust recipes change the looks of images: any of these in a twelfth of the samples each.
+LOOKS: dict[str, Any] = {
+    "looks": 0.08,
+    "stroke": 0.8,
+    "outline": 1.0,
+    "blur": 2.0,
+    "occlusion": 12.0,
+    "lines": 2,
+    "contrast": 0.7,
+    "background": 0.7,
+    "inversion": 0.05,
+    "gaussian_noise": 100.0,
+    "salt_pepper": 0.3,
+}
+
 #: Raw images come as (28, 28) arrays of 0–255.
 IMAGE_SHAPE = (28, 28)
 

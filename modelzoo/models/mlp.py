@@ -349,16 +349,20 @@ def relu_mlp(
             source="RMSprop 1e-3, batch 100, 10 epochs",
         ),
         "tuned": Recipe(
-            epochs=120,
+            epochs=100,
             batch_size=128,
             optimizer="adamw",
             learning_rate={"class_name": "CosineDecay", "config": {"initial_learning_rate": 2e-3}},
             optimizer_options={"weight_decay": 0.01, "use_ema": True, "ema_momentum": 0.999},
-            augmentation=Augmentation(rotation=0.16, scale=0.1, shear=0.12, shift=1.2, elastic_strength=24.0),
+            augmentation=Augmentation(
+                rotation=0.16, scale=0.1, shear=0.12, shift=1.2, elastic_strength=24.0, **_build.LOOKS
+            ),
             validation_size=5000,
+            calibrate=True,
             log_every=430,
             validation_freq=10,
             model_options={"kernel_initializer": "he_normal"},
+            data_options={"extra": "digits"},
             source=_build.TUNED_SOURCE,
         ),
     },
