@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -75,9 +76,17 @@ def change_looks(
 
     for name, change in _LOOKS.items():
         if amount := getattr(augmentation, name):
-            (chance,) = draw(1)
             probability = amount if name == "inversion" else augmentation.looks
-            images = tf.where(chance < probability, change(images, amount, draw), images)
+            # A rare change is made in some steps only, to a third of the samples: so the other steps do not compute it.
+            in_step = max(probability, 1 / 3)
+            seeds = (seed, tf.cast(step, tf.int64) + (next(streams) << 40))
+            chance = tf.random.stateless_uniform((), seeds, alg="philox")
+
+            def changed(images: Any = images, change: Any = change, amount: Any = amount, share: Any = in_step) -> Any:
+                (chance,) = draw(1)
+                return tf.where(chance < share, change(images, amount, draw), images)
+
+            images = tf.cond(chance < probability / in_step, changed, functools.partial(tf.identity, images))
     return tf.clip_by_value(images, 0.0, 255.0)
 
 

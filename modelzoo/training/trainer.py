@@ -211,7 +211,7 @@ def train(
             model, loop, recipe, total, evaluate_train, part, evaluate, saved, callbacks, checkpoints, replicas
         )
         temperature = None
-        if recipe.calibrate and history.epoch:
+        if recipe.calibrate and evaluate is not None and history.epoch:
             temperature, digest = _calibrate(objective, given.validation, evaluate, history, digest)
         loop.finish()
 
