@@ -20,12 +20,12 @@ version = release = modelzoo.__version__
 extensions = [
     "myst_parser",
     "numpydoc",
-    "playing",
     "reference_pages",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
     "sphinx_gallery.gen_gallery",
+    "web_pages",
 ]
 # The gallery copies lessons/ to auto_lessons/ with what they print and draw.
 exclude_patterns = ["_ext", "_templates", "lessons"]
