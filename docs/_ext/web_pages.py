@@ -1,7 +1,7 @@
 """Put the pages to play with into the built site: the playground, and one for each pretrained network.
 
-They are made when the site is, from the artifacts, so that they are never stale and nothing large is kept. The page of an
-architecture shows that of its network; the home page starts with one to draw on.
+They are made when the site is, from the artifacts, so that they are never stale and nothing large is kept. The page of
+an architecture shows that of its network; the home page starts with one to draw on.
 """
 
 from pathlib import Path
