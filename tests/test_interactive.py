@@ -201,7 +201,7 @@ def test_a_drawn_seven_is_read(visit, width):
 @pytest.mark.parametrize("name", ["tanh_mlp", "threshold_perceptron"])
 def test_weights_change_what_a_unit_says(visit, name, width):
     page = visit(name, width)
-    unit = page.locator(".diagram .unit").first
+    unit = page.locator("button.unit").first
     unit.click()
     before = page.locator(".readout").inner_text(), page.locator(".value").all_inner_texts()
     bias = page.get_by_label("bias").last

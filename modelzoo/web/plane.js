@@ -161,7 +161,7 @@ export function planePage(main, network, data) {
   diagram.style.height = `${tall}px`;
   diagram.append(svg);
   columns.forEach((column, c) => {
-    column.left = 11 + (78 * c) / (columns.length - 1);
+    column.left = 12 + (74 * c) / (columns.length - 1);
     column.units.forEach((unit, u) => {
       const spacing = Math.min(tall / column.units.length, 110);
       unit.top = tall / 2 + (u - (column.units.length - 1) / 2) * spacing - 8;
