@@ -17,7 +17,7 @@ function set(values) {
     const before = control.value;
     if (control.type === "checkbox") control.checked = wanted === "true";
     else control.value = wanted;
-    if (control.tagName === "SELECT" && control.selectedIndex < 0) control.value = before;
+    if (control.tagName === "SELECT" ? control.selectedIndex < 0 : !control.checkValidity()) control.value = before;
   }
 }
 

@@ -273,13 +273,16 @@ export class Training {
     let paint;
     if (this.selected === "regions") {
       const [ground, classes] = [rgb("ground"), SEEDS.concat("5").map((k) => rgb(`class-${k}`))];
+      const pixel = [0, 0, 0];
       paint = (i, k) => {
         const y = at(i, k);
-        const mean = [0, 0, 0];
-        const add = (share, c) => classes[c].forEach((value, channel) => (mean[channel] += share * value));
-        if (y.length === 1) [1 - y[0], y[0]].forEach(add);
-        else y.forEach((share, c) => add(share, c % 6));
-        return mixed(ground, mean, 0.38);
+        const shares = y.length === 1 ? [1 - y[0], y[0]] : y;
+        for (let channel = 0; channel < 3; channel++) {
+          let mean = 0;
+          for (let c = 0; c < shares.length; c++) mean += shares[c] * classes[c % 6][channel];
+          pixel[channel] = ground[channel] + 0.38 * (mean - ground[channel]);
+        }
+        return pixel;
       };
     } else {
       const values = new Float64Array(n * n);
