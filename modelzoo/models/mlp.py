@@ -368,7 +368,7 @@ DENSE_TUNED = Recipe(
             source="RMSprop 1e-3, batch 100, 10 epochs",
         ),
         "tuned": DENSE_TUNED,
-        "robust": _build.robust(DENSE_TUNED, epochs=80),
+        "robust": _build.robust(DENSE_TUNED),
     },
 )
 def dense_500_300(
