@@ -100,6 +100,7 @@ class Parent(_ParentAlways, total=False):
 
     class_names: list[str]
     frozen: list[str]
+    rescaled: list[str]
     parent: Parent
 
 
@@ -228,7 +229,7 @@ class Card:
             "parent": self.parent,
         }
 
-    def as_parent(self, digest: str, frozen: Sequence[str] = ()) -> dict[str, Any]:
+    def as_parent(self, digest: str, frozen: Sequence[str] = (), rescaled: Sequence[str] = ()) -> dict[str, Any]:
         """Return these weights, of that digest, as the parent of what is trained from them."""
         parent: dict[str, Any] = {
             "name": self.name,
@@ -236,6 +237,8 @@ class Card:
             "class_names": list(self.class_names),
             "frozen": list(frozen),
         }
+        if rescaled:
+            parent["rescaled"] = list(rescaled)
         if self.parent is not None:
             parent["parent"] = self.parent
         return parent

@@ -27,6 +27,16 @@ from modelzoo.registry import register_model
             validation_freq=10,
             source="Adam 1e-4, batch 50, keep probability 0.5, 1000 steps; training accuracy every 100",
         ),
+        "fast": Recipe(
+            epochs=1,
+            batch_size=64,
+            optimizer="adam",
+            learning_rate=_build.warmed_up(2e-3),
+            log_every=94,
+            validation_freq=10,
+            model_options={"kernel_initializer": "he_normal", "bias_initializer": "zeros"},
+            source=_build.FAST_SOURCE,
+        ),
         "tuned": Recipe(
             epochs=24,
             batch_size=64,
