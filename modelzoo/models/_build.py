@@ -28,8 +28,8 @@ TUNED_SOURCE = (
 #: Where the fast recipes come from.
 FAST_SOURCE = (
     "Our own, chosen on samples held out of the training set for the least time to a stated accuracy: Adam with cosine "
-    "decay (Loshchilov and Hutter 2017); for images after a warm-up (Goyal et al. 2017), from He et al.'s initial "
-    "weights (2015) or Glorot and Bengio's (2010)"
+    "decay (Loshchilov and Hutter 2017); for images after a warm-up (Goyal et al. 2017), under ReLU from He et al.'s "
+    "initial weights (2015)"
 )
 
 #: How the robust recipes change the looks of images.
