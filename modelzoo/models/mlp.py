@@ -229,11 +229,11 @@ def sigmoid_mlp(
             source="SGD 0.1 with momentum 0.9, 100 full-batch steps",
         ),
         "fast": Recipe(
-            steps=25_000,
+            steps=50_000,
             batch_size=500,
             optimizer="adam",
             learning_rate={"class_name": "CosineDecay", "config": {"initial_learning_rate": 0.2}},
-            log_every=2500,
+            log_every=5000,
             model_options={"kernel_initializer": {"class_name": "RandomNormal", "config": {"stddev": 3.0}}},
             data_options={"n": 20_000, "n_test": 20_000},
             source=_build.FAST_SOURCE,
