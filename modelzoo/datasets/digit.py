@@ -100,7 +100,7 @@ def load_digit_images(path_or_array: str | os.PathLike[str] | np.ndarray | Image
     scale = np.array(gray.shape) / ink.shape
     boxes = np.concatenate([np.floor(box[0] * scale)[::-1], np.ceil(box[1] * scale)[::-1]]).astype(int)
     wide = np.ptp(columns) > _WIDE * np.ptp(rows)
-    return DigitImages(_center(_crop_to_box(digit))[None], boxes[None], np.zeros(1, int), np.array([wide]))
+    return DigitImages(center(crop_to_box(digit))[None], boxes[None], np.zeros(1, int), np.array([wide]))
 
 
 def _find_digits(gray: np.ndarray, label: str) -> DigitImages:
@@ -122,7 +122,7 @@ def _find_digits(gray: np.ndarray, label: str) -> DigitImages:
     for digit, (top, left), (bottom, right) in zip(range(1, len(starts) + 1), starts, stops, strict=True):
         around = slice(max(0, top - 2), bottom + 2), slice(max(0, left - 2), right + 2)  # edges are faint
         others = (parts[around] > 0) & (parts[around] != digit)
-        samples.append(_center(_crop_to_box(np.where(others, 0, ink[around]))))
+        samples.append(center(crop_to_box(np.where(others, 0, ink[around]))))
     lines = _lines(starts, stops)
     order = np.lexsort((starts[:, 1], lines))
     scale = np.array(gray.shape) / ink.shape
@@ -248,9 +248,8 @@ def _main_part(ink: np.ndarray) -> tuple[np.ndarray, bool]:
     height, width = (stops - starts).T
     alike = (mass >= 0.1 * mass[main]) & (height >= 0.33 * height[main])
     kept = (mass >= 0.05 * mass[main]) & (gap <= 0.5 * (stops - starts)[main].max())
-    return np.where(np.concatenate([[False], kept])[parts], ink, 0), alike.sum() == 1 and width[main] <= _WIDE * height[
-        main
-    ]
+    alone = alike.sum() == 1 and width[main] <= _WIDE * height[main]
+    return np.where(np.concatenate([[False], kept])[parts], ink, 0), alone
 
 
 def _boxes(parts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -385,7 +384,7 @@ def _run_lengths(part: np.ndarray) -> np.ndarray:
     return runs.T
 
 
-def _crop_to_box(ink: np.ndarray) -> np.ndarray:
+def crop_to_box(ink: np.ndarray) -> np.ndarray:
     """Crop to the digit and scale its longer side to 20 pixels."""
     rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
     crop = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
@@ -411,7 +410,7 @@ def _thickened(crop: np.ndarray, scale: float) -> np.ndarray:
     return ndimage.maximum_filter(crop, min(missing, round(1.5 / scale)) + 1)
 
 
-def _center(box: np.ndarray) -> np.ndarray:
+def center(box: np.ndarray) -> np.ndarray:
     """Lay the box into 28 x 28 so that the centre of mass is in the middle, as far as the digit stays inside."""
     height, width = box.shape
     total = box.sum()
