@@ -350,13 +350,13 @@ def predict(
     if as_json:
         print_json(rows)
         return
-    for file, (text, samples) in zip(files, results, strict=True):
+    for file, (shown, samples) in zip(files, results, strict=True):
         notes = [f"  ? {sample['doubt']}" if sample.get("doubt") else "" for sample in samples]
         if len(samples) == 1:
-            click.echo(f"{file}: {text}{notes[0]}")
+            click.echo(f"{file}: {shown}{notes[0]}")
             print_scores(samples[0]["scores"])
             continue
-        click.echo(f"{file}: {text}")
+        click.echo(f"{file}: {shown}")
         for sample, note in zip(samples, notes, strict=True):
             print_scores({sample["class"]: sample["scores"][sample["class"]]}, note=note)
 

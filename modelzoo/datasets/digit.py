@@ -283,7 +283,11 @@ def _digits(ink: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         for i in np.argsort(mass):  # the lightest first: each joins the part that it belongs to
             far = np.maximum(starts - stops[i], starts[i] - stops).max(axis=1) > 0.3 * typical
             others = np.flatnonzero(kept & ~far & (root == np.arange(len(root))) & (np.arange(len(root)) != i))
-            gaps = [_gap(parts, i, j, starts, stops, typical) for j in others] if kept[i] and root[i] == i else []
+            gaps = (
+                [_gap(parts, int(i), int(j), starts, stops, typical) for j in others]
+                if kept[i] and root[i] == i
+                else []
+            )
             if gaps and min(gaps) < np.inf:
                 j = root[i] = others[int(np.argmin(gaps))]
                 starts[j], stops[j] = np.minimum(starts[i], starts[j]), np.maximum(stops[i], stops[j])
