@@ -125,23 +125,16 @@ def test_dust_is_ignored():
     assert difference(load_digit_image(dusty), load_digit_image(rendered(3))) < 1
 
 
-def _button(draw):
-    draw.rectangle((250, 5, 290, 17), fill=60)
-
-
-def _line(draw):
-    draw.line((10, 262, 200, 260), fill=20, width=4)
-
-
-def _corner(draw):
-    draw.polygon([(0, 280), (30, 280), (0, 250)], fill=40)
-
-
-def _edge(draw):
-    draw.rectangle((297, 0, 300, 280), fill=50)
-
-
-@pytest.mark.parametrize("stray", [_button, _line, _corner, _edge])
+@pytest.mark.parametrize(
+    "stray",
+    [
+        lambda draw: draw.rectangle((250, 5, 290, 17), fill=60),
+        lambda draw: draw.line((10, 262, 200, 260), fill=20, width=4),
+        lambda draw: draw.polygon([(0, 280), (30, 280), (0, 250)], fill=40),
+        lambda draw: draw.rectangle((297, 0, 300, 280), fill=50),
+    ],
+    ids=["button", "line", "corner", "edge"],
+)
 def test_what_is_far_from_the_digit_does_not_stretch_the_box(stray, mnist):
     for image in mnist.x_test[:10]:
         page = Image.new("L", (300, 280), 250)
