@@ -115,7 +115,7 @@ def xor_mlp(
         Maps ``(batch, 2)`` points to ``(batch, 1)`` outputs between 0 and 1.
     """
     layers = _build.Layers(seed, kernel_initializer, bias_initializer)
-    points = keras.Input((2,), name="points")
+    points = _build.point_input(2)
     hidden = layers.dense(2, "sigmoid", name="hidden")(points)
     logits = layers.dense(1, name="logits")(hidden)
     model = _build.classifier(points, logits, "sigmoid", name=name)
@@ -187,9 +187,13 @@ def sigmoid_mlp(
     keras.Model
         Maps ``(batch, input_dim)`` points to ``(batch, num_classes)`` probabilities.
     """
-    return _points_mlp(
-        num_classes, input_dim, hidden_units, "sigmoid", classifier_activation, kernel_initializer, seed, name
-    )
+    num_classes = check_integer("num_classes", num_classes, minimum=2)
+    hidden_units = check_integer("hidden_units", hidden_units)
+    layers = _build.Layers(seed, kernel_initializer)
+    points = _build.point_input(input_dim)
+    hidden = layers.dense(hidden_units, "sigmoid", name="hidden")(points)
+    logits = layers.dense(num_classes, name="logits")(hidden)
+    return _build.classifier(points, logits, classifier_activation, name=name)
 
 
 @register_model(
@@ -256,9 +260,13 @@ def tanh_mlp(
     keras.Model
         Maps ``(batch, input_dim)`` points to ``(batch, num_classes)`` probabilities.
     """
-    return _points_mlp(
-        num_classes, input_dim, hidden_units, "tanh", classifier_activation, kernel_initializer, seed, name
-    )
+    num_classes = check_integer("num_classes", num_classes, minimum=2)
+    hidden_units = check_integer("hidden_units", hidden_units)
+    layers = _build.Layers(seed, kernel_initializer)
+    points = _build.point_input(input_dim)
+    hidden = layers.dense(hidden_units, "tanh", name="hidden")(points)
+    logits = layers.dense(num_classes, name="logits")(hidden)
+    return _build.classifier(points, logits, classifier_activation, name=name)
 
 
 @register_model(
@@ -404,26 +412,6 @@ def dense_500_300(
     return _image_mlp(num_classes, widths, dropout, image_shape, classifier_activation, kernel_initializer, seed, name)
 
 
-def _points_mlp(
-    num_classes: int,
-    input_dim: int,
-    hidden_units: int,
-    activation: str,
-    classifier_activation: str | None,
-    kernel_initializer: Any,
-    seed: int | None,
-    name: str,
-) -> keras.Model:
-    num_classes = check_integer("num_classes", num_classes, minimum=2)
-    input_dim = check_integer("input_dim", input_dim)
-    hidden_units = check_integer("hidden_units", hidden_units)
-    layers = _build.Layers(seed, kernel_initializer)
-    points = keras.Input((input_dim,), name="points")
-    hidden = layers.dense(hidden_units, activation, name="hidden")(points)
-    logits = layers.dense(num_classes, name="logits")(hidden)
-    return _build.classifier(points, logits, classifier_activation, name=name)
-
-
 def _image_mlp(
     num_classes: int,
     widths: tuple[int, ...],
@@ -437,7 +425,7 @@ def _image_mlp(
     num_classes = check_integer("num_classes", num_classes, minimum=2)
     dropout = check_fraction("dropout", dropout)
     layers = _build.Layers(seed, kernel_initializer)
-    images, x = _build.image_input(_build.check_image_shape(image_shape))
+    images, x = _build.image_input(image_shape)
     x = keras.layers.Flatten(name="flatten")(x)
     for i, width in enumerate(widths, start=1):
         x = layers.dense(width, "relu", name=f"hidden_{i}")(x)
