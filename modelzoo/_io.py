@@ -20,6 +20,7 @@ import re
 import shutil
 import sys
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,6 +42,13 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def undated_member(name: str) -> zipfile.ZipInfo:
+    """Return a member of a zip archive that depends on neither the time of writing nor the system."""
+    member = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+    member.create_system = 3
+    return member
 
 
 def check_target(path: str | os.PathLike[str], *, overwrite: bool) -> Path:

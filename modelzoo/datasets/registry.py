@@ -145,7 +145,8 @@ def load(name: str | os.PathLike[str], /, **options: Any) -> Dataset:
     """
     if isinstance(name, str) and name in _NAMED:
         return _call(_NAMED[name], name, (), options)
-    data = _open(_found(name), options)
+    path = _found(name)
+    data = _call(_reader(path), str(path), (path,), options)
     return data.read() if isinstance(data, Stream) else data
 
 
@@ -166,7 +167,7 @@ def stream(path: str | os.PathLike[str], /, **options: Any) -> Stream:
     """
     if (found := _existing(path)) is None:
         raise DataError(f"No file or folder {path!r}. Give an existing path to stream from.")
-    return _open(found, options, streamed=True)
+    return _call(_reader(found, streamed=True), str(found), (found,), options)
 
 
 def _found(name: Any) -> Path:
@@ -188,10 +189,6 @@ def _existing(name: str | os.PathLike[str]) -> Path | None:
     if not path.exists():
         restore(path)  # a killed writer may have moved it aside
     return path if path.exists() else None
-
-
-def _open(path: Path, options: dict[str, Any], *, streamed: bool = False) -> Any:
-    return _call(_reader(path, streamed=streamed), str(path), (path,), options)
 
 
 def _reader(path: Path, *, streamed: bool = False) -> Callable[..., Any]:

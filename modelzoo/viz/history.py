@@ -78,9 +78,7 @@ def _as_runs(histories: Any) -> list[Any]:
     """Return the histories of the runs, one or several."""
     runs = [histories] if _is_history(histories) or not isinstance(histories, Sequence) else list(histories)
     if not runs or not all(map(_is_history, runs)):
-        raise InputError(
-            f"history must be what modelzoo.train or fit returned, or a sequence of these; got {histories!r:.80}."
-        )
+        raise InputError(f"history must be what train or fit returned, or several; got {histories!r:.80}.")
     return runs
 
 
