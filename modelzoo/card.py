@@ -363,9 +363,7 @@ def read_card(directory: str | os.PathLike[str]) -> dict[str, Any]:
         raise ArtifactError(f"{directory} is not a directory. Give a SavedModel directory written by modelzoo.save.")
     path = directory / CARD_PATH
     if not path.is_file():
-        raise ArtifactError(
-            f"{directory} has no {CARD_PATH}: modelzoo did not write it. Use tf.saved_model.load, or `modelzoo check`."
-        )
+        raise ArtifactError(f"{directory} has no {CARD_PATH}, so it was not written by modelzoo. See `modelzoo check`.")
     card = _parse(path)
     present = set(_files(directory)) - {CARD_PATH}
     for name, digest in sorted(card["files"].items()):

@@ -342,7 +342,8 @@ def check_keras_model(model: Any) -> None:
     """Raise InputError unless it is a live Keras model."""
     if not isinstance(model, keras.Model):
         raise InputError(
-            f"model must be a Keras model; got {type(model).__name__}. Build one (create_model), or load one (load)."
+            f"model must be a Keras model; got {type(model).__name__}. Build one with modelzoo.create_model, or load "
+            "one with modelzoo.load."
         )
 
 
@@ -364,7 +365,8 @@ def read_network(model: Any) -> Network:
     check_keras_model(model)
     if not _is_graph(model):
         raise InputError(
-            f"{model.name!r} must be a functional or Sequential model that is built. Begin it with keras.Input(shape)."
+            f"The layers of {model.name!r} are not known as a graph. Give a functional or Sequential model that is "
+            "built: begin it with keras.Input(shape)."
         )
     reader = _Reader({id(weight): path for path, weight in with_paths(model)})
     outputs = reader.read(model, None, ())

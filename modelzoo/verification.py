@@ -296,7 +296,7 @@ def _training_of(card: Card, digest: str) -> dict[str, Any]:
         raise InputError(f"No builder makes {card.name!r} anew with fresh weights. Train it again with modelzoo.train.")
     if card.seed is None:
         raise InputError(
-            f"The initial weights of {card.name} had no seed. Train one from create_model({card.name!r}, seed=0)."
+            f"The initial weights of {card.name} were drawn without a seed. Train create_model({card.name!r}, seed=0)."
         )
     return card.training
 

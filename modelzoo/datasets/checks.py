@@ -137,6 +137,6 @@ def _from_one_hot(y: np.ndarray, num_classes: int | None, where: str) -> np.ndar
     if not good.all():
         index = int(np.argmin(good))
         raise DataError(
-            f"{where}: row {index} of y must be one-hot; got {y[index].tolist()!r:.60}. Or give integers, shape (n,)."
+            f"{where}: row {index} of y is {y[index].tolist()!r:.60}, not one-hot. Give one 1 among 0s, or integers."
         )
     return y.argmax(axis=1)

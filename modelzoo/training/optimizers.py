@@ -10,20 +10,10 @@ from modelzoo._keras import all_layers, keras
 from modelzoo.errors import InputError, unknown_name
 from modelzoo.recipe import Recipe
 
-NAMES = {
-    "adadelta": "Adadelta",
-    "adafactor": "Adafactor",
-    "adagrad": "Adagrad",
-    "adam": "Adam",
-    "adamax": "Adamax",
-    "adamw": "AdamW",
-    "ftrl": "Ftrl",
-    "lamb": "Lamb",
-    "lion": "Lion",
-    "nadam": "Nadam",
-    "rmsprop": "RMSprop",
-    "sgd": "SGD",
-}
+_CLASSES = ("Adadelta", "Adafactor", "Adagrad", "Adam", "Adamax", "AdamW")
+_CLASSES += ("Ftrl", "Lamb", "Lion", "Nadam", "RMSprop", "SGD")
+#: Keras' classes by the names that recipes have for them.
+NAMES = {name.lower(): name for name in _CLASSES}
 
 
 def create_optimizer(recipe: Recipe, total_steps: int) -> keras.optimizers.Optimizer:
