@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
-from modelzoo._checks import check_path
+from modelzoo._checks import check_choice, check_path
 from modelzoo._io import restore
 from modelzoo.datasets.dataset import Dataset
 from modelzoo.datasets.streaming import Stream
@@ -99,13 +99,7 @@ def dataset_classes(name: str) -> tuple[str, ...]:
 
 def describe_dataset(name: str) -> str:
     """Return one line on a named data set."""
-    return (inspect.getdoc(_named(name)) or "").partition("\n")[0]
-
-
-def _named(name: Any) -> Callable[..., Dataset]:
-    if not isinstance(name, str) or name not in _NAMED:
-        raise unknown_name("data set", name, _NAMED)
-    return _NAMED[name]
+    return (inspect.getdoc(_NAMED[check_choice("data set", name, _NAMED)]) or "").partition("\n")[0]
 
 
 def _options_of(loader: Callable[..., Any]) -> dict[str, Any]:

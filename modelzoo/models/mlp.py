@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from modelzoo._checks import check_flag, check_fraction, check_integer, check_integers
+from modelzoo._checks import check_choice, check_flag, check_fraction, check_integer, check_integers
 from modelzoo._keras import keras
-from modelzoo.errors import unknown_name
 from modelzoo.models import _build
 from modelzoo.recipe import Augmentation, Recipe
 from modelzoo.registry import register_model
@@ -45,8 +44,7 @@ def xor_weights(**named: float) -> list[np.ndarray]:
         Hidden kernel (2, 2), hidden bias (2,), output kernel (2, 1), output bias (1,), float32.
     """
     for name in named:
-        if name not in XOR_LESSON_WEIGHTS:
-            raise unknown_name("XOR weight", name, XOR_LESSON_WEIGHTS)
+        check_choice("XOR weight", name, XOR_LESSON_WEIGHTS)
     w = {**XOR_LESSON_WEIGHTS, **named}
     arrays = [
         [[w["w3"], w["w5"]], [w["w4"], w["w6"]]],
