@@ -90,7 +90,9 @@ def check_taken(model: keras.Model, samples: Any, where: str) -> np.ndarray:
     samples, wanted = as_array(samples, where), tuple(model.input_shape[1:])
     check_samples(samples, where=where)
     if not fits_shape(samples.shape[1:], wanted):
-        raise DataError(f"{where}: {model.name!r} takes samples of shape {wanted}; got {samples.shape[1:]}.")
+        raise DataError(
+            f"{where}: samples have shape {samples.shape[1:]}, but {model.name!r} takes {wanted}. Reshape them."
+        )
     return samples
 
 

@@ -250,14 +250,14 @@ def _check_shape(given: tuple[int, ...], model: keras.Model, where: str) -> None
             f"Give shape={wanted} to datasets.load of a .csv, or x.reshape(-1, *{wanted})" if rows else "Reshape them"
         )
         raise DataError(
-            f"{where}: {model.name!r} takes samples of shape {wanted}; got {given}. {advice}, or build it for these."
+            f"{where}: samples have shape {given}, but {model.name!r} takes {wanted}. {advice}, or build it for these."
         )
 
 
 def _labels(y: Any, model: keras.Model, where: str, *, single_class: bool) -> np.ndarray:
     labels = check_labels(y, num_classes=num_classes(model), where=where)
     if not single_class and labels.min() == labels.max():
-        raise DataError(f"{where}: every label is {labels[0]}. A classifier needs two classes; add samples of another.")
+        raise DataError(f"{where}: every label is {labels[0]}. A classifier needs at least two classes; add some.")
     return labels
 
 
