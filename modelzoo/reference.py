@@ -523,7 +523,8 @@ def perceptron_rule(
         if not mistakes:
             return PerceptronResult(w, b, epoch, updates)
     raise InputError(
-        f"The rule still made {mistakes} mistakes on {len(x)} points in epoch {max_epochs}. Raise max_epochs, if a line exists."
+        f"The perceptron rule still made {mistakes} mistakes on {len(x)} points in epoch {max_epochs}. Either no line "
+        "separates the two classes, or max_epochs must be greater."
     )
 
 

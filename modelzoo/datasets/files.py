@@ -175,7 +175,7 @@ class _Table:
         if self._is_header([field.strip() for field in first], second, label):
             self.header, self.body = [field.strip() for field in first], self.body[1:]
         if not self.body:
-            raise DataError(f"{path} must hold rows of numbers; got {'a header alone' if self.width else 'no text'}.")
+            raise DataError(f"{path} needs rows of numbers; it holds {'a header alone' if self.width else 'no text'}.")
 
     def _is_header(self, first: list[str], second: list[str], label: str | int | None) -> bool:
         """Return whether the first line names the columns: it has no numbers, or beside them a name that is known."""

@@ -350,7 +350,9 @@ def _pair(data: Any) -> tuple[np.ndarray, np.ndarray]:
         if isinstance(x, tuple) or isinstance(data, Dataset):
             raise TypeError
     except (TypeError, ValueError):
-        raise InputError(f"Expected (samples, labels); got {type(data).__name__}. Of a Dataset give .test.") from None
+        raise InputError(
+            f"Expected one pair (samples, labels); got {type(data).__name__}. Of a Dataset give .test."
+        ) from None
     return as_array(x, "samples"), as_array(y, "labels")
 
 
