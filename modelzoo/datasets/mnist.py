@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -45,8 +46,9 @@ _FASHION_FILES = {
 def _full_mnist() -> Dataset:
     """Read, verify and keep the bundle: the arrays are read-only, so every caller may share them."""
     try:
+        arrays: dict[str, Any] = read_npz(MNIST_BUNDLE)
         dataset = Dataset(
-            **read_npz(MNIST_BUNDLE),
+            **arrays,
             name="mnist",
             class_names=_DIGITS,
             source="MNIST by Yann LeCun and Corinna Cortes, http://yann.lecun.com/exdb/mnist/",
