@@ -11,8 +11,8 @@ from modelzoo._keras import all_layers, keras
 from modelzoo.errors import InputError
 from modelzoo.recipe import Recipe
 
-_CLASSES = ("Adadelta", "Adafactor", "Adagrad", "Adam", "Adamax", "AdamW")
-_CLASSES += ("Ftrl", "Lamb", "Lion", "Nadam", "RMSprop", "SGD")
+_CLASSES = ["Adadelta", "Adafactor", "Adagrad", "Adam", "Adamax", "AdamW"]
+_CLASSES += ["Ftrl", "Lamb", "Lion", "Nadam", "RMSprop", "SGD"]
 #: Keras' classes by the names that recipes have for them.
 NAMES = {name.lower(): name for name in _CLASSES}
 
