@@ -150,7 +150,7 @@ class Objective:
         if not (self._crossentropy and self._from_logits and self._last_layer_weights()):
             raise InputError(
                 f"calibrate=True needs a cross-entropy, and a model that ends in one trainable Dense layer; got the "
-                f"loss {self._loss_name!r} and {self.model.name!r}. Leave it out."
+                f"loss {self._recipe.loss!r} and {self.model.name!r}. Leave it out."
             )
 
     def _last_layer_weights(self) -> list[Any]:
