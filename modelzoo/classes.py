@@ -11,7 +11,7 @@ import numpy as np
 
 from modelzoo.datasets import check_labels, dataset_classes
 from modelzoo.errors import DataError
-from modelzoo.network import check_keras_model
+from modelzoo.network import read_network
 from modelzoo.registry import card_for, spec_of
 
 __all__ = ["adopted_names", "class_names", "match_labels", "num_classes"]
@@ -34,8 +34,8 @@ def class_names(model: Any) -> tuple[str, ...]:
     >>> modelzoo.class_names(modelzoo.create_model("xor_mlp"))
     ('equal', 'different')
     """
-    if not hasattr(model, "output_shape"):  # as one in NumPy has it, too
-        check_keras_model(model)
+    if not hasattr(model, "output_shape"):  # one in NumPy has it, too
+        read_network(model)  # says why not
     count, spec = num_classes(model), spec_of(model)
     if count is None:
         return ()
