@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,11 @@ else:
 
     keras = _OnFirstUse("keras")
     tf = _OnFirstUse("tensorflow")
+
+
+def is_tf_data(value: Any) -> bool:
+    """Return whether a value is a ``tf.data.Dataset``, which only a process that imported TensorFlow has."""
+    return "tensorflow" in sys.modules and isinstance(value, tf.data.Dataset)
 
 
 def graph_function(function: Callable[..., Any], *, jit: bool = False, **options: Any) -> Any:
@@ -99,4 +105,13 @@ def explained_by_tensorflow(path: Path) -> Iterator[None]:
         raise TargetError(f"Cannot write {path}: {reason}. Check that the place is writable and not full.") from error
 
 
-__all__ = ["all_layers", "explained_by_tensorflow", "given_seed", "graph_function", "inference_function", "keras", "tf"]
+__all__ = [
+    "all_layers",
+    "explained_by_tensorflow",
+    "given_seed",
+    "graph_function",
+    "inference_function",
+    "is_tf_data",
+    "keras",
+    "tf",
+]

@@ -11,8 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from keras import layers
+from PIL import Image
 
 import modelzoo
+from modelzoo import datasets, evaluation
+from modelzoo.classes import num_classes
 from modelzoo.network import read_network, with_paths
 from modelzoo.runtime import Runtime, UnknownLayerError, load_runtime
 from modelzoo.saving import find, list_pretrained, read_golden
@@ -229,6 +232,11 @@ WITHOUT_KERAS = {
     "    runtime = load_runtime(name); runtime(np.zeros((1, *runtime.network.input.output_shape)))",
     "predict": "modelzoo.predict('two_conv_cnn', np.zeros((28, 28), np.uint8))",
     "modelzoo predict": "app(['predict', 'table.csv'], standalone_mode=False)",
+    "evaluate": "modelzoo.evaluate('sigmoid_mlp'); modelzoo.measure('xor_mlp'); modelzoo.verify('onehot_softmax')",
+    "modelzoo predict of a photo": "app(['predict', 'photo.png'], standalone_mode=False)",
+    "modelzoo evaluate": "app(['evaluate', 'tanh_mlp', '--per-class'], standalone_mode=False)",
+    "modelzoo compare": "app(['compare', 'tanh_mlp', 'tanh_mlp'], standalone_mode=False)",
+    "modelzoo check": "app(['check', str(find('xor_mlp')), '--files'], standalone_mode=False)",
     "describe": "modelzoo.describe('tanh_mlp', 'page')",
     "modelzoo describe": "app(['describe', 'two_conv_cnn'], standalone_mode=False)",
     "modelzoo info": "app(['info', 'two_conv_cnn'], standalone_mode=False)",
@@ -239,7 +247,11 @@ WITHOUT_KERAS = {
 
 def test_needs_neither_tensorflow_nor_keras(tmp_path):
     imports = (
-        "import sys, numpy as np, modelzoo; from modelzoo.runtime import load_runtime; from modelzoo.cli.app import app"
+        "import sys, numpy as np, modelzoo; from modelzoo.runtime import load_runtime; from modelzoo.cli.app import app\n"
+        "from modelzoo.saving import find"
+    )
+    Image.fromarray(255 - read_golden(find("two_conv_cnn"))[0][0].astype("uint8")).resize((90, 90)).save(
+        tmp_path / "photo.png"
     )
     np.savetxt(tmp_path / "table.csv", np.zeros((1, 784)), fmt="%d", delimiter=",", header=",".join(["p"] * 784))
     code = "\n".join([imports, *(f"{use}\n{HEAVY}" for use in WITHOUT_KERAS.values())])
@@ -266,3 +278,54 @@ def test_keras_computes_what_the_runtime_does_not_know(tmp_path, caplog):
         outputs = modelzoo.predict(tmp_path / "model", [1.0, 2.0, 3.0, 5.0])
     assert "LayerNormalization" in caplog.text
     np.testing.assert_allclose(outputs, modelzoo.predict(model, [1.0, 2.0, 3.0, 5.0]))
+
+
+MEASURED = {
+    "softmax": ("relu_mlp", {"hidden_units": 9}),
+    "logits": ("relu_mlp", {"hidden_units": 9, "classifier_activation": None}),
+    "convolutions": ("two_conv_cnn", {"filters": (2, 3), "hidden_units": 5}),
+    "one output": ("logistic_perceptron", {}),
+    "decisions": ("threshold_perceptron", {}),
+    "sum of squares": ("xor_mlp", {}),
+    "one-hot labels": ("onehot_softmax", {}),
+    "reconstruction": ("tanh_autoencoder", {}),
+}
+
+
+@pytest.mark.parametrize("kind", MEASURED)
+def test_measures_are_those_of_keras(kind, tmp_path, monkeypatch):
+    name, options = MEASURED[kind]
+    rng, model = np.random.default_rng(0), randomised(modelzoo.create_model(name, seed=0, **options))
+    modelzoo.save(model, tmp_path / "model")
+    images = len(model.input_shape) == 3
+    x = rng.integers(0, 256, (230, 28, 28)).astype("uint8") if images else rng.normal(0, 2, (230, 2)).astype("float32")
+    y = rng.integers(0, num_classes(model) or 10, 230)
+    expected = modelzoo.measure(model, (x, y))
+    stored = datasets.StoredSamples(lambda indices: x[indices], y, x.shape[1:], x.dtype)
+    monkeypatch.setattr(evaluation, "compute_metrics", None)  # nor does Keras do the rest
+    found = modelzoo.measure(tmp_path / "model", (x, y))
+    assert found.keys() == expected.keys()
+    for key, value in expected.items():
+        assert found[key] == (value if key == "classes" else pytest.approx(value, rel=1e-5, abs=1e-7)), key
+    runtime = load_runtime(tmp_path / "model")
+    metrics, _ = evaluation.score(runtime, stored, evaluation.recipe_of(runtime))
+    assert metrics == pytest.approx({name.removeprefix("test_"): expected[name] for name in found if "test_" in name})
+
+
+@pytest.mark.parametrize("loss", ["mean_absolute_error", "kl_divergence"])
+def test_keras_measures_by_losses_that_are_unknown_here(loss):
+    recipe = evaluation.recipe_of(load_runtime("onehot_softmax")).replace(loss=loss)
+    live = modelzoo.evaluate(modelzoo.load("onehot_softmax"), recipe=recipe)
+    assert modelzoo.evaluate("onehot_softmax", recipe=recipe) == pytest.approx(live)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list_pretrained())
+def test_classes_of_all_test_samples_are_those_of_keras(name):
+    live, runtime = modelzoo.load(name), load_runtime(name)
+    x = evaluation.own_data(live).x_test
+    expected, outputs = modelzoo.predict(live, x), runtime(x)
+    np.testing.assert_allclose(outputs, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+    if num_classes(live):
+        classes = (evaluation.interpret(live, found).classes for found in (expected, outputs))
+        np.testing.assert_array_equal(*classes)

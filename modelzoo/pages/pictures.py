@@ -16,7 +16,7 @@ import numpy as np
 
 from modelzoo import viz
 from modelzoo.errors import DataError, InputError
-from modelzoo.evaluation import classify
+from modelzoo.evaluation import classify, count_confusions
 from modelzoo.pages.subject import Subject
 
 logger = logging.getLogger(__name__)
@@ -57,9 +57,7 @@ def measure_confusion(subject: Subject) -> Confusion | None:
     except (InputError, DataError) as error:  # DataError: their files are not on this machine
         logger.info("No confusion matrix of %s: %s", subject.source, error)
         return None
-    from sklearn.metrics import confusion_matrix
-
-    counts = confusion_matrix(found.truth, found.classes, labels=range(len(found.class_names)))
+    counts = count_confusions(found.truth, found.classes, len(found.class_names))
     return {**_measured_of(subject), "classes": list(found.class_names), "counts": counts.tolist()}
 
 
