@@ -247,8 +247,8 @@ WITHOUT_KERAS = {
 
 def test_needs_neither_tensorflow_nor_keras(tmp_path):
     imports = (
-        "import sys, numpy as np, modelzoo; from modelzoo.runtime import load_runtime; from modelzoo.cli.app import app\n"
-        "from modelzoo.saving import find"
+        "import sys, numpy as np, modelzoo\n"
+        "from modelzoo.runtime import load_runtime; from modelzoo.saving import find; from modelzoo.cli.app import app"
     )
     Image.fromarray(255 - read_golden(find("two_conv_cnn"))[0][0].astype("uint8")).resize((90, 90)).save(
         tmp_path / "photo.png"
