@@ -25,8 +25,8 @@ logger = logging.getLogger(__name__)
 COUNTED = 15 * 10**9
 
 #: How often each class was taken for each other: ``weights`` and ``data`` (digest and checksum, as in the card),
-#: ``classes`` (their names) and ``counts`` (a row a true class, a column a predicted one); ``every`` where one in so many
-#: samples was counted.
+#: ``classes`` (their names) and ``counts`` (a row a true class, a column a predicted one); ``every`` where one in so
+#: many samples was counted.
 Confusion = dict[str, Any]
 
 
