@@ -36,7 +36,7 @@ PREPARATIONS = {
         "remove noise and specks, crop to the digit, keep strokes 2 pixels wide",
         "scale the longer side to 20 pixels: BICUBIC, aspect ratio kept",
         "lay it into 28 x 28 pixels with the centre of mass at (14.5, 14.5)",
-        "float32 0-255. This is modelzoo.datasets.load_digit_image, which needs NumPy, SciPy and Pillow",
+        "float32 0-255. This is modelzoo.datasets.load_digit_image, which needs NumPy and Pillow",
     ),
     "resize": (
         *_READ,
