@@ -1,9 +1,13 @@
-"""The NumPy runtime against Keras: every kind of layer, every pretrained network, and networks it has never seen."""
+"""The runtimes, in NumPy and JavaScript, against Keras: every kind of layer, every pretrained network, and others."""
 
 from __future__ import annotations
 
+import base64
+import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -17,8 +21,75 @@ import modelzoo
 from modelzoo import datasets, evaluation
 from modelzoo.classes import num_classes
 from modelzoo.network import read_network, with_paths
-from modelzoo.runtime import Runtime, UnknownLayerError, load_runtime
+from modelzoo.runtime import _LAYERS, _OPERATIONS, Runtime, UnknownLayerError, load_runtime
+from modelzoo.runtime import ACTIVATIONS as KNOWN_ACTIVATIONS
 from modelzoo.saving import find, list_pretrained, read_golden
+
+RUNTIME_JS = Path(modelzoo.__file__).parent / "web" / "runtime.js"
+#: Reads a network, its weights and samples from each line, and answers with the outputs, or why there are none.
+ANSWER = f"""
+import {{ createInterface }} from "node:readline";
+import {{ KNOWN, loadNetwork }} from "{RUNTIME_JS.as_uri()}";
+for await (const line of createInterface({{ input: process.stdin }})) {{
+  try {{
+    const given = JSON.parse(line);
+    const network = given.network && loadNetwork(given);
+    const outputs = network && network.forward(Float32Array.from(given.x), given.n)[network.output];
+    console.log(JSON.stringify(outputs ? [...outputs] : KNOWN));
+  }} catch (error) {{
+    console.log(JSON.stringify(String(error)));
+  }}
+}}
+"""
+
+
+@pytest.fixture(scope="session")
+def in_javascript():
+    """Return a function that asks the JavaScript runtime."""
+    if (node := shutil.which("node")) is None:
+        pytest.skip("Node.js is not installed: apt install nodejs")
+    command = [node, "--input-type=module", "-e", ANSWER]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+
+        def answer(question):
+            process.stdin.write(json.dumps(question) + "\n")
+            process.stdin.flush()
+            return json.loads(process.stdout.readline())
+
+        yield answer
+        process.stdin.close()
+
+
+def question(network, weights, samples):
+    """Return what JavaScript is asked: the weights as a page holds them, in base64."""
+    return {
+        "network": network.to_dict(),
+        "weights": {
+            path: {"dtype": "float32", "data": base64.b64encode(value.tobytes()).decode()}
+            for path, value in weights.items()
+            if value.dtype == np.float32
+        },
+        "x": samples.ravel().tolist(),
+        "n": len(samples),
+    }
+
+
+@pytest.fixture
+def assert_as_keras(in_javascript):
+    """Return a function that compares both runtimes with Keras."""
+
+    def check(model, x):
+        expected = model(x, training=False).numpy()
+        runtime = runtime_of(model)
+        outputs = runtime(x)
+        assert (outputs.dtype, outputs.shape) == (np.float32, expected.shape)
+        atol = 1e-5 * np.abs(expected).max()
+        np.testing.assert_allclose(outputs, expected, rtol=0, atol=atol)
+        answer = in_javascript(question(runtime.network, runtime.weights, x))
+        assert not isinstance(answer, str), answer
+        np.testing.assert_allclose(np.reshape(answer, expected.shape), expected, rtol=0, atol=atol)
+
+    return check
 
 
 def runtime_of(model):
@@ -35,13 +106,6 @@ def randomised(model):
     return model
 
 
-def assert_as_keras(model, x):
-    expected = model(x, training=False).numpy()
-    outputs = runtime_of(model)(x)
-    assert (outputs.dtype, outputs.shape) == (np.float32, expected.shape)
-    np.testing.assert_allclose(outputs, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
-
-
 SHAPE = (9, 10, 4)
 
 
@@ -55,11 +119,17 @@ NOT_HERE = {"deserialize", "get", "serialize", "sparsemax", "threshold"}
 ACTIVATIONS = sorted(name for name in dir(keras.activations) if not name.startswith("_") and name not in NOT_HERE)
 
 
-def test_all_activations():
+def test_all_activations(assert_as_keras):
     inputs = keras.Input((6,))
-    units = [layers.Dense(8, activation=name)(inputs) for name in ACTIVATIONS]
+    units = [layers.Dense(8, activation=name)(inputs) for name in ACTIVATIONS if name != "glu"]
     x = np.random.default_rng(0).normal(0, 2, (5, 6)).astype("float32")
     assert_as_keras(randomised(keras.Model(inputs, layers.Concatenate()(units))), x)
+
+
+def test_gated_units():
+    model = randomised(keras.Sequential([keras.Input((6,)), layers.Dense(8, activation="glu")]))
+    x = np.random.default_rng(0).normal(0, 2, (5, 6)).astype("float32")
+    np.testing.assert_allclose(runtime_of(model)(x), model(x), rtol=0, atol=1e-5)
 
 
 CONVOLUTIONS = [
@@ -71,7 +141,7 @@ CONVOLUTIONS = [
 
 
 @pytest.mark.parametrize("padding", ["same", "valid"])
-def test_windows(padding, images):
+def test_windows(assert_as_keras, padding, images):
     inputs = keras.Input(SHAPE)
     ends = []
     for options in CONVOLUTIONS:
@@ -109,17 +179,17 @@ LAYERS = {
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_layer(name, images):
+def test_layer(assert_as_keras, name, images):
     assert_as_keras(randomised(keras.Sequential([keras.Input(SHAPE), LAYERS[name]])), images)
 
 
-def test_adapted_normalization(images):
+def test_adapted_normalization(assert_as_keras, images):
     layer = layers.Normalization()
     layer.adapt(images)
     assert_as_keras(keras.Sequential([keras.Input(SHAPE), layer]), images)
 
 
-def test_joins_and_operations(images):
+def test_joins_and_operations(assert_as_keras, images):
     x = keras.Input(SHAPE)
     y = layers.Conv2D(4, 3, padding="same")(x)
     merges = [layers.Add, layers.Average, layers.Maximum, layers.Minimum, layers.Multiply, layers.Subtract]
@@ -129,7 +199,7 @@ def test_joins_and_operations(images):
 
 
 @pytest.mark.parametrize("n", [3, 9])
-def test_joins_of_images_and_vectors(n):
+def test_joins_of_images_and_vectors(assert_as_keras, n):
     x = keras.Input((9, 9, 4))
     gates = layers.Dense(4, "sigmoid")(layers.GlobalAveragePooling2D()(x))
     ends = [merge()([x, gates]) for merge in (layers.Multiply, layers.Add, layers.Average, layers.Maximum)]
@@ -137,7 +207,7 @@ def test_joins_of_images_and_vectors(n):
     assert_as_keras(randomised(keras.Model(x, layers.Concatenate()(ends))), samples)
 
 
-def test_residual_network(images):
+def test_residual_network(assert_as_keras, images):
     inputs = keras.Input(SHAPE)
     x = layers.Conv2D(8, 3, padding="same", use_bias=False)(inputs)
     for strides in (1, 2):
@@ -149,7 +219,7 @@ def test_residual_network(images):
     assert_as_keras(randomised(keras.Model(inputs, outputs)), images)
 
 
-def test_lenet_5():
+def test_lenet_5(assert_as_keras):
     network = [
         keras.Input((28, 28)),
         layers.Reshape((28, 28, 1)),
@@ -166,7 +236,7 @@ def test_lenet_5():
     assert_as_keras(randomised(keras.Sequential(network)), digits)
 
 
-def test_nested_and_shared_layers(images):
+def test_nested_and_shared_layers(assert_as_keras, images):
     inner = keras.Sequential([keras.Input((40,)), layers.Dense(6, activation="tanh")])
     inputs = keras.Input(SHAPE)
     rows = layers.Reshape((9, 40))(inputs)
@@ -183,20 +253,29 @@ def test_nested_and_shared_layers(images):
     num_classes=st.integers(2, 11),
     activation=st.sampled_from(["softmax", None]),
 )
-def test_options_of_the_convolutional_network(activation, **options):
+def test_options_of_the_convolutional_network(assert_as_keras, activation, **options):
     model = modelzoo.create_model("two_conv_cnn", seed=0, classifier_activation=activation, **options)
     images = np.random.default_rng(0).integers(0, 256, (5, *options["image_shape"])).astype("uint8")
     assert_as_keras(randomised(model), images)
 
 
 @pytest.mark.parametrize("name", list_pretrained())
-def test_pretrained_networks_give_their_golden_outputs(name):
+def test_pretrained_networks_give_their_golden_outputs(name, in_javascript):
     inputs, outputs = read_golden(find(name))[:2]
-    np.testing.assert_allclose(load_runtime(name)(inputs), outputs, rtol=0, atol=1e-5 * np.abs(outputs).max())
+    runtime, atol = load_runtime(name), 1e-5 * np.abs(outputs).max()
+    np.testing.assert_allclose(runtime(inputs), outputs, rtol=0, atol=atol)
+    answer = in_javascript(question(runtime.network, runtime.weights, inputs))
+    np.testing.assert_allclose(np.reshape(answer, outputs.shape), outputs, rtol=0, atol=atol)
+
+
+def test_javascript_knows_what_numpy_knows(in_javascript):
+    pointwise = KNOWN_ACTIVATIONS.keys() - {"glu"}  # the shape that Keras says for it is not that of its output
+    tables = {"activations": pointwise, "layers": _LAYERS, "operations": _OPERATIONS}
+    assert in_javascript({}) == {name: sorted(table) for name, table in tables.items()}
 
 
 @pytest.mark.parametrize("name", modelzoo.list_models())
-def test_every_registered_network_runs(name):
+def test_every_registered_network_runs(assert_as_keras, name):
     model = modelzoo.create_model(name, seed=0)
     samples = np.random.default_rng(0).uniform(-1, 1, (4, *model.input_shape[1:])).astype("float32")
     assert_as_keras(randomised(model), samples)
