@@ -10,12 +10,13 @@ import functools
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent import futures
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from modelzoo.card import Card, read_card, read_weights, set_card
+from modelzoo.card import Card, read_card, read_weights, set_card, usable_cores
 from modelzoo.errors import ModelZooError
 from modelzoo.network import Layer, Network
 from modelzoo.reference import logistic, softmax
@@ -24,8 +25,11 @@ from modelzoo.saving import find
 Array = np.ndarray
 Step = Callable[..., Array]
 
-#: Samples that are computed at once, so that memory stays bounded.
-BATCH = 250
+#: Bytes of the largest layer that are computed at once: they should stay in the processor's cache.
+COMPUTED = 1 << 22
+
+#: Samples from which a batch is shared among threads.
+SHARED = 16
 
 #: Bytes that a convolution unfolds at once: they should stay in the processor's cache.
 UNFOLDED = 1 << 20
@@ -79,12 +83,20 @@ class Runtime:
 
     def __call__(self, samples: Array) -> Array:
         """Return the outputs, float32, for samples of shape ``(n, …)``."""
+        cores = usable_cores()
+        largest = max(math.prod(side or 1 for side in layer.output_shape) for layer in self.network.layers)
+        size = max(1, min(COMPUTED // (4 * largest), -(-len(samples) // cores)))
+        if len(samples) < SHARED or len(samples) <= size:
+            return self._run(samples)
+        # One thread a core with a part of the samples each: threads that share one product wait for each other, for
+        # very long where other processes want the cores, too.
         parts = []
-        for i in range(0, len(samples), BATCH):
-            parts.append(self._run(samples[i : i + BATCH]))
-            for watcher in self.watchers:
-                watcher(len(parts[-1]))
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        with _products().limit(limits=1, user_api="blas"), futures.ThreadPoolExecutor(cores) as pool:
+            for part in pool.map(self._run, (samples[i : i + size] for i in range(0, len(samples), size))):
+                parts.append(part)
+                for watcher in self.watchers:
+                    watcher(len(part))
+        return np.concatenate(parts)
 
     @functools.cached_property
     def logits(self) -> Runtime | None:
@@ -109,6 +121,14 @@ class Runtime:
             for index in read_last:  # so that memory holds one or two layers, not all
                 values[index] = None
         return values[self.network.outputs[0]]
+
+
+@functools.cache
+def _products() -> Any:
+    """Return what controls the threads of NumPy's matrix products."""
+    import threadpoolctl
+
+    return threadpoolctl.ThreadpoolController()
 
 
 def _step(layer: Layer, weights: Mapping[str, Array]) -> Step:
