@@ -207,8 +207,8 @@ def test_joins_of_images_and_vectors(assert_as_keras, n):
     assert_as_keras(randomised(keras.Model(x, layers.Concatenate()(ends))), samples)
 
 
-def test_residual_network(assert_as_keras, images):
-    inputs = keras.Input(SHAPE)
+def residual_network(shape):
+    inputs = keras.Input(shape)
     x = layers.Conv2D(8, 3, padding="same", use_bias=False)(inputs)
     for strides in (1, 2):
         y = layers.BatchNormalization()(x)
@@ -216,13 +216,12 @@ def test_residual_network(assert_as_keras, images):
         y = layers.Conv2D(8, 3, padding="same")(y)
         x = layers.ReLU()(layers.Conv2D(8, 1, strides)(x) + y)
     outputs = layers.Dense(10, activation="softmax")(layers.GlobalAveragePooling2D()(x))
-    assert_as_keras(randomised(keras.Model(inputs, outputs)), images)
+    return randomised(keras.Model(inputs, outputs))
 
 
-def test_lenet_5(assert_as_keras):
+def lenet_5(shape):
     network = [
-        keras.Input((28, 28)),
-        layers.Reshape((28, 28, 1)),
+        keras.Input(shape),
         layers.Conv2D(6, 5, padding="same", activation="tanh"),
         layers.AveragePooling2D(2),
         layers.Conv2D(16, 5, activation="tanh"),
@@ -232,8 +231,25 @@ def test_lenet_5(assert_as_keras):
         layers.Dense(84, activation="tanh"),
         layers.Dense(10, activation="softmax"),
     ]
-    digits = np.random.default_rng(0).uniform(0, 1, (7, 28, 28)).astype("float32")
-    assert_as_keras(randomised(keras.Sequential(network)), digits)
+    return randomised(keras.Sequential(network))
+
+
+def test_residual_network(assert_as_keras, images):
+    assert_as_keras(residual_network(SHAPE), images)
+
+
+def test_lenet_5(assert_as_keras):
+    digits = np.random.default_rng(0).uniform(0, 1, (7, 28, 28, 1)).astype("float32")
+    assert_as_keras(lenet_5((28, 28, 1)), digits)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("build", [lenet_5, residual_network])
+def test_networks_of_ones_own_on_all_test_images(build):
+    model, x = build((28, 28, 1)), datasets.load("mnist").x_test[..., np.newaxis] / np.float32(255)
+    expected, outputs = model.predict(x, batch_size=500, verbose=0), runtime_of(model)(x)
+    np.testing.assert_allclose(outputs, expected, rtol=0, atol=1e-5 * expected.max())
+    np.testing.assert_array_equal(outputs.argmax(axis=1), expected.argmax(axis=1))
 
 
 def test_nested_and_shared_layers(assert_as_keras, images):
