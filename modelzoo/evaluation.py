@@ -372,7 +372,8 @@ def evaluate(
     Parameters
     ----------
     model
-        A model, the name of a pretrained one, or the directory of an artifact.
+        A live model, which Keras computes, or the name of a pretrained one or the directory of an artifact, as for
+        :func:`predict`.
     data
         As for :func:`modelzoo.train`; the data set it was trained on by default.
     split

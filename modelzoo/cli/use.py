@@ -187,8 +187,9 @@ def compare(
         samples = part_of(model, given, split or "test", arrays=True)
         with count_samples(model):
             scores, found = score(model, samples, recipe, classes=True)
+        assert found is not None
         metrics.append(scores)
-        right.append(found is not None and found.classes == samples[1])
+        right.append(found.classes == samples[1])
     only = [int((right[i] & ~right[1 - i]).sum()) for i in (0, 1)]
     # Both tails of the binomial distribution at ½.
     tail = sum(math.comb(sum(only), k) for k in range(min(only) + 1))
