@@ -88,6 +88,7 @@ class Training(_TrainingAlways, total=False):
 
     recipe_name: str | None
     seconds: float | None
+    temperature: float | None
 
 
 class _ParentAlways(TypedDict):

@@ -17,9 +17,11 @@ Precision = Literal["float32", "bfloat16"]
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-    """Random changes of training images, drawn anew for each sample and step: an affine map, an elastic field, noise.
+    """Random changes of training images, drawn anew for each sample and step: of shape, of looks, and noise.
 
-    Every amount is the half-width of a uniform distribution around "no change"; 0 switches a part off.
+    Every amount of shape is the half-width of a uniform distribution around "no change", and an amount of looks the end
+    of one that begins there; 0 switches a part off. What a reconstruction aims at has the changes of shape alone, which
+    makes an autoencoder a denoising one (Vincent et al. 2008).
 
     Parameters
     ----------
@@ -37,8 +39,29 @@ class Augmentation:
     probability
         Share of the samples that are distorted; the others keep their shape, which interpolation does not blur.
     noise
-        Grey levels, of 255, added to each pixel of every sample. What a reconstruction aims at has none: that makes an
-        autoencoder a denoising one (Vincent et al. 2008).
+        Grey levels, of 255, of the uniform noise that is added to each pixel of every sample.
+    looks
+        Probability of each of the following changes, in this order, for each sample independently.
+    stroke
+        Pixels, at most 1, by which strokes become wider or thinner at each side (grey dilation and erosion).
+    outline
+        Fraction by which strokes fade to their outline (dilation less erosion).
+    blur
+        Standard deviation of a Gaussian, in pixels.
+    occlusion
+        Height and width, in pixels, of a rectangle that is missing, or covered by a grey level.
+    lines
+        Number of straight or wavy lines, whole or dotted, of any grey level.
+    contrast
+        Fraction by which grey levels become smaller.
+    background
+        Level of a background with waves, as a fraction of white.
+    inversion
+        Probability that dark and bright change places, in the place of ``looks``.
+    gaussian_noise
+        Standard deviation, in grey levels.
+    salt_pepper
+        Fraction of the pixels that become black or white.
     """
 
     rotation: float = 0.0
@@ -49,6 +72,17 @@ class Augmentation:
     elastic_sigma: float = 4.0
     probability: float = 1.0
     noise: float = 0.0
+    looks: float = 0.1
+    stroke: float = 0.0
+    outline: float = 0.0
+    blur: float = 0.0
+    occlusion: float = 0.0
+    lines: int = 0
+    contrast: float = 0.0
+    background: float = 0.0
+    inversion: float = 0.0
+    gaussian_noise: float = 0.0
+    salt_pepper: float = 0.0
 
     if not TYPE_CHECKING:
 
@@ -60,13 +94,21 @@ class Augmentation:
         for field in dataclasses.fields(self):
             check_number(field.name, getattr(self, field.name), 0)
         check_fraction("scale", self.scale)
-        check_number("probability", self.probability, 0, 1)
+        check_integer("lines", self.lines, 0)
+        for name in ("probability", "looks", "stroke", "outline", "contrast", "background", "inversion", "salt_pepper"):
+            check_number(name, getattr(self, name), 0, 1)
         check_number("elastic_sigma", self.elastic_sigma, 0, exclusive=True)
 
     @property
     def distorts(self) -> bool:
         """Whether anything moves pixels."""
         return any((self.rotation, self.scale, self.shear, self.shift, self.elastic_strength))
+
+    @property
+    def changes_looks(self) -> bool:
+        """Whether anything changes how images look, ``noise`` apart."""
+        names = [field.name for field in dataclasses.fields(self)]
+        return any(getattr(self, name) for name in names[names.index("looks") + 1 :])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields that differ from the defaults, ready for JSON."""
@@ -124,6 +166,10 @@ class Recipe:
         Keras' ``fit``; ``"all"``: they are computed over the whole training set, in inference mode.
     validation_freq
         Entries between two evaluations on the validation data, or else the test data; the last entry always has one.
+    calibrate
+        Divide the logits by the temperature that minimises the cross-entropy on the validation data (Guo et al. 2017),
+        once training has ended: kernel and bias of the last layer become so much smaller or larger. The last entry of
+        the history has the validation loss after that.
     target_loss
         Stop at the first entry whose training loss is not above this value.
     precision
@@ -155,6 +201,7 @@ class Recipe:
     log_every: int = 100
     log_train: Literal["batches", "all"] = "batches"
     validation_freq: int = 1
+    calibrate: bool = False
     target_loss: float | None = None
     precision: Precision = "float32"
     xla: Xla = "auto"
@@ -191,6 +238,7 @@ class Recipe:
         check_integer("validation_size", self.validation_size, 0)
         check_fraction("label_smoothing", self.label_smoothing)
         check_flag("reconstruct", self.reconstruct)
+        check_flag("calibrate", self.calibrate)
         check_choice("precision", self.precision, get_args(Precision))
         check_choice("xla", self.xla, get_args(Xla))
         check_choice("log_train", self.log_train, ("batches", "all"))

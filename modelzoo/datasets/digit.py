@@ -46,7 +46,7 @@ def load_digit_image(path_or_array: str | os.PathLike[str] | np.ndarray | Image)
     if min(gray.shape) < 5:
         raise DataError(f"{label}: {gray.shape[0]} x {gray.shape[1]} pixels are too few. Give at least 5 x 5.")
     ink = _ink(_shrink(gray), label)
-    return _center(_crop_to_box(ink))
+    return center(crop_to_box(ink))
 
 
 def _gray_of(array: Any) -> np.ndarray:
@@ -193,7 +193,7 @@ def _largest(image: np.ndarray, size: int) -> np.ndarray:
     return image
 
 
-def _crop_to_box(ink: np.ndarray) -> np.ndarray:
+def crop_to_box(ink: np.ndarray) -> np.ndarray:
     """Crop to the digit and scale its longer side to 20 pixels."""
     rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
     crop = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
@@ -219,7 +219,7 @@ def _thickened(crop: np.ndarray, scale: float) -> np.ndarray:
     return _largest(crop, min(missing, round(1.5 / scale)) + 1)
 
 
-def _center(box: np.ndarray) -> np.ndarray:
+def center(box: np.ndarray) -> np.ndarray:
     """Lay the box into 28 x 28 so that the centre of mass is in the middle, as far as the digit stays inside."""
     height, width = box.shape
     total = box.sum()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from modelzoo._checks import check_integer, check_integers
 from modelzoo._keras import keras
 from modelzoo.errors import InputError
+from modelzoo.recipe import Recipe
 
 #: The lessons' initialisers, as Keras configurations, which need no Keras yet: N(0, 0.1), the same cut at two
 #: standard deviations, and 0.1.
@@ -23,8 +25,35 @@ TUNED_SOURCE = (
     "al.'s initial weights (2015)"
 )
 
+#: How the robust recipes change the looks of images.
+LOOKS: Any = {
+    "looks": 0.08,
+    "stroke": 0.8,
+    "outline": 1.0,
+    "blur": 2.0,
+    "occlusion": 12.0,
+    "lines": 2,
+    "contrast": 0.7,
+    "background": 0.7,
+    "inversion": 0.05,
+    "gaussian_noise": 100.0,
+    "salt_pepper": 0.3,
+}
+
 #: Raw images come as (28, 28) arrays of 0–255.
 IMAGE_SHAPE = (28, 28)
+
+
+def robust(tuned: Recipe, **changes: Any) -> Recipe:
+    """Return a tuned recipe for MNIST with changed looks, digits of other writers, and calibration."""
+    assert tuned.augmentation is not None
+    return tuned.replace(
+        augmentation=dataclasses.replace(tuned.augmentation, **LOOKS),
+        calibrate=True,
+        data_options={"extra": "digits"},
+        source=f"{tuned.source}; changed looks, digits of other writers, a temperature as Guo et al. (2017)",
+        **changes,
+    )
 
 
 class Layers:

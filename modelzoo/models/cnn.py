@@ -10,6 +10,22 @@ from modelzoo.models import _build
 from modelzoo.recipe import Augmentation, Recipe
 from modelzoo.registry import register_model
 
+TUNED = Recipe(
+    epochs=24,
+    batch_size=64,
+    optimizer="adamw",
+    learning_rate={"class_name": "CosineDecay", "config": {"initial_learning_rate": 7e-4}},
+    optimizer_options={"weight_decay": 0.01, "use_ema": True, "ema_momentum": 0.999},
+    label_smoothing=0.05,
+    augmentation=Augmentation(rotation=0.16, scale=0.1, shear=0.12, shift=1.2, elastic_strength=15.0, probability=0.8),
+    validation_size=5000,
+    log_every=860,
+    validation_freq=4,
+    precision="bfloat16",
+    model_options={"kernel_initializer": "he_normal", "bias_initializer": "zeros"},
+    source=f"{_build.TUNED_SOURCE}; label smoothing as Szegedy et al. (2016)",
+)
+
 
 @register_model(
     task="classification",
@@ -27,23 +43,8 @@ from modelzoo.registry import register_model
             validation_freq=10,
             source="Adam 1e-4, batch 50, keep probability 0.5, 1000 steps; training accuracy every 100",
         ),
-        "tuned": Recipe(
-            epochs=24,
-            batch_size=64,
-            optimizer="adamw",
-            learning_rate={"class_name": "CosineDecay", "config": {"initial_learning_rate": 7e-4}},
-            optimizer_options={"weight_decay": 0.01, "use_ema": True, "ema_momentum": 0.999},
-            label_smoothing=0.05,
-            augmentation=Augmentation(
-                rotation=0.16, scale=0.1, shear=0.12, shift=1.2, elastic_strength=15.0, probability=0.8
-            ),
-            validation_size=5000,
-            log_every=860,
-            validation_freq=4,
-            precision="bfloat16",
-            model_options={"kernel_initializer": "he_normal", "bias_initializer": "zeros"},
-            source=f"{_build.TUNED_SOURCE}; label smoothing as Szegedy et al. (2016)",
-        ),
+        "tuned": TUNED,
+        "robust": _build.robust(TUNED, epochs=12, precision="float32"),
     },
 )
 def two_conv_cnn(

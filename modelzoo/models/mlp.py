@@ -261,6 +261,21 @@ def tanh_mlp(
     )
 
 
+RELU_TUNED = Recipe(
+    epochs=150,
+    batch_size=128,
+    optimizer="adamw",
+    learning_rate={"class_name": "CosineDecay", "config": {"initial_learning_rate": 4e-3}},
+    optimizer_options={"weight_decay": 0.01, "use_ema": True, "ema_momentum": 0.999},
+    augmentation=Augmentation(rotation=0.1, scale=0.06, shear=0.075, shift=0.75, elastic_strength=15.0),
+    validation_size=5000,
+    log_every=430,
+    validation_freq=10,
+    model_options={"kernel_initializer": "he_normal"},
+    source=_build.TUNED_SOURCE,
+)
+
+
 @register_model(
     task="classification",
     dataset="mnist",
@@ -277,19 +292,8 @@ def tanh_mlp(
             log_train="all",
             source="Adam 1e-4, batch 50, 3000 steps, train and test loss every 250",
         ),
-        "tuned": Recipe(
-            epochs=150,
-            batch_size=128,
-            optimizer="adamw",
-            learning_rate={"class_name": "CosineDecay", "config": {"initial_learning_rate": 4e-3}},
-            optimizer_options={"weight_decay": 0.01, "use_ema": True, "ema_momentum": 0.999},
-            augmentation=Augmentation(rotation=0.1, scale=0.06, shear=0.075, shift=0.75, elastic_strength=15.0),
-            validation_size=5000,
-            log_every=430,
-            validation_freq=10,
-            model_options={"kernel_initializer": "he_normal"},
-            source=_build.TUNED_SOURCE,
-        ),
+        "tuned": RELU_TUNED,
+        "robust": _build.robust(RELU_TUNED),
     },
 )
 def relu_mlp(
@@ -333,6 +337,21 @@ def relu_mlp(
     return _image_mlp(num_classes, widths, dropout, image_shape, classifier_activation, kernel_initializer, seed, name)
 
 
+DENSE_TUNED = Recipe(
+    epochs=120,
+    batch_size=128,
+    optimizer="adamw",
+    learning_rate={"class_name": "CosineDecay", "config": {"initial_learning_rate": 2e-3}},
+    optimizer_options={"weight_decay": 0.01, "use_ema": True, "ema_momentum": 0.999},
+    augmentation=Augmentation(rotation=0.16, scale=0.1, shear=0.12, shift=1.2, elastic_strength=24.0),
+    validation_size=5000,
+    log_every=430,
+    validation_freq=10,
+    model_options={"kernel_initializer": "he_normal"},
+    source=_build.TUNED_SOURCE,
+)
+
+
 @register_model(
     task="classification",
     dataset="mnist",
@@ -348,19 +367,8 @@ def relu_mlp(
             log_every=600,
             source="RMSprop 1e-3, batch 100, 10 epochs",
         ),
-        "tuned": Recipe(
-            epochs=120,
-            batch_size=128,
-            optimizer="adamw",
-            learning_rate={"class_name": "CosineDecay", "config": {"initial_learning_rate": 2e-3}},
-            optimizer_options={"weight_decay": 0.01, "use_ema": True, "ema_momentum": 0.999},
-            augmentation=Augmentation(rotation=0.16, scale=0.1, shear=0.12, shift=1.2, elastic_strength=24.0),
-            validation_size=5000,
-            log_every=430,
-            validation_freq=10,
-            model_options={"kernel_initializer": "he_normal"},
-            source=_build.TUNED_SOURCE,
-        ),
+        "tuned": DENSE_TUNED,
+        "robust": _build.robust(DENSE_TUNED, epochs=80),
     },
 )
 def dense_500_300(

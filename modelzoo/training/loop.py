@@ -10,7 +10,7 @@ import numpy as np
 from modelzoo._keras import graph_function, keras, tf
 from modelzoo.network import read_network
 from modelzoo.recipe import Recipe
-from modelzoo.training.augmentation import augment, draw_noise
+from modelzoo.training.augmentation import augment, change_looks, draw_noise
 from modelzoo.training.data import ArrayBatches, StreamBatches
 from modelzoo.training.distribution import Replicas, Share, dropout_seeds, same_dropout
 from modelzoo.training.objective import Objective
@@ -125,13 +125,16 @@ class CompiledLoop:
         return totals, weight
 
     def _trace_augment(self, images: Any, step: Any, share: Share) -> tuple[Any, Any]:
-        """Return a share of what the model sees, and the same without noise."""
+        """Return a share of what the model sees, and the same with its looks unchanged and without noise."""
         assert self._augmentation is not None
-        clean = augment(images, self._augmentation, seed=self._seed, step=step, share=share)
-        if not self._augmentation.noise:
-            return clean, clean
-        noise = draw_noise(images, self._augmentation.noise, seed=self._seed, step=step)
-        return clean + share.rows(noise), clean
+        seen = clean = augment(images, self._augmentation, seed=self._seed, step=step, share=share)
+        if self._augmentation.changes_looks:
+            batch = tf.shape(images)[0]
+            seen = change_looks(clean, self._augmentation, seed=self._seed, step=step, share=share, batch=batch)
+        if self._augmentation.noise:
+            noise = draw_noise(images, self._augmentation.noise, seed=self._seed, step=step)
+            seen += share.rows(noise)
+        return seen, clean
 
     def _gradients(
         self, x: Any, y: Any, weights: Any, step: Any, share: Share, seeds: Any

@@ -13,7 +13,7 @@ import numpy as np
 from modelzoo._keras import all_layers, graph_function, keras, tf
 from modelzoo.datasets import StoredSamples
 from modelzoo.errors import InputError
-from modelzoo.network import logits_model, read_network
+from modelzoo.network import logits_model, read_network, with_paths
 from modelzoo.recipe import Recipe
 from modelzoo.training.data import checked_batches
 from modelzoo.training.kernels import faster_layers, is_narrow, narrow_crossentropy
@@ -123,6 +123,48 @@ class Objective:
             scores["loss"] *= weights
         added = [tf.cast(loss, tf.float32) for loss in self._head.losses if id(loss) not in known]
         return scores, tf.add_n(added) if added else tf.constant(0.0)
+
+    def calibrate(self, data: Any) -> float:
+        """Scale the last layer so that the cross-entropy over ``data`` is least, and return the temperature.
+
+        Guo et al. (2017): all logits are divided by one number, which changes no decision.
+        """
+        from scipy.optimize import minimize_scalar
+        from scipy.special import logsumexp
+
+        graph = graph_function(lambda x: tf.cast(self._head(x, training=False), tf.float32), reduce_retracing=True)
+        found = [(graph(x).numpy(), _labels(y).numpy()) for x, y in _batches(data, self.model, "validation data")]
+        logits, labels = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
+        if self.num_outputs == 1:
+            logits = np.column_stack([np.zeros(len(logits)), logits])
+        above = logits.astype(np.float64) - logits[np.arange(len(logits)), labels.astype(int), np.newaxis]
+        best = minimize_scalar(
+            lambda log: logsumexp(above / np.exp(log), axis=1).mean(), bounds=(-3, 3), method="bounded"
+        )
+        temperature = float(np.exp(best.x))
+        for weight in self._last_layer_weights():
+            weight.assign(weight / temperature)
+        return temperature
+
+    def check_calibration(self, data: Any) -> None:
+        """Refuse to calibrate without validation data, or a model that does not end in a dense layer."""
+        if data is None:
+            raise InputError("calibrate=True needs validation data. Give validation_data, or set validation_size.")
+        if not (self._crossentropy and self._from_logits and self._last_layer_weights()):
+            raise InputError(
+                f"calibrate=True needs a cross-entropy, and a model that ends in one trainable Dense layer; got the "
+                f"loss {self._loss_name!r} and {self.model.name!r}. Leave it out."
+            )
+
+    def _last_layer_weights(self) -> list[Any]:
+        """Return the weights of the dense layer that gives the logits; none if another does, or it is frozen."""
+        network = read_network(self.model)
+        (*_, last), end = network.head or (None,), network.layers[-2 if network.output.is_activation else -1]
+        if last is None or last is not end or last.kind != "Dense":
+            return []
+        by_path = dict(with_paths(self.model))
+        weights = [by_path[weight.path] for weight in last.weights]
+        return weights if all(weight.trainable for weight in weights) else []
 
     def compile_for_keras(self, optimizer: keras.optimizers.Optimizer) -> None:
         """Compile the model, so that callbacks, ``evaluate`` and ``fit`` find its optimiser, loss and metrics."""
@@ -248,9 +290,8 @@ def evaluation(objective: Objective, data: Any, part: str = "", *, jit: bool = F
     graph = graph_function(sums, reduce_retracing=True)
 
     def of_batches() -> dict[str, float]:
-        stored = isinstance(data, StoredSamples)
         totals, count = dict.fromkeys(objective.metric_names, 0.0), 0
-        for x, y in data.in_order(EVALUATION_BATCH) if stored else checked_batches(data, objective.model, where):
+        for x, y in _batches(data, objective.model, where):
             for name, value in graph(x, y).items():
                 totals[name] += float(value)
             count += len(x)
@@ -259,6 +300,17 @@ def evaluation(objective: Objective, data: Any, part: str = "", *, jit: bool = F
         return means(totals, count)
 
     return of_batches
+
+
+def _batches(data: Any, model: keras.Model, where: str) -> Iterator[tuple[Any, Any]]:
+    """Give the batches of arrays, stored samples or a ``tf.data.Dataset``, every sample once."""
+    if isinstance(data, tuple):
+        data = tf.data.Dataset.from_tensor_slices(data).batch(EVALUATION_BATCH)
+    elif isinstance(data, StoredSamples):
+        data = data.in_order(EVALUATION_BATCH)
+    else:
+        return checked_batches(data, model, where)
+    return iter(data)
 
 
 def _sums_of_arrays(sums: Callable[..., dict[str, Any]], names: Sequence[str], x: Any, y: Any) -> dict[str, Any]:

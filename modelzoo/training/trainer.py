@@ -180,6 +180,8 @@ def train(
         scale_rates(optimizer, model, recipe.layer_learning_rates)
         batches = training_batches(given, recipe.batch_size, seed, first_step, replicas.own_rows, num_classes(model))
         loop = CompiledLoop(objective, optimizer, batches, recipe, seed, replicas)
+        if recipe.calibrate:
+            objective.check_calibration(given.validation)
         part, evaluated = given.evaluated
         evaluate = None if evaluated is None else evaluation(objective, evaluated, part, jit=loop.is_xla)
         evaluate_train = None
@@ -194,6 +196,8 @@ def train(
             loop.restore(saved.values)
             logger.info("Resuming %s at step %d of %d.", model.name, first_step, total)
         went_on = bool(saved) and weights_digest(model) == start  # from where this very model was left
+        if saved and recipe.calibrate and card.training:  # the checkpoint has the weights before their calibration
+            went_on = (card.training["weights_digest"], card.training["steps"]) == (start, first_step)
 
         for callback in callbacks:  # one that holds the terminal gives it back, also after an error or Ctrl-C
             if hasattr(callback, "close"):
@@ -206,12 +210,17 @@ def train(
         history, digest = _run(
             model, loop, recipe, total, evaluate_train, part, evaluate, saved, callbacks, checkpoints, replicas
         )
+        temperature = None
+        if recipe.calibrate and evaluate is not None and history.epoch:
+            temperature, digest = _calibrate(objective, given.validation, evaluate, history, digest)
+        loop.finish()
 
     seconds = None if saved else round(time.perf_counter() - began, 2)
     if replicas.count > 1:
         machine["replicas"] = replicas.count
     origin = None if went_on else start
-    _record(model, recipe, seed, given, history, start=origin, end=digest, seconds=seconds, machine=machine)
+    ran = {"seconds": seconds, "machine": machine} | ({"temperature": temperature} if temperature else {})
+    _record(model, recipe, seed, given, history, start=origin, end=digest, ran=ran)
     return history
 
 
@@ -275,8 +284,27 @@ def _run(
             values = [variable.numpy() for variable in loop.variables]
             checkpoints.save(step, entries, values, stopped=stopped, total=total)
     watching.on_train_end(dict(entries[-1]) if entries else None)
-    loop.finish()
     return history, weights_digest(model, weights)
+
+
+def _calibrate(
+    objective: Objective,
+    validation: Any,
+    evaluate: Callable[[], dict[str, float]],
+    history: keras.callbacks.History,
+    digest: str,
+) -> tuple[float, str]:
+    """Calibrate the model; return the temperature and the digest of the weights that the history ends with."""
+    described = weights_digest(objective.model) == digest  # a callback may have put earlier weights back
+    temperature = objective.calibrate(validation)
+    values = history.history
+    if described:
+        step = values["step"][-1]
+        again = values.get("val_step", [None])[-1] == step
+        for name, value in {**evaluate(), "val_step": step}.items():
+            values[name] = [*values.get(name, [])[: -1 if again else None], value]
+        digest = weights_digest(objective.model)
+    return temperature, digest
 
 
 def _values(model: keras.Model) -> list[Any]:
@@ -359,13 +387,13 @@ def _record(
     *,
     start: str | None,
     end: str,
-    seconds: float | None,
-    machine: Mapping[str, Any],
+    ran: Mapping[str, Any],
 ) -> None:
     """Put a training into the model's card.
 
     ``start`` and ``end`` are digests of the weights before the first step, ``None`` where this model's own last run was
-    resumed, and at the last entry of the history; ``seconds`` is known if the run was not resumed.
+    resumed, and at the last entry of the history; ``ran`` are further facts: the machine, the seconds that it took if
+    the run was not resumed, the temperature of a calibration.
     """
     card = card_for(model)
     # Training went on from trained weights, or from ones put there by other means: recipe and seed alone do not give
@@ -385,8 +413,7 @@ def _record(
             "dataset": dict(given.facts),
             # A callback may have put earlier weights back, which the last entry does not describe.
             "metrics": {n: _finite(v[-1]) for n, v in values.items() if not n.endswith("step")} if now == end else None,
-            "seconds": seconds,
-            "machine": dict(machine),
+            **ran,
             "history": {name: [_short(name, value) for value in series] for name, series in values.items()},
             "weights_digest": now,
         }

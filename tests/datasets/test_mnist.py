@@ -57,6 +57,30 @@ def test_classes():
         datasets.load("mnist", classes=(1, 10))
 
 
+def test_digits_of_other_writers_join_the_training_part_alone():
+    own, more, other = datasets.load("mnist"), datasets.load("mnist", extra="digits"), datasets.load("digits")
+    np.testing.assert_array_equal(more.x_train[:60000], own.x_train)
+    assert more.x_train.shape == (61797, 28, 28)
+    assert more.x_train.dtype == np.uint8
+    assert more.x_test is not None
+    np.testing.assert_array_equal(more.x_test, own.x_test)
+    assert more.options == {"extra": "digits"}
+    assert own.license in more.license
+    assert other.license in more.license
+    assert other.source in more.source
+    boxes = more.x_train[60000:] > 0
+    sides = [[np.ptp(np.flatnonzero(image.any(axis=axis))) + 1 for axis in (0, 1)] for image in boxes]
+    assert np.max(sides, axis=1).min() >= 19  # a faint row may be lost in sharpening
+    assert np.max(sides) == 20
+    places = np.arange(28) + 0.5
+    ink = more.x_train[60000:].astype(float)
+    middles = [(ink.sum(axis=axis) @ places) / ink.sum(axis=(1, 2)) for axis in (1, 2)]
+    assert np.abs(np.array(middles) - 14.5).max() < 0.6
+    assert datasets.load("mnist", extra="digits", classes=(1, 7)).class_names == ("1", "7")
+    with pytest.raises(InputError, match="extra"):
+        datasets.load("mnist", extra="fashion_mnist")
+
+
 def altered(content, tmp_path, monkeypatch):
     (tmp_path / "mnist.npz").write_bytes(content)
     monkeypatch.setattr(module.resources, "files", lambda package: tmp_path)

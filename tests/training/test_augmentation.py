@@ -13,7 +13,15 @@ import tensorflow as tf
 import modelzoo
 from modelzoo import Augmentation, Recipe
 from modelzoo.errors import InputError
-from modelzoo.training.augmentation import _interpolate, augment, basis_fields, draw_noise, smoothing_factor
+from modelzoo.training.augmentation import (
+    _interpolate,
+    augment,
+    basis_fields,
+    change_looks,
+    draw_noise,
+    smoothing_factor,
+)
+from modelzoo.training.distribution import Share
 
 EVERYTHING = Augmentation(rotation=0.2, scale=0.12, shear=0.15, shift=1.5, elastic_strength=30)
 
@@ -186,8 +194,131 @@ def test_a_reconstruction_aims_at_images_without_noise(digits, same_weights):
     same_weights(model, oracle, rtol=1e-3, atol=1e-5)
 
 
+# --- looks
+
+LOOKS = {
+    "stroke": 0.8, "outline": 1.0, "blur": 2.0, "occlusion": 12.0, "lines": 2, "contrast": 0.7, "background": 0.7,
+    "inversion": 1.0, "gaussian_noise": 100.0, "salt_pepper": 0.3,
+}  # fmt: skip
+
+
+@functools.cache
+def looks_graph(augmentation, seed, jit):
+    change = functools.partial(change_looks, augmentation=augmentation, seed=seed)
+    return tf.function(lambda x, s: change(tf.cast(x, tf.float32), step=s), jit_compile=jit, autograph=False)
+
+
+def changed(images, augmentation, step=0, seed=0, jit=False):
+    change = looks_graph(augmentation, seed, True) if jit else looks_graph(augmentation, seed, False).python_function
+    return change(tf.constant(images), tf.constant(step, tf.int64)).numpy()
+
+
+@pytest.fixture(scope="module")
+def bars():
+    """Bars of four pixels in 12 × 17, each alike."""
+    images = np.zeros((400, 12, 17), np.uint8)
+    images[:, 4:8, 3:14] = 200
+    return images
+
+
+def test_looks_that_change_nothing_leave_the_image(bars):
+    assert not Augmentation(shift=1.0, noise=3.0, looks=0.5).changes_looks
+    np.testing.assert_array_equal(changed(bars, Augmentation()), bars)
+
+
+@pytest.mark.parametrize("name", LOOKS)
+def test_each_change_of_looks_meets_its_share_anew_for_each_sample_step_and_seed(bars, name):
+    augmentation = Augmentation(**{"looks": 0.4, name: 0.4 if name == "inversion" else LOOKS[name]})
+    assert augmentation.changes_looks
+    found = changed(bars, augmentation)
+    assert found.min() >= 0
+    assert found.max() <= 255
+    touched = np.array([not np.array_equal(a, b) for a, b in zip(found, bars, strict=True)])
+    assert 0.25 < touched.mean() < 0.5  # some rectangles and lines are small, or pass the image
+    np.testing.assert_array_equal(found, changed(bars, augmentation))
+    for other in ({"step": 1}, {"seed": 1}):
+        assert not np.array_equal(found, changed(bars, augmentation, **other))
+
+
+def test_all_looks_at_once_are_the_same_in_shares(bars):
+    augmentation = Augmentation(**LOOKS | {"looks": 0.5, "inversion": 0.5})
+    images = tf.constant(bars[200:], tf.float32)
+    half = change_looks(images, augmentation, seed=0, step=0, share=Share(1, 2), batch=400)
+    np.testing.assert_allclose(half, changed(bars, augmentation)[200:], atol=2)
+
+
+def test_a_rare_change_is_made_in_some_steps_to_a_third_of_the_samples(bars):
+    shares = []
+    for step in range(60):
+        found = changed(bars[:60], Augmentation(looks=0.1, contrast=0.9), step=step)
+        shares.append((found != bars[:60]).any(axis=(1, 2)).mean())
+    made = [share for share in shares if share]
+    assert 9 < len(made) < 28
+    assert np.mean(made) == pytest.approx(1 / 3, abs=0.06)
+
+
+@pytest.mark.slow  # XLA compiles for several seconds
+def test_xla_compiles_all_looks(bars):
+    found = changed(bars, Augmentation(**LOOKS | {"looks": 0.5, "inversion": 0.5}), jit=True)
+    assert (found.min(), found.max()) == (0, 255)
+
+
+def test_blur_is_scipys_and_up_to_its_sigma(bars):
+    found = changed(bars, Augmentation(looks=1.0, blur=2.0))
+    most = scipy.ndimage.gaussian_filter(bars[0].astype(float), 2.0, mode="constant", truncate=6)
+    np.testing.assert_allclose(found[found[:, 6, 8].argmin()], most, atol=4)
+    assert found[:, 6, 8].max() > 195
+
+
+def test_strokes_are_scipys_dilation_and_erosion_at_the_ends(bars):
+    found = changed(bars, Augmentation(looks=1.0, stroke=1.0))
+    cross = scipy.ndimage.generate_binary_structure(2, 1)
+    order = found.sum(axis=(1, 2)).argsort()
+    for index, filtered in ((order[-1], "maximum_filter"), (order[0], "minimum_filter")):
+        np.testing.assert_allclose(found[index], getattr(scipy.ndimage, filtered)(bars[0], footprint=cross), atol=4)
+    outline = changed(bars, Augmentation(looks=1.0, outline=1.0))
+    assert outline[:, 5:7, 4:13].min() < 2  # the inside
+    assert outline[:, 4, 4:13].min() == 200  # the edge
+
+
+def test_noise_background_and_contrast_reach_their_amounts(bars):
+    noise = changed(np.full((400, 12, 17), 128, np.uint8), Augmentation(looks=1.0, gaussian_noise=40.0)) - 128
+    assert noise.std(axis=(1, 2)).max() == pytest.approx(40, rel=0.15)
+    pepper = changed(bars + 20, Augmentation(looks=1.0, salt_pepper=0.3))
+    shares = [(pepper == value).mean(axis=(1, 2)) for value in (0, 255)]
+    assert [share.max() for share in shares] == pytest.approx([0.15, 0.15], abs=0.07)
+    dim = changed(bars, Augmentation(looks=1.0, contrast=0.7)).max(axis=(1, 2))
+    assert (dim.min(), dim.max()) == pytest.approx((60, 200), abs=2)
+    level = changed(bars, Augmentation(looks=1.0, background=0.5))[:, 0, 0]
+    assert 90 < level.max() <= 255
+    np.testing.assert_array_equal(changed(bars, Augmentation(inversion=1.0)), 255 - bars)
+
+
+def test_the_loop_shows_other_looks_and_a_reconstruction_aims_at_the_former(digits, same_weights):
+    (x, _), _ = digits
+    looks = Augmentation(looks=0.5, stroke=0.8, inversion=0.3, salt_pepper=0.3)
+    recipe = Recipe(steps=1, optimizer="sgd", learning_rate=0.5, loss="mean_squared_error", reconstruct=True,
+                    augmentation=looks, log_every=1, xla="off")  # fmt: skip
+    model, oracle = (modelzoo.create_model("tanh_autoencoder", hidden_units=(9, 7), seed=0) for _ in range(2))
+    modelzoo.train(model, x, recipe, seed=7)
+    with tf.GradientTape() as tape:
+        outputs = oracle(changed(x, looks, seed=7), training=True)
+        loss = tf.reduce_mean(tf.square(outputs - x / np.float32(255)))
+    keras.optimizers.SGD(0.5).apply(tape.gradient(loss, oracle.trainable_variables), oracle.trainable_variables)
+    same_weights(model, oracle, rtol=1e-3, atol=1e-5)
+
+
 @pytest.mark.parametrize(
-    ("field", "value"), [("rotation", -1.0), ("scale", 1.0), ("shift", float("nan")), ("elastic_sigma", 0)]
+    ("field", "value"),
+    [
+        ("rotation", -1.0),
+        ("scale", 1.0),
+        ("shift", float("nan")),
+        ("elastic_sigma", 0),
+        ("stroke", 1.5),
+        ("lines", 1.5),
+        ("salt_pepper", -0.1),
+    ],
 )
 def test_bad_amounts_are_refused(field, value):
     with pytest.raises(InputError, match=field):

@@ -98,6 +98,58 @@ def test_label_smoothing_of_logits_and_of_one_output(points):
         Objective(modelzoo.create_model("logistic_perceptron"), recipe.replace(loss="binary_crossentropy"))
 
 
+# --- calibration
+
+
+def _test_loss(model, x, y, temperature):
+    logits = np.log(model.predict(x, verbose=0)) / temperature
+    return float(keras.losses.sparse_categorical_crossentropy(y, keras.ops.softmax(logits)).numpy().mean())
+
+
+def test_calibration_divides_the_logits_by_the_best_temperature(points, tanh_mlp):
+    (x, y), validation = points
+    recipe = PLAIN.replace(label_smoothing=0.3, calibrate=True, validation_freq=1)
+    plain, model = tanh_mlp(), tanh_mlp()
+    modelzoo.train(plain, (x, y), recipe.replace(calibrate=False), validation_data=validation)
+    history = modelzoo.train(model, (x, y), recipe, validation_data=validation).history
+    training = card_for(model).training
+    temperature = training["temperature"]
+    *same, kernel, bias = zip(plain.get_weights(), model.get_weights(), strict=True)
+    assert all(np.array_equal(*pair) for pair in same)
+    for before, after in (kernel, bias):
+        np.testing.assert_allclose(after, before / temperature, rtol=1e-5)
+    losses = [_test_loss(plain, *validation, temperature * factor) for factor in (0.95, 1, 1.05)]
+    assert losses[1] == min(losses)
+    assert history["val_loss"][-1] == training["metrics"]["val_loss"] == pytest.approx(losses[1], rel=1e-4)
+    assert len(history["val_loss"]) == len(history["step"])
+
+
+def test_calibration_of_one_output_and_after_resuming(tmp_path):
+    data = datasets.load("linear", n=400).hold_out(100)
+    recipe = Recipe(steps=60, learning_rate=0.1, loss="binary_crossentropy", log_every=20, calibrate=True)
+    whole, parts = (modelzoo.create_model("logistic_perceptron", seed=0) for _ in range(2))
+    history = modelzoo.train(whole, data, recipe).history
+    for steps in (40, 60):
+        modelzoo.train(parts, data, recipe, steps=steps, checkpoint_dir=tmp_path / "ck", resume=True)
+    assert modelzoo.weights_digest(whole) == modelzoo.weights_digest(parts)
+    assert card_for(parts).parent is None
+    assert history["val_loss"][-1] == pytest.approx(modelzoo.evaluate(whole, data.validation)["loss"], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("builder", "validates", "message"),
+    [("tanh_mlp", False, "validation data"), ("threshold_perceptron", True, "ends in one trainable Dense layer")],
+)
+def test_calibration_needs_validation_data_and_logits(builder, validates, message):
+    data = datasets.load("four_class" if builder == "tanh_mlp" else "linear")
+    data = data.hold_out(10) if validates else data
+    model = modelzoo.create_model(builder, seed=0)
+    before = modelzoo.weights_digest(model)
+    with pytest.raises(InputError, match=message):
+        modelzoo.train(model, data, modelzoo.get_spec(builder).recipe("lesson"), calibrate=True)
+    assert modelzoo.weights_digest(model) == before
+
+
 # --- layer-wise learning rates
 
 
