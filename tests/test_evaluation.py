@@ -200,8 +200,9 @@ def test_one_output_is_a_binary_classifier():
 
 def test_a_saved_artifact_is_evaluated_by_its_path(net, digits, tmp_path):
     modelzoo.save(net, tmp_path / "1")
-    assert modelzoo.evaluate(tmp_path / "1", digits) == pytest.approx(modelzoo.evaluate(net, digits), rel=1e-6)
-    assert modelzoo.evaluate(str(tmp_path / "1"), digits) == modelzoo.evaluate(net, digits)
+    expected = pytest.approx(modelzoo.evaluate(net, digits), rel=1e-6)
+    assert modelzoo.evaluate(tmp_path / "1", digits) == expected
+    assert modelzoo.evaluate(str(tmp_path / "1"), digits) == expected
 
 
 def test_own_data_are_those_of_the_card(tmp_path):
