@@ -25,6 +25,7 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
     "sphinx_gallery.gen_gallery",
+    "web_pages",
 ]
 # The gallery copies lessons/ to auto_lessons/ with what they print and draw.
 exclude_patterns = ["_ext", "_templates", "lessons"]

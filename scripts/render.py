@@ -1,4 +1,4 @@
-"""Write what the documentation shows of registry, cards and measurements: architecture pages, tables, the picture."""
+"""Write what the documentation and the playground show of registry, cards and measurements."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ from report import ROOT, Command, markdown_table, number, read_text, replace_bet
 import modelzoo
 from modelzoo.card import read_card
 from modelzoo.errors import ArtifactError, InputError
+from modelzoo.network import read_network
 from modelzoo.pages import read_subject, render
 from modelzoo.pages.markdown import prose, read_docstring
 from modelzoo.saving import find
+from modelzoo.web import POINT_SETS, STARTS
 
 #: The folder that is this script's own: what it did not write there is obsolete.
 PAGES = ROOT / "docs" / "architectures"
@@ -140,14 +142,43 @@ def read_measurements(path: Path, command: str) -> dict[str, Any]:
         raise InputError(f"Cannot read {path}: {error}. Measure first: {command}.") from error
 
 
-PARTS: dict[str, Callable[[bool], Files]] = {"architectures": architectures, "results": results, "speed": speed}
+def starts(check: bool) -> Files:
+    """Return the start weights that the playground shows: those of seeds 0 to 4, and the lesson's where it has any."""
+    networks = []
+    for name in modelzoo.list_models():
+        spec = modelzoo.get_spec(name)
+        if spec.dataset not in POINT_SETS:
+            continue
+        options: dict[str, Any] = {str(seed): {"seed": seed} for seed in range(5)}
+        if "lesson_weights" in spec.options:
+            options = {"lesson": {"lesson_weights": True}, **options}
+        models = {key: modelzoo.create_model(name, **given) for key, given in options.items()}
+        network = read_network(models["0"])
+        dense = [layer for layer in network.layers if layer.kind == "Dense"]
+        facts: dict[str, Any] = {
+            "widths": [2, *(layer.config["units"] for layer in dense)],
+            "activations": [layer.activation for layer in dense[:-1]] + [network.output.activation or "threshold"],
+            "starts": {key: [float(str(v)) for w in m.get_weights() for v in w.ravel()] for key, m in models.items()},
+        }
+        lines = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in facts.pop("starts").items()]
+        told = json.dumps(facts)[:-1] + ', "starts": {\n' + ",\n".join(lines) + "\n}}"
+        networks.append(f"{json.dumps(name)}: {told}")
+    return {STARTS: "{\n" + ",\n".join(networks) + "\n}\n"}
+
+
+PARTS: dict[str, Callable[[bool], Files]] = {
+    "architectures": architectures,
+    "results": results,
+    "speed": speed,
+    "starts": starts,
+}
 
 
 @click.command(cls=Command)
 @click.argument("parts", nargs=-1, type=click.Choice([*PARTS, "picture"]))
 @click.option("--check", is_flag=True, help="Write nothing; exit with status 1 when a file is stale.")
 def main(parts: tuple[str, ...], check: bool) -> None:
-    """Write PARTS of the documentation: all but the picture by default."""
+    """Write PARTS: all but the picture by default."""
     if "picture" in parts:
         draw_picture()
     for part in [name for name in PARTS if name in (parts or PARTS)]:

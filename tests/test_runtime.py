@@ -336,6 +336,7 @@ WITHOUT_KERAS = {
     "modelzoo describe": "app(['describe', 'two_conv_cnn'], standalone_mode=False)",
     "modelzoo info": "app(['info', 'two_conv_cnn'], standalone_mode=False)",
     "modelzoo export": "app(['export', 'xor_mlp', '-o', 'copy/1'], standalone_mode=False)",
+    "modelzoo play": "app(['play', 'relu_mlp', '-o', 'page.html'], standalone_mode=False)",
     "modelzoo list": "app(['list'], standalone_mode=False)",
 }
 

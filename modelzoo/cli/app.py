@@ -10,6 +10,7 @@ import click
 
 import modelzoo
 from modelzoo.cli.common import use_terminal
+from modelzoo.cli.play import play
 from modelzoo.cli.show import describe, info, list_command
 from modelzoo.cli.train import finetune, train
 from modelzoo.cli.use import check, compare, evaluate, export, predict, reproduce
@@ -40,6 +41,8 @@ def app(debug: bool) -> None:
     modelzoo reproduce tanh_mlp                    train it again by its card and compare
     modelzoo predict digit.png --model my_cnn      what is this digit?
     modelzoo finetune my_cnn --data photos/ -o new start from trained weights, on your own images
+    modelzoo play two_conv_cnn                     draw on it and look inside, in the browser
+    modelzoo play                                  train networks of points in the browser
     """
 
 
@@ -71,5 +74,18 @@ def main() -> None:
     sys.exit(status)
 
 
-for command in (list_command, info, describe, train, finetune, evaluate, compare, reproduce, predict, export, check):
+for command in (
+    list_command,
+    info,
+    describe,
+    train,
+    finetune,
+    evaluate,
+    compare,
+    reproduce,
+    predict,
+    export,
+    check,
+    play,
+):
     app.add_command(command)

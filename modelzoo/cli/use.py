@@ -37,7 +37,7 @@ from modelzoo.registry import card_for
 CALIBRATION_SAMPLES = 500
 
 #: The formats of files by their ending.
-_ENDINGS = {".keras": "keras", ".onnx": "onnx", ".tflite": "litert"}
+_ENDINGS = {".html": "html", ".keras": "keras", ".onnx": "onnx", ".tflite": "litert"}
 
 _AGREEMENT = ["metric", "here", "card", "difference", "allowed", "", "why so much"]
 
@@ -361,8 +361,8 @@ def predict(
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["saved_model", "keras", "onnx", "litert", "tflite"]),
-    help="By default what the output ends in, .keras, .onnx or .tflite, and else saved_model, a directory.",
+    type=click.Choice(["saved_model", "keras", "onnx", "litert", "tflite", "html"]),
+    help="By default what the output ends in, .keras, .onnx, .tflite or .html, and else saved_model, a directory.",
 )
 @click.option("--opset", type=click.IntRange(9, 18), help="ONNX alone: version of the operators; 18 by default.")
 @click.option("--quantize", type=click.Choice(["int8", "float16"]), help="LiteRT alone: smaller weights.")
@@ -395,6 +395,7 @@ def export(
     modelzoo export two_conv_cnn -o cnn.onnx                            for ONNX Runtime
     modelzoo export two_conv_cnn -o cnn.tflite                          for phones and boards
     modelzoo export two_conv_cnn --quantize int8 -o cnn8.tflite         a quarter of the size
+    modelzoo export two_conv_cnn -o cnn.html                            one page to play with in any browser
     modelzoo export … --quantize int8 --batch-size 1 --input-type uint8 --output-type uint8 -o …   for a microcontroller
     """
     form = "litert" if form == "tflite" else form or _ENDINGS.get(output.suffix, "saved_model")
@@ -410,6 +411,12 @@ def export(
     if form == "saved_model":
         modelzoo.saving.copy_artifact(source, output, overwrite=overwrite)
         click.echo(f"Wrote {output}")
+        return
+    if form == "html":
+        from modelzoo.pages import write_page
+
+        stored = write_page(source, output, overwrite=overwrite)
+        click.echo(f"Wrote {output}\n{stored}")
         return
     import_tensorflow()
     from modelzoo.evaluation import own_data

@@ -15,6 +15,7 @@ SITE = Path(__file__).parents[2] / "build" / "docs"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PAGES = (
     "index",
+    "playground",
     "guide/index",
     "guide/finetuning",
     "guide/troubleshooting",
