@@ -6,7 +6,6 @@ import io
 import threading
 import zipfile
 from importlib import resources
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -209,15 +208,6 @@ class TestFashion:
         with pytest.raises(TargetError, match=r"Cannot write .*cache") as caught:
             datasets.load("fashion_mnist", download=True)
         assert "\n" not in str(caught.value)
-
-
-def test_the_real_fashion_mnist_where_it_is_installed():
-    folder = Path("/usr/share/datasets/fashion-mnist")
-    if not folder.is_dir():
-        pytest.skip("Debian's package dataset-fashion-mnist is not installed")
-    dataset = datasets.load("fashion_mnist", folder=folder)
-    assert np.bincount(dataset.y_train).tolist() == [6000] * 10
-    assert np.bincount(dataset.y_test).tolist() == [1000] * 10
 
 
 def test_digits():
