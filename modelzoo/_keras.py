@@ -71,6 +71,11 @@ else:
     tf = _OnFirstUse("tensorflow")
 
 
+def is_tf_data(value: Any) -> bool:
+    """Return whether a value is a ``tf.data.Dataset``, which only a process that imported TensorFlow has."""
+    return "tensorflow" in sys.modules and isinstance(value, tf.data.Dataset)
+
+
 def graph_function(function: Callable[..., Any], *, jit: bool = False, **options: Any) -> Any:
     """Return ``tf.function(function)`` without autograph, and without TensorFlow's advice on retracing.
 
@@ -124,4 +129,13 @@ def explained_by_tensorflow(path: Path) -> Iterator[None]:
         raise TargetError(f"Cannot write {path}: {reason}. Check that the place is writable and not full.") from error
 
 
-__all__ = ["all_layers", "explained_by_tensorflow", "given_seed", "graph_function", "inference_function", "keras", "tf"]
+__all__ = [
+    "all_layers",
+    "explained_by_tensorflow",
+    "given_seed",
+    "graph_function",
+    "inference_function",
+    "is_tf_data",
+    "keras",
+    "tf",
+]
