@@ -3,7 +3,7 @@
 Importing this package imports neither TensorFlow nor scikit-learn, Pillow or Pooch; loaders import what they need.
 """
 
-from modelzoo.datasets.checks import as_array, check_arrays, check_labels, check_samples
+from modelzoo.datasets.checks import as_array, check_arrays, check_labels, check_samples, fits_shape
 from modelzoo.datasets.corruptions import CORRUPTIONS
 from modelzoo.datasets.dataset import Dataset, from_arrays, one_hot, stratified_split
 from modelzoo.datasets.digit import DigitImages, load_digit_image, load_digit_images
@@ -41,6 +41,7 @@ __all__ = [
     "dataset_options",
     "describe_dataset",
     "find_idx_files",
+    "fits_shape",
     "from_arrays",
     "list_datasets",
     "load",
