@@ -27,7 +27,7 @@ from modelzoo._checks import check_path
 from modelzoo._io import sha256_of
 from modelzoo._keras import keras, tf
 from modelzoo.errors import ArtifactError, InputError
-from modelzoo.network import Network, with_paths
+from modelzoo.network import Network, check_keras_model, with_paths
 
 logger = logging.getLogger(__name__)
 
@@ -101,6 +101,8 @@ class Parent(_ParentAlways, total=False):
 
     class_names: list[str]
     frozen: list[str]
+    rescaled: list[str]
+    dataset: DataFacts
     parent: Parent
 
 
@@ -229,14 +231,22 @@ class Card:
             "parent": self.parent,
         }
 
-    def as_parent(self, digest: str, frozen: Sequence[str] = ()) -> dict[str, Any]:
+    def as_parent(self, digest: str, frozen: Sequence[str] = (), rescaled: Sequence[str] = ()) -> dict[str, Any]:
         """Return these weights, of that digest, as the parent of what is trained from them."""
+        name = self.name
+        with contextlib.suppress(ArtifactError, InputError):
+            if self.artifact is not None and read_card(self.artifact)["weights_digest"] == digest:
+                name = artifact_name(self.artifact)
         parent: dict[str, Any] = {
-            "name": self.name,
+            "name": name,
             "weights_digest": digest,
             "class_names": list(self.class_names),
             "frozen": list(frozen),
         }
+        if rescaled:
+            parent["rescaled"] = list(rescaled)
+        if self.training is not None:
+            parent["dataset"] = self.training["dataset"]
         if self.parent is not None:
             parent["parent"] = self.parent
         return parent
@@ -267,12 +277,14 @@ def weights_digest(model: keras.Model, values: Sequence[Any] | None = None) -> s
     Parameters
     ----------
     model
-        A Keras model.
+        A Keras model, or an artifact in NumPy.
     values
         Values of ``model.weights`` at another time; those of now by default.
     """
-    if not isinstance(model, keras.Model):
-        raise InputError(f"model must be a Keras model, such as modelzoo.load returns; got {model!r:.80}.")
+    card = find_card(model)
+    if card is not None and card.weights_digest and isinstance(getattr(model, "network", None), Network):
+        return card.weights_digest  # read with the weights, which stay as they are
+    check_keras_model(model)
     digest = hashlib.sha256()
     values = model.weights if values is None else values
     for (path, _), tensor in zip(with_paths(model), values, strict=True):
@@ -365,10 +377,7 @@ def read_card(directory: str | os.PathLike[str]) -> dict[str, Any]:
         raise ArtifactError(f"{directory} is not a directory. Give a SavedModel directory written by modelzoo.save.")
     path = directory / CARD_PATH
     if not path.is_file():
-        raise ArtifactError(
-            f"{directory} has no {CARD_PATH}, so it was not written by modelzoo. Load it with tf.saved_model.load, "
-            "or see `modelzoo check`."
-        )
+        raise ArtifactError(f"{directory} has no {CARD_PATH}, so it was not written by modelzoo. See `modelzoo check`.")
     card = _parse(path)
     present = set(_files(directory)) - {CARD_PATH}
     for name, digest in sorted(card["files"].items()):
@@ -512,9 +521,7 @@ def _files(directory: Path) -> Iterable[str]:
     for parent, folders, files in os.walk(directory):
         for name in [*folders, *files]:
             if (Path(parent) / name).is_symlink():
-                raise ArtifactError(
-                    f"{directory}: {name} is a symbolic link, which an artifact never holds. Remove it."
-                )
+                raise ArtifactError(f"{directory}: {name} is a symbolic link, which no artifact has. Remove it.")
             if name in files and not (Path(parent) / name).is_file():
                 raise ArtifactError(f"{directory}: {name} is a pipe, a socket or a device. Remove it.")
         names += [str(PurePosixPath((Path(parent) / name).relative_to(directory))) for name in files]

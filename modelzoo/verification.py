@@ -17,7 +17,7 @@ from modelzoo._checks import check_seed
 from modelzoo._keras import keras
 from modelzoo.card import Card, machine_differences, results_of, weights_digest
 from modelzoo.errors import InputError
-from modelzoo.evaluation import loaded, measure, own_data, recipe_of
+from modelzoo.evaluation import loaded, measure, own_data, ready, recipe_of
 from modelzoo.network import frozen_layers, take_over, with_paths
 from modelzoo.registry import build_model, card_for
 from modelzoo.training import train
@@ -88,19 +88,22 @@ def verify(source: keras.Model | str | os.PathLike[str], *, corruptions: bool = 
         One for each of ``test_loss``, ``test_accuracy``, ``calibration_error``, ``corruptions.NAME``, ``num_params``
         and ``multiply_adds`` in the card; empty for a card that says nothing of test data.
     """
-    model = loaded(source)
+    model = ready(source)
     data = own_data(model)
-    recorded = _recorded(model)
-    if not recorded:
+    if not _recorded(model):
         return []
-    found = measure(model, data, corruptions=corruptions)
-    found |= {f"corruptions.{name}": value for name, value in found.pop("corruptions", {}).items()}
-    reconstructs = recipe_of(model).reconstruct
+    return compare_with_card(model, measure(model, data, corruptions=corruptions), len(data.x_test))
+
+
+def compare_with_card(model: Any, found: Mapping[str, Any], count: int) -> list[Agreement]:
+    """Return what :func:`modelzoo.measure` found on the ``count`` test samples of a model beside its card."""
+    errors = {f"corruptions.{name}": value for name, value in found.get("corruptions", {}).items()}
+    found, reconstructs = {**found, **errors}, recipe_of(model).reconstruct
     agreements = []
-    for name, entry in recorded.items():
+    for name, entry in _recorded(model).items():
         if name in found:
             value = math.nan if found[name] is None else float(found[name])
-            tolerance, reason = _rounding(name, _value(entry), len(data.x_test), reconstructs=reconstructs)
+            tolerance, reason = _rounding(name, _value(entry), count, reconstructs=reconstructs)
             agreements.append(Agreement(name, value, _value(entry), tolerance, reason))
     return agreements
 
@@ -286,19 +289,17 @@ def _training_of(card: Card, digest: str) -> dict[str, Any]:
         )
     if card.training is None or card.training["weights_digest"] != digest:
         raise InputError(
-            f"The card of {card.name} does not say how its weights were trained. Train it with modelzoo.train."
+            f"The card of {card.name} does not say how its weights were trained. Train it: modelzoo.train."
         )
     if "sample_weight" in card.training["dataset"]:
         raise InputError(
-            f"{card.name} was trained with sample_weight, which its card does not hold. Train it again with "
-            "modelzoo.train and the same weights."
+            f"{card.name} was trained with sample_weight, which its card does not hold. Train it again: modelzoo.train."
         )
     if card.builder is None:
         raise InputError(f"No builder makes {card.name!r} anew with fresh weights. Train it again with modelzoo.train.")
     if card.seed is None:
         raise InputError(
-            f"The initial weights of {card.name} were drawn without a seed. Train one that can be reproduced: "
-            f"create_model({card.name!r}, seed=0)."
+            f"The initial weights of {card.name} were drawn without a seed. Train create_model({card.name!r}, seed=0)."
         )
     return card.training
 

@@ -426,6 +426,28 @@ def test_predict_draws_bars(modelzoo, tmp_path, artifacts):
     assert sum(scores.values()) == pytest.approx(1, abs=1e-5)
 
 
+def test_predict_reads_several_digits_of_a_picture(modelzoo, tmp_path):
+    mnist = datasets.load("mnist")
+    chosen = [7, 61, 3, 2, 5]  # 9, 8, 0, 1, 1
+    page = np.concatenate([mnist.x_test[i] for i in chosen], axis=1)
+    Image.fromarray(255 - np.pad(page, 8)).resize((468, 132)).save(tmp_path / "number.png")
+    text = "".join(mnist.class_names[label] for label in mnist.y_test[chosen])
+    status, out, err = modelzoo("predict", "number.png")
+    assert status == 0, err
+    header, *digits = out.splitlines()
+    assert header == f"number.png: {text}"
+    assert [line.split()[0] for line in digits] == list(text)
+    assert all(line.endswith("%") for line in digits)
+    found = json.loads(modelzoo("predict", "number.png", "--json")[1])
+    assert [digit["sample"] for digit in found] == [f"number.png:{n}" for n in range(1, 6)]
+    assert "".join(digit["class"] for digit in found) == text
+    assert [digit["doubt"] for digit in found] == [""] * 5
+    assert (np.diff([digit["box"][0] for digit in found]) > 0).all()
+    page[14:16, 100:] = 255  # the last ones joined
+    Image.fromarray(255 - np.pad(page, 8)).resize((468, 132)).save(tmp_path / "number.png")
+    assert "? wide: several that touch?" in modelzoo("predict", "number.png")[1].splitlines()[-1]
+
+
 def test_predict_resize_takes_the_pixels_as_they_are(modelzoo, tmp_path, artifacts):
     image = datasets.load("mnist").x_test[0]
     Image.fromarray(image).save(tmp_path / "seven.png")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +15,7 @@ import modelzoo
 from modelzoo._io import atomic_file, check_target
 from modelzoo.cli.common import (
     as_json,
+    count_samples,
     data_option,
     data_options,
     import_tensorflow,
@@ -82,26 +84,31 @@ def evaluate(
         raise InputError("--stream reads a folder. Name it with --data, or leave --stream out.")
     if data_option and data is None:
         raise InputError(f"--data-option {data_option[0]!r} belongs to --data. Name the data, or leave it out.")
-    import_tensorflow()
-    from modelzoo.evaluation import classify, part_of, recipe_of, report_by_class
-    from modelzoo.training import compute_metrics
+    from modelzoo.evaluation import measure, part_of, ready, recipe_of, report_by_class, score
+    from modelzoo.verification import compare_with_card
 
-    model = modelzoo.load(source)
+    model = ready(source)
     recipe, given = recipe_of(model), None if data is None else _given_data(data, [model], data_option, split, stream)
+    for option, asked in {"--min-accuracy": min_accuracy is not None, "--per-class": per_class}.items():
+        if asked and recipe.reconstruct:
+            raise InputError(f"{option} is of classifiers; {source} has a loss alone. Leave it out.")
     samples = part_of(model, given, split or "test", reconstruct=recipe.reconstruct, arrays=per_class)
-    metrics: dict[str, Any] = compute_metrics(model, samples, recipe)
-    if min_accuracy is not None and "accuracy" not in metrics:
-        raise InputError(f"--min-accuracy is of classifiers; {source} has a loss alone. Leave it out.")
-    accurate = min_accuracy is None or metrics["accuracy"] >= min_accuracy
     count = len(samples[0] if isinstance(samples, tuple) else samples)
-    classes: dict[str, Any] = {}
-    if per_class:
-        if "accuracy" not in metrics:
-            raise InputError(f"--per-class is of classifiers; {source} has a loss alone. Leave it out.")
-        found = classify(model, samples, recipe=recipe)
-        classes = report_by_class(found.truth, found.classes, found.class_names)
     own = data is None and split in (None, "test")
-    agreements = modelzoo.verify(model, corruptions=thorough) if own else []
+    classes: dict[str, Any] = {}
+    agreements: list[Any] = []
+    with count_samples(model):
+        if own:
+            found = measure(model, samples, corruptions=thorough)
+            metrics = {name: found[f"test_{name}"] for name in ("loss", "accuracy") if f"test_{name}" in found}
+            classes, agreements = found.get("classes", {}), compare_with_card(model, found, count)
+        else:
+            metrics, guessed = score(model, samples, recipe, classes=per_class)
+            if guessed is not None:
+                classes = report_by_class(samples[1], guessed.classes, modelzoo.class_names(model))
+    if not per_class:
+        classes = {}
+    accurate = min_accuracy is None or metrics["accuracy"] >= min_accuracy
     agrees = all(agreement.ok for agreement in agreements)
     if as_json:
         told = {**metrics, "samples": count} | ({"classes": classes} if classes else {})
@@ -168,24 +175,25 @@ def compare(
     modelzoo compare dense_500_300 two_conv_cnn
     modelzoo compare my_cnn_2 my_cnn --data letters/
     """
-    import_tensorflow()
-    from scipy import stats
+    from modelzoo.evaluation import own_data, part_of, ready, recipe_of, score
 
-    from modelzoo.evaluation import classify, own_data, recipe_of
-    from modelzoo.training import compute_metrics
-
-    models = [modelzoo.load(source) for source in (first, second)]
+    models = [ready(source) for source in (first, second)]
     given = own_data(models[0]) if data is None else _given_data(data, models, data_option, split)
     metrics, right = [], []
     for source, model in zip((first, second), models, strict=True):
         recipe = recipe_of(model)
         if recipe.reconstruct:
             raise InputError(f"{source} is not a classifier. Compare two classifiers.")
-        found = classify(model, given, split=split or "test", recipe=recipe)
-        metrics.append(compute_metrics(model, (found.x, found.truth), recipe))
-        right.append(found.classes == found.truth)
+        samples = part_of(model, given, split or "test", arrays=True)
+        with count_samples(model):
+            scores, found = score(model, samples, recipe, classes=True)
+        assert found is not None
+        metrics.append(scores)
+        right.append(found.classes == samples[1])
     only = [int((right[i] & ~right[1 - i]).sum()) for i in (0, 1)]
-    p_value = float(stats.binomtest(only[0], sum(only)).pvalue) if any(only) else 1.0
+    # Both tails of the binomial distribution at ½.
+    tail = sum(math.comb(sum(only), k) for k in range(min(only) + 1))
+    p_value = min(1.0, 2 * tail / 2 ** sum(only))
     count = len(right[0])
     if as_json:
         told = [{"model": s, **m, "only": n} for s, m, n in zip((first, second), metrics, only, strict=True)]
@@ -241,15 +249,17 @@ def reproduce(source: str, seeds: str | None, quiet: bool, as_json: bool) -> Non
 
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--files", "files_only", is_flag=True, help="Compare the files with their card alone; loads nothing.")
 @as_json
-def check(directory: Path, as_json: bool) -> None:
+def check(directory: Path, files_only: bool, as_json: bool) -> None:
     """Tell whether any SavedModel can be fine-tuned and served, point by point, and how to mend it.
 
     The SavedModel is loaded and called as TensorFlow does, so check only what you would load. Exit status 1
     means that a point does not hold.
     """
-    import_tensorflow()
-    points = modelzoo.check(directory)
+    if not files_only:
+        import_tensorflow()
+    points = modelzoo.check(directory, files_only=files_only)
     if as_json:
         print_json([vars(point) for point in points])
     else:
@@ -300,7 +310,8 @@ def predict(
 ) -> None:
     """Classify FILES: images, each a sample, or .csv tables, each row a sample.
 
-    Photos and drawings of one digit, dark on light or light on dark, are what the zoo's own networks are made for.
+    Photos and drawings of digits, dark on light or light on dark, are what the zoo's own networks are made for. In a
+    picture of several digits each is a sample, in reading order; ? marks what is probably not one digit.
 
     \b
     modelzoo predict photo.jpg                     scores of each class, as bars
@@ -311,25 +322,34 @@ def predict(
         check_target(output, overwrite=overwrite)
     import numpy as np
 
-    from modelzoo.evaluation import interpret, ready
+    from modelzoo.evaluation import digits_of, doubts, interpret, ready, text_of
 
     model = ready(source)
     names = modelzoo.class_names(model)
     if not names:
         raise InputError(f"{source} does not classify. Choose another --model, such as two_conv_cnn.")
-    rows: list[tuple[str, dict[str, float]]] = []
+    results: list[tuple[str, list[dict[str, Any]]]] = []  # what each file shows, and its samples
     for file in files:
-        found = interpret(model, modelzoo.predict(model, file, prepare=prepare))
+        digits = digits_of(model, file, prepare=prepare)
+        found = interpret(model, modelzoo.predict(model, digits.samples if digits else file, prepare=prepare))
         scores = np.eye(len(names))[found.classes] if found.probabilities is None else found.probabilities
-        labels = [file] if len(scores) == 1 else [f"{file}:{row}" for row in range(1, len(scores) + 1)]
-        rows += [
-            (label, dict(zip(names, map(float, row), strict=True))) for label, row in zip(labels, scores, strict=True)
+        samples: list[dict[str, Any]] = [
+            {"sample": f"{file}:{number}" if len(scores) > 1 else file, "class": names[row.argmax()]}
+            | {"scores": dict(zip(names, map(float, row), strict=True))}
+            for number, row in enumerate(scores, 1)
         ]
+        if digits:
+            for sample, box, line, doubt in zip(
+                samples, digits.boxes, digits.lines, doubts(digits, scores), strict=True
+            ):
+                sample |= {"box": box.tolist(), "line": int(line) + 1, "doubt": doubt}
+        results.append((text_of(digits, [s["class"] for s in samples]) if digits else samples[0]["class"], samples))
+    rows = [sample for _, samples in results for sample in samples]
     if output is not None or (not as_json and any(file.lower().endswith(".csv") for file in files)):
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["sample", "class", *names])
-        writer.writerows([label, max(row, key=row.__getitem__), *map(repr, row.values())] for label, row in rows)
+        writer.writerows([row["sample"], row["class"], *map(repr, row["scores"].values())] for row in rows)
         if output is None:
             click.echo(text.getvalue(), nl=False)
         else:
@@ -338,11 +358,17 @@ def predict(
             click.echo(f"Wrote {output}")
         return
     if as_json:
-        print_json([{"sample": s, "class": max(r, key=r.__getitem__), "scores": r} for s, r in rows])
+        print_json(rows)
         return
-    for label, row in rows:
-        click.echo(f"{label}: {max(row, key=row.__getitem__)}")
-        print_scores(row)
+    for file, (shown, samples) in zip(files, results, strict=True):
+        notes = [f"  ? {sample['doubt']}" if sample.get("doubt") else "" for sample in samples]
+        if len(samples) == 1:
+            click.echo(f"{file}: {shown}{notes[0]}")
+            print_scores(samples[0]["scores"])
+            continue
+        click.echo(f"{file}: {shown}")
+        for sample, note in zip(samples, notes, strict=True):
+            print_scores({sample["class"]: sample["scores"][sample["class"]]}, note=note)
 
 
 @click.command()

@@ -30,6 +30,19 @@ from modelzoo.registry import register_model
             data_options={"classes": (1, 5, 6)},
             source="Digits 1, 5 and 6; mean squared error; Adam 1e-4, batch 50, 2500 steps, losses every 250",
         ),
+        "fast": Recipe(
+            epochs=6,
+            batch_size=100,
+            optimizer="adam",
+            learning_rate=_build.warmed_up(2e-3),
+            loss="mean_squared_error",
+            reconstruct=True,
+            log_every=180,
+            validation_freq=2,
+            xla="update",
+            data_options={"classes": (1, 5, 6)},
+            source=_build.FAST_SOURCE,
+        ),
         "tuned": Recipe(
             steps=24_000,
             batch_size=200,
@@ -86,10 +99,9 @@ def tanh_autoencoder(
     """
     latent_dim = check_integer("latent_dim", latent_dim)
     outer, inner = check_integers("hidden_units", hidden_units, 2)
-    height, width = _build.check_image_shape(image_shape)
     layers = _build.Layers(seed, kernel_initializer)
 
-    images, x = _build.image_input((height, width))
+    images, x = _build.image_input(image_shape)
     x = keras.layers.Flatten(name="flatten")(x)
     x = layers.dense(outer, "tanh", name="encoder_1")(x)
     x = layers.dense(inner, "tanh", name="encoder_2")(x)
@@ -98,10 +110,10 @@ def tanh_autoencoder(
     latent = keras.Input((latent_dim,), name="latent")
     x = layers.dense(inner, "tanh", name="decoder_1")(latent)
     x = layers.dense(outer, "tanh", name="decoder_2")(x)
-    x = layers.dense(height * width, name="pixels")(x)
-    decoder = keras.Model(latent, keras.layers.Reshape((height, width), name="reconstruction")(x), name="decoder")
+    x = layers.dense(image_shape[0] * image_shape[1], name="pixels")(x)
+    decoder = keras.Model(latent, keras.layers.Reshape(image_shape, name="reconstruction")(x), name="decoder")
 
-    images = keras.Input((height, width), name="images")
+    images = keras.Input(image_shape, name="images")
     model = keras.Model(images, decoder(encoder(images)), name=name)
     model.encoder, model.decoder = encoder, decoder
     return model

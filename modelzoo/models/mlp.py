@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from modelzoo._checks import check_flag, check_fraction, check_integer, check_integers
+from modelzoo._checks import check_choice, check_flag, check_fraction, check_integer, check_integers
 from modelzoo._keras import keras
-from modelzoo.errors import unknown_name
 from modelzoo.models import _build
 from modelzoo.recipe import Augmentation, Recipe
 from modelzoo.registry import register_model
@@ -45,8 +44,7 @@ def xor_weights(**named: float) -> list[np.ndarray]:
         Hidden kernel (2, 2), hidden bias (2,), output kernel (2, 1), output bias (1,), float32.
     """
     for name in named:
-        if name not in XOR_LESSON_WEIGHTS:
-            raise unknown_name("XOR weight", name, XOR_LESSON_WEIGHTS)
+        check_choice("XOR weight", name, XOR_LESSON_WEIGHTS)
     w = {**XOR_LESSON_WEIGHTS, **named}
     arrays = [
         [[w["w3"], w["w5"]], [w["w4"], w["w6"]]],
@@ -74,6 +72,17 @@ def xor_weights(**named: float) -> list[np.ndarray]:
             log_train="all",
             model_options={"lesson_weights": True},
             source="Our own: the lesson only evaluates the net at the weights where this recipe starts",
+        ),
+        "fast": Recipe(
+            steps=400,
+            optimizer="sgd",
+            learning_rate=1.0,
+            optimizer_options={"momentum": 0.9},
+            loss="binary_crossentropy",
+            log_every=50,
+            xla="off",
+            model_options={"lesson_weights": True},
+            source="Our own: cross-entropy and twice the lesson's rate; four times is too much",
         ),
         "tuned": Recipe(
             steps=5000,
@@ -115,7 +124,7 @@ def xor_mlp(
         Maps ``(batch, 2)`` points to ``(batch, 1)`` outputs between 0 and 1.
     """
     layers = _build.Layers(seed, kernel_initializer, bias_initializer)
-    points = keras.Input((2,), name="points")
+    points = _build.point_input(2)
     hidden = layers.dense(2, "sigmoid", name="hidden")(points)
     logits = layers.dense(1, name="logits")(hidden)
     model = _build.classifier(points, logits, "sigmoid", name=name)
@@ -139,6 +148,15 @@ def xor_mlp(
             log_train="all",
             data_options={"n": 1000},
             source="SGD 0.01, full batch of 1000 points, 40,000 steps, loss kept every 250",
+        ),
+        "fast": Recipe(
+            steps=10_000,
+            batch_size=100,
+            optimizer="adam",
+            learning_rate={"class_name": "CosineDecay", "config": {"initial_learning_rate": 0.1}},
+            log_every=1000,
+            data_options={"n": 5000, "n_test": 10_000},
+            source=_build.FAST_SOURCE,
         ),
         "tuned": Recipe(
             steps=20_000,
@@ -187,9 +205,13 @@ def sigmoid_mlp(
     keras.Model
         Maps ``(batch, input_dim)`` points to ``(batch, num_classes)`` probabilities.
     """
-    return _points_mlp(
-        num_classes, input_dim, hidden_units, "sigmoid", classifier_activation, kernel_initializer, seed, name
-    )
+    num_classes = check_integer("num_classes", num_classes, minimum=2)
+    hidden_units = check_integer("hidden_units", hidden_units)
+    layers = _build.Layers(seed, kernel_initializer)
+    points = _build.point_input(input_dim)
+    hidden = layers.dense(hidden_units, "sigmoid", name="hidden")(points)
+    logits = layers.dense(num_classes, name="logits")(hidden)
+    return _build.classifier(points, logits, classifier_activation, name=name)
 
 
 @register_model(
@@ -207,6 +229,16 @@ def sigmoid_mlp(
             log_every=10,
             log_train="all",
             source="SGD 0.1 with momentum 0.9, 100 full-batch steps",
+        ),
+        "fast": Recipe(
+            steps=50_000,
+            batch_size=500,
+            optimizer="adam",
+            learning_rate={"class_name": "CosineDecay", "config": {"initial_learning_rate": 0.2}},
+            log_every=5000,
+            model_options={"kernel_initializer": {"class_name": "RandomNormal", "config": {"stddev": 3.0}}},
+            data_options={"n": 20_000, "n_test": 20_000},
+            source=_build.FAST_SOURCE,
         ),
         "tuned": Recipe(
             steps=100_000,
@@ -256,9 +288,13 @@ def tanh_mlp(
     keras.Model
         Maps ``(batch, input_dim)`` points to ``(batch, num_classes)`` probabilities.
     """
-    return _points_mlp(
-        num_classes, input_dim, hidden_units, "tanh", classifier_activation, kernel_initializer, seed, name
-    )
+    num_classes = check_integer("num_classes", num_classes, minimum=2)
+    hidden_units = check_integer("hidden_units", hidden_units)
+    layers = _build.Layers(seed, kernel_initializer)
+    points = _build.point_input(input_dim)
+    hidden = layers.dense(hidden_units, "tanh", name="hidden")(points)
+    logits = layers.dense(num_classes, name="logits")(hidden)
+    return _build.classifier(points, logits, classifier_activation, name=name)
 
 
 RELU_TUNED = Recipe(
@@ -291,6 +327,17 @@ RELU_TUNED = Recipe(
             log_every=250,
             log_train="all",
             source="Adam 1e-4, batch 50, 3000 steps, train and test loss every 250",
+        ),
+        "fast": Recipe(
+            epochs=7,
+            batch_size=128,
+            optimizer="adam",
+            learning_rate=_build.warmed_up(7e-3),
+            label_smoothing=0.1,
+            log_every=469,
+            xla="update",
+            model_options={"kernel_initializer": "he_normal"},
+            source=_build.FAST_SOURCE,
         ),
         "tuned": RELU_TUNED,
         "robust": _build.robust(RELU_TUNED),
@@ -367,6 +414,16 @@ DENSE_TUNED = Recipe(
             log_every=600,
             source="RMSprop 1e-3, batch 100, 10 epochs",
         ),
+        "fast": Recipe(
+            epochs=2.5,
+            batch_size=256,
+            optimizer="adam",
+            learning_rate=_build.warmed_up(5e-3),
+            log_every=234,
+            xla="update",
+            model_options={"kernel_initializer": "he_normal"},
+            source=_build.FAST_SOURCE,
+        ),
         "tuned": DENSE_TUNED,
         "robust": _build.robust(DENSE_TUNED, epochs=80),
     },
@@ -412,26 +469,6 @@ def dense_500_300(
     return _image_mlp(num_classes, widths, dropout, image_shape, classifier_activation, kernel_initializer, seed, name)
 
 
-def _points_mlp(
-    num_classes: int,
-    input_dim: int,
-    hidden_units: int,
-    activation: str,
-    classifier_activation: str | None,
-    kernel_initializer: Any,
-    seed: int | None,
-    name: str,
-) -> keras.Model:
-    num_classes = check_integer("num_classes", num_classes, minimum=2)
-    input_dim = check_integer("input_dim", input_dim)
-    hidden_units = check_integer("hidden_units", hidden_units)
-    layers = _build.Layers(seed, kernel_initializer)
-    points = keras.Input((input_dim,), name="points")
-    hidden = layers.dense(hidden_units, activation, name="hidden")(points)
-    logits = layers.dense(num_classes, name="logits")(hidden)
-    return _build.classifier(points, logits, classifier_activation, name=name)
-
-
 def _image_mlp(
     num_classes: int,
     widths: tuple[int, ...],
@@ -445,7 +482,7 @@ def _image_mlp(
     num_classes = check_integer("num_classes", num_classes, minimum=2)
     dropout = check_fraction("dropout", dropout)
     layers = _build.Layers(seed, kernel_initializer)
-    images, x = _build.image_input(_build.check_image_shape(image_shape))
+    images, x = _build.image_input(image_shape)
     x = keras.layers.Flatten(name="flatten")(x)
     for i, width in enumerate(widths, start=1):
         x = layers.dense(width, "relu", name=f"hidden_{i}")(x)

@@ -16,18 +16,9 @@ from modelzoo.classes import class_names
 from modelzoo.datasets import describe_dataset, list_datasets
 from modelzoo.errors import InputError
 from modelzoo.evaluation import report_by_class
+from modelzoo.pages import pictures
 from modelzoo.pages.equations import equation_of, space
 from modelzoo.pages.markdown import brief, class_rows, code, prose, read_docstring, table
-from modelzoo.pages.pictures import (
-    Confusion,
-    comment_of,
-    confusion_figure,
-    diagram,
-    labels_of,
-    learning_curves,
-    measure_confusion,
-    read_confusion,
-)
 from modelzoo.pages.subject import Subject, read_subject
 from modelzoo.pages.usage import usage_section
 from modelzoo.recipe import Augmentation, Recipe
@@ -83,17 +74,16 @@ def describe(source: str | os.PathLike[str], output: str | os.PathLike[str], *, 
         foreign = [output] if output.is_file() else sorted(p for p in output.iterdir() if p.name not in ours)
         if foreign:
             raise InputError(
-                f"{output} holds more than a description of {subject.name}: overwriting would delete "
-                f"{foreign[0].name}. Choose another path."
+                f"{output} holds more than a description of {subject.name}: {foreign[0].name}. Choose another path."
             )
-    files = render(subject)
+    files = render(subject, whole=False)
     with atomic_directory(output, overwrite=overwrite) as temporary:
         for name, text in files.items():
             (temporary / name).write_text(text, encoding="utf-8")
     return output / f"{subject.stem}.md"
 
 
-def render(subject: Subject, *, previous: str = "", measure: bool = True) -> dict[str, str]:
+def render(subject: Subject, *, previous: str = "", measure: bool = True, whole: bool = True) -> dict[str, str]:
     """Return the page of a model and its pictures.
 
     Parameters
@@ -106,6 +96,8 @@ def render(subject: Subject, *, previous: str = "", measure: bool = True) -> dic
     measure
         Run the network on its test data for the counts that ``previous`` does not have; otherwise the page goes
         without.
+    whole
+        Run it on all of its test data, however long that takes; otherwise on some of them, and the page says so.
 
     Returns
     -------
@@ -114,7 +106,9 @@ def render(subject: Subject, *, previous: str = "", measure: bool = True) -> dic
         versions.
     """
     stem = subject.stem
-    confusion = read_confusion(previous, subject) or (measure_confusion(subject) if measure else None)
+    confusion = pictures.read_confusion(previous, subject)
+    if confusion is None and measure:
+        confusion = pictures.measure_confusion(subject, whole=whole)
     sections = [
         _head(subject),
         _equation(subject),
@@ -126,11 +120,11 @@ def render(subject: Subject, *, previous: str = "", measure: bool = True) -> dic
         usage_section(subject),
         _licence(subject),
     ]
-    files = {f"{stem}.md": "\n\n".join(filter(None, sections)) + "\n", f"{stem}.svg": diagram(subject)}
+    files = {f"{stem}.md": "\n\n".join(filter(None, sections)) + "\n", f"{stem}.svg": pictures.diagram(subject)}
     if subject.training.get("history"):
-        files[f"{stem}-training.svg"] = learning_curves(subject)
+        files[f"{stem}-training.svg"] = pictures.learning_curves(subject)
     if confusion is not None:
-        files[f"{stem}-confusion.svg"] = confusion_figure(confusion)
+        files[f"{stem}-confusion.svg"] = pictures.confusion_figure(confusion)
     return files
 
 
@@ -347,16 +341,18 @@ def _short(value: float | None) -> str:
     return "infinite" if value is None else f"{value:.3g}"
 
 
-def _confusion(subject: Subject, confusion: Confusion | None) -> str:
+def _confusion(subject: Subject, confusion: pictures.Confusion | None) -> str:
     if confusion is None:
         return ""
-    truth, predicted = labels_of(confusion)
+    truth, predicted = pictures.labels_of(confusion)
     wrong = f"{np.sum(truth != predicted):,} of {len(truth):,} test samples are taken for another class"
+    if "every" in confusion:
+        wrong += f", counted on one in {confusion['every']} to save time; `modelzoo evaluate --per-class` counts on all"
     report = report_by_class(truth, predicted, confusion["classes"])
     rows = [[prose(name), *cells] for name, *cells in class_rows(report)]
-    picture = f"![Confusion matrix: {wrong}.]({subject.stem}-confusion.svg)"
+    picture = f"![Confusion matrix: {wrong.partition(', counted')[0]}.]({subject.stem}-confusion.svg)"
     scores = table(["class", "precision", "recall", "F1", "test samples"], rows, range(1, 5))
-    return "\n\n".join(["### Classes", comment_of(confusion), f"{wrong}.", picture, scores])
+    return "\n\n".join(["### Classes", pictures.comment_of(confusion), f"{wrong}.", picture, scores])
 
 
 def _licence(subject: Subject) -> str:

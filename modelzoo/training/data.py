@@ -6,13 +6,14 @@ import dataclasses
 import hashlib
 import logging
 import math
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from modelzoo._keras import keras, tf
+from modelzoo._keras import is_tf_data, keras, tf
 from modelzoo.classes import adopted_names, match_labels, num_classes
 from modelzoo.datasets import (
     Dataset,
@@ -22,11 +23,12 @@ from modelzoo.datasets import (
     check_arrays,
     check_labels,
     check_samples,
+    fits_shape,
     stratified_split,
 )
 from modelzoo.datasets.streaming import shuffled
 from modelzoo.errors import DataError, InputError, unknown_name
-from modelzoo.network import Network, read_network
+from modelzoo.network import Network, check_keras_model, read_network
 from modelzoo.recipe import Recipe
 from modelzoo.registry import card_for
 
@@ -122,6 +124,10 @@ def training_data(
         Weight of each sample of the training part, which must be an array.
     """
     check_model(model)
+    if isinstance(data, str | os.PathLike):
+        raise InputError(
+            f"data must be loaded: modelzoo.datasets.load({os.fspath(data)!r}); got a {type(data).__name__}."
+        )
     names: tuple[str, ...] = ()  # of the classes of the data, where these have any
     preparation = card_for(model).preparation
     facts: dict[str, Any]
@@ -134,14 +140,14 @@ def training_data(
         facts["options"] = dict(data.options)
     elif isinstance(data, StoredSamples):
         raise InputError("data must be a Stream; got its samples alone. Give the stream that they are of.")
-    elif isinstance(data, tf.data.Dataset):
+    elif is_tf_data(data):
         facts = {"name": "tf.data"}
     else:
         if reconstruct and isinstance(data, np.ndarray):
             data = (data, np.zeros(len(data), np.int64))
         train, test = _pairs(data)
         facts = {"name": "arrays", "checksum": _checksum(train)}
-    if validation is not None and not isinstance(validation, StoredSamples | tf.data.Dataset):
+    if validation is not None and not (isinstance(validation, StoredSamples) or is_tf_data(validation)):
         validation = _pair(validation)
     model_names = adopted_names(model, names)
     alone = evaluating and test is None and validation is None
@@ -199,11 +205,7 @@ def check_model(model: Any) -> None:
     """Refuse anything but a Keras model with one input and one output."""
     if isinstance(getattr(model, "network", None), Network):  # one in NumPy, which needs no Keras
         return
-    if not isinstance(model, keras.Model):
-        raise InputError(
-            f"model must be a Keras model; got {type(model).__name__}. Build one with modelzoo.create_model, or load "
-            "one with modelzoo.load."
-        )
+    check_keras_model(model)
     inputs, outputs = (len(getattr(model, ends, None) or ()) for ends in ("inputs", "outputs"))  # absent before a build
     if (inputs, outputs) != (1, 1):
         raise InputError(
@@ -247,24 +249,20 @@ def warn_of_other_pixels(x: np.ndarray, model: keras.Model, where: str) -> None:
 
 def _check_shape(given: tuple[int, ...], model: keras.Model, where: str) -> None:
     wanted = tuple(model.input_shape[1:])
-    fits = len(given) == len(wanted) and all(side in (None, own) for side, own in zip(wanted, given, strict=True))
-    if len(given) and not fits:
+    if len(given) and not fits_shape(given, wanted):
         rows = len(given) == 1 and None not in wanted and given[0] == math.prod(wanted)
         advice = (
             f"Give shape={wanted} to datasets.load of a .csv, or x.reshape(-1, *{wanted})" if rows else "Reshape them"
         )
         raise DataError(
-            f"{where}: samples have shape {given}, but {model.name!r} takes {wanted}. "
-            f"{advice}, or build the model for this shape."
+            f"{where}: samples have shape {given}, but {model.name!r} takes {wanted}. {advice}, or build it for these."
         )
 
 
 def _labels(y: Any, model: keras.Model, where: str, *, single_class: bool) -> np.ndarray:
     labels = check_labels(y, num_classes=num_classes(model), where=where)
     if not single_class and labels.min() == labels.max():
-        raise DataError(
-            f"{where}: every label is {labels[0]}. A classifier needs at least two classes; add samples of another."
-        )
+        raise DataError(f"{where}: every label is {labels[0]}. A classifier needs at least two classes; add some.")
     return labels
 
 
@@ -317,9 +315,7 @@ def _weights(sample_weight: Any, train: Any) -> np.ndarray:
         raise InputError("sample_weight needs training data in arrays; got a stream. Weigh classes: class_weight=….")
     weights = as_array(sample_weight, "sample_weight")
     if weights.shape != (len(train[1]),):
-        raise DataError(
-            f"sample_weight must have shape {(len(train[1]),)}, one a training sample; got {weights.shape}."
-        )
+        raise DataError(f"sample_weight must have shape {(len(train[1]),)}, one a sample; got {weights.shape}.")
     if weights.dtype.kind not in "biuf" or not np.isfinite(weights).all() or weights.min() < 0 or not weights.any():
         raise DataError("sample_weight must hold finite numbers of at least 0, one of them above 0.")
     return weights.astype(np.float32)
@@ -327,7 +323,7 @@ def _weights(sample_weight: Any, train: Any) -> np.ndarray:
 
 def _split(train: Any, num_samples: int) -> tuple[Any, Any, np.ndarray]:
     """Return training samples, those that are held out, and the indices of the first."""
-    if isinstance(train, tf.data.Dataset):
+    if is_tf_data(train):
         raise InputError(
             f"validation_size={num_samples} cannot be held out of a tf.data.Dataset. Give validation_data, or a recipe "
             "with validation_size=0."

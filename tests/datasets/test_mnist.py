@@ -5,7 +5,6 @@ import http.server
 import io
 import threading
 import zipfile
-from importlib import resources
 
 import numpy as np
 import pytest
@@ -82,13 +81,13 @@ def test_digits_of_other_writers_join_the_training_part_alone():
 
 def altered(content, tmp_path, monkeypatch):
     (tmp_path / "mnist.npz").write_bytes(content)
-    monkeypatch.setattr(module.resources, "files", lambda package: tmp_path)
+    monkeypatch.setattr(module, "MNIST_BUNDLE", tmp_path / "mnist.npz")
     return module._full_mnist.__wrapped__
 
 
 @pytest.fixture(scope="module")
 def bundle():
-    return (resources.files("modelzoo.datasets") / "mnist.npz").read_bytes()
+    return module.MNIST_BUNDLE.read_bytes()
 
 
 def test_an_altered_bundle_is_refused(bundle, tmp_path, monkeypatch):
