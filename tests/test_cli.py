@@ -299,10 +299,9 @@ def test_a_folder_of_own_drawings(modelzoo, folder, artifacts):
     assert "symbols was trained on 'own'" in error_line(modelzoo("evaluate", "symbols")[2])
 
 
-def test_own_data_that_are_named_are_those_of_the_card(modelzoo, artifacts, folder):
-    """Data set or folder, also renamed, with the options of the training; what trained is never called a test."""
-    tune = ("finetune", artifacts / "digits", *QUICK, "--data")
-    assert modelzoo(*tune, "digits", "--data-option", "seed=3", "-o", "seed")[0] == 0
+def test_own_data_that_are_named_are_those_of_the_card(modelzoo, artifacts):
+    options = ("--data", "digits", "--data-option", "seed=3", "-o", "seed")
+    assert modelzoo("finetune", artifacts / "digits", *QUICK, *options)[0] == 0
     own = json.loads(modelzoo("evaluate", "seed", "--json")[1])
     assert own["agrees"]
     named = json.loads(modelzoo("evaluate", "seed", "--data", "digits", "--json")[1])
@@ -310,6 +309,11 @@ def test_own_data_that_are_named_are_those_of_the_card(modelzoo, artifacts, fold
     given = modelzoo("evaluate", "seed", "--data", "digits", "--data-option", "seed=0", "--json")[1]
     assert json.loads(given)["loss"] != own["loss"]
 
+
+@pytest.mark.slow
+def test_a_folder_also_renamed_is_split_as_in_training(modelzoo, artifacts, folder):
+    """With the options of the training; what trained is never called a test."""
+    tune = ("finetune", artifacts / "digits", *QUICK, "--data")
     assert modelzoo(*tune, "own", "--data-option", "test_fraction=0", "-o", "all")[0] == 0
     assert "no test part" in error_line(modelzoo("evaluate", "all", "--data", "own")[2])
     assert "no test part" in error_line(modelzoo("evaluate", "all")[2])
