@@ -93,6 +93,27 @@ def test_help_teaches(modelzoo, command):
     assert len(out.splitlines()) > 5
 
 
+def test_networks_of_ones_own_are_known_to_the_command(tmp_path):
+    (tmp_path / "mynets.py").write_text(
+        "from modelzoo.models import tanh_mlp\n"
+        "from modelzoo.registry import get_spec, register_model\n"
+        "from modelzoo.recipe import Recipe\n"
+        "@register_model(task='classification', dataset='linear', num_params=6, network='2 → 2', source='own',\n"
+        "                recipes={'lesson': Recipe(steps=1, batch_size=4)})\n"
+        "def my_net(num_classes: int = 2, *, seed: int | None = None, name: str = 'my_net'):\n"
+        "    return tanh_mlp(num_classes, seed=seed, name=name)\n"
+    )
+    command = [sys.executable, "-m", "modelzoo", "--import"]
+    done = subprocess.run(
+        [*command, "mynets", "info", "my_net"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "2 → 2" in done.stdout
+    done = subprocess.run([*command, "yournets", "list"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "Cannot import yournets: No module named 'yournets'." in done.stderr
+
+
 def test_the_package_is_the_command():
     done = subprocess.run([sys.executable, "-m", "modelzoo", "trian"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
