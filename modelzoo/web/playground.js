@@ -83,7 +83,7 @@ function tick(now) {
   last = now;
   if (dirty) {
     dirty = false;
-    pages[shown].draw();
+    pages[shown].draw(running);
     by("status").textContent = pages[shown].status + (running && rate ? `   ${Math.round(1000 * rate)} steps/s` : "");
     if (by("message").textContent !== pages[shown].message) by("message").textContent = pages[shown].message;
   }
