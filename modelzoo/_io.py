@@ -20,6 +20,7 @@ import re
 import shutil
 import sys
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,6 +42,13 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def undated_member(name: str) -> zipfile.ZipInfo:
+    """Return a member of a zip archive that depends on neither the time of writing nor the system."""
+    member = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+    member.create_system = 3
+    return member
 
 
 def check_target(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
@@ -98,9 +106,9 @@ def explained(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def atomic_file(path: str | os.PathLike[str], *, overwrite: bool = True) -> Iterator[Path]:
-    """Yield a temporary path of the same name; move the file written there into place when the block succeeds.
+    """Yield a temporary path of the same name; move what is written there into place when the block succeeds.
 
-    The file is flushed to disk before the move, so a crash leaves the old file or the new one.
+    It is flushed to disk before the move, so a crash leaves the old file or the new one.
 
     Raises
     ------
@@ -113,9 +121,11 @@ def atomic_file(path: str | os.PathLike[str], *, overwrite: bool = True) -> Iter
     with explained(path), _workplace(path) as workplace:
         temporary = workplace / path.name
         yield temporary
-        _sync(temporary)
+        for file in (temporary, *temporary.rglob("*")):
+            if file.is_file():
+                _sync(file)
         if overwrite:
-            os.replace(temporary, path)
+            _swap(temporary, path)
         else:
             _publish(temporary, path)
 
@@ -135,18 +145,9 @@ def atomic_directory(path: str | os.PathLike[str], *, overwrite: bool = False) -
     TargetError
         The target cannot be written.
     """
-    path = check_target(path, overwrite=overwrite)
-    with explained(path), _workplace(path) as workplace:
-        temporary = workplace / path.name
+    with atomic_file(path, overwrite=overwrite) as temporary:
         temporary.mkdir()
         yield temporary
-        for file in temporary.rglob("*"):
-            if file.is_file():
-                _sync(file)
-        if overwrite:
-            _swap(temporary, path)
-        else:
-            _publish(temporary, path)
 
 
 #: In the directory of a writer, what was at its target while the system could not exchange the two.
@@ -206,9 +207,9 @@ def _publish(new: Path, path: Path) -> None:
 
 
 def _swap(new: Path, path: Path) -> None:
-    """Put a new directory in the place of the one at ``path``, which is then where the new one was."""
-    if not path.exists():
-        os.rename(new, path)
+    """Put a new file or directory in the place of what is at ``path``; a directory is then where the new one was."""
+    if new.is_file() or not path.exists():
+        os.replace(new, path)
         return
     if _exchange(new, path):
         return

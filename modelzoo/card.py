@@ -27,7 +27,7 @@ from modelzoo._checks import check_path
 from modelzoo._io import sha256_of
 from modelzoo._keras import keras, tf
 from modelzoo.errors import ArtifactError, InputError
-from modelzoo.network import Network, with_paths
+from modelzoo.network import Network, check_keras_model, with_paths
 
 logger = logging.getLogger(__name__)
 
@@ -271,8 +271,7 @@ def weights_digest(model: keras.Model, values: Sequence[Any] | None = None) -> s
     values
         Values of ``model.weights`` at another time; those of now by default.
     """
-    if not isinstance(model, keras.Model):
-        raise InputError(f"model must be a Keras model, such as modelzoo.load returns; got {model!r:.80}.")
+    check_keras_model(model)
     digest = hashlib.sha256()
     values = model.weights if values is None else values
     for (path, _), tensor in zip(with_paths(model), values, strict=True):
@@ -365,10 +364,7 @@ def read_card(directory: str | os.PathLike[str]) -> dict[str, Any]:
         raise ArtifactError(f"{directory} is not a directory. Give a SavedModel directory written by modelzoo.save.")
     path = directory / CARD_PATH
     if not path.is_file():
-        raise ArtifactError(
-            f"{directory} has no {CARD_PATH}, so it was not written by modelzoo. Load it with tf.saved_model.load, "
-            "or see `modelzoo check`."
-        )
+        raise ArtifactError(f"{directory} has no {CARD_PATH}, so it was not written by modelzoo. See `modelzoo check`.")
     card = _parse(path)
     present = set(_files(directory)) - {CARD_PATH}
     for name, digest in sorted(card["files"].items()):
@@ -512,9 +508,7 @@ def _files(directory: Path) -> Iterable[str]:
     for parent, folders, files in os.walk(directory):
         for name in [*folders, *files]:
             if (Path(parent) / name).is_symlink():
-                raise ArtifactError(
-                    f"{directory}: {name} is a symbolic link, which an artifact never holds. Remove it."
-                )
+                raise ArtifactError(f"{directory}: {name} is a symbolic link, which no artifact has. Remove it.")
             if name in files and not (Path(parent) / name).is_file():
                 raise ArtifactError(f"{directory}: {name} is a pipe, a socket or a device. Remove it.")
         names += [str(PurePosixPath((Path(parent) / name).relative_to(directory))) for name in files]

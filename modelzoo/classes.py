@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from modelzoo.datasets import check_labels, dataset_classes
-from modelzoo.errors import DataError, InputError
+from modelzoo.errors import DataError
+from modelzoo.network import read_network
 from modelzoo.registry import card_for, spec_of
 
 __all__ = ["adopted_names", "class_names", "match_labels", "num_classes"]
@@ -33,8 +34,8 @@ def class_names(model: Any) -> tuple[str, ...]:
     >>> modelzoo.class_names(modelzoo.create_model("xor_mlp"))
     ('equal', 'different')
     """
-    if not hasattr(model, "output_shape"):
-        raise InputError(f"model must be a Keras model; got {model!r:.80}. Load it first: modelzoo.load(…).")
+    if not hasattr(model, "output_shape"):  # one in NumPy has it, too
+        read_network(model)  # says why not
     count, spec = num_classes(model), spec_of(model)
     if count is None:
         return ()

@@ -31,6 +31,9 @@ logger = logging.getLogger(__name__)
 #: Samples a call of a model takes at once in :func:`predict`, so that memory stays bounded.
 PREDICTION_BATCH = 1000
 
+#: A digit found in a picture whose best class has a smaller probability may be none.
+DOUBTFUL_SCORE = 0.6
+
 #: Bins of the calibration error, as in Guo et al. (2017).
 BINS = 15
 
@@ -142,6 +145,45 @@ def _read(item: Any, model: keras.Model, prepare: str | None) -> np.ndarray:
     if shape not in ((28, 28), (28, 28, 1)):
         raise InputError(f"prepare='digit' makes images of 28×28; {model.name!r} takes {shape}. Say prepare='resize'.")
     return _fitting(datasets.load_digit_image(item), shape)
+
+
+def digits_of(model: Any, item: Any, *, prepare: str | None = None) -> datasets.DigitImages | None:
+    """Return the digits of a picture for a model whose images are prepared as digits; ``None`` for all else.
+
+    Parameters
+    ----------
+    model
+        As for :func:`predict`, but not a name.
+    item
+        Anything; an image file or a Pillow image can hold digits.
+    prepare
+        As for :func:`predict`.
+    """
+    if isinstance(item, str | os.PathLike):
+        if os.path.isdir(item) or str(item).lower().endswith(".csv"):
+            return None
+    elif not hasattr(item, "getbands"):
+        return None
+    if (prepare or card_for(model).preparation) != "digit" or tuple(model.input_shape[1:3]) != (28, 28):
+        return None
+    return datasets.load_digit_images(item)
+
+
+def doubts(digits: datasets.DigitImages, probabilities: np.ndarray) -> list[str]:
+    """Return for each digit of a picture why it may be none, or several that touch; an empty text without doubt."""
+    return [
+        "wide: several that touch?" if wide else "unsure: not one digit?" if score < DOUBTFUL_SCORE else ""
+        for wide, score in zip(digits.wide, probabilities.max(axis=1), strict=True)
+    ]
+
+
+def text_of(digits: datasets.DigitImages, names: Sequence[str]) -> str:
+    """Return the class names of a picture's digits as text, its lines apart."""
+    gap = "" if all(len(name) == 1 for name in names) else " "
+    lines = [
+        [n for n, line in zip(names, digits.lines, strict=True) if line == k] for k in range(digits.lines.max() + 1)
+    ]
+    return " / ".join(map(gap.join, lines))
 
 
 class Prediction(NamedTuple):

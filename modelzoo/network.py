@@ -338,6 +338,15 @@ def _joined(part: Sequence[Layer]) -> Layer:
     raise NotAChainError(f"The model is not one chain of layers: it branches after {before.name!r}.")
 
 
+def check_keras_model(model: Any) -> None:
+    """Raise InputError unless it is a live Keras model."""
+    if not isinstance(model, keras.Model):
+        raise InputError(
+            f"model must be a Keras model; got {type(model).__name__}. Build one with modelzoo.create_model, or load "
+            "one with modelzoo.load."
+        )
+
+
 def read_network(model: Any) -> Network:
     """Read the network of a live model, through Keras' public configuration.
 
@@ -353,11 +362,7 @@ def read_network(model: Any) -> Network:
     """
     if isinstance(known := getattr(model, "network", None), Network):
         return known
-    if not hasattr(model, "get_config") or not hasattr(model, "layers"):
-        raise InputError(
-            f"model must be a Keras model; got {type(model).__name__}. "
-            "Build one with modelzoo.create_model(name), or load one with modelzoo.load(name)."
-        )
+    check_keras_model(model)
     if not _is_graph(model):
         raise InputError(
             f"The layers of {model.name!r} are not known as a graph. Give a functional or Sequential model that is "

@@ -37,8 +37,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from modelzoo._checks import check_integer, check_number
-from modelzoo.errors import InputError, unknown_name
+from modelzoo._checks import check_choice, check_integer, check_number
+from modelzoo.errors import InputError
 
 FloatArray = NDArray[np.float64]
 
@@ -198,10 +198,8 @@ def _layers(weights: Sequence[ArrayLike], activations: Sequence[str | Activation
         raise InputError(f"activations must be one name for each of {len(groups)} layers; got {activations!r}.")
     layers = []
     for (kernel, *bias), name in zip(groups, activations, strict=True):
-        if not isinstance(name, Activation) and name not in ACTIVATIONS:
-            raise unknown_name("activation", name, ACTIVATIONS)
-        activation = name if isinstance(name, Activation) else ACTIVATIONS[name]
-        layers.append(_Layer(kernel, bias[0] if bias else None, activation))
+        found = name if isinstance(name, Activation) else ACTIVATIONS[check_choice("activation", name, ACTIVATIONS)]
+        layers.append(_Layer(kernel, bias[0] if bias else None, found))
     return layers
 
 

@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from modelzoo._checks import check_choice
 from modelzoo._keras import tf
 from modelzoo.card import Card, find_card, set_card, weights_digest
 from modelzoo.errors import InputError, unknown_name
@@ -84,9 +85,7 @@ class ModelSpec:
         InputError
             There is none; the message lists those that exist.
         """
-        if name not in self.recipes:
-            raise unknown_name(f"recipe of {self.name}", name, self.recipes)
-        return self.recipes[name]
+        return self.recipes[check_choice(f"recipe of {self.name}", name, self.recipes)]
 
     @property
     def summary(self) -> str:
@@ -216,18 +215,12 @@ def list_models(
     if not isinstance(pattern, str):
         raise InputError(f"pattern must be a text such as '*_mlp'; got pattern={pattern!r:.80}.")
     _load_builtin_models()
+    found = [spec for spec in _REGISTRY.values() if fnmatch.fnmatchcase(spec.name, pattern)]
     for kind, wanted in (("task", task), ("dataset", dataset), ("family", family)):
-        known = {getattr(spec, kind) for spec in _REGISTRY.values()}
-        if wanted is not None and (not isinstance(wanted, str) or wanted not in known):
-            raise unknown_name(kind, wanted, known)
-    return sorted(
-        spec.name
-        for spec in _REGISTRY.values()
-        if fnmatch.fnmatchcase(spec.name, pattern)
-        and task in (None, spec.task)
-        and dataset in (None, spec.dataset)
-        and family in (None, spec.family)
-    )
+        if wanted is not None:
+            check_choice(kind, wanted, {getattr(spec, kind) for spec in _REGISTRY.values()})
+            found = [spec for spec in found if getattr(spec, kind) == wanted]
+    return sorted(spec.name for spec in found)
 
 
 def get_spec(name: str) -> ModelSpec:
@@ -239,9 +232,7 @@ def get_spec(name: str) -> ModelSpec:
         No model has that name; the message has the closest match.
     """
     _load_builtin_models()
-    if not isinstance(name, str) or name not in _REGISTRY:
-        raise unknown_name("model", name, _REGISTRY)
-    return _REGISTRY[name]
+    return _REGISTRY[check_choice("model", name, _REGISTRY)]
 
 
 def build_model(name: str, /, *, recipe: str | None = None, seed: int | None = None, **options: Any) -> keras.Model:

@@ -286,19 +286,17 @@ def _training_of(card: Card, digest: str) -> dict[str, Any]:
         )
     if card.training is None or card.training["weights_digest"] != digest:
         raise InputError(
-            f"The card of {card.name} does not say how its weights were trained. Train it with modelzoo.train."
+            f"The card of {card.name} does not say how its weights were trained. Train it: modelzoo.train."
         )
     if "sample_weight" in card.training["dataset"]:
         raise InputError(
-            f"{card.name} was trained with sample_weight, which its card does not hold. Train it again with "
-            "modelzoo.train and the same weights."
+            f"{card.name} was trained with sample_weight, which its card does not hold. Train it again: modelzoo.train."
         )
     if card.builder is None:
         raise InputError(f"No builder makes {card.name!r} anew with fresh weights. Train it again with modelzoo.train.")
     if card.seed is None:
         raise InputError(
-            f"The initial weights of {card.name} were drawn without a seed. Train one that can be reproduced: "
-            f"create_model({card.name!r}, seed=0)."
+            f"The initial weights of {card.name} were drawn without a seed. Train create_model({card.name!r}, seed=0)."
         )
     return card.training
 

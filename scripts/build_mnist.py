@@ -15,9 +15,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it al
 
 from report import Command
 
-from modelzoo._io import atomic_file, check_target, sha256_of
+from modelzoo._io import atomic_file, check_target, sha256_of, undated_member
 from modelzoo.datasets import Dataset, find_idx_files, read_idx
-from modelzoo.datasets.mnist import MNIST_BUNDLE_SHA256, MNIST_CHECKSUM
+from modelzoo.datasets.files import idx_bytes
+from modelzoo.datasets.mnist import MNIST_BUNDLE, MNIST_BUNDLE_SHA256, MNIST_CHECKSUM
 from modelzoo.errors import DataError
 
 MD5 = {
@@ -27,12 +28,6 @@ MD5 = {
     "y_test": "27ae3e4e09519cfbb04c329615203637",
 }
 LEVEL = 9  # of zlib, the best
-DEFAULT_OUTPUT = Path(__file__).resolve().parent.parent / "modelzoo" / "datasets" / "mnist.npz"
-
-
-def idx_bytes(array: np.ndarray) -> bytes:
-    """Return a uint8 array as the bytes of an uncompressed IDX file."""
-    return bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape) + array.tobytes()
 
 
 def read_canonical(folder: Path) -> dict[str, np.ndarray]:
@@ -59,15 +54,14 @@ def write_bundle(arrays: dict[str, np.ndarray], path: Path) -> None:
         for key, array in arrays.items():
             buffer = io.BytesIO()
             np.lib.format.write_array(buffer, array, version=(1, 0), allow_pickle=False)
-            member = zipfile.ZipInfo(f"{key}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-            member.compress_type = zipfile.ZIP_DEFLATED
-            member.create_system, member.external_attr = 3, 0o644 << 16
+            member = undated_member(f"{key}.npy")
+            member.compress_type, member.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
             archive.writestr(member, buffer.getvalue(), compresslevel=LEVEL)
 
 
 @click.command(cls=Command)
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=DEFAULT_OUTPUT, help="File to write.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), default=MNIST_BUNDLE, help="File to write.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 def main(folder: Path, output: Path, overwrite: bool) -> None:
     """Build modelzoo/datasets/mnist.npz from a copy of the four canonical IDX files in FOLDER.

@@ -14,6 +14,7 @@ import click
 from modelzoo._io import atomic_file
 from modelzoo.cli.common import use_terminal
 from modelzoo.errors import InputError, ModelZooError
+from modelzoo.pages.markdown import table
 
 ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = {"max_content_width": 120, "help_option_names": ["-h", "--help"]}
@@ -35,8 +36,7 @@ class Command(click.Command):
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1) -> str:
     """Return a Markdown table whose columns from ``left`` on are aligned to the right."""
-    rule = ["---"] * left + ["---:"] * (len(header) - left)
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *rows))
+    return table(header, list(rows), range(left, len(header)))
 
 
 def replace_between(path: Path, marker: str, content: str, text: str | None = None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -16,6 +17,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores: one thre
 
 import numpy as np
 import pytest
+
+
+def pytest_collection_finish():
+    """Spare the garbage collector the hundred thousands of objects that the imports made."""
+    gc.freeze()
 
 
 @pytest.fixture

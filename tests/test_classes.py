@@ -8,7 +8,6 @@ import pytest
 import modelzoo
 from modelzoo import Recipe, class_names, create_model, datasets, evaluate, train
 from modelzoo.card import set_card
-from modelzoo.classes import match_labels
 from modelzoo.errors import DataError, InputError
 from modelzoo.registry import card_for
 
@@ -92,13 +91,6 @@ def test_training_on_a_subset_moves_the_outputs_of_its_names(digits):
     train(by_name, digits.subset((3, 5, 8)), STEP)
     train(by_number, (digits.x_train[part], digits.y_train[part]), STEP)
     assert modelzoo.weights_digest(by_name) == modelzoo.weights_digest(by_number)
-
-
-def test_match_labels():
-    assert match_labels(np.array([0, 1, 1]), ("b", "a"), ("a", "b", "c"), "data").tolist() == [1, 0, 0]
-    assert match_labels(np.eye(2)[[0, 1]], ("b", "c"), ("a", "b", "c"), "data").tolist() == [1, 2]
-    with pytest.raises(DataError, match="label 2 at index 0"):
-        match_labels(np.array([2]), ("b", "a"), ("a", "b"), "data")
 
 
 # --- preparation

@@ -32,9 +32,9 @@ def parent():
 
 @pytest.mark.parametrize("name", list_pretrained())
 def test_pretrained_alone_is_load(name):
-    model = create_model(name, pretrained=True)
-    assert modelzoo.weights_digest(model) == modelzoo.weights_digest(modelzoo.load(name))
-    assert card_for(model) == card_for(modelzoo.load(name))
+    model, loaded = create_model(name, pretrained=True), modelzoo.load(name)
+    assert modelzoo.weights_digest(model) == modelzoo.weights_digest(loaded)
+    assert card_for(model) == card_for(loaded)
     assert card_for(model).parent is None
 
 
@@ -148,8 +148,9 @@ def built(draw):
     return name, options
 
 
+@pytest.mark.slow
 @given(built())
-@settings(max_examples=int(os.environ.get("MODELZOO_EXAMPLES", "4")), deadline=None)
+@settings(max_examples=int(os.environ.get("MODELZOO_EXAMPLES", "20")), deadline=None)
 def test_what_any_builder_makes_of_any_arguments_is_loaded_as_it_was_saved(drawn):
     name, options = drawn
     model = modelzoo.create_model(name, **options)

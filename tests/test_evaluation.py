@@ -188,15 +188,6 @@ def test_the_validation_part_is_a_split_of_its_own():
         modelzoo.evaluate(model, no_test)
 
 
-def test_one_output_is_a_binary_classifier():
-    data = datasets.load("linear")
-    model = modelzoo.create_model("logistic_perceptron", seed=0)
-    p = model(data.x_test).numpy()[:, 0].astype(float)
-    found = modelzoo.evaluate(model)
-    assert found["accuracy"] == pytest.approx(accuracy_score(data.y_test, p > 0.5))
-    assert found["loss"] == pytest.approx(log_loss(data.y_test, p), rel=1e-5)
-
-
 def test_a_saved_artifact_is_evaluated_by_its_path(net, digits, tmp_path):
     modelzoo.save(net, tmp_path / "1")
     assert modelzoo.evaluate(tmp_path / "1", digits) == modelzoo.evaluate(net, digits)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 
 import finetune_tasks as script
 import numpy as np
@@ -12,7 +11,6 @@ from click.testing import CliRunner
 
 import modelzoo
 from modelzoo import datasets
-from modelzoo.errors import DataError
 
 
 @pytest.fixture
@@ -124,26 +122,3 @@ def test_candidates_hold_the_default_and_no_test_image_chooses(run, pretend, mon
     for *_, data in pretend[:3]:
         parts = [data.x_train, data.x_val if data.x_val is not None else data.x_test]
         assert not {image.tobytes() for image in np.concatenate(parts)} & test_images
-
-
-def test_the_real_tasks_are_small_and_fall_back_on_digits(monkeypatch):
-    real = datasets.load
-
-    def without_fashion(name, **options):
-        if name == "fashion_mnist":
-            raise DataError("not installed")
-        return real(name, **options)
-
-    monkeypatch.setattr(script.datasets, "load", without_fashion)
-    sizes = {name: len(task.load(0).x_train) for name, task in script.tasks().items()}
-    assert (sizes["many"], sizes["few"], sizes["scanner"], sizes["three"]) == (1000, 200, 50, 9)
-    assert script.tasks()["three"].load(0).class_names == ("3", "5", "8")
-    first, second = (script.tasks()["few"].load(seed).checksum for seed in (0, 1))
-    assert first != second
-
-
-def test_the_guide_holds_the_markers():
-    assert script.GUIDE.name == "finetuning.md"
-    text = script.GUIDE.read_text(encoding="utf-8")
-    for marker in ("finetune_tasks", "finetune_selection"):
-        assert len(re.findall(f"<!-- {marker}: (?:begin|end) -->", text)) == 2

@@ -1,11 +1,6 @@
-"""An artifact is fine-tuned without modelzoo: by plain TensorFlow, and as a layer of a Keras model."""
+"""An artifact is fine-tuned without modelzoo as a layer of a Keras model; in plain TensorFlow: test_contract.py."""
 
 from __future__ import annotations
-
-import json
-import subprocess
-import sys
-import textwrap
 
 import keras
 import numpy as np
@@ -14,55 +9,6 @@ import tensorflow as tf
 
 import modelzoo
 from modelzoo import datasets
-
-# A loop of one's own, as the guide shows it. modelzoo cannot be imported.
-PLAIN_TENSORFLOW = """
-    import json, sys
-
-    class Absent:
-        def find_spec(self, name, path=None, target=None):
-            if name.partition(".")[0] == "modelzoo":
-                raise ModuleNotFoundError(name)
-
-    sys.meta_path.insert(0, Absent())
-    import numpy as np
-    import tensorflow as tf
-
-    source, data, target = sys.argv[1:]
-    with np.load(data) as arrays:
-        x, y, x_test, y_test = (arrays[key] for key in ("x_train", "y_train", "x_test", "y_test"))
-    model = tf.saved_model.load(source)
-    accuracy = lambda model: float(np.mean(model(x_test, training=False).numpy().argmax(axis=1) == y_test))
-    before = accuracy(model)
-
-    @tf.function
-    def step(images, labels):
-        with tf.GradientTape() as tape:
-            probabilities = tf.gather(model(images, training=True), labels, batch_dims=1)
-            loss = -tf.reduce_mean(tf.math.log(probabilities + 1e-7))
-            loss += sum(penalty() for penalty in model.regularization_losses)
-        gradients = tape.gradient(loss, model.trainable_variables)
-        for variable, gradient in zip(model.trainable_variables, gradients):
-            variable.assign_sub(0.05 * gradient)
-        return loss
-
-    batches = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x), seed=0).batch(32).repeat(10)
-    losses = [float(step(*batch)) for batch in batches]
-    tf.saved_model.save(model, target, signatures=model.signatures)
-
-    again = tf.saved_model.load(target)
-    served = again.signatures["serving_default"](images=tf.constant(x_test, tf.float32))["probabilities"]
-    print(json.dumps({
-        "before": before,
-        "after": accuracy(model),
-        "saved": accuracy(again),
-        "served": float(np.mean(served.numpy().argmax(axis=1) == y_test)),
-        "trainable": len(again.trainable_variables),
-        "first loss": losses[0],
-        "last loss": losses[-1],
-        "modules": [name for name in sys.modules if name.partition(".")[0] == "modelzoo"],
-    }))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -87,28 +33,6 @@ def accuracy_of(function, data):
 
 
 @pytest.mark.slow
-def test_plain_tensorflow_fine_tunes_and_saves_again(artifact, digits, tmp_path):
-    np.savez(
-        tmp_path / "digits.npz",
-        x_train=digits.x_train,
-        y_train=digits.y_train.astype("int64"),
-        x_test=digits.x_test,
-        y_test=digits.y_test,
-    )
-    paths = [str(path) for path in (artifact, tmp_path / "digits.npz", tmp_path / "tuned")]
-    command = [sys.executable, "-c", textwrap.dedent(PLAIN_TENSORFLOW), *paths]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert found["modules"] == []
-    assert found["after"] > max(0.93, found["before"] + 0.05), found
-    assert found["last loss"] < found["first loss"]
-    assert found["saved"] == found["served"] == found["after"]
-    assert found["trainable"] == 6
-    missing = {point.name for point in modelzoo.check(tmp_path / "tuned") if not point.ok}
-    assert missing <= {"modelzoo card", "golden vectors"}  # which plain TensorFlow does not write
-
-
 def test_tfsm_layer_is_a_frozen_extractor_under_a_new_head(artifact, digits):
     few = digits.subset((3, 5, 8))
     images = keras.Input((28, 28))
@@ -124,12 +48,6 @@ def test_tfsm_layer_is_a_frozen_extractor_under_a_new_head(artifact, digits):
     assert accuracy > 0.85  # chance is 0.33
     for weight, value in zip(extractor.weights, before, strict=True):
         np.testing.assert_array_equal(weight.numpy(), value)
-
-
-def test_tfsm_layer_gives_what_the_model_gives(artifact, digits):
-    inside = keras.layers.TFSMLayer(str(artifact), call_endpoint="__call__")
-    expected = modelzoo.predict(modelzoo.load(artifact), digits.x_test[:20])
-    np.testing.assert_allclose(inside(digits.x_test[:20].astype("float32")), expected, atol=1e-6)
 
 
 @pytest.mark.slow

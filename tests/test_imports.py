@@ -45,17 +45,32 @@ absent("tensorflow", "keras", "matplotlib", "sklearn")
 
 import numpy as np
 from modelzoo import reference, viz
+from modelzoo.cli.app import app
+from modelzoo.runtime import load_runtime
+
+for name in modelzoo.list_pretrained():
+    runtime = load_runtime(name)
+    runtime(np.zeros((1, *runtime.network.input.output_shape)))
+modelzoo.predict("two_conv_cnn", np.zeros((28, 28), np.uint8))
+modelzoo.describe("tanh_mlp", "page")
+np.savetxt("table.csv", np.zeros((1, 784)), fmt="%d", delimiter=",", header=",".join(["p"] * 784))
+for command in (
+    "predict table.csv", "describe two_conv_cnn", "info two_conv_cnn", "export xor_mlp -o copy/1",
+    "play relu_mlp -o page.html",
+):
+    app(command.split(), standalone_mode=False)
 
 viz.plot_points(np.eye(2), [0, 1])
 viz.plot_regions(lambda x: (x[:, 0] > 0.5).astype(float), (np.eye(2), [0, 1]), resolution=20)
 viz.plot_activations()
 viz.plot_confusion_matrix([0, 1], [0.1, 0.9])
-absent("tensorflow", "keras")
+absent("tensorflow", "keras", "torch", "jax")
 """
 
 
-def test_what_needs_no_tensorflow_does_not_import_it():
-    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False)
+def test_what_needs_no_tensorflow_does_not_import_it(tmp_path):
+    command = [sys.executable, "-c", PROGRAM]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "two_conv_cnn" in done.stdout
     assert "3,274,634" in done.stdout

@@ -201,6 +201,7 @@ def test_the_page_of_an_artifact(described):
     assert "- **Seeds:** 0–2, this artifact 1: the best validation accuracy" in page
     assert "| field | lesson | tuned | of this artifact |" in page
     assert "- of this artifact: a \\| test" in page
+    assert "n=400, n_test=200" in page
     assert "train_zoo.py" not in page  # that command made the zoo's own, not this one
     history = subject.card["training"]["history"]
     assert f"validation loss from {history['val_loss'][0]:.3g} to {history['val_loss'][-1]:.3g}" in page
@@ -224,23 +225,16 @@ def test_the_confusion_counts_are_those_of_the_network(described):
 def test_an_earlier_page_saves_the_measurement_for_the_same_weights_alone(described, monkeypatch):
     subject, files = described
     monkeypatch.setattr("modelzoo.pages.pictures.classify", lambda *_: pytest.fail("the network was run"))
-    assert render(subject, previous=files["mine.md"], measure=False) == files
-    assert "mine-confusion.svg" not in render(subject, measure=False)
+    with mpl.rc_context({"font.size": 20, "axes.facecolor": "black", "lines.linewidth": 7}):  # which change no byte
+        assert render(subject, previous=files["mine.md"], measure=False) == files
+        assert mpl.rcParams["font.size"] == 20
+    for name, text in files.items():
+        if name.endswith(".svg"):
+            assert ElementTree.fromstring(text).tag == "{http://www.w3.org/2000/svg}svg"
     other = dataclasses.replace(subject, card={**subject.card, "weights_digest": "0" * 64})
     assert read_confusion(files["mine.md"], subject) is not None
     assert read_confusion(files["mine.md"], other) is None
     assert read_confusion(files["mine.md"].replace('"counts":[[', '"counts":[[['), subject) is None
-
-
-def test_the_same_model_gives_the_same_bytes(described, artifact):
-    _, files = described
-    with mpl.rc_context({"font.size": 20, "axes.facecolor": "black", "lines.linewidth": 7}):
-        again = render(read_subject(artifact))
-        assert mpl.rcParams["font.size"] == 20
-    assert files == again
-    for name, text in files.items():
-        if name.endswith(".svg"):
-            assert ElementTree.fromstring(text).tag == "{http://www.w3.org/2000/svg}svg"
 
 
 def test_an_untrained_model_has_neither_results_nor_a_card(monkeypatch):
@@ -253,7 +247,7 @@ def test_an_untrained_model_has_neither_results_nor_a_card(monkeypatch):
 
 
 def short(model, original=finetuning.finetuning_recipe):
-    return original(model).replace(steps=4, log_every=4)
+    return original(model).replace(steps=4, log_every=4, xla="off")
 
 
 @pytest.mark.parametrize(
@@ -278,17 +272,6 @@ def test_the_code_of_a_page_runs(name, tmp_path, monkeypatch):
         for line in commands:
             assert CliRunner().invoke(cli.app, line.split()[2:], catch_exceptions=False).exit_code == 0
         assert (tmp_path / "models" / name / "1" / "saved_model.pb").is_file()
-
-
-def test_the_code_of_an_artifact_runs(artifact, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(finetuning, "finetuning_recipe", short)
-    section = usage_section(read_subject(artifact))
-    assert "n=400, n_test=200" in section
-    names = {}
-    for block in blocks(section):
-        exec(compile(block, "artifact", "exec"), names)
-    assert (tmp_path / "my_mine" / "saved_model.pb").is_file()
 
 
 def test_an_artifact_of_another_persons_network(tmp_path, monkeypatch):

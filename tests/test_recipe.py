@@ -115,15 +115,6 @@ def test_recipes_and_specs_are_frozen():
         get_spec("xor_mlp").num_params = 2
 
 
-def test_spec_tells_its_summary_options_and_recipes():
-    spec = get_spec("dense_500_300")
-    assert spec.summary == "784-500-300-10 multilayer perceptron: two ReLU layers and a softmax."
-    assert spec.options["hidden_units"] == (500, 300)
-    assert spec.options["classifier_activation"] == "softmax"
-    with pytest.raises(InputError, match="Did you mean 'lesson'"):
-        spec.recipe("leson")
-
-
 LESSONS = {
     "threshold_perceptron": {"batch_size": 1, "target_loss": 0.0},
     "logistic_perceptron": {"optimizer": "sgd", "learning_rate": 0.05, "steps": 15_000, "log_every": 250},

@@ -48,15 +48,6 @@ def test_doctest():
 # --- activations
 
 
-@pytest.mark.parametrize("name", [*ELEMENTWISE, "softmax"])
-def test_derivative_is_the_slope(name, rng):
-    activation = reference.ACTIVATIONS[name]
-    z = rng.normal(0.0, 3.0, 5)
-    slopes = [reference.finite_differences(lambda v, j=j: activation.function(v)[j], z) for j in range(5)]
-    found = activation.derivative(z)
-    np.testing.assert_allclose(np.diag(found) if activation.elementwise else found, slopes, atol=1e-8)
-
-
 def test_sigmoids_equal_scipy_and_never_overflow():
     z = np.array([-1e308, -1000.0, -745.0, -30.0, -1e-9, 0.0, 1e-9, 30.0, 745.0, 1000.0, 1e308])
     rows = np.array([[1000.0, 0.0, -1000.0], [-1000.0, -1000.0, -1000.0], [1.0, 2.0, 3.0]])
@@ -125,18 +116,6 @@ def test_everything_equals_tensorflow(loss, hidden, rng):
     ours = reference.backward(passed, weights, activations, gradient, from_logits="entropy" in loss)
     for a, b in zip(ours, tape.gradient(theirs, variables), strict=True):
         np.testing.assert_allclose(a, b.numpy(), rtol=1e-10, atol=1e-13)
-
-
-def test_xor_lesson_by_hand():
-    """The lesson's net at the point (0, 1), unit by unit as one would write it down."""
-    x, t, weights = xor_net()
-    passed = reference.forward(x, weights, ["logistic", "logistic"])
-    s = scipy.special.expit
-    expected = s(0.1 * s(-0.2 * 0 + 0.2 * 1 - 0.1) + 0.2 * s(-0.3 * 0 - 0.25 * 1 + 0.2) + 0.1)
-    assert passed.output[1, 0] == pytest.approx(expected, rel=1e-15)
-    assert reference.sum_of_squares(passed.output, t) == pytest.approx(0.5 * sum((passed.output - t)[:, 0] ** 2))
-    assert [z.shape for z in passed.pre] == [(4, 2), (4, 1)]
-    assert [y.shape for y in passed.post] == [(4, 2), (4, 2), (4, 1)]
 
 
 # --- losses

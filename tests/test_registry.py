@@ -110,6 +110,16 @@ def test_a_users_own_builder_gets_everything_by_one_decorator(scratch_registry, 
     assert tuned.output_shape == (None, 4)
 
 
+def test_a_builder_that_leaves_names_to_keras_is_built_from_its_configuration(scratch_registry, tmp_path):
+    @register_model(**facts())
+    def unnamed_net(*, seed=None, name="unnamed_net"):
+        """One layer."""
+        return keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)], name=name)
+
+    card = modelzoo.save(create_model("unnamed_net", seed=0), tmp_path / "1")
+    assert modelzoo.weights_digest(modelzoo.load(tmp_path / "1")) == card["weights_digest"]
+
+
 def test_a_name_that_tensorflow_refuses_is_told_before_it_harms(scratch_registry):
     @register_model(**facts())
     def named_net(*, seed=None):

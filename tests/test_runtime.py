@@ -6,14 +6,11 @@ import base64
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from keras import layers
 
 import modelzoo
@@ -216,44 +213,12 @@ def test_residual_network(assert_as_keras, images):
     assert_as_keras(randomised(keras.Model(inputs, outputs)), images)
 
 
-def test_lenet_5(assert_as_keras):
-    network = [
-        keras.Input((28, 28)),
-        layers.Reshape((28, 28, 1)),
-        layers.Conv2D(6, 5, padding="same", activation="tanh"),
-        layers.AveragePooling2D(2),
-        layers.Conv2D(16, 5, activation="tanh"),
-        layers.AveragePooling2D(2),
-        layers.Flatten(),
-        layers.Dense(120, activation="tanh"),
-        layers.Dense(84, activation="tanh"),
-        layers.Dense(10, activation="softmax"),
-    ]
-    digits = np.random.default_rng(0).uniform(0, 1, (7, 28, 28)).astype("float32")
-    assert_as_keras(randomised(keras.Sequential(network)), digits)
-
-
 def test_nested_and_shared_layers(assert_as_keras, images):
     inner = keras.Sequential([keras.Input((40,)), layers.Dense(6, activation="tanh")])
     inputs = keras.Input(SHAPE)
     rows = layers.Reshape((9, 40))(inputs)
     halves = [inner(rows[:, i]) for i in range(2)]
     assert_as_keras(randomised(keras.Model(inputs, layers.Concatenate()(halves))), images)
-
-
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    filters=st.tuples(st.integers(1, 5), st.integers(1, 5)),
-    kernel_size=st.integers(1, 7),
-    hidden_units=st.integers(1, 9),
-    image_shape=st.tuples(st.integers(4, 13), st.integers(4, 13)),
-    num_classes=st.integers(2, 11),
-    activation=st.sampled_from(["softmax", None]),
-)
-def test_options_of_the_convolutional_network(assert_as_keras, activation, **options):
-    model = modelzoo.create_model("two_conv_cnn", seed=0, classifier_activation=activation, **options)
-    images = np.random.default_rng(0).integers(0, 256, (5, *options["image_shape"])).astype("uint8")
-    assert_as_keras(randomised(model), images)
 
 
 @pytest.mark.parametrize("name", list_pretrained())
@@ -300,29 +265,6 @@ def test_what_is_unknown_is_named(layer):
     x = keras.Input((8, 8, 8))
     with pytest.raises(UnknownLayerError, match="is computed by Keras only"):
         runtime_of(keras.Model(x, layer()(x)))
-
-
-HEAVY = "assert not {'tensorflow', 'keras', 'torch', 'jax'} & set(sys.modules), sorted(sys.modules)"
-WITHOUT_KERAS = {
-    "runtime": "for name in modelzoo.list_pretrained():\n"
-    "    runtime = load_runtime(name); runtime(np.zeros((1, *runtime.network.input.output_shape)))",
-    "predict": "modelzoo.predict('two_conv_cnn', np.zeros((28, 28), np.uint8))",
-    "modelzoo predict": "app(['predict', 'table.csv'], standalone_mode=False)",
-    "describe": "modelzoo.describe('tanh_mlp', 'page')",
-    "modelzoo describe": "app(['describe', 'two_conv_cnn'], standalone_mode=False)",
-    "modelzoo info": "app(['info', 'two_conv_cnn'], standalone_mode=False)",
-    "modelzoo export": "app(['export', 'xor_mlp', '-o', 'copy/1'], standalone_mode=False)",
-    "modelzoo list": "app(['list'], standalone_mode=False)",
-}
-
-
-def test_needs_neither_tensorflow_nor_keras(tmp_path):
-    imports = (
-        "import sys, numpy as np, modelzoo; from modelzoo.runtime import load_runtime; from modelzoo.cli.app import app"
-    )
-    np.savetxt(tmp_path / "table.csv", np.zeros((1, 784)), fmt="%d", delimiter=",", header=",".join(["p"] * 784))
-    code = "\n".join([imports, *(f"{use}\n{HEAVY}" for use in WITHOUT_KERAS.values())])
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
 
 
 def test_predict_by_name_is_predict_of_the_model():

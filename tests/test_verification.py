@@ -241,26 +241,27 @@ def test_frozen_layers_are_frozen_again(tmp_path):
 
 
 def test_what_no_card_can_tell_is_one_clear_error(net):
-    data = datasets.load("four_class")
-    with pytest.raises(InputError, match=r"does not say how.*modelzoo.train"):
-        modelzoo.reproduce(modelzoo.create_model("tanh_mlp", seed=0))
-    tuned, _ = modelzoo.finetune(net, data, recipe=SHORT)
+    tuned, _ = modelzoo.finetune(net, datasets.load("four_class"), recipe=SHORT)
     with pytest.raises(InputError, match=r"fine-tuned from tanh_mlp.*modelzoo.finetune"):
         modelzoo.reproduce(tuned)
-    unseeded, _ = trained(data, model_seed=None)
-    set_card(unseeded, dataclasses.replace(card_for(unseeded), seed=None))
-    with pytest.raises(InputError, match="without a seed"):
-        modelzoo.reproduce(unseeded)
-    subset, _ = trained(data.take(per_class=10))
-    with pytest.raises(InputError, match="was trained on 'four_class', which is not"):
-        modelzoo.reproduce(subset)
-    subset.set_weights([w * 2 for w in subset.get_weights()])
+    training = card_for(net).training
+    for facts, problem in (
+        ({"training": None}, r"does not say how.*modelzoo.train"),
+        ({"seed": None}, "without a seed"),
+        (
+            {"training": training | {"dataset": training["dataset"] | {"checksum": "0" * 64}}},
+            "'four_class', which is not",
+        ),
+        ({"training": training | {"dataset": training["dataset"] | {"sample_weight": "0" * 64}}}, "with sample_weight"),
+    ):
+        model = keras.models.clone_model(net)
+        model.set_weights(net.get_weights())
+        set_card(model, dataclasses.replace(card_for(net), **facts))
+        with pytest.raises(InputError, match=problem):
+            modelzoo.reproduce(model)
+    model.set_weights([w * 2 for w in model.get_weights()])
     with pytest.raises(InputError, match="does not say how"):
-        modelzoo.reproduce(subset)
-    weighted = modelzoo.create_model("tanh_mlp", seed=0)
-    modelzoo.train(weighted, data, SHORT, sample_weight=[1.0] * len(data.x_train))
-    with pytest.raises(InputError, match="trained with sample_weight"):
-        modelzoo.reproduce(weighted)
+        modelzoo.reproduce(model)
     for seeds in ([], [-1], [1.5], ["a"], [True]):
         with pytest.raises(InputError, match="seeds must"):
             modelzoo.reproduce(net, seeds)

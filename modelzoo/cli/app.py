@@ -41,6 +41,7 @@ def app(debug: bool) -> None:
     modelzoo reproduce tanh_mlp                    train it again by its card and compare
     modelzoo predict digit.png --model my_cnn      what is this digit?
     modelzoo finetune my_cnn --data photos/ -o new start from trained weights, on your own images
+    modelzoo play two_conv_cnn                     draw on it and look inside, in the browser
     modelzoo play                                  train networks of points in the browser
     """
 

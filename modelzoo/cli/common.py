@@ -121,13 +121,13 @@ def print_table(header: list[str], rows: list[list[str]], right: int = -1) -> No
         click.echo("  ".join(cells).rstrip())
 
 
-def print_scores(scores: Mapping[str, float], width: int = 40) -> None:
+def print_scores(scores: Mapping[str, float], width: int = 40, note: str = "") -> None:
     """Print class scores as bars, one line a class."""
     longest = max(map(len, scores))
     best = max(scores, key=scores.__getitem__)
     for name, score in scores.items():
         bar = "█" * round(score * width) or "▏"
-        click.echo(f"  {name:>{longest}} {click.style(bar, bold=name == best)} {score:.1%}")
+        click.echo(f"  {name:>{longest}} {click.style(bar, bold=name == best)} {score:.1%}{note}")
 
 
 #: What stands for characters that a terminal does not have.

@@ -35,7 +35,7 @@ from modelzoo.registry import card_for
 CALIBRATION_SAMPLES = 500
 
 #: The formats of files by their ending.
-_ENDINGS = {".keras": "keras", ".onnx": "onnx", ".tflite": "litert"}
+_ENDINGS = {".html": "html", ".keras": "keras", ".onnx": "onnx", ".tflite": "litert"}
 
 _AGREEMENT = ["metric", "here", "card", "difference", "allowed", "", "why so much"]
 
@@ -300,7 +300,8 @@ def predict(
 ) -> None:
     """Classify FILES: images, each a sample, or .csv tables, each row a sample.
 
-    Photos and drawings of one digit, dark on light or light on dark, are what the zoo's own networks are made for.
+    Photos and drawings of digits, dark on light or light on dark, are what the zoo's own networks are made for. In a
+    picture of several digits each is a sample, in reading order; ? marks what is probably not one digit.
 
     \b
     modelzoo predict photo.jpg                     scores of each class, as bars
@@ -311,25 +312,34 @@ def predict(
         check_target(output, overwrite=overwrite)
     import numpy as np
 
-    from modelzoo.evaluation import interpret, ready
+    from modelzoo.evaluation import digits_of, doubts, interpret, ready, text_of
 
     model = ready(source)
     names = modelzoo.class_names(model)
     if not names:
         raise InputError(f"{source} does not classify. Choose another --model, such as two_conv_cnn.")
-    rows: list[tuple[str, dict[str, float]]] = []
+    results: list[tuple[str, list[dict[str, Any]]]] = []  # what each file shows, and its samples
     for file in files:
-        found = interpret(model, modelzoo.predict(model, file, prepare=prepare))
+        digits = digits_of(model, file, prepare=prepare)
+        found = interpret(model, modelzoo.predict(model, digits.samples if digits else file, prepare=prepare))
         scores = np.eye(len(names))[found.classes] if found.probabilities is None else found.probabilities
-        labels = [file] if len(scores) == 1 else [f"{file}:{row}" for row in range(1, len(scores) + 1)]
-        rows += [
-            (label, dict(zip(names, map(float, row), strict=True))) for label, row in zip(labels, scores, strict=True)
+        samples: list[dict[str, Any]] = [
+            {"sample": f"{file}:{number}" if len(scores) > 1 else file, "class": names[row.argmax()]}
+            | {"scores": dict(zip(names, map(float, row), strict=True))}
+            for number, row in enumerate(scores, 1)
         ]
+        if digits:
+            for sample, box, line, doubt in zip(
+                samples, digits.boxes, digits.lines, doubts(digits, scores), strict=True
+            ):
+                sample |= {"box": box.tolist(), "line": int(line) + 1, "doubt": doubt}
+        results.append((text_of(digits, [s["class"] for s in samples]) if digits else samples[0]["class"], samples))
+    rows = [sample for _, samples in results for sample in samples]
     if output is not None or (not as_json and any(file.lower().endswith(".csv") for file in files)):
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["sample", "class", *names])
-        writer.writerows([label, max(row, key=row.__getitem__), *map(repr, row.values())] for label, row in rows)
+        writer.writerows([row["sample"], row["class"], *map(repr, row["scores"].values())] for row in rows)
         if output is None:
             click.echo(text.getvalue(), nl=False)
         else:
@@ -338,11 +348,17 @@ def predict(
             click.echo(f"Wrote {output}")
         return
     if as_json:
-        print_json([{"sample": s, "class": max(r, key=r.__getitem__), "scores": r} for s, r in rows])
+        print_json(rows)
         return
-    for label, row in rows:
-        click.echo(f"{label}: {max(row, key=row.__getitem__)}")
-        print_scores(row)
+    for file, (shown, samples) in zip(files, results, strict=True):
+        notes = [f"  ? {sample['doubt']}" if sample.get("doubt") else "" for sample in samples]
+        if len(samples) == 1:
+            click.echo(f"{file}: {shown}{notes[0]}")
+            print_scores(samples[0]["scores"])
+            continue
+        click.echo(f"{file}: {shown}")
+        for sample, note in zip(samples, notes, strict=True):
+            print_scores({sample["class"]: sample["scores"][sample["class"]]}, note=note)
 
 
 @click.command()
@@ -351,8 +367,8 @@ def predict(
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["saved_model", "keras", "onnx", "litert", "tflite"]),
-    help="By default what the output ends in, .keras, .onnx or .tflite, and else saved_model, a directory.",
+    type=click.Choice(["saved_model", "keras", "onnx", "litert", "tflite", "html"]),
+    help="By default what the output ends in, .keras, .onnx, .tflite or .html, and else saved_model, a directory.",
 )
 @click.option("--opset", type=click.IntRange(9, 18), help="ONNX alone: version of the operators; 18 by default.")
 @click.option("--quantize", type=click.Choice(["int8", "float16"]), help="LiteRT alone: smaller weights.")
@@ -385,6 +401,7 @@ def export(
     modelzoo export two_conv_cnn -o cnn.onnx                            for ONNX Runtime
     modelzoo export two_conv_cnn -o cnn.tflite                          for phones and boards
     modelzoo export two_conv_cnn --quantize int8 -o cnn8.tflite         a quarter of the size
+    modelzoo export two_conv_cnn -o cnn.html                            one page to play with in any browser
     modelzoo export … --quantize int8 --batch-size 1 --input-type uint8 --output-type uint8 -o …   for a microcontroller
     """
     form = "litert" if form == "tflite" else form or _ENDINGS.get(output.suffix, "saved_model")
@@ -400,6 +417,12 @@ def export(
     if form == "saved_model":
         modelzoo.saving.copy_artifact(source, output, overwrite=overwrite)
         click.echo(f"Wrote {output}")
+        return
+    if form == "html":
+        from modelzoo.pages import write_page
+
+        stored = write_page(source, output, overwrite=overwrite)
+        click.echo(f"Wrote {output}\n{stored}")
         return
     import_tensorflow()
     from modelzoo.evaluation import own_data

@@ -3,10 +3,10 @@
 Importing this package imports neither TensorFlow nor scikit-learn, Pillow or Pooch; loaders import what they need.
 """
 
-from modelzoo.datasets.checks import as_array, check_arrays, check_labels, check_samples
+from modelzoo.datasets.checks import as_array, check_arrays, check_labels, check_samples, fits_shape
 from modelzoo.datasets.corruptions import CORRUPTIONS
 from modelzoo.datasets.dataset import Dataset, from_arrays, one_hot, stratified_split
-from modelzoo.datasets.digit import load_digit_image
+from modelzoo.datasets.digit import DigitImages, load_digit_image, load_digit_images
 from modelzoo.datasets.files import find_idx_files, load_csv, load_idx_folder, load_npz, read_csv, read_idx, read_npz
 from modelzoo.datasets.images import read_image, stream_images
 from modelzoo.datasets.mnist import MNIST_CHECKSUM
@@ -28,6 +28,7 @@ __all__ = [
     "CORRUPTIONS",
     "MNIST_CHECKSUM",
     "Dataset",
+    "DigitImages",
     "StoredSamples",
     "Stream",
     "as_array",
@@ -40,11 +41,13 @@ __all__ = [
     "dataset_options",
     "describe_dataset",
     "find_idx_files",
+    "fits_shape",
     "from_arrays",
     "list_datasets",
     "load",
     "load_csv",
     "load_digit_image",
+    "load_digit_images",
     "load_idx_folder",
     "load_npz",
     "one_hot",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,11 @@ def check_samples(x: Any, *, where: str = "data") -> None:
         raise DataError(f"{where}: x holds {top:.3g}, more than float32 can. Scale the samples.")
 
 
+def fits_shape(shape: Sequence[int], wanted: Sequence[int | None]) -> bool:
+    """Return whether samples of a shape are what a model takes, whose open sides are ``None``."""
+    return len(shape) == len(wanted) and all(side in (None, own) for own, side in zip(shape, wanted, strict=True))
+
+
 def check_labels(y: Any, *, num_classes: int | None = None, where: str = "data") -> np.ndarray:
     """Refuse labels that are no class numbers; return them as integers of shape ``(n,)``.
 
@@ -131,7 +137,6 @@ def _from_one_hot(y: np.ndarray, num_classes: int | None, where: str) -> np.ndar
     if not good.all():
         index = int(np.argmin(good))
         raise DataError(
-            f"{where}: row {index} of y is {y[index].tolist()!r:.60}, not one-hot. "
-            "Give a single 1 among 0s, or integers of shape (n,)."
+            f"{where}: row {index} of y is {y[index].tolist()!r:.60}, not one-hot. Give one 1 among 0s, or integers."
         )
     return y.argmax(axis=1)

@@ -395,9 +395,7 @@ def from_arrays(
     elif not names or (numeric and len(names) == len(values)):
         place = {value: number for number, value in enumerate(ordered)}
         if unseen := values - set(trained):
-            raise DataError(
-                f"{name}: the label {min(unseen)!r} does not occur in the training part. Add samples of it."
-            )
+            raise DataError(f"{name}: the label {min(unseen)!r} does not occur in the training part. Add samples.")
         names = names or (() if ordered == list(range(len(ordered))) else tuple(map(str, ordered)))
     else:
         raise DataError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _WORKING_SIDE = 280  # larger pictures are shrunk to this first: plenty for a 20-pixel digit, and fast
+_PAGE_SIDES = (280, 560, 1120, 1680)  # of pictures of several digits: the first at which these are 60 pixels high
+_WIDE = 1.3  # times its height: what is wider is hardly one digit
 _MIDDLE = 14.5  # the centre of pixel 14: in MNIST's own images the centres of mass lie from 14.0 to 15.0
 _MIN_CONTRAST = 0.08  # of the full range; below, paper grain and a stroke cannot be told apart
 
@@ -37,15 +39,107 @@ def load_digit_image(path_or_array: str | os.PathLike[str] | np.ndarray | Image)
     numpy.ndarray
         uint8 0-255 of shape ``(28, 28)``, white digit on black.
     """
-    picture: Any = path_or_array
-    if isinstance(picture, str | os.PathLike) or hasattr(picture, "getbands"):
-        gray, label = read_image(picture).astype(np.float32) / 255, str(path_or_array)
+    samples = load_digit_images(path_or_array).samples
+    if len(samples) > 1:
+        label = "image array" if isinstance(path_or_array, np.ndarray) else path_or_array
+        raise DataError(
+            f"{label} shows {len(samples)} digits. Read all with datasets.load_digit_images, or cut one out."
+        )
+    return samples[0]
+
+
+class DigitImages(NamedTuple):
+    """The digits of a picture in reading order: line by line, from left to right.
+
+    Attributes
+    ----------
+    samples
+        uint8 0-255 of shape ``(n, 28, 28)``, white digits on black, each as of :func:`load_digit_image`.
+    boxes
+        ``(left, top, right, bottom)`` of each in pixels of the picture, right and bottom exclusive; shape ``(n, 4)``.
+    lines
+        The line of each, counted from 0, shape ``(n,)``.
+    wide
+        Whether each is too wide for one digit, as several that touch are, shape ``(n,)``.
+    """
+
+    samples: np.ndarray
+    boxes: np.ndarray
+    lines: np.ndarray
+    wide: np.ndarray
+
+
+def load_digit_images(path_or_array: str | os.PathLike[str] | np.ndarray | Image) -> DigitImages:
+    """Find the digits in a photo or drawing and turn each into an MNIST-like image.
+
+    Parts of a digit that lie near each other are joined. What is much smaller than the digits is left out, such as
+    specks, points and signs, and so are ruled lines, frames and tables.
+
+    Parameters
+    ----------
+    path_or_array
+        As for :func:`load_digit_image`. Digits upright, in lines from left to right, not touching each other.
+
+    Returns
+    -------
+    DigitImages
+        At least one.
+    """
+    gray, label = _read(path_or_array)
+    ink = _ink(_shrink(gray, _WORKING_SIDE), label)
+    digit, alone = _main_part(ink)
+    rows, columns = np.flatnonzero(digit.any(axis=1)), np.flatnonzero(digit.any(axis=0))
+    box = np.array([[rows[0], columns[0]], [rows[-1] + 1, columns[-1] + 1]])
+    if not alone:
+        found = _find_digits(gray, label)
+        corners = found.boxes.reshape(-1, 2, 2)
+        width, height = corners[:, 1].max(axis=0) - corners[:, 0].min(axis=0)
+        stacked = len(corners) == 1 + found.lines.max() and height < 2.5 * width
+        if not stacked:  # which the strokes of one digit may be
+            return found
+    scale = np.array(gray.shape) / ink.shape
+    boxes = np.concatenate([np.floor(box[0] * scale)[::-1], np.ceil(box[1] * scale)[::-1]]).astype(int)
+    wide = np.ptp(columns) > _WIDE * np.ptp(rows)
+    return DigitImages(center(crop_to_box(digit))[None], boxes[None], np.zeros(1, int), np.array([wide]))
+
+
+def _find_digits(gray: np.ndarray, label: str) -> DigitImages:
+    """Find several digits: at the first scale at which they are large enough."""
+    for side in _PAGE_SIDES:
+        last = side >= min(max(gray.shape), _PAGE_SIDES[-1])
+        try:
+            ink = _ink(_shrink(gray, side), label)
+        except DataError:
+            if last:
+                raise
+            continue
+        parts, starts, stops = _digits(ink)
+        if last or (len(starts) and np.median(stops[:, 0] - starts[:, 0]) >= 60):
+            break
+    if not len(starts):
+        raise DataError(f"{label} shows no digit: only lines and specks.")
+    samples = []
+    for digit, (top, left), (bottom, right) in zip(range(1, len(starts) + 1), starts, stops, strict=True):
+        around = slice(max(0, top - 2), bottom + 2), slice(max(0, left - 2), right + 2)  # edges are faint
+        others = (parts[around] > 0) & (parts[around] != digit)
+        samples.append(center(crop_to_box(np.where(others, 0, ink[around]))))
+    lines = _lines(starts, stops)
+    order = np.lexsort((starts[:, 1], lines))
+    scale = np.array(gray.shape) / ink.shape
+    boxes = np.concatenate([np.floor(starts * scale)[:, ::-1], np.ceil(stops * scale)[:, ::-1]], axis=1).astype(int)
+    height, width = (stops - starts).T
+    return DigitImages(np.stack(samples)[order], boxes[order], lines[order], (width > _WIDE * height)[order])
+
+
+def _read(path_or_array: Any) -> tuple[np.ndarray, str]:
+    """Return a picture as grey levels 0-1, and what errors call it."""
+    if isinstance(path_or_array, str | os.PathLike) or hasattr(path_or_array, "getbands"):
+        gray, label = read_image(path_or_array).astype(np.float32) / 255, str(path_or_array)
     else:
         gray, label = _gray_of(path_or_array), "image array"
     if min(gray.shape) < 5:
         raise DataError(f"{label}: {gray.shape[0]} x {gray.shape[1]} pixels are too few. Give at least 5 x 5.")
-    ink = _ink(_shrink(gray), label)
-    return center(crop_to_box(ink))
+    return gray, label
 
 
 def _gray_of(array: Any) -> np.ndarray:
@@ -78,8 +172,8 @@ def _resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.asarray(picture.resize((width, height), Image.Resampling.BICUBIC))
 
 
-def _shrink(gray: np.ndarray) -> np.ndarray:
-    scale = _WORKING_SIDE / max(gray.shape)
+def _shrink(gray: np.ndarray, side: int) -> np.ndarray:
+    scale = side / max(gray.shape)
     if scale >= 1:
         return gray
     return _resize(gray, max(5, round(gray.shape[0] * scale)), max(5, round(gray.shape[1] * scale)))
@@ -115,7 +209,7 @@ def _background(gray: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _ink(gray: np.ndarray, label: str) -> np.ndarray:
-    """Return how much ink of the digit is at each pixel, 0-1."""
+    """Return how much ink is at each pixel, 0-1."""
     surface, spread = _background(gray)
     difference = gray - surface
     floor = max(4 * spread, 0.003)  # less than one grey level of 255 where the background is flat
@@ -131,14 +225,14 @@ def _ink(gray: np.ndarray, label: str) -> np.ndarray:
         )
     if spread > 1e-3:  # a photo: grain and shadows remain; a drawing or an MNIST image keeps its faint edges
         low = max(floor, 0.3 * peak)
-        ink = np.clip((ink - low) / (0.85 * peak - low), 0, 1)
-    else:
-        ink = np.clip(ink / peak, 0, 1)
-    return _main_part(ink)
+        return np.clip((ink - low) / (0.85 * peak - low), 0, 1)
+    return np.clip(ink / peak, 0, 1)
 
 
-def _main_part(ink: np.ndarray) -> np.ndarray:
+def _main_part(ink: np.ndarray) -> tuple[np.ndarray, bool]:
     """Keep the digit: the heaviest part and those near it; neither dust and grain nor a button, a line, a dark corner.
+
+    Also tell whether no other part can be a digit.
 
     What touches the border of the picture counts a third, for corners and edges do. The gap to another part of the
     digit is at most half of the digit's longer side, and such a part has a twentieth of its ink.
@@ -151,8 +245,147 @@ def _main_part(ink: np.ndarray) -> np.ndarray:
     starts, stops = boxes[..., 0], boxes[..., 1]
     main = np.argmax(np.where((starts == 0).any(axis=1) | (stops == ink.shape).any(axis=1), 0.3 * mass, mass))
     gap = np.maximum(starts - stops[main], starts[main] - stops).max(axis=1)
+    height, width = (stops - starts).T
+    alike = (mass >= 0.1 * mass[main]) & (height >= 0.33 * height[main])
     kept = (mass >= 0.05 * mass[main]) & (gap <= 0.5 * (stops - starts)[main].max())
-    return np.where(np.concatenate([[False], kept])[parts], ink, 0)
+    alone = alike.sum() == 1 and width[main] <= _WIDE * height[main]
+    return np.where(np.concatenate([[False], kept])[parts], ink, 0), alone
+
+
+def _boxes(parts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return where each numbered part begins and ends, rows and columns, shape ``(parts, 2)``."""
+    from scipy import ndimage
+
+    boxes = np.array([[[side.start, side.stop] for side in box] for box in ndimage.find_objects(parts)])
+    return boxes.reshape(-1, 2, 2)[..., 0], boxes.reshape(-1, 2, 2)[..., 1]
+
+
+def _digits(ink: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return a page with its digits numbered from 1 on, 0 for all else, and where each begins and ends."""
+    from scipy import ndimage
+
+    parts = ndimage.label(_without_rules(ink > 0.1), structure=np.ones((3, 3)))[0]
+    mass = ndimage.sum_labels(ink, parts, np.arange(1, parts.max() + 1))
+    starts, stops = _boxes(parts)
+    if not len(mass):
+        return parts, starts, stops
+    height, width = (stops - starts).T
+    side = np.maximum(height, width)
+    at_border = (starts == 0).any(axis=1) | (stops == ink.shape).any(axis=1)
+    weight = np.where(at_border & (mass[~at_border].sum() > 0.1 * mass.sum()), 0, height * side)
+    order = np.argsort(height)
+    typical = height[order][np.searchsorted(np.cumsum(weight[order]), weight.sum() / 2)]
+    kept = (side >= 0.1 * typical) & (height <= 2 * typical) & ~((width > 1.3 * typical) & (height < 0.25 * typical))
+    kept &= ~at_border | (height > 0.5 * typical)
+    root, joining = np.arange(len(mass)), True
+    while joining:  # until no part is near another
+        joining = False
+        for i in np.argsort(mass):  # the lightest first: each joins the part that it belongs to
+            far = np.maximum(starts - stops[i], starts[i] - stops).max(axis=1) > 0.3 * typical
+            others = np.flatnonzero(kept & ~far & (root == np.arange(len(root))) & (np.arange(len(root)) != i))
+            gaps = (
+                [_gap(parts, int(i), int(j), starts, stops, typical) for j in others]
+                if kept[i] and root[i] == i
+                else []
+            )
+            if gaps and min(gaps) < np.inf:
+                j = root[i] = others[int(np.argmin(gaps))]
+                starts[j], stops[j] = np.minimum(starts[i], starts[j]), np.maximum(stops[i], stops[j])
+                parts[parts == i + 1] = j + 1
+                joining = True
+    height = (stops - starts)[:, 0]
+    digits = np.flatnonzero(kept & (root == np.arange(len(root))) & (height >= 0.33 * typical))
+    number = np.full(len(root) + 1, len(digits) + 1)  # what is no digit is erased in the neighbours' images
+    number[0], number[digits + 1] = 0, np.arange(1, len(digits) + 1)
+    return number[parts], starts[digits], stops[digits]
+
+
+def _gap(parts: np.ndarray, i: int, j: int, starts: np.ndarray, stops: np.ndarray, typical: float) -> float:
+    """Return how far two parts are apart, infinity if they are not strokes of one digit.
+
+    They are if they lie above each other and near, and together are as large as a digit.
+    """
+    from scipy import ndimage
+
+    low, high = np.minimum(starts[i], starts[j]), np.maximum(stops[i], stops[j])
+    sizes, size = (stops - starts)[[i, j]], high - low
+    overlap = (np.minimum(stops[i], stops[j]) - np.maximum(starts[i], starts[j]))[1] / sizes[:, 1].min()
+    if size[1] > 1.3 * typical or size[0] > 2.2 * typical or overlap < -0.3:
+        return np.inf
+    left, right = (i, j) if starts[i, 1] < starts[j, 1] else (j, i)
+    stem = stops[right] - starts[right]
+    hanging = stem[1] < 0.35 * stem[0] and stops[left, 0] < stops[right, 0] - 0.25 * stem[0]  # as parts of a 4 or 9
+    if size[0] > 1.35 * typical or (0 < overlap <= 0.3 and sizes[:, 0].min() < 0.75 * typical):
+        limit = 0.1
+    elif hanging or (sizes[:, 0].min() < 0.6 * typical and overlap > 0.3):
+        limit = 0.3 if overlap > 0.3 else 0.15
+    else:
+        limit = 0.12 if overlap > 0.6 else 0
+    crop = parts[low[0] : high[0], low[1] : high[1]]
+    gap = float(ndimage.distance_transform_edt(crop != j + 1)[crop == i + 1].min())
+    return gap if gap <= max(2.0, limit * typical) and limit else np.inf
+
+
+def _lines(starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
+    """Return the line of text of each digit, numbered from the top; a line may slope."""
+    lines = np.full(len(starts), -1)
+    last: list[int] = []
+    for i in np.argsort(starts[:, 1], kind="stable"):
+        overlap = [
+            (min(stops[i, 0], stops[j, 0]) - max(starts[i, 0], starts[j, 0]))
+            / min(stops[i, 0] - starts[i, 0], stops[j, 0] - starts[j, 0])
+            for j in last
+        ]
+        line = int(np.argmax(overlap)) if overlap and max(overlap) > 0.4 else len(last)
+        last[line : line + 1] = [i]
+        lines[i] = line
+    middles = [np.mean((starts + stops)[lines == line, 0]) for line in range(len(last))]
+    return np.argsort(np.argsort(middles))[lines]
+
+
+def _without_rules(mask: np.ndarray) -> np.ndarray:
+    """Remove ruled lines, frames and tables; strokes that cross them stay."""
+    from scipy import ndimage
+
+    parts = ndimage.label(mask, structure=np.ones((3, 3)))[0]
+    starts, stops = _boxes(parts)
+    areas = (stops - starts).prod(axis=1)
+    for i, (start, stop) in enumerate(zip(starts, stops, strict=True)):
+        height, width = stop - start
+        rule = width > 3 * height and width > 0.4 * mask.shape[1]
+        inside = (starts > start).all(axis=1) & (stops < stop).all(axis=1)
+        if not rule and areas[inside].sum() < 0.03 * areas[i]:
+            continue
+        around = slice(start[0], stop[0]), slice(start[1], stop[1])
+        part = parts[around] == i + 1
+        straight, edge = _straight(part), max(1, height // 6)
+        if straight[:edge].any() and straight[-edge:].any():
+            straight |= _straight(part.T).T
+        if rule or straight.sum() >= 0.6 * part.sum():
+            mask[around] &= ~straight
+    return mask
+
+
+def _straight(part: np.ndarray) -> np.ndarray:
+    """Return the pixels of long, thin, nearly horizontal lines."""
+    from scipy import ndimage
+
+    length = max(3, part.shape[1] // 3)
+    slack = max(1, round(0.05 * length))
+    near = ndimage.binary_dilation(part, np.ones((2 * slack + 1, 1)))
+    long = ndimage.binary_opening(near, np.ones((1, length))) & part
+    runs = _run_lengths(part)
+    thin = 2 * np.median(runs[long]) if long.any() else 0
+    return long & (runs <= thin)
+
+
+def _run_lengths(part: np.ndarray) -> np.ndarray:
+    """Return for each pixel how many pixels of the part stand together in its column."""
+    change = np.diff(np.pad(part, ((1, 1), (0, 0))).astype(np.int8), axis=0).T  # columns become rows
+    begin, end = np.nonzero(change == 1), np.nonzero(change == -1)
+    runs = np.zeros(part.T.shape, int)
+    runs[part.T] = np.repeat(end[1] - begin[1], end[1] - begin[1])
+    return runs.T
 
 
 def crop_to_box(ink: np.ndarray) -> np.ndarray:

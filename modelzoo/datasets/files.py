@@ -13,7 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -27,25 +27,22 @@ logger = logging.getLogger(__name__)
 _MAX_DEFLATE_RATIO = 1040  # DEFLATE cannot shrink data more than 1032-fold
 
 
-def read_npz(path: str | os.PathLike[str] | IO[bytes], *, max_bytes: int = MAX_BYTES) -> dict[str, np.ndarray]:
-    """Read the arrays of an .npz file, or of an open binary file, by name, without ever unpickling.
+def read_npz(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> dict[str, np.ndarray]:
+    """Read the arrays of an .npz file by name, without ever unpickling.
 
     Raises
     ------
     DataError
         The file is missing, truncated or altered, holds Python objects, or declares more than ``max_bytes``.
     """
-    label = path if isinstance(path, str | os.PathLike) else getattr(path, "name", "npz data")
-    file: Any = path if hasattr(path, "read") else check_path(path, "an .npz file")
+    path = check_path(path, "an .npz file")
     try:
-        with zipfile.ZipFile(file) as archive:
+        with zipfile.ZipFile(path) as archive:
             members = {info.filename: info.file_size for info in archive.infolist()}
             total = sum(members.values())
         if total > max_bytes:
-            raise DataError(f"{label} would unpack to {total} bytes; at most {max_bytes} are read.")
-        if hasattr(file, "seek"):
-            file.seek(0)
-        with np.load(file, allow_pickle=False) as arrays:
+            raise DataError(f"{path} would unpack to {total} bytes; at most {max_bytes} are read.")
+        with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files if f"{name}.npy" in members}
     except DataError:
         raise
@@ -53,7 +50,7 @@ def read_npz(path: str | os.PathLike[str] | IO[bytes], *, max_bytes: int = MAX_B
         reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
         if "Object arrays" in reason:
             reason = "it holds pickled Python objects, which could run code"
-        raise DataError(f"Cannot read {label}: {reason:.160}. Give an intact .npz made by numpy.savez.") from error
+        raise DataError(f"Cannot read {path}: {reason:.160}. Give an intact .npz made by numpy.savez.") from error
 
 
 _AXES = {
@@ -165,9 +162,7 @@ class _Table:
         self.path = path
         try:
             if path.stat().st_size > MAX_BYTES:
-                raise DataError(
-                    f"{path} is larger than {MAX_BYTES} bytes. Write it as shards: datasets.write_tfrecord."
-                )
+                raise DataError(f"{path} is larger than {MAX_BYTES} bytes. Write it as shards: write_tfrecord.")
             lines = path.read_text(encoding="utf-8-sig").splitlines()
         except UnicodeDecodeError as error:
             raise DataError(f"{path} is not UTF-8 text (byte {error.start}). Save it as UTF-8.") from error
@@ -180,9 +175,7 @@ class _Table:
         if self._is_header([field.strip() for field in first], second, label):
             self.header, self.body = [field.strip() for field in first], self.body[1:]
         if not self.body:
-            raise DataError(
-                f"{path} must hold rows of numbers; it holds {'a header alone' if self.width else 'no text'}."
-            )
+            raise DataError(f"{path} needs rows of numbers; it holds {'a header alone' if self.width else 'no text'}.")
 
     def _is_header(self, first: list[str], second: list[str], label: str | int | None) -> bool:
         """Return whether the first line names the columns: it has no numbers, or beside them a name that is known."""
@@ -349,6 +342,11 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
     except (OSError, EOFError, zlib.error, ValueError) as error:  # ValueError: NumPy refuses (2**32 - 1, 0)
         reason = getattr(error, "strerror", None) or str(error)
         raise DataError(f"Cannot read {path}: {reason}. Give an intact IDX file, plain or .gz.") from error
+
+
+def idx_bytes(array: np.ndarray) -> bytes:
+    """Return a uint8 array as the bytes of an uncompressed IDX file."""
+    return bytes([0, 0, 8, array.ndim]) + b"".join(side.to_bytes(4, "big") for side in array.shape) + array.tobytes()
 
 
 def find_idx_files(folder: str | os.PathLike[str], *, prefix: str | None = None) -> list[Path]:

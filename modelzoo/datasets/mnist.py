@@ -5,25 +5,23 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
-import io
 import os
 from collections.abc import Iterable
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from modelzoo._checks import check_choice
-from modelzoo._io import atomic_file
+from modelzoo._io import atomic_file, sha256_of
 from modelzoo.datasets.dataset import Dataset
 from modelzoo.datasets.digit import center, crop_to_box
-from modelzoo.datasets.files import find_idx_files, read_idx, read_npz
+from modelzoo.datasets.files import find_idx_files, idx_bytes, read_idx, read_npz
 from modelzoo.datasets.registry import register_dataset
 from modelzoo.errors import DataError
 
-MNIST_BUNDLE = "mnist.npz"
+MNIST_BUNDLE = Path(__file__).with_name("mnist.npz")
 #: SHA-256 of the bundled file; a rebuild with another zlib differs here and is accepted by MNIST_CHECKSUM.
 MNIST_BUNDLE_SHA256 = "99b6212d8b734503d7fa2e29ea6413bad62226998e56555f4a6b0b30072f1aec"
 #: ``Dataset.checksum`` of the canonical 70,000 images.
@@ -51,31 +49,22 @@ _FASHION_FILES = {
 def _full_mnist() -> Dataset:
     """Read, verify and keep the bundle: the arrays are read-only, so every caller may share them."""
     try:
-        content = (resources.files("modelzoo.datasets") / MNIST_BUNDLE).read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"The bundled MNIST ({MNIST_BUNDLE}) is missing. Install keras-modelzoo again, or run "
-            "scripts/build_mnist.py."
-        ) from error
-    file = io.BytesIO(content)
-    file.name = f"The bundled MNIST ({MNIST_BUNDLE})"
-    arrays = read_npz(file)
-    try:
+        arrays: dict[str, Any] = read_npz(MNIST_BUNDLE)
         dataset = Dataset(
-            arrays["x_train"], arrays["y_train"], arrays["x_test"], arrays["y_test"],
+            **arrays,
             name="mnist",
             class_names=_DIGITS,
             source="MNIST by Yann LeCun and Corinna Cortes, http://yann.lecun.com/exdb/mnist/",
             license="CC BY-SA 3.0",
             preparation="digit",
-        )  # fmt: skip
-        altered = hashlib.sha256(content).hexdigest() != MNIST_BUNDLE_SHA256 and dataset.checksum != MNIST_CHECKSUM
-    except (KeyError, DataError):
-        altered = True
-    if altered:
+        )
+        good = sha256_of(MNIST_BUNDLE) == MNIST_BUNDLE_SHA256 or dataset.checksum == MNIST_CHECKSUM
+    except (DataError, TypeError):  # TypeError: arrays of other names
+        good = False
+    if not good:
         raise DataError(
-            f"The bundled MNIST ({MNIST_BUNDLE}) was altered: its SHA-256 is not the pinned one. "
-            "Install keras-modelzoo again, or run scripts/build_mnist.py."
+            f"The bundled MNIST ({MNIST_BUNDLE}) is missing or was altered. Install keras-modelzoo again, or run "
+            "scripts/build_mnist.py."
         )
     return dataset
 
@@ -145,8 +134,7 @@ def _is_published(path: Path, sha256: str) -> bool:
         array = read_idx(path)
     except DataError:
         return False
-    header = bytes([0, 0, 8, array.ndim]) + b"".join(side.to_bytes(4, "big") for side in array.shape)
-    return array.dtype == np.uint8 and hashlib.sha256(header + array.tobytes()).hexdigest() == sha256
+    return array.dtype == np.uint8 and hashlib.sha256(idx_bytes(array)).hexdigest() == sha256
 
 
 def _fetch(name: str, sha256: str, cache: Path) -> None:

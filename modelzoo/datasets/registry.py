@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
-from modelzoo._checks import check_path
+from modelzoo._checks import check_choice, check_path
 from modelzoo._io import restore
 from modelzoo.datasets.dataset import Dataset
 from modelzoo.datasets.streaming import Stream
@@ -99,13 +99,7 @@ def dataset_classes(name: str) -> tuple[str, ...]:
 
 def describe_dataset(name: str) -> str:
     """Return one line on a named data set."""
-    return (inspect.getdoc(_named(name)) or "").partition("\n")[0]
-
-
-def _named(name: Any) -> Callable[..., Dataset]:
-    if not isinstance(name, str) or name not in _NAMED:
-        raise unknown_name("data set", name, _NAMED)
-    return _NAMED[name]
+    return (inspect.getdoc(_NAMED[check_choice("data set", name, _NAMED)]) or "").partition("\n")[0]
 
 
 def _options_of(loader: Callable[..., Any]) -> dict[str, Any]:
@@ -145,7 +139,8 @@ def load(name: str | os.PathLike[str], /, **options: Any) -> Dataset:
     """
     if isinstance(name, str) and name in _NAMED:
         return _call(_NAMED[name], name, (), options)
-    data = _open(_found(name), options)
+    path = _found(name)
+    data = _call(_reader(path), str(path), (path,), options)
     return data.read() if isinstance(data, Stream) else data
 
 
@@ -166,7 +161,7 @@ def stream(path: str | os.PathLike[str], /, **options: Any) -> Stream:
     """
     if (found := _existing(path)) is None:
         raise DataError(f"No file or folder {path!r}. Give an existing path to stream from.")
-    return _open(found, options, streamed=True)
+    return _call(_reader(found, streamed=True), str(found), (found,), options)
 
 
 def _found(name: Any) -> Path:
@@ -188,10 +183,6 @@ def _existing(name: str | os.PathLike[str]) -> Path | None:
     if not path.exists():
         restore(path)  # a killed writer may have moved it aside
     return path if path.exists() else None
-
-
-def _open(path: Path, options: dict[str, Any], *, streamed: bool = False) -> Any:
-    return _call(_reader(path, streamed=streamed), str(path), (path,), options)
 
 
 def _reader(path: Path, *, streamed: bool = False) -> Callable[..., Any]:

@@ -7,8 +7,10 @@ stored.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -27,31 +29,17 @@ def _streams(seed: int) -> list[np.random.Generator]:
     return [np.random.default_rng(child) for child in np.random.SeedSequence(check_seed(seed)).spawn(2)]
 
 
-def _above_line(x: np.ndarray) -> np.ndarray:
-    x = x.astype(np.float64)
-    return (0.8 * x[:, 0] + x[:, 1] - 3 >= 0).astype(np.int64)
-
-
-def _above_parabola(x: np.ndarray) -> np.ndarray:
-    x = x.astype(np.float64)
-    return (-0.5 * (x[:, 0] - 1) ** 2 + 2 * x[:, 1] + 5 >= 0).astype(np.int64)
-
-
-def _exclusive_or(x: np.ndarray) -> np.ndarray:
-    return ((x[:, 0] >= 0.5) ^ (x[:, 1] >= 0.5)).astype(np.int64)
-
-
-def _above_toy_line(x: np.ndarray) -> np.ndarray:
-    x = x.astype(np.float64)
-    return (x[:, 1] > 0.5 * x[:, 0] - 0.2).astype(np.int64)
-
-
-_NOISE_FREE_RULES = {
-    "linear": _above_line,
-    "quadratic": _above_parabola,
-    "xor": _exclusive_or,
-    "toy_points": _above_toy_line,
+#: Where in the plane a point (a, b) is of class 1, of the sets without noise.
+_RULES: dict[str, Callable[[Any, Any], Any]] = {
+    "linear": lambda a, b: 0.8 * a + b - 3 >= 0,
+    "quadratic": lambda a, b: -0.5 * (a - 1) ** 2 + 2 * b + 5 >= 0,
+    "xor": lambda a, b: (a >= 0.5) ^ (b >= 0.5),
+    "toy_points": lambda a, b: b > 0.5 * a - 0.2,
 }
+
+
+def _classes_of(name: str, x: np.ndarray) -> np.ndarray:
+    return _RULES[name](*x.astype(np.float64).T).astype(np.int64)
 
 
 def _uniform_set(name: str, scale: tuple[float, float], low: tuple[float, float], n: int, n_test: int, seed: int):
@@ -59,7 +47,7 @@ def _uniform_set(name: str, scale: tuple[float, float], low: tuple[float, float]
     sizes = (check_integer("n", n, 2), check_integer("n_test", n_test, 2))
     for rng, size in zip(_streams(seed), sizes, strict=True):
         x = (np.array(scale) * rng.uniform(size=(size, 2)) + np.array(low)).astype(np.float32)
-        parts += [x, _NOISE_FREE_RULES[name](x)]
+        parts += [x, _classes_of(name, x)]
     if parts[1].min() == parts[1].max():
         raise DataError(f"{name}: n={n} points with seed={seed} all fell in one class. Give a larger n.")
     source = "modelzoo.datasets.synthetic, from the formula in its documentation"
@@ -152,10 +140,10 @@ def toy_points(*, n: int = 20, n_test: int = 20, seed: int = 0) -> Dataset:
             x = rng.uniform((0, -1), (1, 1), size=(4 * size, 2)).astype(np.float32)
             x = x[np.abs(x[:, 1] - (0.5 * x[:, 0] - 0.2)) > 0.15]
             for label in (0, 1):
-                chosen[label].append(x[_above_toy_line(x) == label])
+                chosen[label].append(x[_classes_of("toy_points", x) == label])
         x = np.concatenate([np.concatenate(chosen[label])[: wanted[label]] for label in (0, 1)])
         x = x[rng.permutation(size)]
-        parts += [x, _above_toy_line(x)]
+        parts += [x, _classes_of("toy_points", x)]
     source = "modelzoo.datasets.synthetic, from the formula in its documentation"
     return Dataset(*parts, name="toy_points", class_names=_SIDES, source=source, license=_LICENSE)
 
@@ -244,7 +232,7 @@ def four_class(*, n: int = 1000, n_test: int = 1000, seed: int = 1010) -> Datase
 
 
 def _check_known(name: str) -> None:
-    check_choice("data set with a known best classifier", name, [*_NOISE_FREE_RULES, "four_class"])
+    check_choice("data set with a known best classifier", name, [*_RULES, "four_class"])
 
 
 def bayes_predict(name: str, x: np.ndarray, *, seed: int = 1010) -> np.ndarray:
@@ -270,8 +258,8 @@ def bayes_predict(name: str, x: np.ndarray, *, seed: int = 1010) -> np.ndarray:
     check_samples(x, where=f"bayes_predict({name!r})")
     if x.ndim != 2 or x.shape[1] != 2:
         raise DataError(f"bayes_predict({name!r}): x has shape {x.shape}. Give points of shape (n, 2).")
-    if name in _NOISE_FREE_RULES:
-        return _NOISE_FREE_RULES[name](x)
+    if name in _RULES:
+        return _classes_of(name, x)
     return _four_class_mixture(seed).posterior(x.astype(np.float64)).argmax(axis=1)
 
 
@@ -292,11 +280,8 @@ def bayes_accuracy(name: str, *, seed: int = 1010) -> float:
         largest class probability; its standard error is below 0.0005.
     """
     _check_known(name)
-    return 1.0 if name in _NOISE_FREE_RULES else _four_class_ceiling(seed)
-
-
-@lru_cache(maxsize=8)
-def _four_class_ceiling(seed: int) -> float:
+    if name in _RULES:
+        return 1.0
     mixture = _four_class_mixture(seed)
     x, _ = mixture.draw(400_000, np.random.default_rng(0))
     return float(mixture.posterior(x).max(axis=1).mean())

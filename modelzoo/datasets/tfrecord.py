@@ -265,8 +265,7 @@ def _samples(directory: Path, part: str, facts: dict[str, Any]) -> StoredSamples
         for sample, i in zip(x, indices, strict=True):
             if zlib.crc32(sample) != checksums[i]:
                 raise DataError(
-                    f"{paths[i % len(paths)]} is damaged: record {i // len(paths)} does not have the bytes it was "
-                    f"written with. {advice}"
+                    f"{paths[i % len(paths)]} is damaged: the bytes of record {i // len(paths)} were altered. {advice}"
                 )
         return x.astype(dtype.newbyteorder("="), copy=False)
 

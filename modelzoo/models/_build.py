@@ -115,19 +115,19 @@ class Layers:
         return type(found).from_config(config)
 
 
-def check_image_shape(shape: Any, minimum: int = 1) -> tuple[int, ...]:
-    """Return ``image_shape`` if it is the height and width of images, each of at least ``minimum``."""
+def point_input(input_dim: Any) -> Any:
+    """Return the input of points with ``input_dim`` coordinates."""
+    return keras.Input((check_integer("input_dim", input_dim),), name="points")
+
+
+def image_input(shape: Any, minimum: int = 1) -> tuple[Any, Any]:
+    """Return the input of raw images (0–255) and the same scaled to 0–1; each side is at least ``minimum``."""
     if isinstance(shape, list | tuple) and len(shape) == 3:
         raise InputError(
             f"image_shape must be (height, width), as the zoo's networks take grey images; got image_shape={shape}. "
             f"Give {tuple(shape[:2])}, and images without channels: x[..., 0], or x.mean(axis=-1) of colours."
         )
-    return check_integers("image_shape", shape, 2, minimum)
-
-
-def image_input(shape: tuple[int, ...]) -> tuple[Any, Any]:
-    """Return the input of raw images (0–255) and the same scaled to 0–1."""
-    images = keras.Input(shape, name="images")
+    images = keras.Input(check_integers("image_shape", shape, 2, minimum), name="images")
     return images, keras.layers.Rescaling(1 / 255, name="rescaling")(images)
 
 
@@ -140,7 +140,7 @@ def classifier(inputs: Any, logits: Any, activation: str | None, *, name: str) -
     if activation is None:
         return keras.Model(inputs, logits, name=name)
     right = "sigmoid" if logits.shape[-1] == 1 else "softmax"
-    if not isinstance(activation, str) or activation != right:
+    if activation != right:
         raise InputError(
             f"classifier_activation={activation!r} does not give probabilities of {logits.shape[-1]} output(s). "
             f"Use {right!r}, or None for logits."

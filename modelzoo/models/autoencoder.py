@@ -86,10 +86,9 @@ def tanh_autoencoder(
     """
     latent_dim = check_integer("latent_dim", latent_dim)
     outer, inner = check_integers("hidden_units", hidden_units, 2)
-    height, width = _build.check_image_shape(image_shape)
     layers = _build.Layers(seed, kernel_initializer)
 
-    images, x = _build.image_input((height, width))
+    images, x = _build.image_input(image_shape)
     x = keras.layers.Flatten(name="flatten")(x)
     x = layers.dense(outer, "tanh", name="encoder_1")(x)
     x = layers.dense(inner, "tanh", name="encoder_2")(x)
@@ -98,10 +97,10 @@ def tanh_autoencoder(
     latent = keras.Input((latent_dim,), name="latent")
     x = layers.dense(inner, "tanh", name="decoder_1")(latent)
     x = layers.dense(outer, "tanh", name="decoder_2")(x)
-    x = layers.dense(height * width, name="pixels")(x)
-    decoder = keras.Model(latent, keras.layers.Reshape((height, width), name="reconstruction")(x), name="decoder")
+    x = layers.dense(image_shape[0] * image_shape[1], name="pixels")(x)
+    decoder = keras.Model(latent, keras.layers.Reshape(image_shape, name="reconstruction")(x), name="decoder")
 
-    images = keras.Input((height, width), name="images")
+    images = keras.Input(image_shape, name="images")
     model = keras.Model(images, decoder(encoder(images)), name=name)
     model.encoder, model.decoder = encoder, decoder
     return model

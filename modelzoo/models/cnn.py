@@ -96,11 +96,9 @@ def two_conv_cnn(
     kernel_size = check_integer("kernel_size", kernel_size)
     hidden_units = check_integer("hidden_units", hidden_units)
     dropout = check_fraction("dropout", dropout)
-    height, width = _build.check_image_shape(image_shape, minimum=4)  # two 2×2 pools
-
     layers = _build.Layers(seed, kernel_initializer, bias_initializer)
-    images, x = _build.image_input((height, width))
-    x = keras.layers.Reshape((height, width, 1), name="channel")(x)
+    images, x = _build.image_input(image_shape, minimum=4)  # two 2×2 pools
+    x = keras.layers.Reshape((*image_shape, 1), name="channel")(x)
     x = layers.conv(filters_1, kernel_size, "relu", name="conv_1")(x)
     x = keras.layers.MaxPooling2D(2, name="pool_1")(x)
     x = layers.conv(filters_2, kernel_size, "relu", name="conv_2")(x)

@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from modelzoo._checks import check_flag, check_fraction, check_integer, check_integers
+from modelzoo._checks import check_choice, check_flag, check_fraction, check_integer, check_integers
 from modelzoo._keras import keras
-from modelzoo.errors import unknown_name
 from modelzoo.models import _build
 from modelzoo.recipe import Augmentation, Recipe
 from modelzoo.registry import register_model
@@ -45,8 +44,7 @@ def xor_weights(**named: float) -> list[np.ndarray]:
         Hidden kernel (2, 2), hidden bias (2,), output kernel (2, 1), output bias (1,), float32.
     """
     for name in named:
-        if name not in XOR_LESSON_WEIGHTS:
-            raise unknown_name("XOR weight", name, XOR_LESSON_WEIGHTS)
+        check_choice("XOR weight", name, XOR_LESSON_WEIGHTS)
     w = {**XOR_LESSON_WEIGHTS, **named}
     arrays = [
         [[w["w3"], w["w5"]], [w["w4"], w["w6"]]],
@@ -115,7 +113,7 @@ def xor_mlp(
         Maps ``(batch, 2)`` points to ``(batch, 1)`` outputs between 0 and 1.
     """
     layers = _build.Layers(seed, kernel_initializer, bias_initializer)
-    points = keras.Input((2,), name="points")
+    points = _build.point_input(2)
     hidden = layers.dense(2, "sigmoid", name="hidden")(points)
     logits = layers.dense(1, name="logits")(hidden)
     model = _build.classifier(points, logits, "sigmoid", name=name)
@@ -187,9 +185,13 @@ def sigmoid_mlp(
     keras.Model
         Maps ``(batch, input_dim)`` points to ``(batch, num_classes)`` probabilities.
     """
-    return _points_mlp(
-        num_classes, input_dim, hidden_units, "sigmoid", classifier_activation, kernel_initializer, seed, name
-    )
+    num_classes = check_integer("num_classes", num_classes, minimum=2)
+    hidden_units = check_integer("hidden_units", hidden_units)
+    layers = _build.Layers(seed, kernel_initializer)
+    points = _build.point_input(input_dim)
+    hidden = layers.dense(hidden_units, "sigmoid", name="hidden")(points)
+    logits = layers.dense(num_classes, name="logits")(hidden)
+    return _build.classifier(points, logits, classifier_activation, name=name)
 
 
 @register_model(
@@ -256,9 +258,13 @@ def tanh_mlp(
     keras.Model
         Maps ``(batch, input_dim)`` points to ``(batch, num_classes)`` probabilities.
     """
-    return _points_mlp(
-        num_classes, input_dim, hidden_units, "tanh", classifier_activation, kernel_initializer, seed, name
-    )
+    num_classes = check_integer("num_classes", num_classes, minimum=2)
+    hidden_units = check_integer("hidden_units", hidden_units)
+    layers = _build.Layers(seed, kernel_initializer)
+    points = _build.point_input(input_dim)
+    hidden = layers.dense(hidden_units, "tanh", name="hidden")(points)
+    logits = layers.dense(num_classes, name="logits")(hidden)
+    return _build.classifier(points, logits, classifier_activation, name=name)
 
 
 RELU_TUNED = Recipe(
@@ -412,26 +418,6 @@ def dense_500_300(
     return _image_mlp(num_classes, widths, dropout, image_shape, classifier_activation, kernel_initializer, seed, name)
 
 
-def _points_mlp(
-    num_classes: int,
-    input_dim: int,
-    hidden_units: int,
-    activation: str,
-    classifier_activation: str | None,
-    kernel_initializer: Any,
-    seed: int | None,
-    name: str,
-) -> keras.Model:
-    num_classes = check_integer("num_classes", num_classes, minimum=2)
-    input_dim = check_integer("input_dim", input_dim)
-    hidden_units = check_integer("hidden_units", hidden_units)
-    layers = _build.Layers(seed, kernel_initializer)
-    points = keras.Input((input_dim,), name="points")
-    hidden = layers.dense(hidden_units, activation, name="hidden")(points)
-    logits = layers.dense(num_classes, name="logits")(hidden)
-    return _build.classifier(points, logits, classifier_activation, name=name)
-
-
 def _image_mlp(
     num_classes: int,
     widths: tuple[int, ...],
@@ -445,7 +431,7 @@ def _image_mlp(
     num_classes = check_integer("num_classes", num_classes, minimum=2)
     dropout = check_fraction("dropout", dropout)
     layers = _build.Layers(seed, kernel_initializer)
-    images, x = _build.image_input(_build.check_image_shape(image_shape))
+    images, x = _build.image_input(image_shape)
     x = keras.layers.Flatten(name="flatten")(x)
     for i, width in enumerate(widths, start=1):
         x = layers.dense(width, "relu", name=f"hidden_{i}")(x)

@@ -85,9 +85,8 @@ def threshold_perceptron(
     keras.Model
         Maps ``(batch, input_dim)`` points to ``(batch, 1)`` zeros and ones.
     """
-    input_dim = check_integer("input_dim", input_dim)
     layers = _build.Layers(seed, kernel_initializer)
-    points = keras.Input((input_dim,), name="points")
+    points = _build.point_input(input_dim)
     excess = layers.dense(1, name="excess")(points)
     # The step in the forward pass; the difference added to it is exactly 0 and carries the gradient of the identity.
     step = keras.ops.cast(excess > 0, excess.dtype)
@@ -95,7 +94,7 @@ def threshold_perceptron(
     model = keras.Model(points, decision, name=name)
     layer = model.get_layer("excess")
     if weights is not None:
-        layer.kernel.assign(_finite("weights", weights, input_dim)[:, np.newaxis])
+        layer.kernel.assign(_finite("weights", weights, points.shape[1])[:, np.newaxis])
     if threshold is not None:
         layer.bias.assign(-_finite("threshold", [threshold], 1))
     return model
@@ -174,11 +173,10 @@ def logistic_perceptron(
     keras.Model
         Maps ``(batch, input_dim)`` points to ``(batch, 1)`` probabilities of class 1.
     """
-    input_dim = check_integer("input_dim", input_dim)
-    use_bias = check_flag("use_bias", use_bias)
     layers = _build.Layers(seed, kernel_initializer)
-    points = keras.Input((input_dim,), name="points")
-    x = points if use_bias else keras.ops.concatenate([points, keras.ops.ones_like(points[:, :1])], axis=1)
+    x = points = _build.point_input(input_dim)
+    if not check_flag("use_bias", use_bias):
+        x = keras.ops.concatenate([points, keras.ops.ones_like(points[:, :1])], axis=1)
     logits = layers.dense(1, name="logits", use_bias=use_bias)(x)
     return _build.classifier(points, logits, classifier_activation, name=name)
 
@@ -245,9 +243,8 @@ def onehot_softmax(
         Maps ``(batch, input_dim)`` points to ``(batch, num_classes)`` probabilities.
     """
     num_classes = check_integer("num_classes", num_classes, minimum=2)
-    input_dim = check_integer("input_dim", input_dim)
     layers = _build.Layers(seed, kernel_initializer)
-    points = keras.Input((input_dim,), name="points")
+    points = _build.point_input(input_dim)
     logits = layers.dense(num_classes, name="logits")(points)
     return _build.classifier(points, logits, classifier_activation, name=name)
 

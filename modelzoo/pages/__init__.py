@@ -1,4 +1,4 @@
-"""Pages that describe a model: the same facts as a text for the terminal, and as Markdown with SVG pictures."""
+"""Pages that describe a model, as Markdown with SVG pictures and as text for the terminal, or one to play with."""
 
 import lazy_loader as _lazy
 

@@ -1,3 +1,4 @@
+from .interactive import write_page as write_page
 from .page import describe as describe
 from .page import render as render
 from .subject import Subject as Subject

@@ -16,18 +16,9 @@ from modelzoo.classes import class_names
 from modelzoo.datasets import describe_dataset, list_datasets
 from modelzoo.errors import InputError
 from modelzoo.evaluation import report_by_class
+from modelzoo.pages import pictures
 from modelzoo.pages.equations import equation_of, space
 from modelzoo.pages.markdown import brief, class_rows, code, prose, read_docstring, table
-from modelzoo.pages.pictures import (
-    Confusion,
-    comment_of,
-    confusion_figure,
-    diagram,
-    labels_of,
-    learning_curves,
-    measure_confusion,
-    read_confusion,
-)
 from modelzoo.pages.subject import Subject, read_subject
 from modelzoo.pages.usage import usage_section
 from modelzoo.recipe import Augmentation, Recipe
@@ -83,8 +74,7 @@ def describe(source: str | os.PathLike[str], output: str | os.PathLike[str], *, 
         foreign = [output] if output.is_file() else sorted(p for p in output.iterdir() if p.name not in ours)
         if foreign:
             raise InputError(
-                f"{output} holds more than a description of {subject.name}: overwriting would delete "
-                f"{foreign[0].name}. Choose another path."
+                f"{output} holds more than a description of {subject.name}: {foreign[0].name}. Choose another path."
             )
     files = render(subject)
     with atomic_directory(output, overwrite=overwrite) as temporary:
@@ -114,7 +104,7 @@ def render(subject: Subject, *, previous: str = "", measure: bool = True) -> dic
         versions.
     """
     stem = subject.stem
-    confusion = read_confusion(previous, subject) or (measure_confusion(subject) if measure else None)
+    confusion = pictures.read_confusion(previous, subject) or (pictures.measure_confusion(subject) if measure else None)
     sections = [
         _head(subject),
         _equation(subject),
@@ -126,11 +116,11 @@ def render(subject: Subject, *, previous: str = "", measure: bool = True) -> dic
         usage_section(subject),
         _licence(subject),
     ]
-    files = {f"{stem}.md": "\n\n".join(filter(None, sections)) + "\n", f"{stem}.svg": diagram(subject)}
+    files = {f"{stem}.md": "\n\n".join(filter(None, sections)) + "\n", f"{stem}.svg": pictures.diagram(subject)}
     if subject.training.get("history"):
-        files[f"{stem}-training.svg"] = learning_curves(subject)
+        files[f"{stem}-training.svg"] = pictures.learning_curves(subject)
     if confusion is not None:
-        files[f"{stem}-confusion.svg"] = confusion_figure(confusion)
+        files[f"{stem}-confusion.svg"] = pictures.confusion_figure(confusion)
     return files
 
 
@@ -347,16 +337,16 @@ def _short(value: float | None) -> str:
     return "infinite" if value is None else f"{value:.3g}"
 
 
-def _confusion(subject: Subject, confusion: Confusion | None) -> str:
+def _confusion(subject: Subject, confusion: pictures.Confusion | None) -> str:
     if confusion is None:
         return ""
-    truth, predicted = labels_of(confusion)
+    truth, predicted = pictures.labels_of(confusion)
     wrong = f"{np.sum(truth != predicted):,} of {len(truth):,} test samples are taken for another class"
     report = report_by_class(truth, predicted, confusion["classes"])
     rows = [[prose(name), *cells] for name, *cells in class_rows(report)]
     picture = f"![Confusion matrix: {wrong}.]({subject.stem}-confusion.svg)"
     scores = table(["class", "precision", "recall", "F1", "test samples"], rows, range(1, 5))
-    return "\n\n".join(["### Classes", comment_of(confusion), f"{wrong}.", picture, scores])
+    return "\n\n".join(["### Classes", pictures.comment_of(confusion), f"{wrong}.", picture, scores])
 
 
 def _licence(subject: Subject) -> str:

@@ -16,6 +16,8 @@ from modelzoo.card import read_card
 from modelzoo.errors import ArtifactError
 from modelzoo.saving.golden import read_golden
 
+Question = Callable[[Path, Any], str]
+
 #: Largest difference from the golden outputs, for outputs up to 1; of larger ones, this share.
 GOLDEN_TOLERANCE = 1e-5
 
@@ -82,6 +84,24 @@ def _answers(path: Path) -> Iterator[Point]:
             yield Point(name, False, _first_line(error), remedy)
 
 
+#: Questions by name, each with how to mend it where it does not hold.
+_QUESTIONS: dict[str, tuple[Question, str]] = {}
+
+
+def _question(name: str, remedy: str) -> Callable[[Question], Question]:
+    """Enter a function into the questions: it returns what it found, or raises what is wrong."""
+
+    def enter(question: Question) -> Question:
+        _QUESTIONS[name] = question, remedy
+        return question
+
+    return enter
+
+
+@_question(
+    "named signature",
+    "Pass signatures={'serving_default': …}, a function that returns a dictionary to name the outputs.",
+)
 def _signature(path: Path, loaded: Any) -> str:
     signature: Any = getattr(loaded, "signatures", {}).get("serving_default")
     _need(signature is not None, "no serving_default")
@@ -90,22 +110,33 @@ def _signature(path: Path, loaded: Any) -> str:
     return f"serving_default({', '.join(inputs)}) → {', '.join(outputs)}"
 
 
+@_question(
+    "callable",
+    "Give the saved object a __call__ that is a tf.function, traced for one tensor of known rank, with "
+    "training=False by default; Keras 3's model.export does not.",
+)
 def _callable(path: Path, loaded: Any) -> str:
     value = _ones(loaded)
     outputs = [list(output.shape) for output in tf.nest.flatten(loaded(value))]
     return f"obj({value.dtype.name}{list(value.shape)}) → {', '.join(map(str, outputs))}"
 
 
+@_question("training argument", "Trace __call__(inputs, training=False) with training=True and training=False.")
 def _training(path: Path, loaded: Any) -> str:
     for training in (True, False):
         loaded(_ones(loaded), training=training)
     return "training=True and training=False"
 
 
+@_question("variables", "Set obj.variables to the list of all tf.Variables before saving.")
 def _variables(path: Path, loaded: Any) -> str:
     return f"{len(_listed(loaded, 'variables', at_least=1))}"
 
 
+@_question(
+    "trainable_variables",
+    "Set obj.trainable_variables to the tf.Variables to fine-tune, a subset of obj.variables, before saving.",
+)
 def _trainable(path: Path, loaded: Any) -> str:
     trainable = _listed(loaded, "trainable_variables", at_least=1)
     known = {id(variable) for variable in getattr(loaded, "variables", None) or []}
@@ -113,10 +144,12 @@ def _trainable(path: Path, loaded: Any) -> str:
     return f"{len(trainable)}, {sum(int(tf.size(v)) for v in trainable):,} parameters"
 
 
+@_question("regularization_losses", "Set obj.regularization_losses to a list (it may be empty) of tf.functions.")
 def _losses(path: Path, loaded: Any) -> str:
     return f"{len(_listed(loaded, 'regularization_losses', at_least=0))}"
 
 
+@_question("fine-tunes", "Let the output with training=True depend on every trainable variable.")
 def _fine_tunes(path: Path, loaded: Any) -> str:
     trainable = list(_listed(loaded, "trainable_variables", at_least=1))
     with tf.GradientTape() as tape:
@@ -128,6 +161,7 @@ def _fine_tunes(path: Path, loaded: Any) -> str:
     return f"a gradient for each of {len(gradients)} variables"
 
 
+@_question("weights stored once", "Save the plain tf.Variables once; Keras 3's model.export stores them twice.")
 def _stored_once(path: Path, loaded: Any) -> str:
     stored = sum(file.stat().st_size for file in (path / "variables").glob("*"))
     needed = sum(int(tf.size(v)) * v.dtype.size for v in _listed(loaded, "variables", at_least=1))
@@ -136,11 +170,13 @@ def _stored_once(path: Path, loaded: Any) -> str:
     return detail
 
 
+@_question("modelzoo card", "Write it with modelzoo.save.")
 def _card(path: Path, loaded: Any) -> str:
     card = read_card(path)
     return f"{card['name']}, all {len(card['files'])} files as written"
 
 
+@_question("golden vectors", "Write it with modelzoo.save, which stores golden inputs and outputs.")
 def _golden(path: Path, loaded: Any) -> str:
     inputs, expected = read_golden(path)
     difference = float(np.abs(loaded(tf.constant(inputs)).numpy() - expected).max())
@@ -148,37 +184,6 @@ def _golden(path: Path, loaded: Any) -> str:
     detail = f"{len(inputs)} outputs within {difference:.1e} of those Keras gave"
     _need(difference <= allowed, f"{detail}; allowed {allowed:.1e}")
     return detail
-
-
-#: What is asked, and how to mend it where it does not hold.
-_QUESTIONS: dict[str, tuple[Callable[[Path, Any], str], str]] = {
-    "named signature": (
-        _signature,
-        "Pass signatures={'serving_default': …}, a function that returns a dictionary to name the outputs.",
-    ),
-    "callable": (
-        _callable,
-        "Give the saved object a __call__ that is a tf.function, traced for one tensor of known rank, with "
-        "training=False by default; Keras 3's model.export does not.",
-    ),
-    "training argument": (_training, "Trace __call__(inputs, training=False) with training=True and training=False."),
-    "variables": (_variables, "Set obj.variables to the list of all tf.Variables before saving."),
-    "trainable_variables": (
-        _trainable,
-        "Set obj.trainable_variables to the tf.Variables to fine-tune, a subset of obj.variables, before saving.",
-    ),
-    "regularization_losses": (
-        _losses,
-        "Set obj.regularization_losses to a list (it may be empty) of tf.functions.",
-    ),
-    "fine-tunes": (_fine_tunes, "Let the output with training=True depend on every trainable variable."),
-    "weights stored once": (
-        _stored_once,
-        "Save the plain tf.Variables once; Keras 3's model.export stores them twice.",
-    ),
-    "modelzoo card": (_card, "Write it with modelzoo.save."),
-    "golden vectors": (_golden, "Write it with modelzoo.save, which stores golden inputs and outputs."),
-}
 
 
 def _need(condition: Any, detail: str) -> None:

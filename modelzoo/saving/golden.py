@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from modelzoo._io import undated_member
 from modelzoo._keras import graph_function, keras, tf
-from modelzoo.datasets import as_array, check_samples, read_npz
+from modelzoo.datasets import as_array, check_samples, fits_shape, read_npz
 from modelzoo.errors import ArtifactError, DataError
 
 #: Where the golden vectors are in a SavedModel directory, beside the card.
@@ -79,18 +81,19 @@ def golden_inputs(model: keras.Model, samples: np.ndarray | None = None) -> np.n
     """
     if samples is None:
         return _made_up(model)
-    samples = as_array(samples, "golden")
-    check_samples(samples, where="golden")
-    wanted = tuple(model.input_shape[1:])
-    fits = len(wanted) == samples.ndim - 1 and all(
-        side in (None, given) for side, given in zip(wanted, samples.shape[1:], strict=True)
-    )
-    if not fits:
-        raise DataError(
-            f"golden: samples have shape {samples.shape[1:]}, but {model.name!r} takes {wanted}. "
-            "Give samples as the model takes them."
-        )
+    samples = check_taken(model, samples, "golden")
     return samples if samples.dtype == np.uint8 else samples.astype(np.float32)
+
+
+def check_taken(model: keras.Model, samples: Any, where: str) -> np.ndarray:
+    """Return samples as an array, or raise DataError unless the model takes them; ``where`` names them."""
+    samples, wanted = as_array(samples, where), tuple(model.input_shape[1:])
+    check_samples(samples, where=where)
+    if not fits_shape(samples.shape[1:], wanted):
+        raise DataError(
+            f"{where}: samples have shape {samples.shape[1:]}, but {model.name!r} takes {wanted}. Reshape them."
+        )
+    return samples
 
 
 def write_golden(directory: Path, model: keras.Model, inputs: np.ndarray) -> None:
@@ -111,9 +114,7 @@ def write_golden(directory: Path, model: keras.Model, inputs: np.ndarray) -> Non
     path.parent.mkdir(exist_ok=True)
     with zipfile.ZipFile(path, "w") as archive:
         for name, array in (("inputs", inputs), ("outputs", outputs.numpy().astype(np.float32))):
-            member = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))  # not the time of writing
-            member.create_system = 3  # not the system's own number
-            with archive.open(member, "w") as file:
+            with archive.open(undated_member(f"{name}.npy"), "w") as file:
                 np.lib.format.write_array(file, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
 
 

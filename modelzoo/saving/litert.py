@@ -16,12 +16,12 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from modelzoo._checks import check_choice, check_integer, check_path
-from modelzoo._io import atomic_file, check_target, explained
+from modelzoo._io import atomic_file, check_target, explained, undated_member
 from modelzoo._keras import explained_by_tensorflow, keras, tf
-from modelzoo.datasets import check_samples
-from modelzoo.errors import DataError, InputError
+from modelzoo.errors import InputError
 from modelzoo.network import read_network
 from modelzoo.registry import base_recipe
+from modelzoo.saving.golden import check_taken
 from modelzoo.saving.saved_model import conversion_error, export_facts, write_saved_model
 
 logger = logging.getLogger(__name__)
@@ -139,17 +139,9 @@ def _calibration(model: keras.Model, quantize: str | None, calibration: Any) -> 
         return None
     if calibration is None:
         raise InputError(
-            f"quantize='int8' of {model.name!r} needs calibration samples, some hundred training samples as it takes "
-            "them, such as calibration=data.x_train[:500]."
+            f"quantize='int8' of {model.name!r} needs calibration samples, such as calibration=data.x_train[:500]."
         )
-    samples = np.asarray(calibration)
-    check_samples(samples, where="calibration")
-    if samples.shape[1:] != tuple(model.input_shape[1:]):
-        raise DataError(
-            f"calibration: samples have shape {samples.shape[1:]}, but {model.name!r} takes "
-            f"{tuple(model.input_shape[1:])}. Give samples as the model takes them."
-        )
-    return samples.astype(np.float32)
+    return check_taken(model, calibration, "calibration").astype(np.float32)
 
 
 def _representative(model: keras.Model, samples: np.ndarray, size: int) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -163,7 +155,6 @@ def _with_facts(content: bytes, facts: dict[str, str]) -> bytes:
     """Append the facts as a zip archive, which readers of the model pass over; the same facts give the same bytes."""
     buffer = io.BytesIO(content)
     with zipfile.ZipFile(buffer, "a") as archive:
-        member = zipfile.ZipInfo(FACTS_NAME, date_time=(1980, 1, 1, 0, 0, 0))  # not the time of writing
-        member.create_system = 3  # not the system's own number
-        archive.writestr(member, json.dumps(facts, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+        text = json.dumps(facts, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+        archive.writestr(undated_member(FACTS_NAME), text)
     return buffer.getvalue()

@@ -89,7 +89,8 @@ def _describe(proto: Any, model: keras.Model, facts: dict[str, str]) -> None:
     (given,), (returned,) = proto.graph.input, proto.graph.output
     for value in (given, returned):
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
-    given.doc_string = describe_input(model)
+    takes = "raw pixels of 0–255" if len(model.input_shape) > 2 else "coordinates of points"
+    given.doc_string = f"float32 ({', '.join(['batch', *map(str, model.input_shape[1:])])}), {takes}"
     proto.graph.name, proto.graph.doc_string = facts["name"], ""
     proto.producer_name, proto.producer_version = "modelzoo", facts["modelzoo"]
     source = f" ({facts['source']})" if "source" in facts else ""
@@ -103,12 +104,6 @@ def _describe(proto: Any, model: keras.Model, facts: dict[str, str]) -> None:
     used = [opset for opset in proto.opset_import if opset.domain in domains]
     del proto.opset_import[:]
     proto.opset_import.extend(used)
-
-
-def describe_input(model: keras.Model) -> str:
-    """Return in words what a model takes."""
-    shape = ", ".join(["batch", *map(str, model.input_shape[1:])])
-    return f"float32 ({shape}), " + ("raw pixels of 0–255" if len(model.input_shape) > 2 else "coordinates of points")
 
 
 def _with_constant_reshapes(proto: Any) -> Any:

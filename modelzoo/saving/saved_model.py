@@ -42,6 +42,7 @@ from modelzoo.errors import ArtifactError, DataError, InputError, ModelZooError,
 from modelzoo.network import (
     Network,
     build_from_config,
+    check_keras_model,
     frozen_layers,
     keras_config,
     read_network,
@@ -230,16 +231,11 @@ def _callable(model: keras.Model) -> Any:
     def call(inputs: Any, training: bool = False) -> Any:
         return model(inputs, training=training)
 
-    for spec in _input_specs(model):
+    for dtype in [tf.float32, tf.uint8] if len(model.input_shape) > 2 else [tf.float32]:
+        spec = tf.TensorSpec(model.input_shape, dtype, name="inputs")
         for training in (False, True):
             call.get_concrete_function(spec, training=training)
     return call
-
-
-def _input_specs(model: keras.Model) -> list[Any]:
-    shape = model.input_shape
-    dtypes = [tf.float32, tf.uint8] if len(shape) > 2 else [tf.float32]
-    return [tf.TensorSpec(shape, dtype, name="inputs") for dtype in dtypes]
 
 
 def _signature(model: keras.Model, batch_size: int | None) -> Any:
@@ -275,8 +271,9 @@ def _quiet() -> Iterator[None]:
 def save_keras(model: keras.Model, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
     """Write a model as one ``.keras`` file, which ``keras.models.load_model`` reads without modelzoo."""
     path = check_path(path, "the .keras file to write", suffix=".keras")
-    if not isinstance(model, keras.Model) or not model.built:
-        raise InputError(f"model must be a Keras model that is built; got {model!r:.80}.")
+    check_keras_model(model)
+    if not model.built:
+        raise InputError(f"{model.name!r} must be built to be saved. Call it on samples, or begin it with an Input.")
     with atomic_file(path, overwrite=overwrite) as temporary:
         model.save(temporary)
 
@@ -351,13 +348,12 @@ def saved_models_dir() -> Path:
 
 def list_pretrained() -> dict[str, list[int]]:
     """Return the versions, in ascending order, of each pretrained model."""
-    root = saved_models_dir()
-    found = {}
-    for folder in sorted(root.iterdir()):
-        versions = [int(v.name) for v in folder.iterdir() if _VERSION.fullmatch(v.name)] if folder.is_dir() else []
-        if versions:
-            found[folder.name] = sorted(versions)
-    return found
+    found = {folder.name: _versions(folder) for folder in sorted(saved_models_dir().iterdir()) if folder.is_dir()}
+    return {name: versions for name, versions in found.items() if versions}
+
+
+def _versions(directory: Path) -> list[int]:
+    return sorted(int(path.name) for path in directory.iterdir() if _VERSION.fullmatch(path.name) and path.is_dir())
 
 
 def looks_like_path(source: str | os.PathLike[str]) -> bool:
@@ -397,7 +393,7 @@ def find(source: str | os.PathLike[str], *, version: int | None = None) -> Path:
                     f"Pretrained: {', '.join(pretrained) or '(none)'}."
                 )
             raise unknown_name("model or directory", str(source), pretrained)
-    versions = sorted(int(v.name) for v in directory.iterdir() if _VERSION.fullmatch(v.name) and v.is_dir())
+    versions = _versions(directory)
     if not versions:
         if version is not None:
             raise InputError(f"{directory} has no numbered versions; leave version out.")

@@ -101,8 +101,7 @@ class Checkpoints:
                 lock.acquire()
             except filelock.Timeout:
                 raise TargetExistsError(
-                    f"Another process keeps its checkpoints in {self.directory}. Wait for it, or choose another "
-                    "directory."
+                    f"Another process keeps its checkpoints in {self.directory}. Wait for it, or use another directory."
                 ) from None
             except (OSError, NotImplementedError) as error:  # a network file system, say, may have no locks
                 if getattr(error, "errno", errno.ENOSYS) not in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP):

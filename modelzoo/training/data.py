@@ -22,11 +22,12 @@ from modelzoo.datasets import (
     check_arrays,
     check_labels,
     check_samples,
+    fits_shape,
     stratified_split,
 )
 from modelzoo.datasets.streaming import shuffled
 from modelzoo.errors import DataError, InputError, unknown_name
-from modelzoo.network import Network, read_network
+from modelzoo.network import Network, check_keras_model, read_network
 from modelzoo.recipe import Recipe
 from modelzoo.registry import card_for
 
@@ -199,11 +200,7 @@ def check_model(model: Any) -> None:
     """Refuse anything but a Keras model with one input and one output."""
     if isinstance(getattr(model, "network", None), Network):  # one in NumPy, which needs no Keras
         return
-    if not isinstance(model, keras.Model):
-        raise InputError(
-            f"model must be a Keras model; got {type(model).__name__}. Build one with modelzoo.create_model, or load "
-            "one with modelzoo.load."
-        )
+    check_keras_model(model)
     inputs, outputs = (len(getattr(model, ends, None) or ()) for ends in ("inputs", "outputs"))  # absent before a build
     if (inputs, outputs) != (1, 1):
         raise InputError(
@@ -247,24 +244,20 @@ def warn_of_other_pixels(x: np.ndarray, model: keras.Model, where: str) -> None:
 
 def _check_shape(given: tuple[int, ...], model: keras.Model, where: str) -> None:
     wanted = tuple(model.input_shape[1:])
-    fits = len(given) == len(wanted) and all(side in (None, own) for side, own in zip(wanted, given, strict=True))
-    if len(given) and not fits:
+    if len(given) and not fits_shape(given, wanted):
         rows = len(given) == 1 and None not in wanted and given[0] == math.prod(wanted)
         advice = (
             f"Give shape={wanted} to datasets.load of a .csv, or x.reshape(-1, *{wanted})" if rows else "Reshape them"
         )
         raise DataError(
-            f"{where}: samples have shape {given}, but {model.name!r} takes {wanted}. "
-            f"{advice}, or build the model for this shape."
+            f"{where}: samples have shape {given}, but {model.name!r} takes {wanted}. {advice}, or build it for these."
         )
 
 
 def _labels(y: Any, model: keras.Model, where: str, *, single_class: bool) -> np.ndarray:
     labels = check_labels(y, num_classes=num_classes(model), where=where)
     if not single_class and labels.min() == labels.max():
-        raise DataError(
-            f"{where}: every label is {labels[0]}. A classifier needs at least two classes; add samples of another."
-        )
+        raise DataError(f"{where}: every label is {labels[0]}. A classifier needs at least two classes; add some.")
     return labels
 
 
@@ -317,9 +310,7 @@ def _weights(sample_weight: Any, train: Any) -> np.ndarray:
         raise InputError("sample_weight needs training data in arrays; got a stream. Weigh classes: class_weight=….")
     weights = as_array(sample_weight, "sample_weight")
     if weights.shape != (len(train[1]),):
-        raise DataError(
-            f"sample_weight must have shape {(len(train[1]),)}, one a training sample; got {weights.shape}."
-        )
+        raise DataError(f"sample_weight must have shape {(len(train[1]),)}, one a sample; got {weights.shape}.")
     if weights.dtype.kind not in "biuf" or not np.isfinite(weights).all() or weights.min() < 0 or not weights.any():
         raise DataError("sample_weight must hold finite numbers of at least 0, one of them above 0.")
     return weights.astype(np.float32)

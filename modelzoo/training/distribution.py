@@ -11,8 +11,9 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from modelzoo._checks import check_choice
 from modelzoo._keras import all_layers, graph_function, keras, tf
-from modelzoo.errors import InputError, ModelZooError, unknown_name
+from modelzoo.errors import InputError, ModelZooError
 
 #: Digests are compared as numbers below this, whose squares can be summed over workers in int64.
 _LARGEST_DIGEST = 1 << 24
@@ -186,9 +187,8 @@ def create_strategy(name: str) -> tf.distribute.Strategy:
     InputError
         ``name`` is unknown, or ``TF_CONFIG`` does not name a cluster and this process' place in it.
     """
-    if name not in STRATEGIES:
-        raise unknown_name("strategy", name, STRATEGIES)
-    if name == "mirrored":  # devices by name: with TF_CONFIG set, all would be those of the cluster
+    if check_choice("strategy", name, STRATEGIES) == "mirrored":
+        # Devices by name: with TF_CONFIG set, all would be those of the cluster.
         devices = [device.name for device in tf.config.list_logical_devices("GPU")]
         return tf.distribute.MirroredStrategy(devices or ["/cpu:0"])
     text = os.environ.get("TF_CONFIG", "")

@@ -46,34 +46,31 @@ class Objective:
 
     def __init__(self, model: keras.Model, recipe: Recipe, class_weights: np.ndarray | None = None) -> None:
         self.model = model
+        self._recipe = recipe
         self._class_weights = class_weights
-        self.reconstruct = recipe.reconstruct
         self.per_sample_sum = recipe.loss == "sum_of_squares"
-        self._precision = recipe.precision
         self._crossentropy = recipe.loss.endswith("crossentropy")
-        self._sparse = recipe.loss.startswith("sparse_")
-        self._loss_name = recipe.loss
-        self._smoothing = recipe.label_smoothing
         self._loss = _loss_function(recipe.loss)
         self._head, self._from_logits = _up_to_logits(model) if self._crossentropy else (model, False)
         self.num_outputs = int(np.prod(model.output_shape[1:]))
-        self._narrow = self._crossentropy and self.num_outputs > 1 and not self._smoothing and is_narrow(model)
+        plain = self._crossentropy and self.num_outputs > 1 and not recipe.label_smoothing
+        self._narrow = plain and is_narrow(model)
         self.metric_names = ("loss",) if recipe.reconstruct else ("loss", "accuracy")
         if self._crossentropy and (recipe.loss == "binary_crossentropy") != (self.num_outputs == 1):
             raise InputError(
                 f"The loss {recipe.loss!r} does not fit {self.num_outputs} output(s). Use 'binary_crossentropy' for "
                 "one output, 'sparse_categorical_crossentropy' or 'categorical_crossentropy' for several."
             )
-        if self.reconstruct and tuple(model.output_shape) != tuple(model.input_shape):
+        if recipe.reconstruct and tuple(model.output_shape) != tuple(model.input_shape):
             raise InputError(
                 f"reconstruct=True needs outputs of the inputs' shape; {model.name!r} makes {model.output_shape[1:]} "
                 f"of {model.input_shape[1:]}. Leave it out, or train an autoencoder."
             )
         self._check_loss(model)
-        if self._smoothing and (not self._crossentropy or self.num_outputs == 1):
+        if recipe.label_smoothing and (not self._crossentropy or self.num_outputs == 1):
             raise InputError(
-                f"label_smoothing={self._smoothing} needs a categorical cross-entropy of several outputs; the loss is "
-                f"{recipe.loss!r} of {self.num_outputs}. Leave it 0."
+                f"label_smoothing={recipe.label_smoothing} needs a categorical cross-entropy of several outputs; the "
+                f"loss is {recipe.loss!r} of {self.num_outputs}. Leave it 0."
             )
 
     def forward(self, x: Any, y: Any, *, clean: Any = None, training: bool) -> dict[str, Any]:
@@ -81,33 +78,33 @@ class Objective:
 
         ``clean`` is what a reconstruction aims at, where that is not ``x``.
         """
-        with _as_trained(self.model, self._precision) if training else contextlib.nullcontext():
+        with _as_trained(self.model, self._recipe.precision) if training else contextlib.nullcontext():
             outputs = tf.cast(self._head(x, training=training), tf.float32)
         target = self._target(x if clean is None else clean, y)
         if training and self._narrow and self._from_logits:
             scores = {"loss": narrow_crossentropy(target, outputs)}
         else:
             scores = {"loss": self._per_sample_loss(target, outputs)}
-        if self._smoothing and training:
-            scores["loss"] *= 1 - self._smoothing
-            scores["loss"] += self._smoothing * self._uniform_loss(outputs)
+        if training and (share := self._recipe.label_smoothing):
+            scores["loss"] *= 1 - share
+            scores["loss"] += share * self._uniform_loss(outputs)
         if "accuracy" in self.metric_names:
             scores["accuracy"] = self._correct(target, outputs)
         return scores
 
     def _check_loss(self, model: keras.Model) -> None:
         """Refuse a loss that gives no number for each sample of such outputs."""
-        outputs = tf.fill((2, *model.output_shape[1:]), 0.5)
-        target = outputs if self.reconstruct else self._target(None, tf.constant([0, 1]))
+        reconstruct, outputs = self._recipe.reconstruct, tf.fill((2, *model.output_shape[1:]), 0.5)
+        target = outputs if reconstruct else self._target(None, tf.constant([0, 1]))
         try:
             fits = self._per_sample_loss(target, outputs).shape == (2,)
         except (TypeError, ValueError, tf.errors.OpError):
             fits = False
         if not fits:
             raise InputError(
-                f"The loss {self._loss_name!r} gives no number for each sample of outputs {model.output_shape[1:]} and "
-                f"{'images' if self.reconstruct else 'labels'}. Choose another, such as "
-                f"{'mean_squared_error' if self.reconstruct else 'sparse_categorical_crossentropy'!r}."
+                f"The loss {self._recipe.loss!r} gives no number for each sample of outputs {model.output_shape[1:]} "
+                f"and {'images' if reconstruct else 'labels'}. Choose another, such as "
+                f"{'mean_squared_error' if reconstruct else 'sparse_categorical_crossentropy'!r}."
             )
 
     def training_scores(self, x: Any, y: Any, clean: Any, weights: Any) -> tuple[dict[str, Any], Any]:
@@ -153,7 +150,7 @@ class Objective:
         if not (self._crossentropy and self._from_logits and self._last_layer_weights()):
             raise InputError(
                 f"calibrate=True needs a cross-entropy, and a model that ends in one trainable Dense layer; got the "
-                f"loss {self._loss_name!r} and {self.model.name!r}. Leave it out."
+                f"loss {self._recipe.loss!r} and {self.model.name!r}. Leave it out."
             )
 
     def _last_layer_weights(self) -> list[Any]:
@@ -168,23 +165,23 @@ class Objective:
 
     def compile_for_keras(self, optimizer: keras.optimizers.Optimizer) -> None:
         """Compile the model, so that callbacks, ``evaluate`` and ``fit`` find its optimiser, loss and metrics."""
-        loss: Any = self._loss if self.per_sample_sum else self._loss_name
+        loss: Any = self._loss if self.per_sample_sum else self._recipe.loss
         metrics: list[Any] = [name for name in self.metric_names if name != "loss"]
         if self._crossentropy and self._from_logits and self._head is self.model:  # the model ends in logits
-            class_name = self._loss_name.title().replace("_", "")  # Keras' name of the loss as a class
+            class_name = self._recipe.loss.title().replace("_", "")  # Keras' name of the loss as a class
             loss = getattr(keras.losses, class_name)(from_logits=True)
             if self.num_outputs == 1:
                 metrics = [keras.metrics.BinaryAccuracy("accuracy", threshold=0.0)]
         self.model.compile(optimizer=optimizer, loss=loss, metrics=metrics)
 
     def _target(self, x: Any, y: Any) -> Any:
-        if self.reconstruct:
+        if self._recipe.reconstruct:
             return tf.cast(x, tf.float32) / 255.0
         labels = _labels(y)
         if self.num_outputs == 1:
             return tf.reshape(tf.cast(labels, tf.float32), (-1, 1))
         labels = tf.cast(labels, tf.int32)
-        return labels if self._sparse else tf.one_hot(labels, self.num_outputs)
+        return labels if self._recipe.loss.startswith("sparse_") else tf.one_hot(labels, self.num_outputs)
 
     def _per_sample_loss(self, target: Any, outputs: Any) -> Any:
         if self._crossentropy:
@@ -228,8 +225,7 @@ def _loss_function(name: str) -> Callable[..., Any]:
     if inspect.isfunction(loss) and list(inspect.signature(loss).parameters)[:2] == ["y_true", "y_pred"]:
         return loss
     raise InputError(
-        f"Unknown loss {name!r}. Use 'sum_of_squares' or the name of a Keras loss function, such as "
-        "'sparse_categorical_crossentropy' or 'mean_squared_error'."
+        f"Unknown loss {name!r}. Give 'sum_of_squares' or a Keras loss function, such as 'mean_squared_error'."
     )
 
 

@@ -6,24 +6,15 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from modelzoo._checks import check_choice
 from modelzoo._keras import all_layers, keras
-from modelzoo.errors import InputError, unknown_name
+from modelzoo.errors import InputError
 from modelzoo.recipe import Recipe
 
-NAMES = {
-    "adadelta": "Adadelta",
-    "adafactor": "Adafactor",
-    "adagrad": "Adagrad",
-    "adam": "Adam",
-    "adamax": "Adamax",
-    "adamw": "AdamW",
-    "ftrl": "Ftrl",
-    "lamb": "Lamb",
-    "lion": "Lion",
-    "nadam": "Nadam",
-    "rmsprop": "RMSprop",
-    "sgd": "SGD",
-}
+_CLASSES = ["Adadelta", "Adafactor", "Adagrad", "Adam", "Adamax", "AdamW"]
+_CLASSES += ["Ftrl", "Lamb", "Lion", "Nadam", "RMSprop", "SGD"]
+#: Keras' classes by the names that recipes have for them.
+NAMES = {name.lower(): name for name in _CLASSES}
 
 
 def create_optimizer(recipe: Recipe, total_steps: int) -> keras.optimizers.Optimizer:
@@ -31,19 +22,18 @@ def create_optimizer(recipe: Recipe, total_steps: int) -> keras.optimizers.Optim
 
     ``total_steps`` is the length of the run, over which a schedule without ``decay_steps`` decays.
     """
-    if recipe.optimizer not in NAMES:
-        raise unknown_name("optimizer", recipe.optimizer, NAMES)
+    kind = NAMES[check_choice("optimizer", recipe.optimizer, NAMES)]
     if recipe.optimizer_options.get("gradient_accumulation_steps") is not None:
         raise InputError("optimizer_options: gradient_accumulation_steps is not supported. Give a larger batch_size.")
     rate: Any = recipe.learning_rate
     try:
         if isinstance(rate, Mapping):
             rate = keras.optimizers.schedules.deserialize(_over(rate, total_steps))
-        return getattr(keras.optimizers, NAMES[recipe.optimizer])(rate, **recipe.optimizer_options)
+        return getattr(keras.optimizers, kind)(rate, **recipe.optimizer_options)
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"Keras' {NAMES[recipe.optimizer]} refuses learning_rate={recipe.learning_rate!r} with "
-            f"{dict(recipe.optimizer_options)}: {str(error).splitlines()[0]}"
+            f"Keras' {kind} refuses learning_rate={recipe.learning_rate!r} with {dict(recipe.optimizer_options)}: "
+            f"{str(error).splitlines()[0]}"
         ) from error
 
 
@@ -83,9 +73,8 @@ def scale_rates(optimizer: keras.optimizers.Optimizer, model: keras.Model, facto
     layers = {layer.name: layer for layer in all_layers(model) if layer.trainable_weights}
     factor_of: dict[int, float] = {}
     for name, factor in factors.items():
-        if name not in layers:
-            raise unknown_name("layer with weights to train", name, layers)
-        factor_of |= {id(weight.value): factor for weight in layers[name].trainable_weights}
+        layer = layers[check_choice("layer with weights to train", name, layers)]
+        factor_of |= {id(weight.value): factor for weight in layer.trainable_weights}
     if factor_of:
         update = optimizer.update_step
         optimizer.update_step = lambda gradient, variable, learning_rate: update(

@@ -24,13 +24,7 @@ from modelzoo.network import read_network, with_paths
 from modelzoo.recipe import Recipe, check_fields
 from modelzoo.registry import card_for, spec_of
 from modelzoo.training.checkpoints import Checkpoints, Saved
-from modelzoo.training.data import (
-    TrainingData,
-    check_model,
-    training_batches,
-    training_data,
-    weigh_classes,
-)
+from modelzoo.training.data import TrainingData, check_model, training_batches, training_data, weigh_classes
 from modelzoo.training.distribution import Replicas, check_layers
 from modelzoo.training.loop import CompiledLoop
 from modelzoo.training.objective import Objective, evaluation
@@ -317,9 +311,7 @@ def _resolved(recipe: Recipe | str, model: keras.Model, changes: Mapping[str, An
     if isinstance(recipe, str):
         name, spec, given = recipe, spec_of(model), card_for(model).options
         if spec is None:
-            raise InputError(
-                f"No builder declares recipes for {model.name!r}; got recipe={name!r}. Give a modelzoo.Recipe."
-            )
+            raise InputError(f"No builder declares recipes for {model.name!r}; got recipe={name!r}. Give a Recipe.")
         recipe = spec.recipe(name)
         for option, value in recipe.model_options.items():
             if given.get(option, spec.options[option]) != value:
@@ -373,8 +365,7 @@ def _check_saved(saved: Saved, loop: CompiledLoop, num_weights: int) -> None:
     # NaN in a layer's own state and infinity in the optimiser's may do no harm; in weights they do.
     if not all(np.isfinite(value).all() for value in saved.values[:num_weights]):
         raise ArtifactError(
-            f"The checkpoint of step {saved.step} holds weights that are NaN or infinite. Train again in an empty "
-            "directory."
+            f"The checkpoint of step {saved.step} holds weights that are NaN or infinite. Train in an empty directory."
         )
 
 

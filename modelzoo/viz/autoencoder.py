@@ -41,8 +41,7 @@ def _part(model: Any, name: str) -> Any:
     part = getattr(model, name, layers.get(name))
     if part is None:
         raise InputError(
-            "model must be an autoencoder with the attributes encoder and decoder, or with two such layers (models); "
-            f"got {getattr(model, 'name', model)!r:.80}."
+            f"model must be an autoencoder with models encoder and decoder; got {getattr(model, 'name', model)!r:.80}."
         )
     return part
 

@@ -259,9 +259,7 @@ def unit_lines(model: Any, layer: str | None = None) -> Lines:
     if len(arrays) == 1 and len(kernel) == 3:
         return Lines(kernel[:2].T, kernel[2])
     if len(kernel) != 2:
-        raise InputError(
-            f"Layer {name!r} has {len(kernel)} inputs. Lines in the plane belong to units with two inputs."
-        )
+        raise InputError(f"Layer {name!r} has {len(kernel)} inputs; units with a line in the plane have two inputs.")
     return Lines(kernel.T, arrays[1].astype(float) if len(arrays) == 2 else np.zeros(kernel.shape[1]))
 
 

@@ -9,14 +9,25 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from modelzoo._checks import check_integer, check_names
 from modelzoo.classes import class_names as names_of
-from modelzoo.datasets import Dataset, as_array
+from modelzoo.datasets import Dataset, DigitImages, as_array, read_image
 from modelzoo.errors import DataError, InputError
-from modelzoo.evaluation import interpret, predict, probabilities_of, ready
+from modelzoo.evaluation import digits_of, doubts, interpret, predict, probabilities_of, ready, text_of
 from modelzoo.viz import style
-from modelzoo.viz.data import Samples, grid_of_images, image_for, images_of, is_model, labels_of, plot_image, samples_of
+from modelzoo.viz.data import (
+    Samples,
+    grid_of_images,
+    image_for,
+    images_of,
+    is_model,
+    labels_of,
+    plot_image,
+    samples_of,
+    show_pixels,
+)
 
 
 def class_probabilities(model: Any, x: np.ndarray) -> np.ndarray:
@@ -117,32 +128,58 @@ def plot_class_scores(
 
 
 def plot_prediction(model: Any, image: Any, class_names: Sequence[str] = (), *, truth: int | None = None) -> Figure:
-    """Draw one image and the scores of its classes beside it ("what am I?").
+    """Draw one image and the scores of its classes beside it ("what am I?"); of several digits boxes and best classes.
 
     Parameters
     ----------
     model
         A Keras classifier, its name or directory, or a function from a batch of images to probabilities.
     image
-        One image as :func:`modelzoo.predict` takes it: an array, a file, or a Pillow image.
+        One image as :func:`modelzoo.predict` takes it: an array, a file, or a Pillow image. A file or a Pillow image
+        may hold several digits, which :func:`modelzoo.datasets.load_digit_images` finds.
     class_names
         Names of the classes; the model's by default.
     truth
-        The true class, whose bar has another colour.
+        The true class, whose bar has another colour; of one digit alone.
 
     Returns
     -------
     matplotlib.figure.Figure
-        With the image and the bars.
+        With the image and the bars, or with the picture of several digits.
     """
+    if is_model(model):
+        model = ready(model)
+        digits = digits_of(model, image)
+        if digits and len(digits.samples) > 1:
+            if truth is not None:
+                raise InputError(f"truth is for one digit; got {truth!r} for {len(digits.samples)}. Leave it out.")
+            return _boxed_digits(model, image, digits, check_names("class_names", class_names) or names_of(model))
     pixels = image_for(model, image)
     scores = class_probabilities(model, pixels[None])[0]
     names = check_names("class_names", class_names) or (
-        names_of(ready(model)) if is_model(model) else tuple(map(str, range(scores.size)))
+        names_of(model) if is_model(model) else tuple(map(str, range(scores.size)))
     )
     figure, axes = style.new_grid(1, 2, (6.4, max(2.7, 0.24 * scores.size)), width_ratios=(1, 1.3))
     plot_class_scores(scores, names, truth=truth, ax=axes[0, 1]).set_title(f"I am: {names[int(scores.argmax())]}")
     plot_image(pixels, "What am I?" if truth is None else f"What am I? (truth: {names[truth]})", ax=axes[0, 0])
+    return figure
+
+
+def _boxed_digits(model: Any, picture: Any, digits: DigitImages, names: Sequence[str]) -> Figure:
+    """Draw a picture with a box around each digit; its class and probability above, in another colour if doubtful."""
+    pixels = read_image(picture, grayscale=False)
+    scores = class_probabilities(model, digits.samples)
+    height, width = pixels.shape[:2]
+    figure, axes = style.new_grid(1, 1, (style.PAGE_WIDTH, max(1.2, style.PAGE_WIDTH * min(1.2, height / width))))
+    ax = axes[0, 0]
+    show_pixels(ax, pixels)
+    for (left, top, right, bottom), row, doubt in zip(digits.boxes, scores, doubts(digits, scores), strict=True):
+        color = style.TEST_COLOR if doubt else style.TRAIN_COLOR
+        ax.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=color, linewidth=1.5))
+        text = f"{names[row.argmax()]}{'?' if doubt else ''}\n{style.percent(row.max())}"
+        above = {"textcoords": "offset points", "ha": "center", "va": "bottom", "fontsize": 8, "color": color}
+        ax.annotate(text, ((left + right) / 2, top), (0, 2), **above)
+    ax.set_title(f"I am: {text_of(digits, [names[i] for i in scores.argmax(axis=1)])}")
     return figure
 
 

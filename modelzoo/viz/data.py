@@ -128,8 +128,7 @@ def images_of(data: Any, labels: Any = None, **options: Any) -> Samples:
     shape = found.x.shape
     if len(shape) != 3 and shape[3:] not in ((1,), (3,)):
         raise DataError(
-            f"This figure shows images, shape (n, height, width) or (n, height, width, 1 or 3); got {shape}. "
-            "A single image goes in a batch of one: image[None]."
+            f"This figure shows images, shape (n, height, width[, 1 or 3]); got {shape}. A single one is image[None]."
         )
     return found._replace(x=found.x[..., 0]) if shape[3:] == (1,) else found
 

@@ -78,9 +78,7 @@ def _as_runs(histories: Any) -> list[Any]:
     """Return the histories of the runs, one or several."""
     runs = [histories] if _is_history(histories) or not isinstance(histories, Sequence) else list(histories)
     if not runs or not all(map(_is_history, runs)):
-        raise InputError(
-            f"history must be what modelzoo.train or fit returned, or a sequence of these; got {histories!r:.80}."
-        )
+        raise InputError(f"history must be what train or fit returned, or several; got {histories!r:.80}.")
     return runs
 
 
@@ -98,7 +96,7 @@ def _one_run(history: Any, metric: str) -> Curve:
     return Curve(steps, taken[None], unit)
 
 
-def _curves(named: Mapping[str, Any], metric: str) -> list[tuple[Curve, str, dict[str, Any]]]:
+def _curves(named: Mapping[str, list[Any]], metric: str) -> list[tuple[Curve, str, dict[str, Any]]]:
     """Return the curves of a figure with their labels and looks."""
     colors, found = style.class_colors(len(named)), []
     for i, (name, runs) in enumerate(named.items()):
@@ -106,7 +104,7 @@ def _curves(named: Mapping[str, Any], metric: str) -> list[tuple[Curve, str, dic
         prefix = f"{name}, " if name else ""
         suffix = f" (mean ± s.d. of {len(curve.values)} runs)" if len(curve.values) > 1 else ""
         look = {"color": colors[i] if name else style.TRAIN_COLOR, "marker": "o", "linestyle": "-"}
-        tested = [part for part in _PARTS if all(f"{part}_{metric}" in _mapping(run) for run in _as_runs(runs))]
+        tested = [part for part in _PARTS if all(f"{part}_{metric}" in _mapping(run) for run in runs)]
         found.append((curve, (f"{prefix}training" if tested or not name else name) + suffix, look))
         for part in tested[:1]:
             look = {"color": colors[i], "linestyle": "--"} if name else {"color": style.TEST_COLOR}
@@ -155,14 +153,12 @@ def plot_history(history: Any, metric: str = "loss", *, ax: Axes | None = None) 
     return ax
 
 
-def _named(history: Any) -> dict[str, Any]:
-    """Return histories by name; a history without a name has the empty one."""
-    if isinstance(history, Mapping) and history:
-        first = next(iter(history.values()))
-        items = first if isinstance(first, list | tuple) else [first]
-        if items and _is_history(items[0]):
-            return {str(name): runs for name, runs in history.items()}
-    return {"": history}
+def _named(history: Any) -> dict[str, list[Any]]:
+    """Return the runs by name; those without a name have the empty one."""
+    first = next(iter(history.values()), None) if isinstance(history, Mapping) else None
+    if _is_history(first[0] if isinstance(first, list | tuple) and first else first):
+        return {str(name): _as_runs(runs) for name, runs in history.items()}
+    return {"": _as_runs(history)}
 
 
 def plot_training(history: Any, metrics: Sequence[str] | None = None) -> Figure:
@@ -182,8 +178,8 @@ def plot_training(history: Any, metrics: Sequence[str] | None = None) -> Figure:
     """
     named = _named(history)
     if metrics is None:
-        runs = [run for entry in named.values() for run in _as_runs(entry)]
-        metrics = ["loss", *(["accuracy"] if all("accuracy" in _mapping(run) for run in runs) else [])]
+        scored = all("accuracy" in _mapping(run) for runs in named.values() for run in runs)
+        metrics = ["loss", "accuracy"] if scored else ["loss"]
     drawn = {name: _curves(named, name) for name in check_names("metrics", metrics)}
     figure, axes = style.new_grid(1, len(drawn), (style.PAGE_WIDTH if len(drawn) > 1 else 5.2, 3.3))
     for ax, (metric, curves) in zip(axes[0], drawn.items(), strict=True):

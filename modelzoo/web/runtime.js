@@ -4,7 +4,8 @@
  *   loadNetwork(facts) -> Network
  *     facts.network   the "network" of a card: {name, layers: [{kind, name, config, inputs, output_shape, weights}], outputs}
  *     facts.weights   {path: {dtype, shape, data, scale}}, `data` in base64, little-endian: float32, float16, or int8 with
- *                     one float32 `scale` (base64) for each index of the last axis; or {path: Float32Array}
+ *                     one float32 `scale` (base64) for each index of the last axis; `data` may be a Uint8Array already;
+ *                     or {path: Float32Array}
  *   network.forward(samples, batch = 1, from = "") -> {layer name: Float32Array, …}
  *     samples         Float32Array of `batch` samples, raw as the model takes them: 0–255 pixels, points
  *     from            name of a layer: the samples are taken for its output, and only what comes after is computed
@@ -558,9 +559,7 @@ export function loadNetwork({ network, weights: stored }) {
 /** Return stored numbers as float32. */
 function decode(weight) {
   if (weight instanceof Float32Array) return weight;
-  const text = atob(weight.data);
-  const bytes = new Uint8Array(text.length);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
+  const bytes = weight.data instanceof Uint8Array ? weight.data : fromBase64(weight.data);
   if (weight.dtype === "float32") return new Float32Array(bytes.buffer);
   const half = weight.dtype === "float16";
   const levels = half ? new Uint16Array(bytes.buffer) : new Int8Array(bytes.buffer);
@@ -568,6 +567,13 @@ function decode(weight) {
   const values = new Float32Array(levels.length);
   for (let i = 0; i < values.length; i++) values[i] = half ? fromHalf(levels[i]) : levels[i] * scale[i % scale.length];
   return values;
+}
+
+export function fromBase64(encoded) {
+  const text = atob(encoded);
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
+  return bytes;
 }
 
 /** Return the number that 16 bits stand for: IEEE 754 binary16. */

@@ -230,9 +230,3 @@ def test_refuses_arrays_that_do_not_fit():
         Dataset(x, y, x, np.eye(2)[y], name="z")
     with pytest.raises(DataError, match="label 1 at index 1"):
         Dataset(x, y, x, y, name="z", class_names=("only",))
-
-
-def test_the_global_generator_is_left_alone():
-    before = np.random.get_state()[1].copy()  # noqa: NPY002
-    make().take(per_class=1)
-    assert np.array_equal(before, np.random.get_state()[1])  # noqa: NPY002

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from modelzoo import datasets
-from modelzoo.datasets import load_digit_image
+from modelzoo.datasets import load_digit_image, load_digit_images
 from modelzoo.errors import DataError
 
 
@@ -125,23 +125,16 @@ def test_dust_is_ignored():
     assert difference(load_digit_image(dusty), load_digit_image(rendered(3))) < 1
 
 
-def _button(draw):
-    draw.rectangle((250, 5, 290, 17), fill=60)
-
-
-def _line(draw):
-    draw.line((10, 262, 200, 260), fill=20, width=4)
-
-
-def _corner(draw):
-    draw.polygon([(0, 280), (30, 280), (0, 250)], fill=40)
-
-
-def _edge(draw):
-    draw.rectangle((297, 0, 300, 280), fill=50)
-
-
-@pytest.mark.parametrize("stray", [_button, _line, _corner, _edge])
+@pytest.mark.parametrize(
+    "stray",
+    [
+        lambda draw: draw.rectangle((250, 5, 290, 17), fill=60),
+        lambda draw: draw.line((10, 262, 200, 260), fill=20, width=4),
+        lambda draw: draw.polygon([(0, 280), (30, 280), (0, 250)], fill=40),
+        lambda draw: draw.rectangle((297, 0, 300, 280), fill=50),
+    ],
+    ids=["button", "line", "corner", "edge"],
+)
 def test_what_is_far_from_the_digit_does_not_stretch_the_box(stray, mnist):
     for image in mnist.x_test[:10]:
         page = Image.new("L", (300, 280), 250)
@@ -181,6 +174,105 @@ def test_refuses(image, message):
     with pytest.raises(DataError, match=message) as caught:
         load_digit_image(image)
     assert "\n" not in str(caught.value)
+
+
+def strip(images, gap, *, jitter=0, shear=0.0):
+    """White digits side by side on black, three times as large, with ``gap`` pixels between them, and their boxes."""
+    page = np.zeros((150, 40 + len(images) * (130 + gap)), np.uint8)
+    left, boxes = 20, []
+    for n, image in enumerate(images):
+        large = Image.fromarray(np.pad(image, ((0, 0), (8, 8)))).resize((132, 84), Image.Resampling.BICUBIC)
+        large = np.asarray(large.transform(large.size, Image.Transform.AFFINE, (1, shear, -42 * shear, 0, 1, 0)))
+        rows, columns = np.flatnonzero((large > 60).any(1)), np.flatnonzero((large > 60).any(0))
+        large = large[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        top = 35 + jitter * (-1) ** n
+        page[top : top + large.shape[0], left : left + large.shape[1]] = large
+        boxes.append((left, top, left + large.shape[1], top + large.shape[0]))
+        left += large.shape[1] + gap
+    return page[:, : left + 20], np.array(boxes)
+
+
+def on_paper(page, *, noise, seed=0):
+    """A white-on-black page as dark ink on unevenly lit paper."""
+    light = 0.9 - 0.3 * np.linspace(0, 1, page.shape[1])
+    grain = np.random.default_rng(seed).normal(0, noise, page.shape)
+    return (255 * np.clip(light * (1 - 0.7 * page / 255) + grain, 0, 1)).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("look", "gap", "jitter", "shear"),
+    [("light", 8, 0, 0), ("dark", 25, 9, 0.25), ("dark", 60, 4, 0), ("photo", 8, 9, 0), ("photo", 25, 0, 0.25)],
+)
+def test_digits_of_a_strip_are_found_in_order(mnist, gap, jitter, shear, look):
+    page, boxes = strip(mnist.x_test[[5, 3, 17, 2, 9, 1]], gap, jitter=jitter, shear=shear)
+    picture = {"light": page, "dark": 255 - page, "photo": on_paper(page, noise=0.015)}[look]
+    found = load_digit_images(picture)
+    assert len(found.samples) == 6
+    assert np.abs(found.boxes - boxes).max() <= 5
+    assert not found.lines.any()
+    assert not found.wide.any()
+    for sample, (left, top, right, bottom) in zip(found.samples, boxes, strict=True):
+        alone = load_digit_image(np.pad(page[top:bottom, left:right], 20))
+        assert nearly(sample, alone) < 12
+    with pytest.raises(DataError, match=r"shows 6 digits\. Read all with datasets\.load_digit_images"):
+        load_digit_image(picture)
+
+
+def test_lines_of_digits_are_read_from_the_top(mnist, tmp_path):
+    lines = [strip(mnist.x_test[chosen], 20)[0] for chosen in ([0, 1, 2], [3, 4], [5, 6, 7, 8])]
+    width = max(line.shape[1] for line in lines)
+    page = np.concatenate([np.pad(line[20:], ((0, 0), (0, width - line.shape[1]))) for line in lines])
+    Image.fromarray(255 - page).rotate(2, fillcolor=255).save(tmp_path / "page.png")
+    found = load_digit_images(tmp_path / "page.png")
+    assert found.lines.tolist() == [0, 0, 0, 1, 1, 2, 2, 2, 2]
+    assert (np.diff(found.boxes[:, 0])[[0, 1, 3, 5, 6, 7]] > 0).all()
+
+
+def test_a_picture_of_one_digit_gives_what_load_digit_image_gives(mnist):
+    found = load_digit_images(rendered(3))
+    np.testing.assert_array_equal(found.samples[0], load_digit_image(rendered(3)))
+    rows, columns = (np.flatnonzero((rendered(3) < 128).any(axis)) for axis in (1, 0))
+    assert np.abs(found.boxes - (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)).max() <= 2
+
+
+def _specks(draw, boxes):
+    for x in range(30, 500, 90):
+        draw.ellipse((x, 12, x + 7, 19), fill=255)
+
+
+def _ruled(draw, boxes):
+    draw.line((0, boxes[:, 3].max() - 3, 2000, boxes[:, 3].max()), fill=255, width=2)
+
+
+def _framed(draw, boxes):
+    draw.rectangle((4, 4, boxes[-1, 2] + 12, 144), outline=255, width=3)
+
+
+def _cells(draw, boxes):
+    for left, _, right, _ in boxes:
+        draw.rectangle((left - 8, 20, right + 8, 140), outline=255, width=2)
+
+
+@pytest.mark.parametrize("stray", [_specks, _ruled, _framed, _cells])
+def test_specks_and_ruled_lines_are_no_digits(mnist, stray):
+    page, boxes = strip(mnist.x_test[[5, 3, 17, 2, 9, 1]], 30)
+    image = Image.fromarray(page)
+    stray(ImageDraw.Draw(image), boxes)
+    found = load_digit_images(255 - np.asarray(image))
+    assert len(found.samples) == 6
+    assert np.abs(found.boxes - boxes)[:, [0, 2]].max() <= 5
+
+
+def test_strokes_of_one_digit_are_joined_and_touching_digits_are_wide(mnist):
+    page, boxes = strip(mnist.x_test[[15, 1, 2]], 30)
+    left, top, right, _ = boxes[0]
+    page[top + 20 : top + 26, left:right] = 0  # the bar of the five, apart
+    page[80:86, boxes[1, 2] - 10 : boxes[2, 0] + 10] = 255  # the other two hang together
+    found = load_digit_images(page)
+    assert found.wide.tolist() == [False, True]
+    assert np.abs(found.boxes[0] - boxes[0]).max() <= 3
+    with pytest.raises(DataError, match="shows no digit"):
+        load_digit_images(np.full((50, 50), 255, np.uint8))
 
 
 def test_a_missing_file():

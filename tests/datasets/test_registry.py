@@ -123,19 +123,6 @@ def test_a_data_set_knows_what_it_was_loaded_with(name, options, recorded):
     assert datasets.load(name, **data.options).checksum == data.checksum
 
 
-def test_options_are_not_shared_between_callers():
-    whole = datasets.load("mnist")
-    some = datasets.load("mnist", classes=range(10))
-    assert some.options == {"classes": list(range(10))}
-    assert whole.options == datasets.load("mnist").options == {}
-
-
-def test_the_options_of_a_file_are_recorded(tmp_path):
-    np.savez(tmp_path / "a.npz", x=np.arange(20.0).reshape(10, 2), y=np.arange(10) % 2)
-    data = datasets.load(tmp_path / "a.npz", seed=2)
-    assert data.options == {"seed": 2}
-
-
 def test_what_is_derived_keeps_the_options_and_has_another_checksum():
     data = datasets.load("linear", n=50, seed=3)
     small = data.take(per_class=5)

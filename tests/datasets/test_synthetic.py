@@ -91,17 +91,6 @@ def test_four_class_sizes_share_one_mixture():
     np.testing.assert_array_equal(few.x_test, many.x_test)
 
 
-def test_four_class_test_set_has_the_training_sets_distribution():
-    from scipy.stats import ks_2samp
-
-    dataset = datasets.load("four_class", n=1000, n_test=40_000)
-    for label in range(4):
-        a, b = dataset.x_train[dataset.y_train == label], dataset.x_test[dataset.y_test == label]
-        assert abs(len(b) / 40_000 - 0.25) < 0.01
-        for direction in ((1, 0), (0, 1), (1, 1), (1, -1)):
-            assert ks_2samp(a @ direction, b @ direction).pvalue > 1e-3
-
-
 def test_bayes_on_four_class_agrees_with_scipys_densities_and_with_fresh_draws():
     from scipy.stats import multivariate_normal
 

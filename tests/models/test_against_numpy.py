@@ -5,7 +5,6 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-import scipy.signal
 
 import modelzoo
 from modelzoo import reference
@@ -55,31 +54,3 @@ def test_outputs_are_those_of_numpy(name, options, activations, rng):
     if name == "tanh_autoencoder":
         np.testing.assert_allclose(model.encoder(x).numpy(), passed.post[3], **TIGHT)
         np.testing.assert_allclose(model.decoder(passed.post[3]).numpy(), model(x).numpy(), **TIGHT)
-
-
-def numpy_cnn(images, weights):
-    """conv SAME → ReLU → 2×2 max-pool, twice, then two dense layers; correlation by SciPy, one channel at a time."""
-
-    def convolve(x, kernel, bias):
-        out = np.zeros((*x.shape[:3], kernel.shape[3]))
-        for n, o, c in np.ndindex(len(x), kernel.shape[3], x.shape[3]):
-            out[n, :, :, o] += scipy.signal.correlate2d(x[n, :, :, c], kernel[:, :, c, o], mode="same")
-        return np.maximum(out + bias, 0)
-
-    def pool(x):
-        n, h, w, c = x.shape
-        return x[:, : h // 2 * 2, : w // 2 * 2].reshape(n, h // 2, 2, w // 2, 2, c).max(axis=(2, 4))
-
-    k1, b1, k2, b2, k3, b3, k4, b4 = weights
-    x = pool(convolve(images[..., None] * SCALE, k1, b1))
-    x = pool(convolve(x, k2, b2))
-    x = np.maximum(x.reshape(len(x), -1) @ k3 + b3, 0)
-    return reference.softmax(x @ k4 + b4)
-
-
-@pytest.mark.parametrize("kernel_size", [5, 3])
-def test_the_cnn_is_the_convolutions_of_scipy(kernel_size, rng):
-    options = {"filters": (3, 4), "hidden_units": 6, "image_shape": (9, 11), "num_classes": 3}
-    model = modelzoo.create_model("two_conv_cnn", kernel_size=kernel_size, seed=0, **options)
-    images = rng.uniform(0, 255, (4, 9, 11))
-    np.testing.assert_allclose(model(images).numpy(), numpy_cnn(images, model.get_weights()), **TIGHT)

@@ -61,6 +61,6 @@ def test_training_is_rosenblatts_rule_step_by_step():
         w, b = w + 0.1 * wrong_by * x[i], b + 0.1 * wrong_by
         updates += wrong_by != 0
     assert updates > 3
-    modelzoo.train(model, data, LESSON.replace(steps=40, log_every=40, target_loss=None), seed=7)
+    modelzoo.train(model, data, LESSON.replace(steps=40, log_every=40, target_loss=None, xla="off"), seed=7)
     np.testing.assert_allclose(line(model)[0], w, atol=1e-6)
     assert line(model)[1] == pytest.approx(b, abs=1e-6)

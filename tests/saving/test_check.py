@@ -91,12 +91,6 @@ def test_a_broken_graph_is_an_answer_and_not_a_traceback(artifact):
     assert points[0].remedy
 
 
-def test_missing_variables_are_an_answer(artifact):
-    (artifact / "variables" / "variables.index").unlink()
-    points = modelzoo.check(artifact)
-    assert not points[0].ok
-
-
 @pytest.mark.parametrize("kind", ["empty", "missing"])
 def test_what_is_no_saved_model_is_refused(kind, tmp_path):
     with pytest.raises(ArtifactError, match=r"saved_model\.pb"):

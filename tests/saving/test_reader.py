@@ -13,11 +13,11 @@ import pytest
 import tensorflow as tf
 
 import modelzoo
-from modelzoo import _io, registry
+from modelzoo import _io
 from modelzoo.card import CARD_PATH, read_card, write_card
 from modelzoo.errors import ArtifactError, InputError
 from modelzoo.registry import card_for
-from modelzoo.saving import find
+from modelzoo.saving import copy_artifact, find
 
 FILES = [
     "assets.extra/golden.npz",
@@ -245,43 +245,23 @@ def test_weights_that_are_elsewhere_are_refused(change, problem, artifact):
     assert "\n" not in str(caught.value)
 
 
-@pytest.fixture
-def own_builder(monkeypatch):
-    """Register a builder with dropout, whose layers' names are the test's."""
-    modelzoo.list_models()
-    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
-
-    def register(**names):
-        @modelzoo.register_model(
-            task="classification",
-            dataset="linear",
-            num_params=6,
-            network="2 → 2",
-            source="A test",
-            recipes={"lesson": modelzoo.Recipe(steps=1)},
-        )
-        def own(*, seed=None, name="own"):
-            layers = [keras.Input((2,)), keras.layers.Dropout(0.5), keras.layers.Dense(2, **names)]
-            return keras.Sequential(layers, name=name)
-
-        return modelzoo.create_model("own", seed=0)
-
-    return register
-
-
-def test_weights_have_one_path_in_the_card_also_beside_dropout(own_builder, tmp_path):
-    card = modelzoo.save(own_builder(name="logits"), tmp_path / "own")
+def test_weights_have_one_path_in_the_card_also_beside_dropout(tmp_path):
+    layers = [keras.Input((2,)), keras.layers.Dropout(0.5), keras.layers.Dense(2, name="logits")]
+    card = modelzoo.save(keras.Sequential(layers), tmp_path / "own")
     in_network = [weight["path"] for layer in card["network"]["layers"] for weight in layer["weights"]]
     assert [weight["path"] for weight in card["weights"]][1:] == in_network == ["logits/kernel", "logits/bias"]
     assert modelzoo.weights_digest(modelzoo.load(tmp_path / "own")) == card["weights_digest"]
 
 
-def test_a_builder_that_leaves_names_to_keras_is_built_from_its_configuration(own_builder, tmp_path):
-    card = modelzoo.save(own_builder(), tmp_path / "own")
-    assert modelzoo.weights_digest(modelzoo.load(tmp_path / "own")) == card["weights_digest"]
-
-
 # --- finding
+
+
+def test_a_copy_is_the_artifact_and_is_made_of_a_sound_one_only(artifact, tmp_path):
+    assert copy_artifact(artifact, tmp_path / "copy") == read_card(artifact) == read_card(tmp_path / "copy")
+    (artifact / "saved_model.pb").write_bytes(b"")
+    with pytest.raises(ArtifactError, match=r"saved_model\.pb"):
+        copy_artifact(artifact, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
 
 
 def test_versions(artifact, net):

@@ -42,7 +42,7 @@ class Interrupt(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def interrupt():
     return Interrupt
 

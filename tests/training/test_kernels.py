@@ -22,9 +22,13 @@ NETWORKS = {
 }
 
 
-@pytest.mark.parametrize("jit", [False, True], ids=["graph", "xla"])
 @pytest.mark.parametrize(
-    "network", [pytest.param(name, marks=pytest.mark.slow if name == "two_conv_cnn" else ()) for name in NETWORKS]
+    ("network", "jit"),
+    [
+        pytest.param(name, jit, marks=pytest.mark.slow if name == "two_conv_cnn" or jit else (), id=f"{name}, {jit}")
+        for name in NETWORKS
+        for jit in (False, True)
+    ],
 )
 def test_training_computes_what_inference_does(network, jit):
     name = network.split()[0]

@@ -20,7 +20,7 @@ AVERAGED = {"use_ema": True, "ema_momentum": 0.8}
 # --- averaged weights
 
 
-@pytest.mark.parametrize("xla", ["loop", "off"])
+@pytest.mark.parametrize("xla", ["off", pytest.param("loop", marks=pytest.mark.slow)])
 def test_the_model_is_left_with_the_averaged_weights(points, tanh_mlp, eager, xla):
     oracle, model = tanh_mlp(), tanh_mlp()
     averages = []
@@ -39,9 +39,7 @@ def test_the_model_is_left_with_the_averaged_weights(points, tanh_mlp, eager, xl
 
 
 @pytest.mark.slow
-def test_callbacks_and_validation_see_the_averaged_weights_and_an_interruption_changes_nothing(
-    points, tanh_mlp, interrupt, tmp_path
-):
+def test_callbacks_and_validation_see_the_averaged_weights(points, tanh_mlp):
     train, test = points
     recipe = PLAIN.replace(optimizer="adam", optimizer_options={"use_ema": True, "ema_momentum": 0.9})
     seen = []
@@ -51,13 +49,8 @@ def test_callbacks_and_validation_see_the_averaged_weights_and_an_interruption_c
             loss = keras.losses.sparse_categorical_crossentropy(test[1], self.model(test[0], training=False))
             seen.append((logs["test_loss"], float(tf.reduce_mean(loss))))
 
-    whole, parts = tanh_mlp(), tanh_mlp()
-    modelzoo.train(whole, (train, test), recipe, callbacks=[Watch()])
+    modelzoo.train(tanh_mlp(), (train, test), recipe, callbacks=[Watch()])
     np.testing.assert_allclose(*zip(*seen, strict=True), rtol=1e-4)
-    with pytest.raises(KeyboardInterrupt):
-        modelzoo.train(tanh_mlp(), (train, test), recipe, checkpoint_dir=tmp_path / "ck", callbacks=[interrupt(1)])
-    modelzoo.train(parts, (train, test), recipe, checkpoint_dir=tmp_path / "ck", resume=True)
-    assert modelzoo.weights_digest(whole) == modelzoo.weights_digest(parts)
 
 
 def test_keras_fit_goes_on_from_the_averaged_weights(points, tanh_mlp):

@@ -8,7 +8,6 @@ from matplotlib.colors import to_rgb
 import modelzoo
 from modelzoo import datasets, viz
 from modelzoo.viz import style
-from modelzoo.viz.boundaries import limits_of, segment_in_box
 
 BOX = ((-3.0, 5.0), (-1.0, 2.0))
 
@@ -57,29 +56,6 @@ def test_regions_have_the_colours_of_their_classes(blobs):
         np.testing.assert_allclose(pixels[y, x], 0.28 * np.array(to_rgb(color)) + 0.72, atol=0.02)
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["0", "1"]
     assert ax.get_xlim() == ax.get_ylim() == (-4, 4)
-
-
-def test_limits_enclose_the_points():
-    assert limits_of(np.array([[0.0, 5.0], [10.0, 5.0]]), margin=0.1) == ((-1.0, 11.0), (4.9, 5.1))
-
-
-def test_segments_lie_on_the_line_and_end_on_the_border(rng):
-    hits = 0
-    for _ in range(200):
-        w, b = rng.normal(size=2), 3 * rng.normal()
-        corners = np.array([[x, y] for x in BOX[0] for y in BOX[1]]) @ w + b
-        ends = segment_in_box(w, b, BOX)
-        assert (ends is None) == (corners.min() > 0 or corners.max() < 0)
-        if ends is not None:
-            hits += 1
-            np.testing.assert_allclose(ends @ w + b, 0, atol=1e-9)
-            away = np.abs(ends[:, :, None] - np.array(BOX)[None]).min(axis=(1, 2))
-            np.testing.assert_allclose(away, 0, atol=1e-9)
-    assert 20 < hits < 180
-    np.testing.assert_allclose(np.sort(segment_in_box([2, 0], -2, BOX), axis=0), [[1, -1], [1, 2]])
-    np.testing.assert_allclose(np.sort(segment_in_box([0, 1], -1, BOX), axis=0), [[-3, 1], [5, 1]])
-    assert segment_in_box([0, 1], -7, BOX) is None
-    assert segment_in_box([0, 0], 1, BOX) is None
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,12 @@
 import matplotlib as mpl
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.metrics import confusion_matrix
 
 import modelzoo
 from modelzoo import datasets, viz
+from modelzoo.errors import InputError
 from modelzoo.evaluation import reliability
 
 PROBABILITIES = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.05, 0.9, 0.05], [0.3, 0.3, 0.4], [0.2, 0.5, 0.3]])
@@ -32,6 +34,22 @@ def test_prediction_shows_the_image_beside_its_scores(image_mlp, digits):
     for image in (digits.x_test[0], digits.x_test[0][..., None], digits.x_test[:1]):
         bars = viz.plot_prediction(logits, image).axes[1]
         np.testing.assert_allclose([bar.get_width() for bar in bars.patches], scores, atol=1e-6)
+
+
+def test_prediction_of_several_digits_draws_their_boxes(tmp_path):
+    mnist = datasets.load("mnist")
+    page = Image.fromarray(255 - np.pad(np.concatenate(mnist.x_test[[7, 61, 3]], axis=1), 8)).resize((300, 132))
+    page.save(tmp_path / "page.png")
+    (ax,) = viz.plot_prediction("dense_500_300", tmp_path / "page.png").axes
+    found = datasets.load_digit_images(page)
+    assert [[*box.get_xy(), box.get_width(), box.get_height()] for box in ax.patches] == [
+        [left, top, right - left, bottom - top] for left, top, right, bottom in found.boxes
+    ]
+    classes = modelzoo.predict("dense_500_300", found.samples).argmax(axis=1)
+    assert [text.get_text()[0] for text in ax.texts] == [str(label) for label in classes]
+    assert ax.get_title() == f"I am: {''.join(map(str, classes))}"
+    with pytest.raises(InputError, match="truth is for one digit"):
+        viz.plot_prediction("dense_500_300", page, truth=3)
 
 
 @pytest.mark.parametrize("normalize", [False, True])

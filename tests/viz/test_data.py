@@ -6,7 +6,7 @@ import pytest
 
 from modelzoo import datasets, viz
 from modelzoo.errors import DataError
-from modelzoo.viz.data import samples_of, tile
+from modelzoo.viz.data import samples_of
 
 X, Y = np.arange(12.0).reshape(6, 2), np.array([0, 1, 2, 0, 1, 2])
 
@@ -67,17 +67,6 @@ def test_images_without_labels_and_in_colour(rng):
     np.testing.assert_array_equal(figure.axes[2].images[0].get_array(), colours[2])
     np.testing.assert_array_equal(viz.plot_images(colours[..., :1]).axes[0].images[0].get_array(), colours[0, ..., 0])
     np.testing.assert_allclose(viz.plot_image(colours[0] / 255.0).images[0].get_array(), colours[0] / 255)
-
-
-def test_tiles_lie_row_by_row():
-    images = np.arange(5 * 4).reshape(5, 2, 2)
-    canvas = tile(images, 3, gap=1)
-    assert canvas.shape == (5, 8)
-    for i in range(5):
-        row, column = 3 * (i // 3), 3 * (i % 3)
-        np.testing.assert_array_equal(canvas[row : row + 2, column : column + 2], images[i])
-    assert np.isnan(canvas[2]).all()
-    assert np.isnan(canvas[3:, 6:]).all()
 
 
 def test_overview_counts_and_averages(digits, four_class):

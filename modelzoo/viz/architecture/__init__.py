@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from matplotlib.axes import Axes
 
@@ -12,7 +12,7 @@ from modelzoo._keras import keras
 from modelzoo.card import find_card
 from modelzoo.errors import InputError
 from modelzoo.evaluation import ready
-from modelzoo.network import Network, NotAChainError, read_network, with_paths
+from modelzoo.network import NotAChainError, read_network, with_paths
 from modelzoo.viz import style
 from modelzoo.viz.architecture.canvas import Canvas
 from modelzoo.viz.architecture.hourglass import Hourglass
@@ -76,13 +76,26 @@ def plot_architecture(
     >>> from modelzoo import viz
     >>> ax = viz.plot_architecture(modelzoo.create_model("xor_mlp", seed=0))
     """
-    check_choice("kind", kind, ("auto", "hourglass", "neurons", "stacks", "table"))
+    check_choice("kind", kind, get_args(Kind))
     model = ready(model)
     network = read_network(model)
-    picture: Any = None
+
+    def picture_of(kind: str) -> Hourglass | Neurons | Stacks | Table:
+        if kind == "table":
+            return Table(network)
+        stages = read_stages(network)
+        inputs = _names("input_names", input_names, stages[0].size)
+        outputs = _names("output_names", output_names, stages[-1].size) or _class_names(model, stages[-1])
+        if kind == "stacks":
+            return Stacks(stages, output_names=outputs)
+        columns = neuron_columns(stages, dict(with_paths(model)))
+        if kind == "hourglass":
+            return Hourglass(columns)
+        return Neurons(columns, input_names=inputs, output_names=outputs, show_weights=show_weights)
+
     for candidate in ("stacks", "hourglass", "neurons", "table") if kind == "auto" else (kind,):
         try:
-            picture = _picture(candidate, model, network, input_names, output_names, show_weights)
+            picture = picture_of(candidate)
         except NotAChainError as error:
             if kind != "auto":
                 raise NotAChainError(
@@ -96,27 +109,6 @@ def plot_architecture(
     canvas.heading(model.name if title is None else str(title), network.num_params)
     picture.draw(canvas)
     return canvas.ax
-
-
-def _picture(
-    kind: str,
-    model: Any,
-    network: Network,
-    input_names: Sequence[str],
-    output_names: Sequence[str],
-    show_weights: bool | None,
-) -> Hourglass | Neurons | Stacks | Table:
-    if kind == "table":
-        return Table(network)
-    stages = read_stages(network)
-    inputs = _names("input_names", input_names, stages[0].size)
-    outputs = _names("output_names", output_names, stages[-1].size) or _class_names(model, stages[-1])
-    if kind == "stacks":
-        return Stacks(stages, output_names=outputs)
-    columns = neuron_columns(stages, dict(with_paths(model)))
-    if kind == "hourglass":
-        return Hourglass(columns)
-    return Neurons(columns, input_names=inputs, output_names=outputs, show_weights=show_weights)
 
 
 def _names(argument: str, names: Sequence[str], length: int) -> tuple[str, ...]:

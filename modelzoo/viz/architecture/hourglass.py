@@ -31,8 +31,7 @@ class Hourglass:
         self.columns, self.narrow = columns, int(np.argmin(units))
         if units[0] != units[-1] or units[self.narrow] >= units[0]:
             raise NotAChainError(
-                "An hourglass is as wide at its end as at its beginning, and narrower between: "
-                f"{' → '.join(map(str, units))}."
+                f"An hourglass narrows, and ends as wide as it began; got {' → '.join(map(str, units))}."
             )
         self.bars = np.maximum(_TALLEST * np.sqrt(units / units.max()), 0.12)
         self.latent_units = int(units[self.narrow]) if units[self.narrow] <= 4 else 0  # drawn one by one

@@ -145,9 +145,7 @@ def _place(stages: list[Stage], layer: Layer) -> None:
     elif kind == "ColumnOfOnes" and last.role == "input" and flat:
         stages[-1] = dataclasses.replace(last, constant=True)
     else:
-        raise NotAChainError(
-            f"The layer {layer.name!r} ({kind}, output {shape_text(layer.output_shape)}) has no place."
-        )
+        raise NotAChainError(f"The layer {layer.name!r} ({kind}, {shape_text(layer.output_shape)}) has no place.")
 
 
 def _stage(role: Role, layer: Layer, *operation: str, window: Sequence[int] = ()) -> Stage:

@@ -1,0 +1,231 @@
+"""A network as one page: what it holds, and what a person does with it in a real browser."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+import subprocess
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import modelzoo
+from modelzoo.cli import app
+from modelzoo.datasets import load_digit_image
+from modelzoo.errors import InputError
+from modelzoo.pages import write_page
+from modelzoo.pages.interactive import page_facts
+from modelzoo.runtime import UnknownLayerError, load_runtime
+from modelzoo.saving import list_pretrained
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+PAGES = ("relu_mlp", "tanh_mlp", "threshold_perceptron", "tanh_autoencoder")
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """Return the pages of some networks."""
+    folder = tmp_path_factory.mktemp("pages")
+    for name in PAGES:
+        write_page(name, folder / f"{name}.html", compared=100)
+    return folder
+
+
+def numbers(text, dtype):
+    return np.frombuffer(base64.b64decode(text), dtype)
+
+
+@pytest.mark.parametrize("name", list_pretrained())
+def test_small_weights_stay_near(name):
+    facts, weights = page_facts(name, compared=10), load_runtime(name).weights
+    for path, stored in facts["weights"].items():
+        content = base64.b64decode(stored["data"])
+        content = zlib.decompress(content) if "zlib" in stored else content
+        value = np.frombuffer(content, stored["dtype"]).reshape(stored["shape"])
+        scale = numbers(stored["scale"], np.float32) if "scale" in stored else 1
+        step = {"float32": 0, "float16": 2**-11 * np.abs(weights[path]) + 2**-25, "int8": scale / 1.99}[stored["dtype"]]
+        assert (np.abs(value * scale - weights[path]) <= step).all()
+        assert stored["dtype"] == "float32" or value.size >= 10_000 or stored["dtype"] == "float16"
+
+
+def test_samples_and_words_are_the_persons(tmp_path):
+    import keras
+
+    rng = np.random.default_rng(0)
+    model = keras.Sequential(
+        [keras.Input((8, 6, 3)), keras.layers.Conv2D(4, 3), keras.layers.Flatten(), keras.layers.Dense(2)]
+    )
+    data = modelzoo.datasets.from_arrays(
+        rng.integers(0, 256, (20, 8, 6, 3)).astype("uint8"), np.arange(20) % 2, class_names=["cat </script>", "dog"]
+    )
+    modelzoo.train(model, data, modelzoo.Recipe(steps=2, batch_size=4, loss="sparse_categorical_crossentropy"))
+    modelzoo.save(model, tmp_path / "pets")
+    facts = page_facts(tmp_path / "pets")
+    assert (facts["title"], facts["classes"], facts["logits"]) == ("pets", ["cat </script>", "dog"], True)
+    assert len(numbers(facts["images"]["pixels"], np.uint8)) == 10 * 8 * 6 * 3
+    write_page(tmp_path / "pets", tmp_path / "pets.html")
+    html = (tmp_path / "pets.html").read_text(encoding="utf-8")
+    assert html.count("</script>") == 2
+    embedded = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
+    assert json.loads(embedded[1])["classes"][0] == "cat </script>"
+
+
+def test_networks_that_no_page_shows_are_refused(tmp_path):
+    import keras
+
+    tall = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="softmax")])
+    modelzoo.save(tall, tmp_path / "tall")
+    with pytest.raises(InputError, match=r"samples of shape \(3,\)"):
+        page_facts(tmp_path / "tall")
+    unknown = keras.Sequential([keras.Input((2,)), keras.layers.LayerNormalization(), keras.layers.Dense(2)])
+    modelzoo.save(unknown, tmp_path / "unknown")
+    with pytest.raises(UnknownLayerError, match="LayerNormalization"):
+        page_facts(tmp_path / "unknown")
+
+
+def test_the_command_writes_a_page(tmp_path):
+    result = CliRunner().invoke(app, ["export", "xor_mlp", "-o", str(tmp_path / "xor.html")], catch_exceptions=False)
+    assert "Weights in float32" in result.output
+    assert (tmp_path / "xor.html").stat().st_size < 200_000
+
+
+@pytest.mark.parametrize("thickness", [4, 30])
+def test_drawings_are_prepared_as_digits_are(thickness):
+    """The page's steps are those of load_digit_image, with ink alone and with paper to take away."""
+    if (node := shutil.which("node")) is None:
+        pytest.skip("Node.js is not installed: apt install nodejs")
+    picture = np.zeros((280, 280), np.uint8)
+    picture[60 : 60 + thickness, 80:200] = 255
+    picture[60:230, 200 - thickness : 200] = 255
+    module = Path(modelzoo.__file__).parent / "web" / "digit.js"
+    script = f"""
+import {{ readFileSync }} from "node:fs";
+import {{ digitImage }} from "{module.as_uri()}";
+const values = Float32Array.from(JSON.parse(readFileSync(0)), (level) => level / 255);
+const picture = {{ values, width: 280, height: 280 }};
+console.log(JSON.stringify([true, false].map((drawn) => [...digitImage(picture, drawn)])));
+"""
+    command = [node, "--input-type=module", "-e", script]
+    told = subprocess.run(
+        command, input=json.dumps(picture.ravel().tolist()), capture_output=True, text=True, check=True
+    )
+    for seen in json.loads(told.stdout):
+        np.testing.assert_allclose(np.reshape(seen, (28, 28)), load_digit_image(picture), atol=1)
+
+
+def test_play_opens_the_page_of_a_network(monkeypatch):
+    opened = []
+    monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or True)
+    result = CliRunner().invoke(app, ["play", "tanh_mlp"], catch_exceptions=False)
+    assert opened == [Path(result.output.removeprefix("Wrote ").strip()).as_uri()]
+    assert opened[0].endswith("/tanh_mlp.html")
+
+
+# --- in a browser
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed: apt install chromium")
+    playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser, written):
+    """Return a function that opens a page; fail where it asks for anything, complains or is too wide."""
+    asked, said = [], []
+
+    def opened(name, width=1280):
+        page = browser.new_page(viewport={"width": width, "height": 900})
+        address = (written / f"{name}.html").as_uri()
+        page.on("request", lambda request: None if request.url in (address, "data:,") else asked.append(request.url))
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.goto(address, wait_until="load")
+        page.wait_for_function("document.querySelector('main').children.length > 0")
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        return page
+
+    yield opened
+    assert asked == []
+    assert said == []
+
+
+#: A 7, as shares of the pad's sides.
+SEVEN = [(0.28, 0.2), (0.72, 0.2), (0.42, 0.82)]
+
+
+def draw(page, stroke):
+    box = page.locator(".pad").bounding_box()
+    at = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
+    page.mouse.move(*at[0])
+    page.mouse.down()
+    for place in at[1:]:
+        page.mouse.move(*place, steps=8)
+    page.mouse.up()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_drawn_seven_is_read(visit, width):
+    page = visit("relu_mlp", width)
+    page.get_by_role("button", name="Sample: 3").click()
+    answer = page.locator(".answer strong")
+    page.wait_for_function("document.querySelector('.answer strong').textContent === '3'")
+    page.get_by_role("button", name="Clear").click()
+    page.wait_for_function("document.querySelector('.answer strong').textContent === '–'")
+    draw(page, SEVEN)
+    page.wait_for_function("document.querySelector('.answer strong').textContent === '7'")
+    page.wait_for_function("document.querySelector('.mattering').textContent.includes('points from “7”')")
+    page.get_by_role("button", name="Undo").click()
+    page.wait_for_function("document.querySelector('.answer strong').textContent === '–'")
+    page.locator(".pad").focus()
+    for key in [*["ArrowUp"] * 10, " ", *["ArrowDown"] * 20, " "]:
+        page.keyboard.press(key)
+    page.wait_for_function("document.querySelector('.answer strong').textContent === '1'")
+    assert answer.inner_text() == "1"
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("name", ["tanh_mlp", "threshold_perceptron"])
+def test_weights_change_what_a_unit_says(visit, name, width):
+    page = visit(name, width)
+    unit = page.locator("button.unit").first
+    unit.click()
+
+    def shown():
+        view = unit.locator("canvas").evaluate("canvas => canvas.toDataURL()")
+        return page.locator(".readout").inner_text(), page.locator(".value").all_inner_texts(), view
+
+    before = shown()
+    bias = page.get_by_label("bias").last
+    bias.fill(bias.get_attribute("max"))
+    assert shown()[2] != before[2]
+    page.get_by_role("button", name="As trained").click()
+    assert shown() == before
+    page.locator(".square").press("ArrowRight")
+    assert page.locator(".readout").inner_text() != before[0]
+
+
+@pytest.mark.browser
+def test_codes_are_decoded_where_the_pointer_is(visit):
+    page = visit("tanh_autoencoder", 390)
+    where = page.locator(".where")
+    before = where.inner_text()
+    page.locator(".square").click(position={"x": 100, "y": 100})
+    assert where.inner_text() != before
+    page.get_by_role("button", name="Sample: 6").first.click()
+    page.wait_for_function("document.querySelector('.code').textContent.includes('from (')")
+    page.get_by_label("decoded everywhere").check()
+    assert page.locator(".strip canvas").count() == 9
