@@ -101,6 +101,8 @@ class Parent(_ParentAlways, total=False):
 
     class_names: list[str]
     frozen: list[str]
+    rescaled: list[str]
+    dataset: DataFacts
     parent: Parent
 
 
@@ -229,14 +231,22 @@ class Card:
             "parent": self.parent,
         }
 
-    def as_parent(self, digest: str, frozen: Sequence[str] = ()) -> dict[str, Any]:
+    def as_parent(self, digest: str, frozen: Sequence[str] = (), rescaled: Sequence[str] = ()) -> dict[str, Any]:
         """Return these weights, of that digest, as the parent of what is trained from them."""
+        name = self.name
+        with contextlib.suppress(ArtifactError, InputError):
+            if self.artifact is not None and read_card(self.artifact)["weights_digest"] == digest:
+                name = artifact_name(self.artifact)
         parent: dict[str, Any] = {
-            "name": self.name,
+            "name": name,
             "weights_digest": digest,
             "class_names": list(self.class_names),
             "frozen": list(frozen),
         }
+        if rescaled:
+            parent["rescaled"] = list(rescaled)
+        if self.training is not None:
+            parent["dataset"] = self.training["dataset"]
         if self.parent is not None:
             parent["parent"] = self.parent
         return parent
@@ -267,10 +277,13 @@ def weights_digest(model: keras.Model, values: Sequence[Any] | None = None) -> s
     Parameters
     ----------
     model
-        A Keras model.
+        A Keras model, or an artifact in NumPy.
     values
         Values of ``model.weights`` at another time; those of now by default.
     """
+    card = find_card(model)
+    if card is not None and card.weights_digest and isinstance(getattr(model, "network", None), Network):
+        return card.weights_digest  # read with the weights, which stay as they are
     check_keras_model(model)
     digest = hashlib.sha256()
     values = model.weights if values is None else values

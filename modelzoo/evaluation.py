@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from modelzoo import datasets
+from modelzoo import datasets, reference
 from modelzoo._checks import check_choice, check_integer, check_path
 from modelzoo._keras import inference_function, keras, tf
 from modelzoo.card import artifact_name
@@ -81,11 +82,6 @@ def predict(
     return np.concatenate([tf.cast(function(tf.constant(part, tf.float32)), tf.float32).numpy() for part in parts])
 
 
-def loaded(model: Any) -> Any:
-    """Return a model itself, or the one of which its name or its directory was given."""
-    return load(model) if isinstance(model, str | os.PathLike) else model
-
-
 def ready(model: Any) -> Any:
     """Return what computes outputs: a live model itself, or the artifact that is named, if possible in NumPy."""
     if not isinstance(model, str | os.PathLike):
@@ -95,6 +91,12 @@ def ready(model: Any) -> Any:
     except UnknownLayerError as error:
         logger.info("%s So Keras loads %s.", error, model)
         return load(model)
+
+
+def loaded(model: Any) -> Any:
+    """Return a model in Keras: itself, or of a name, a directory, or an artifact that NumPy runs."""
+    source = card_for(model).artifact if isinstance(model, Runtime) else model
+    return load(source) if isinstance(source, str | os.PathLike) else source
 
 
 def as_batch(model: Any, samples: Any, *, prepare: str | None = None) -> np.ndarray:
@@ -310,15 +312,94 @@ def report_by_class(truth: Any, classes: Any, names: Sequence[str]) -> dict[str,
     names
         One name a class. What a class without samples or predictions leaves undefined is ``None``.
     """
-    from sklearn.metrics import precision_recall_fscore_support
-
-    labels = range(len(names))
-    scores = precision_recall_fscore_support(truth, classes, labels=labels, zero_division=np.nan)
+    counts = count_confusions(truth, classes, len(names))
+    right, samples, predicted = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
     rows = {}
-    for name, *shares, samples in zip(names, *scores, strict=True):
-        known = [None if np.isnan(share) else float(share) for share in shares]
-        rows[name] = dict(zip(("precision", "recall", "f1", "samples"), [*known, int(samples)], strict=True))
+    for name, hit, own, taken in zip(names, right.tolist(), samples.tolist(), predicted.tolist(), strict=True):
+        shares = {"precision": (hit, taken), "recall": (hit, own), "f1": (2 * hit, own + taken)}
+        rows[name] = {key: part / whole if whole else None for key, (part, whole) in shares.items()} | {"samples": own}
     return rows
+
+
+def count_confusions(truth: Any, classes: Any, count: int) -> np.ndarray:
+    """Return how often each true class, a row, was taken for each class, a column: scikit-learn's confusion matrix."""
+    return np.bincount(np.asarray(truth, np.int64) * count + classes, minlength=count * count).reshape(count, count)
+
+
+#: The losses that are computed in NumPy, of logits or outputs and labels or targets.
+_LOSSES: dict[str, Callable[[Any, Any], float]] = {
+    "binary_crossentropy": reference.sigmoid_cross_entropy,
+    "categorical_crossentropy": reference.softmax_cross_entropy,
+    "mean_squared_error": reference.mean_squared_error,
+    "sparse_categorical_crossentropy": reference.softmax_cross_entropy,
+    "sum_of_squares": reference.sum_of_squares,
+}
+
+
+def score(
+    model: Any, samples: Any, recipe: Recipe, *, classes: bool = False
+) -> tuple[dict[str, float], Prediction | None]:
+    """Return loss and metrics over all samples and, if ``classes``, what a classifier makes of each.
+
+    An artifact is computed in NumPy, in one pass, where the loss is known here and the samples are no
+    ``tf.data.Dataset``; Keras does the rest.
+
+    Parameters
+    ----------
+    model
+        A live model, or an artifact that is ready in NumPy.
+    samples
+        One part of data, as :func:`part_of` returns it.
+    recipe
+        Names the loss.
+    classes
+        Return a prediction; the samples must be arrays.
+    """
+    if isinstance(model, Runtime) and isinstance(samples, tuple | datasets.StoredSamples):
+        crossentropy, width = recipe.loss.endswith("crossentropy"), model.output_shape[1:]
+        computed, flat = model.logits if crossentropy else model, len(width) == 1
+        fits = model.output_shape == model.input_shape if recipe.reconstruct else flat
+        if crossentropy:
+            fits = fits and flat and (recipe.loss == "binary_crossentropy") == (width == (1,))
+        if computed is not None and fits and recipe.loss in _LOSSES and (flat or recipe.loss != "sum_of_squares"):
+            return _score_in_numpy(model, computed, samples, recipe, classes=classes)
+    if isinstance(model, Runtime):
+        logger.info("The loss %r of %s is computed by Keras.", recipe.loss, model.name)
+        model = loaded(model)
+    metrics = compute_metrics(model, samples, recipe)
+    return metrics, interpret(model, predict(model, samples[0]), recipe=recipe) if classes else None
+
+
+def _score_in_numpy(
+    model: Runtime, computed: Runtime, samples: Any, recipe: Recipe, *, classes: bool
+) -> tuple[dict[str, float], Prediction | None]:
+    stored = isinstance(samples, datasets.StoredSamples)
+    count = len(samples if stored else samples[0])
+    total, right, outputs = 0.0, 0, []
+    crossentropy, summed = recipe.loss.endswith("crossentropy"), recipe.loss == "sum_of_squares"
+    threshold = 0.0 if crossentropy else 0.5
+    for i in range(0, count, PREDICTION_BATCH):
+        x, y = samples[i : i + PREDICTION_BATCH] if stored else (part[i : i + PREDICTION_BATCH] for part in samples)
+        found = computed(x)
+        if recipe.reconstruct:
+            target = np.asarray(x, np.float32) / np.float32(255)
+        else:
+            one = found.shape[1] == 1
+            right += int(((found[:, 0] > threshold if one else found.argmax(axis=1)) == y).sum())
+            target = y[:, np.newaxis] if one else y if crossentropy else datasets.one_hot(y, found.shape[1])
+        total += _LOSSES[recipe.loss](found, target) * (1 if summed else len(x))
+        if classes:
+            outputs.append(found)
+    metrics = {"loss": total if summed else total / count}
+    if not recipe.reconstruct:
+        metrics["accuracy"] = right / count
+    if not classes:
+        return metrics, None
+    rows = np.concatenate(outputs)
+    if not crossentropy:
+        return metrics, interpret(model, rows, recipe=recipe)
+    probabilities = probabilities_of(rows, from_logits=True)
+    return metrics, Prediction(probabilities.argmax(axis=1), probabilities)
 
 
 def evaluate(
@@ -333,7 +414,8 @@ def evaluate(
     Parameters
     ----------
     model
-        A model, the name of a pretrained one, or the directory of an artifact.
+        A live model, which Keras computes, or the name of a pretrained one or the directory of an artifact, as for
+        :func:`predict`.
     data
         As for :func:`modelzoo.train`; the data set it was trained on by default.
     split
@@ -346,9 +428,9 @@ def evaluate(
     dict
         ``loss``, and ``accuracy`` for classifiers; every sample counts once.
     """
-    model = loaded(model)
+    model = ready(model)
     recipe = recipe or recipe_of(model)
-    return compute_metrics(model, part_of(model, data, split, reconstruct=recipe.reconstruct), recipe)
+    return score(model, part_of(model, data, split, reconstruct=recipe.reconstruct), recipe)[0]
 
 
 def measure(
@@ -384,18 +466,17 @@ def measure(
             reconstruction of the corrupted image and the clean one, both on the scale of 0–1. Image models only.
         ``num_params``, ``multiply_adds``
             Numbers of parameters, and of multiplications with additions a sample, see
-            :attr:`modelzoo.network.Network.multiply_adds`.
+            :attr:`modelzoo.network.Network.multiply_adds`; ``None`` with layers of a kind that is not counted.
     """
-    model = loaded(model)
+    model = ready(model)
     recipe, network = recipe_of(model), read_network(model)
     x, y = samples = part_of(model, data, "test", reconstruct=recipe.reconstruct, arrays=True)
-    scores = compute_metrics(model, samples, recipe)
+    scores, found = score(model, samples, recipe, classes=not recipe.reconstruct)
     result: dict[str, Any] = {f"test_{name}": value for name, value in scores.items()}
-    if not recipe.reconstruct:
-        found = classify(model, samples, recipe=recipe)
+    if found is not None:
         p, right = found.probabilities, found.classes == y
         result["calibration_error"] = None if p is None else reliability(right, p.max(axis=1)).calibration_error
-        result["classes"] = report_by_class(y, found.classes, found.class_names)
+        result["classes"] = report_by_class(y, found.classes, class_names(model))
     if corruptions and len(network.input.output_shape) == 2:  # images
         errors = result["corruptions"] = {}
         for name, corrupt in CORRUPTIONS.items():
@@ -405,7 +486,10 @@ def measure(
             else:
                 error = np.mean(interpret(model, outputs, recipe=recipe).classes != y)
             errors[name] = float(error)
-    return {**result, "num_params": network.num_params, "multiply_adds": network.multiply_adds}
+    result |= {"num_params": network.num_params, "multiply_adds": None}
+    with contextlib.suppress(InputError):  # layers of a kind that is not counted
+        result["multiply_adds"] = network.multiply_adds
+    return result
 
 
 def part_of(model: keras.Model, data: Any, split: str, *, reconstruct: bool = False, arrays: bool = False) -> Any:
@@ -486,11 +570,21 @@ def own_data(model: keras.Model) -> datasets.Dataset:
 
 
 def own_options(model: keras.Model, place: str) -> dict[str, Any] | None:
-    """Return the options with which a model was trained on the data of a name or path, or ``None`` if it was not.
+    """Return the options with which a model or a parent of it was trained on the data of a name or path, if it was.
 
     A file or folder is what the model was trained on if it has the same path, name or checksum.
     """
-    used: Mapping[str, Any] = (card_for(model).training or {}).get("dataset") or {}
+    card = card_for(model)
+    trainings, parent = [card.training or {}], card.parent
+    while parent:
+        trainings.append(parent)
+        parent = parent.get("parent")
+    options = (_options_of(training.get("dataset") or {}, place) for training in trainings)
+    return next((found for found in options if found is not None), None)
+
+
+def _options_of(used: Mapping[str, Any], place: str) -> dict[str, Any] | None:
+    """Return the options with which one training loaded the data of a name or path, or ``None`` if it used others."""
     named = datasets.list_datasets()
     if "options" not in used:
         return None

@@ -5,15 +5,18 @@ This is an implementation of its own, which the tests compare Keras, SavedModels
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent import futures
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from modelzoo.card import Card, read_card, read_weights, set_card
+from modelzoo.card import Card, read_card, read_weights, set_card, usable_cores
 from modelzoo.errors import ModelZooError
 from modelzoo.network import Layer, Network
 from modelzoo.reference import logistic, softmax
@@ -22,11 +25,18 @@ from modelzoo.saving import find
 Array = np.ndarray
 Step = Callable[..., Array]
 
-#: Samples that are computed at once, so that memory stays bounded.
-BATCH = 250
+#: Bytes of the largest layer that are computed at once: they should stay in the processor's cache.
+COMPUTED = 1 << 22
+
+#: Samples from which a batch is shared among threads.
+SHARED = 16
 
 #: Bytes that a convolution unfolds at once: they should stay in the processor's cache.
 UNFOLDED = 1 << 20
+
+
+#: Bytes of a matrix from which its product with one sample is three times as fast with its columns side by side.
+TURNED = 1 << 22
 
 
 class UnknownLayerError(ModelZooError):
@@ -49,6 +59,8 @@ class Runtime:
         As those of a Keras model; the batch axis is ``None``.
     weights
         As given.
+    watchers
+        Functions that are called with the number of samples after each few that were computed.
 
     Raises
     ------
@@ -62,6 +74,7 @@ class Runtime:
         self.network, self.name, self.weights = network, network.name, weights
         self.input_shape = (None, *network.input.output_shape)
         self.output_shape = (None, *network.output.output_shape)
+        self.watchers: list[Callable[[int], None]] = []
         reader = {index: number for number, layer in enumerate(network.layers) for index in layer.inputs}
         self._steps = [
             (_step(layer, weights), layer.inputs, {index for index in layer.inputs if reader[index] == number})
@@ -70,8 +83,36 @@ class Runtime:
 
     def __call__(self, samples: Array) -> Array:
         """Return the outputs, float32, for samples of shape ``(n, …)``."""
-        parts = [self._run(samples[i : i + BATCH]) for i in range(0, len(samples), BATCH)]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        cores = usable_cores()
+        largest = max(math.prod(side or 1 for side in layer.output_shape) for layer in self.network.layers)
+        size = max(1, min(COMPUTED // (4 * largest), -(-len(samples) // cores)))
+        if len(samples) < SHARED or len(samples) <= size:
+            return self._run(samples)
+        # One thread a core with a part of the samples each: threads that share one product wait for each other, for
+        # very long where other processes want the cores, too.
+        parts = []
+        with _products().limit(limits=1, user_api="blas"), futures.ThreadPoolExecutor(cores) as pool:
+            for part in pool.map(self._run, (samples[i : i + size] for i in range(0, len(samples), size))):
+                parts.append(part)
+                for watcher in self.watchers:
+                    watcher(len(part))
+        return np.concatenate(parts)
+
+    @functools.cached_property
+    def logits(self) -> Runtime | None:
+        """The network up to its logits, as training takes them; ``None`` if it has none, or in a nested model."""
+        network, last = self.network, self.network.output
+        if network.gives_logits:
+            return self
+        known = last.kind == "Dense" or (last.is_activation and "args" not in last.config)
+        if not network.gives_probabilities or last.group or not known:
+            return None
+        kind, config = last.kind if last.kind == "Dense" else "Activation", {**last.config, "activation": "linear"}
+        before = dataclasses.replace(last, kind=kind, config=config)
+        layers = tuple(before if layer is last else layer for layer in network.layers)
+        found = Runtime(dataclasses.replace(network, layers=layers), self.weights)
+        found.watchers = self.watchers
+        return found
 
     def _run(self, samples: Array) -> Array:
         values: list[Any] = [None] * len(self._steps)
@@ -80,6 +121,14 @@ class Runtime:
             for index in read_last:  # so that memory holds one or two layers, not all
                 values[index] = None
         return values[self.network.outputs[0]]
+
+
+@functools.cache
+def _products() -> Any:
+    """Return what controls the threads of NumPy's matrix products."""
+    import threadpoolctl
+
+    return threadpoolctl.ThreadpoolController()
 
 
 def _step(layer: Layer, weights: Mapping[str, Array]) -> Step:
@@ -197,7 +246,16 @@ def _softmax_layer(layer: Layer) -> Step:
 
 
 def _dense(layer: Layer, kernel: Array, bias: Array | None = None) -> Step:
-    return lambda x: _plus(x @ kernel, bias)
+    columns: list[Array] = [kernel]
+
+    def step(x: Array) -> Array:
+        if len(x) > 1 or kernel.nbytes < TURNED:
+            return _plus(x @ kernel, bias)
+        if len(columns) < 3:  # the second time for one sample: one more copy than a process that predicts once needs
+            columns.append(columns[-1] if len(columns) == 1 else np.asfortranarray(kernel))
+        return _plus(x @ columns[-1], bias)
+
+    return step
 
 
 def _plus(y: Array, bias: Array | None) -> Array:

@@ -17,7 +17,7 @@ from modelzoo._checks import check_seed
 from modelzoo._keras import keras
 from modelzoo.card import Card, machine_differences, results_of, weights_digest
 from modelzoo.errors import InputError
-from modelzoo.evaluation import loaded, measure, own_data, recipe_of
+from modelzoo.evaluation import loaded, measure, own_data, ready, recipe_of
 from modelzoo.network import frozen_layers, take_over, with_paths
 from modelzoo.registry import build_model, card_for
 from modelzoo.training import train
@@ -88,19 +88,22 @@ def verify(source: keras.Model | str | os.PathLike[str], *, corruptions: bool = 
         One for each of ``test_loss``, ``test_accuracy``, ``calibration_error``, ``corruptions.NAME``, ``num_params``
         and ``multiply_adds`` in the card; empty for a card that says nothing of test data.
     """
-    model = loaded(source)
+    model = ready(source)
     data = own_data(model)
-    recorded = _recorded(model)
-    if not recorded:
+    if not _recorded(model):
         return []
-    found = measure(model, data, corruptions=corruptions)
-    found |= {f"corruptions.{name}": value for name, value in found.pop("corruptions", {}).items()}
-    reconstructs = recipe_of(model).reconstruct
+    return compare_with_card(model, measure(model, data, corruptions=corruptions), len(data.x_test))
+
+
+def compare_with_card(model: Any, found: Mapping[str, Any], count: int) -> list[Agreement]:
+    """Return what :func:`modelzoo.measure` found on the ``count`` test samples of a model beside its card."""
+    errors = {f"corruptions.{name}": value for name, value in found.get("corruptions", {}).items()}
+    found, reconstructs = {**found, **errors}, recipe_of(model).reconstruct
     agreements = []
-    for name, entry in recorded.items():
+    for name, entry in _recorded(model).items():
         if name in found:
             value = math.nan if found[name] is None else float(found[name])
-            tolerance, reason = _rounding(name, _value(entry), len(data.x_test), reconstructs=reconstructs)
+            tolerance, reason = _rounding(name, _value(entry), count, reconstructs=reconstructs)
             agreements.append(Agreement(name, value, _value(entry), tolerance, reason))
     return agreements
 

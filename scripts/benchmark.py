@@ -9,6 +9,7 @@ import importlib.metadata
 import importlib.util
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -390,6 +391,7 @@ def case_section(name: str, case: Mapping[str, Any]) -> str:
 Results = dict[str, dict[str, dict[str, Any]]]
 
 _COMMAND = "from modelzoo.cli import main; main()"
+_PREDICTS = "import modelzoo, numpy; modelzoo.predict('two_conv_cnn', numpy.zeros((28, 28), numpy.uint8))"
 _KERAS_PREDICTS = """
 import keras, numpy as np
 from PIL import Image
@@ -418,22 +420,77 @@ else:
 """
 
 
-def measure_start(rounds: int, directory: Path, progress: Callable[[str], None]) -> Results:
+def write_digit(directory: Path) -> str:
+    """Write a test image of MNIST as a large picture, dark on white, and return its path."""
     from PIL import Image
 
-    image, keras_file = str(directory / "digit.png"), str(directory / "two_conv_cnn.keras")
-    Image.fromarray(255 - modelzoo.datasets.load("mnist").x_test[0]).resize((280, 280)).save(image)
+    path = directory / "digit.png"
+    Image.fromarray(255 - modelzoo.datasets.load("mnist").x_test[0]).resize((280, 280)).save(path)
+    return str(path)
+
+
+def measure_start(rounds: int, directory: Path, progress: Callable[[str], None]) -> Results:
+    image, keras_file = write_digit(directory), str(directory / "two_conv_cnn.keras")
     modelzoo.saving.save_keras(modelzoo.load("two_conv_cnn"), keras_file)
     commands = {
         "python": ["pass"],
         "import modelzoo": ["import modelzoo"],
         "modelzoo list": [_COMMAND, "list"],
+        "modelzoo info": [_COMMAND, "info", "two_conv_cnn"],
+        "modelzoo.predict": [_PREDICTS],
         "modelzoo predict": [_COMMAND, "predict", image],
+        "modelzoo describe": [_COMMAND, "describe", "two_conv_cnn", "-o", str(directory / "about"), "--overwrite"],
         "import tensorflow": ["import tensorflow"],
         "load_model and predict": [_KERAS_PREDICTS.format(image=image, model=keras_file)],
     }
     calls = {name: functools.partial(run_python, *command) for name, command in commands.items()}
     return {"seconds of a new process": in_turns(calls, rounds, progress=progress)}
+
+
+#: Packages whose imports are told apart; all others count with Python's own.
+_PACKAGES = ("modelzoo", "numpy", "click", "msgspec", "PIL", "matplotlib", "scipy", "sklearn", "rich", "tensorflow")
+
+
+def measure_imports(rounds: int, directory: Path, progress: Callable[[str], None]) -> Results:
+    image, about = write_digit(directory), str(directory / "about")
+    commands = {
+        "list": ["list"],
+        "info": ["info", "two_conv_cnn"],
+        "predict": ["predict", image],
+        "evaluate": ["evaluate", "dense_500_300"],
+        "compare": ["compare", "relu_mlp", "dense_500_300"],
+        "check --files": ["check", "--files", str(modelzoo.saving.find("two_conv_cnn"))],
+        "describe": ["describe", "two_conv_cnn", "-o", about, "--overwrite"],
+        "check": ["check", str(modelzoo.saving.find("two_conv_cnn"))],
+    }
+    results: Results = {}
+    for name, arguments in commands.items():
+        found: dict[str, list[float]] = {}
+        for i in range(rounds):
+            progress(f"imports: {name}, round {i + 1} of {rounds}")
+            for key, value in imports_of(arguments).items():
+                found.setdefault(key, []).append(value)
+        results[f"modelzoo {name}: modules, milliseconds"] = {key: summary(values) for key, values in found.items()}
+    return results
+
+
+def imports_of(arguments: Sequence[str]) -> dict[str, float]:
+    """Return how many modules a command imports, and the milliseconds of each package's own."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", _COMMAND, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise ModelZooError(f"modelzoo {' '.join(arguments)} ended with status {done.returncode}: {done.stderr[-500:]}")
+    lines = re.findall(r"^import time: +(\d+) \| +\d+ \| +([\w.]+)$", done.stderr, re.MULTILINE)
+    times = dict.fromkeys((*_PACKAGES, "other"), 0.0)
+    for microseconds, module in lines:
+        package = module.partition(".")[0]
+        times[package if package in times else "other"] += int(microseconds) / 1000
+    return {"modules": len(lines), "all": sum(times.values()), **times}
 
 
 def measure_load(rounds: int, directory: Path, progress: Callable[[str], None]) -> Results:
@@ -468,7 +525,7 @@ def measure_predict(rounds: int, directory: Path, progress: Callable[[str], None
             "modelzoo.predict of a model": functools.partial(modelzoo.predict, model),
             "model.predict": functools.partial(model.predict, batch_size=count, verbose=0),
         }
-        for form, title in {"onnx": "ONNX Runtime", "litert": "LiteRT"}.items():
+        for form, title in {"saved_model": "SavedModel", "onnx": "ONNX Runtime", "litert": "LiteRT"}.items():
             runs[title] = open_format(form, model, artifact, images, place, usable_cores())[0]
         one = {title: functools.partial(run, images[:1]) for title, run in runs.items()}
         results[f"{name}: microseconds for one image"] = in_turns(one, rounds, calls=30, scale=1e6)
@@ -502,6 +559,7 @@ def run_python(*arguments: str) -> str:
 
 COSTS: dict[str, tuple[Callable[..., Results], int]] = {  # and rounds
     "start": (measure_start, 5),
+    "imports": (measure_imports, 3),
     "load": (measure_load, 9),
     "predict": (measure_predict, 9),
     "memory": (measure_memory, 3),
@@ -510,7 +568,7 @@ COSTS: dict[str, tuple[Callable[..., Results], int]] = {  # and rounds
 
 @main.command(cls=Command)
 @click.option("cases", "--case", type=click.Choice(list(COSTS)), multiple=True, help="Only this part; repeatable.")
-@click.option("--rounds", type=click.IntRange(1), help="Of each part.  [default: 5, 9, 9, 3]")
+@click.option("--rounds", type=click.IntRange(1), help="Of each part.  [default: 5, 3, 9, 9, 3]")
 @output_option
 def costs(cases: tuple[str, ...], rounds: int | None, output: Path | None) -> None:
     """Measure starting, loading, predicting and memory beside Keras, ONNX Runtime and LiteRT.
@@ -518,12 +576,13 @@ def costs(cases: tuple[str, ...], rounds: int | None, output: Path | None) -> No
     What is measured:
 
     \b
-      start    seconds of a new process that imports modelzoo, lists the models, or classifies an image file, beside
-               importing TensorFlow, and beside a script that does the same with a .keras file and Keras alone
+      start    seconds of a new process that imports modelzoo, lists or describes models, or classifies an image file,
+               beside importing TensorFlow, and beside a script that classifies with a .keras file and Keras alone
+      imports  modules that each command imports, and the milliseconds of each package, as python -X importtime tells
       load     milliseconds to load each pretrained model, checks of every file included, beside load_model of the
                same model as a .keras file; in a process where TensorFlow runs already
-      predict  microseconds for a single image and images/s in batches of 1000, beside model.predict, ONNX Runtime
-               and LiteRT
+      predict  microseconds for a single image and images/s in batches of 1000, beside model.predict, the SavedModel,
+               ONNX Runtime and LiteRT
       memory   the most that a process held which trained for 200 steps on all of MNIST, beside Keras fit
     """
     facts = {"machine": machine()}

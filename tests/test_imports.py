@@ -44,6 +44,7 @@ except SystemExit as leaving:
 absent("tensorflow", "keras", "matplotlib", "sklearn")
 
 import numpy as np
+from PIL import Image
 from modelzoo import reference, viz
 from modelzoo.cli.app import app
 from modelzoo.runtime import load_runtime
@@ -52,19 +53,42 @@ for name in modelzoo.list_pretrained():
     runtime = load_runtime(name)
     runtime(np.zeros((1, *runtime.network.input.output_shape)))
 modelzoo.predict("two_conv_cnn", np.zeros((28, 28), np.uint8))
-modelzoo.describe("tanh_mlp", "page")
+modelzoo.evaluate("sigmoid_mlp"), modelzoo.measure("xor_mlp"), modelzoo.verify("onehot_softmax")
+Image.fromarray(np.kron(255 - datasets.load("mnist").x_test[0], np.ones((4, 4), np.uint8))).save("photo.png")
 np.savetxt("table.csv", np.zeros((1, 784)), fmt="%d", delimiter=",", header=",".join(["p"] * 784))
 for command in (
-    "predict table.csv", "describe two_conv_cnn", "info two_conv_cnn", "export xor_mlp -o copy/1",
-    "play relu_mlp -o page.html",
+    "predict table.csv", "predict photo.png", "info two_conv_cnn", "evaluate tanh_mlp --per-class",
+    "compare tanh_mlp tanh_mlp", f"check --files {find('xor_mlp')}", "export xor_mlp -o copy/1",
 ):
     app(command.split(), standalone_mode=False)
+absent("matplotlib", "sklearn", "scipy", "rich", "pooch")
+modelzoo.describe("tanh_mlp", "page")
+for command in "describe two_conv_cnn", "play relu_mlp -o page.html":
+    app(command.split(), standalone_mode=False)
+absent("sklearn")
 
 viz.plot_points(np.eye(2), [0, 1])
 viz.plot_regions(lambda x: (x[:, 0] > 0.5).astype(float), (np.eye(2), [0, 1]), resolution=20)
 viz.plot_activations()
 viz.plot_confusion_matrix([0, 1], [0.1, 0.9])
 absent("tensorflow", "keras", "torch", "jax")
+"""
+
+#: In a process of its own: a test before it may have imported Keras.
+TRAINING = """
+import sys
+import modelzoo
+from modelzoo import datasets
+
+model = modelzoo.create_model("xor_mlp", recipe="fast", seed=0)
+modelzoo.train(model, datasets.load("xor"), "fast")
+found = {"matplotlib", "sklearn"} & set(sys.modules)
+assert not found, found
+
+import keras
+
+assert keras.wrappers.SKLearnClassifier.__mro__[1].__module__.startswith("sklearn")
+assert keras.visualization.plot_image_gallery
 """
 
 
@@ -74,3 +98,8 @@ def test_what_needs_no_tensorflow_does_not_import_it(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "two_conv_cnn" in done.stdout
     assert "3,274,634" in done.stdout
+
+
+def test_training_imports_neither_matplotlib_nor_scikit_learn_and_leaves_keras_whole():
+    done = subprocess.run([sys.executable, "-c", TRAINING], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -21,8 +21,9 @@ from modelzoo.errors import InputError
 from modelzoo.pages import write_page
 from modelzoo.pages.interactive import page_facts
 from modelzoo.runtime import UnknownLayerError, load_runtime
-from modelzoo.saving import list_pretrained
+from modelzoo.saving import find, list_pretrained, read_golden
 
+SCRIPTS = Path(modelzoo.__file__).parent / "web"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PAGES = ("relu_mlp", "tanh_mlp", "threshold_perceptron", "tanh_autoencoder")
 
@@ -102,7 +103,7 @@ def test_drawings_are_prepared_as_digits_are(thickness):
     picture = np.zeros((280, 280), np.uint8)
     picture[60 : 60 + thickness, 80:200] = 255
     picture[60:230, 200 - thickness : 200] = 255
-    module = Path(modelzoo.__file__).parent / "web" / "digit.js"
+    module = SCRIPTS / "digit.js"
     script = f"""
 import {{ readFileSync }} from "node:fs";
 import {{ digitImage }} from "{module.as_uri()}";
@@ -229,3 +230,40 @@ def test_codes_are_decoded_where_the_pointer_is(visit):
     page.wait_for_function("document.querySelector('.code').textContent.includes('from (')")
     page.get_by_label("decoded everywhere").check()
     assert page.locator(".strip canvas").count() == 9
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", list_pretrained())
+def test_networks_give_their_golden_outputs(browser, name):
+    runtime = load_runtime(name)
+    inputs, outputs = read_golden(find(name))
+    given = {
+        "network": runtime.network.to_dict(),
+        "weights": {
+            weight.path: {"dtype": "float32", "data": base64.b64encode(runtime.weights[weight.path].tobytes()).decode()}
+            for layer in runtime.network.layers
+            for weight in layer.weights
+        },
+        "x": inputs.ravel().tolist(),
+        "n": len(inputs),
+    }
+    script = re.sub(r"^export ", "", (SCRIPTS / "runtime.js").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    page = browser.new_page()
+    found = page.evaluate(
+        f"({{ x, n, ...facts }}) => {{ {script}; const network = loadNetwork(facts);"
+        "return Array.from(network.forward(Float32Array.from(x), n)[network.output]); }",
+        given,
+    )
+    np.testing.assert_allclose(np.reshape(found, outputs.shape), outputs, rtol=0, atol=1e-4)
+    page.close()
+
+
+@pytest.mark.browser
+def test_fingers_draw(browser, written):
+    with browser.new_context(has_touch=True, viewport={"width": 390, "height": 800}) as context:
+        page = context.new_page()
+        page.goto((written / "relu_mlp.html").as_uri())
+        page.get_by_role("button", name="Clear").tap()
+        page.wait_for_function("document.querySelector('.answer strong').textContent === '–'")
+        page.locator(".pad").tap(position={"x": 90, "y": 120})
+        page.wait_for_function("document.querySelector('.answer strong').textContent !== '–'")

@@ -14,6 +14,8 @@ import pytest
 from keras import layers
 
 import modelzoo
+from modelzoo import datasets, evaluation
+from modelzoo.classes import num_classes
 from modelzoo.network import read_network, with_paths
 from modelzoo.runtime import _LAYERS, _OPERATIONS, Runtime, UnknownLayerError, load_runtime
 from modelzoo.runtime import ACTIVATIONS as KNOWN_ACTIVATIONS
@@ -201,8 +203,8 @@ def test_joins_of_images_and_vectors(assert_as_keras, n):
     assert_as_keras(randomised(keras.Model(x, layers.Concatenate()(ends))), samples)
 
 
-def test_residual_network(assert_as_keras, images):
-    inputs = keras.Input(SHAPE)
+def residual_network(shape):
+    inputs = keras.Input(shape)
     x = layers.Conv2D(8, 3, padding="same", use_bias=False)(inputs)
     for strides in (1, 2):
         y = layers.BatchNormalization()(x)
@@ -210,7 +212,40 @@ def test_residual_network(assert_as_keras, images):
         y = layers.Conv2D(8, 3, padding="same")(y)
         x = layers.ReLU()(layers.Conv2D(8, 1, strides)(x) + y)
     outputs = layers.Dense(10, activation="softmax")(layers.GlobalAveragePooling2D()(x))
-    assert_as_keras(randomised(keras.Model(inputs, outputs)), images)
+    return randomised(keras.Model(inputs, outputs))
+
+
+def lenet_5(shape):
+    network = [
+        keras.Input(shape),
+        layers.Conv2D(6, 5, padding="same", activation="tanh"),
+        layers.AveragePooling2D(2),
+        layers.Conv2D(16, 5, activation="tanh"),
+        layers.AveragePooling2D(2),
+        layers.Flatten(),
+        layers.Dense(120, activation="tanh"),
+        layers.Dense(84, activation="tanh"),
+        layers.Dense(10, activation="softmax"),
+    ]
+    return randomised(keras.Sequential(network))
+
+
+def test_residual_network(assert_as_keras, images):
+    assert_as_keras(residual_network(SHAPE), images)
+
+
+def test_lenet_5(assert_as_keras):
+    digits = np.random.default_rng(0).uniform(0, 1, (7, 28, 28, 1)).astype("float32")
+    assert_as_keras(lenet_5((28, 28, 1)), digits)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("build", [lenet_5, residual_network])
+def test_networks_of_ones_own_on_all_test_images(build):
+    model, x = build((28, 28, 1)), datasets.load("mnist").x_test[..., np.newaxis] / np.float32(255)
+    expected, outputs = model.predict(x, batch_size=500, verbose=0), runtime_of(model)(x)
+    np.testing.assert_allclose(outputs, expected, rtol=0, atol=1e-5 * expected.max())
+    np.testing.assert_array_equal(outputs.argmax(axis=1), expected.argmax(axis=1))
 
 
 def test_nested_and_shared_layers(assert_as_keras, images):
@@ -287,3 +322,55 @@ def test_keras_computes_what_the_runtime_does_not_know(tmp_path, caplog):
         outputs = modelzoo.predict(tmp_path / "model", [1.0, 2.0, 3.0, 5.0])
     assert "LayerNormalization" in caplog.text
     np.testing.assert_allclose(outputs, modelzoo.predict(model, [1.0, 2.0, 3.0, 5.0]))
+
+
+MEASURED = {
+    "softmax": ("relu_mlp", {"hidden_units": 9}),
+    "logits": ("relu_mlp", {"hidden_units": 9, "classifier_activation": None}),
+    "convolutions": ("two_conv_cnn", {"filters": (2, 3), "hidden_units": 5}),
+    "one output": ("logistic_perceptron", {}),
+    "decisions": ("threshold_perceptron", {}),
+    "sum of squares": ("xor_mlp", {}),
+    "one-hot labels": ("onehot_softmax", {}),
+    "reconstruction": ("tanh_autoencoder", {}),
+}
+
+
+@pytest.mark.parametrize("kind", MEASURED)
+def test_measures_are_those_of_keras(kind, tmp_path, monkeypatch):
+    name, options = MEASURED[kind]
+    rng, model = np.random.default_rng(0), randomised(modelzoo.create_model(name, seed=0, **options))
+    modelzoo.save(model, tmp_path / "model")
+    images = len(model.input_shape) == 3
+    x = rng.integers(0, 256, (230, 28, 28)).astype("uint8") if images else rng.normal(0, 2, (230, 2)).astype("float32")
+    y = rng.integers(0, num_classes(model) or 10, 230)
+    expected = modelzoo.measure(model, (x, y))
+    stored = datasets.StoredSamples(lambda indices: x[indices], y, x.shape[1:], x.dtype)
+    monkeypatch.setattr(evaluation, "compute_metrics", None)  # nor does Keras do the rest
+    found = modelzoo.measure(tmp_path / "model", (x, y))
+    assert found.keys() == expected.keys()
+    for key, value in expected.items():
+        close = value if key == "classes" or value is None else pytest.approx(value, rel=1e-5, abs=1e-7)
+        assert found[key] == close, key
+    runtime = load_runtime(tmp_path / "model")
+    metrics, _ = evaluation.score(runtime, stored, evaluation.recipe_of(runtime))
+    assert metrics == pytest.approx({name.removeprefix("test_"): expected[name] for name in found if "test_" in name})
+
+
+@pytest.mark.parametrize("loss", ["mean_absolute_error", "kl_divergence"])
+def test_keras_measures_by_losses_that_are_unknown_here(loss):
+    recipe = evaluation.recipe_of(load_runtime("onehot_softmax")).replace(loss=loss)
+    live = modelzoo.evaluate(modelzoo.load("onehot_softmax"), recipe=recipe)
+    assert modelzoo.evaluate("onehot_softmax", recipe=recipe) == pytest.approx(live)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list_pretrained())
+def test_classes_of_all_test_samples_are_those_of_keras(name):
+    live, runtime = modelzoo.load(name), load_runtime(name)
+    x = evaluation.own_data(live).x_test
+    expected, outputs = modelzoo.predict(live, x), runtime(x)
+    np.testing.assert_allclose(outputs, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+    if num_classes(live):
+        classes = (evaluation.interpret(live, found).classes for found in (expected, outputs))
+        np.testing.assert_array_equal(*classes)

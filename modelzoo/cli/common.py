@@ -8,12 +8,14 @@ import io
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
 
 from modelzoo import datasets
+from modelzoo._keras import tf
 from modelzoo.errors import InputError
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
@@ -162,11 +164,37 @@ def use_terminal() -> None:
             setattr(sys, name, Terminal(stream))
 
 
+@contextlib.contextmanager
+def count_samples(model: Any) -> Iterator[None]:
+    """Tell on a terminal how many samples an artifact in NumPy has computed, where it takes longer than a second."""
+    watchers = getattr(model, "watchers", None)
+    if watchers is None or not sys.stderr.isatty():
+        yield
+        return
+    began = told = time.monotonic()
+    count = 0
+
+    def tell(more: int) -> None:
+        nonlocal count, told
+        count, now = count + more, time.monotonic()
+        if now - began > 1 and now - told > 0.2:
+            told = now
+            click.echo(f"\r{model.name}: {count:,} samples computed", nl=False, err=True)
+
+    watchers.append(tell)
+    try:
+        yield
+    finally:
+        watchers.remove(tell)
+        if told > began:
+            click.echo("\r\033[K", nl=False, err=True)
+
+
 def import_tensorflow() -> None:
     """Import TensorFlow without the notes its C++ part writes to standard error, past Python's ``sys.stderr``."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with quiet_stderr():
-        import tensorflow  # noqa: F401
+        tf.version  # noqa: B018 (imports it)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +15,7 @@ import modelzoo
 from modelzoo._io import atomic_file, check_target
 from modelzoo.cli.common import (
     as_json,
+    count_samples,
     data_option,
     data_options,
     import_tensorflow,
@@ -82,26 +84,31 @@ def evaluate(
         raise InputError("--stream reads a folder. Name it with --data, or leave --stream out.")
     if data_option and data is None:
         raise InputError(f"--data-option {data_option[0]!r} belongs to --data. Name the data, or leave it out.")
-    import_tensorflow()
-    from modelzoo.evaluation import classify, part_of, recipe_of, report_by_class
-    from modelzoo.training import compute_metrics
+    from modelzoo.evaluation import measure, part_of, ready, recipe_of, report_by_class, score
+    from modelzoo.verification import compare_with_card
 
-    model = modelzoo.load(source)
+    model = ready(source)
     recipe, given = recipe_of(model), None if data is None else _given_data(data, [model], data_option, split, stream)
+    for option, asked in {"--min-accuracy": min_accuracy is not None, "--per-class": per_class}.items():
+        if asked and recipe.reconstruct:
+            raise InputError(f"{option} is of classifiers; {source} has a loss alone. Leave it out.")
     samples = part_of(model, given, split or "test", reconstruct=recipe.reconstruct, arrays=per_class)
-    metrics: dict[str, Any] = compute_metrics(model, samples, recipe)
-    if min_accuracy is not None and "accuracy" not in metrics:
-        raise InputError(f"--min-accuracy is of classifiers; {source} has a loss alone. Leave it out.")
-    accurate = min_accuracy is None or metrics["accuracy"] >= min_accuracy
     count = len(samples[0] if isinstance(samples, tuple) else samples)
-    classes: dict[str, Any] = {}
-    if per_class:
-        if "accuracy" not in metrics:
-            raise InputError(f"--per-class is of classifiers; {source} has a loss alone. Leave it out.")
-        found = classify(model, samples, recipe=recipe)
-        classes = report_by_class(found.truth, found.classes, found.class_names)
     own = data is None and split in (None, "test")
-    agreements = modelzoo.verify(model, corruptions=thorough) if own else []
+    classes: dict[str, Any] = {}
+    agreements: list[Any] = []
+    with count_samples(model):
+        if own:
+            found = measure(model, samples, corruptions=thorough)
+            metrics = {name: found[f"test_{name}"] for name in ("loss", "accuracy") if f"test_{name}" in found}
+            classes, agreements = found.get("classes", {}), compare_with_card(model, found, count)
+        else:
+            metrics, guessed = score(model, samples, recipe, classes=per_class)
+            if guessed is not None:
+                classes = report_by_class(samples[1], guessed.classes, modelzoo.class_names(model))
+    if not per_class:
+        classes = {}
+    accurate = min_accuracy is None or metrics["accuracy"] >= min_accuracy
     agrees = all(agreement.ok for agreement in agreements)
     if as_json:
         told = {**metrics, "samples": count} | ({"classes": classes} if classes else {})
@@ -168,24 +175,25 @@ def compare(
     modelzoo compare dense_500_300 two_conv_cnn
     modelzoo compare my_cnn_2 my_cnn --data letters/
     """
-    import_tensorflow()
-    from scipy import stats
+    from modelzoo.evaluation import own_data, part_of, ready, recipe_of, score
 
-    from modelzoo.evaluation import classify, own_data, recipe_of
-    from modelzoo.training import compute_metrics
-
-    models = [modelzoo.load(source) for source in (first, second)]
+    models = [ready(source) for source in (first, second)]
     given = own_data(models[0]) if data is None else _given_data(data, models, data_option, split)
     metrics, right = [], []
     for source, model in zip((first, second), models, strict=True):
         recipe = recipe_of(model)
         if recipe.reconstruct:
             raise InputError(f"{source} is not a classifier. Compare two classifiers.")
-        found = classify(model, given, split=split or "test", recipe=recipe)
-        metrics.append(compute_metrics(model, (found.x, found.truth), recipe))
-        right.append(found.classes == found.truth)
+        samples = part_of(model, given, split or "test", arrays=True)
+        with count_samples(model):
+            scores, found = score(model, samples, recipe, classes=True)
+        assert found is not None
+        metrics.append(scores)
+        right.append(found.classes == samples[1])
     only = [int((right[i] & ~right[1 - i]).sum()) for i in (0, 1)]
-    p_value = float(stats.binomtest(only[0], sum(only)).pvalue) if any(only) else 1.0
+    # Both tails of the binomial distribution at ½.
+    tail = sum(math.comb(sum(only), k) for k in range(min(only) + 1))
+    p_value = min(1.0, 2 * tail / 2 ** sum(only))
     count = len(right[0])
     if as_json:
         told = [{"model": s, **m, "only": n} for s, m, n in zip((first, second), metrics, only, strict=True)]
@@ -241,15 +249,17 @@ def reproduce(source: str, seeds: str | None, quiet: bool, as_json: bool) -> Non
 
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--files", "files_only", is_flag=True, help="Compare the files with their card alone; loads nothing.")
 @as_json
-def check(directory: Path, as_json: bool) -> None:
+def check(directory: Path, files_only: bool, as_json: bool) -> None:
     """Tell whether any SavedModel can be fine-tuned and served, point by point, and how to mend it.
 
     The SavedModel is loaded and called as TensorFlow does, so check only what you would load. Exit status 1
     means that a point does not hold.
     """
-    import_tensorflow()
-    points = modelzoo.check(directory)
+    if not files_only:
+        import_tensorflow()
+    points = modelzoo.check(directory, files_only=files_only)
     if as_json:
         print_json([vars(point) for point in points])
     else:

@@ -223,9 +223,13 @@ class _Table:
             return x, labels
         sides = tuple(check_integer("shape", side) for side in shape)
         if math.prod(sides) != x.shape[1]:
+            more = " and a label" if column is not None else ""
+            if not labelled and not more and x.shape[1] == math.prod(sides) + 1:
+                more = (
+                    ". If one column holds labels, write a header with the name 'label' above it: it is left out then"
+                )
             raise InputError(
-                f"shape={sides} needs {math.prod(sides)} values a row; {self.path} has {x.shape[1]}"
-                f"{' and a label' if column is not None else ''}."
+                f"shape={sides} needs {math.prod(sides)} values a row; {self.path} has {x.shape[1]}{more}."
             )
         x = x.reshape(-1, *sides)
         pixels = x.min() >= 0 and x.max() <= 255 and (x == np.floor(x)).all()

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 60_000_000  # of one image: above a 50-megapixel camera, far below what fills a memory
 #: What a file may be, whatever its name says. Pillow knows more, and hands some to other programs (EPS to Ghostscript).
-FORMATS = ("BMP", "GIF", "ICO", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+#: It tries them in this order, and imports all its plug-ins for the first one beyond the usual five.
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "ICO", "JPEG2000", "TIFF", "WEBP")
 _READ = (
     "turn as the EXIF orientation says; put transparency on white",
     "grey unless the input has 3 channels: 0.299 R + 0.587 G + 0.114 B of 8-bit channels, as Pillow's convert('L')",
@@ -35,7 +36,7 @@ PREPARATIONS = {
         "remove noise and specks, crop to the digit, keep strokes 2 pixels wide",
         "scale the longer side to 20 pixels: BICUBIC, aspect ratio kept",
         "lay it into 28 x 28 pixels with the centre of mass at (14.5, 14.5)",
-        "float32 0-255. This is modelzoo.datasets.load_digit_image, which needs NumPy, SciPy and Pillow",
+        "float32 0-255. This is modelzoo.datasets.load_digit_image, which needs NumPy and Pillow",
     ),
     "resize": (
         *_READ,
@@ -47,7 +48,7 @@ SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".t
 
 
 def _open(path: Path) -> Any:
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
         with Image.open(path, formats=FORMATS) as image:
@@ -63,7 +64,9 @@ def _open(path: Path) -> Any:
     except FileNotFoundError:
         raise DataError(f"No image file {path}. Give the path of an existing image.") from None
     except Exception as error:  # damaged bytes make Pillow's decoders raise errors of many kinds
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split()).replace(f" {str(path)!r}", "")
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        if isinstance(error, UnidentifiedImageError):
+            reason = f"its content is not of a format that is read ({', '.join(sorted(FORMATS))})"
         remedy = "Save it again" if path.suffix.lower() in SUFFIXES else f"Images end in {', '.join(SUFFIXES)}"
         raise DataError(f"Cannot read image {path}: {reason or type(error).__name__:.120}. {remedy}.") from error
 
@@ -239,9 +242,8 @@ def stream_images(
     paths = _parts(folder)
     classes = {part: _classes(path) for part, path in paths.items()}
     names = tuple(classes["train"])
-    if len(names) < 2:
-        held = ", ".join(names) or "none"
-        raise DataError(f"{paths['train']} must hold folders of two or more classes, with images; it holds {held}.")
+    if not names:
+        raise DataError(f"{paths['train']} must hold one folder of images for each class; it holds none.")
     for part, found in classes.items():
         for name, images in found.items():
             if name not in names:

@@ -22,6 +22,7 @@ from modelzoo.pages.markdown import read_docstring
 from modelzoo.registry import card_for, spec_of
 from modelzoo.runtime import Runtime, load_runtime
 from modelzoo.saving import find, read_golden
+from modelzoo.viz.autoencoder import is_raw
 from modelzoo.viz.style import class_colors
 from modelzoo.web import inlined
 
@@ -121,6 +122,7 @@ def page_facts(source: str | os.PathLike[str], *, compared: int | None = None) -
     if kind == "codes":
         x, y = x[:SHOWN], None if y is None else y[:SHOWN]
         latent, codes = _codes(runtime, x)
+        facts["scale"] = 1 if is_raw(runtime(x[:10])) else 255  # what makes the outputs pixels
         facts |= {"latent": latent, "points": {"x": _packed(codes, np.float32), "y": [] if y is None else y.tolist()}}
         facts["labels"] = labels
     origin = (card.training or {}).get("dataset", {}).get("name")

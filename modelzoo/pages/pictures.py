@@ -16,14 +16,17 @@ import numpy as np
 
 from modelzoo import viz
 from modelzoo.errors import DataError, InputError
-from modelzoo.evaluation import classify
+from modelzoo.evaluation import classify, count_confusions, part_of
 from modelzoo.pages.subject import Subject
 
 logger = logging.getLogger(__name__)
 
+#: Multiply-adds that counting for a page may cost where the samples need not be whole.
+COUNTED = 15 * 10**9
 
-#: How often each class was taken for each other: ``weights`` and ``data`` (digest and checksum, as the card has them),
-#: ``classes`` (their names) and ``counts`` (a row a true class, a column a predicted one).
+#: How often each class was taken for each other: ``weights`` and ``data`` (digest and checksum, as in the card),
+#: ``classes`` (their names) and ``counts`` (a row a true class, a column a predicted one); ``every`` where one in so
+#: many samples was counted.
 Confusion = dict[str, Any]
 
 
@@ -45,22 +48,24 @@ def read_confusion(page: str, subject: Subject) -> Confusion | None:
         return None
 
 
-def measure_confusion(subject: Subject) -> Confusion | None:
+def measure_confusion(subject: Subject, *, whole: bool = True) -> Confusion | None:
     """Count a trained zoo classifier's predictions on its own test data; ``None`` for any other model.
 
-    A model that was trained on data that only the caller has is left out, too.
+    A model that was trained on data that only the caller has is left out, too. Without ``whole``, no more samples are
+    taken, evenly spread, than a second or two is enough for.
     """
     if not (subject.classifies and subject.training):
         return None
     try:
-        found = classify(subject.model, None)
+        x, y = part_of(subject.model, None, "test", arrays=True)
     except (InputError, DataError) as error:  # DataError: their files are not on this machine
         logger.info("No confusion matrix of %s: %s", subject.source, error)
         return None
-    from sklearn.metrics import confusion_matrix
-
-    counts = confusion_matrix(found.truth, found.classes, labels=range(len(found.class_names)))
-    return {**_measured_of(subject), "classes": list(found.class_names), "counts": counts.tolist()}
+    every = 1 if whole else -(-len(x) * (subject.cost or 0) // COUNTED) or 1
+    found = classify(subject.model, (x[::every], y[::every]))
+    counts = count_confusions(found.truth, found.classes, len(found.class_names))
+    taken = {} if every == 1 else {"every": every}
+    return {**_measured_of(subject), **taken, "classes": list(found.class_names), "counts": counts.tolist()}
 
 
 def _measured_of(subject: Subject) -> dict[str, str]:

@@ -44,7 +44,7 @@ class Point:
     remedy: str = ""
 
 
-def check(path: str | os.PathLike[str]) -> list[Point]:
+def check(path: str | os.PathLike[str], *, files_only: bool = False) -> list[Point]:
     """Check any SavedModel, whoever wrote it, against the Reusable SavedModel interface.
 
     The SavedModel is loaded and called, as TensorFlow would do: do not use this on files you would not load.
@@ -53,6 +53,8 @@ def check(path: str | os.PathLike[str]) -> list[Point]:
     ----------
     path
         A SavedModel directory.
+    files_only
+        Compare every file with the card and load nothing, which needs no TensorFlow.
 
     Returns
     -------
@@ -67,7 +69,15 @@ def check(path: str | os.PathLike[str]) -> list[Point]:
     path = check_path(path, "a SavedModel directory")
     if not (path / "saved_model.pb").is_file():
         raise ArtifactError(f"{path} has no saved_model.pb, so it is not a SavedModel directory. Give one.")
-    return list(_answers(path))
+    return [_answer("modelzoo card", path, None)] if files_only else list(_answers(path))
+
+
+def _answer(name: str, path: Path, loaded: Any) -> Point:
+    question, remedy = _QUESTIONS[name]
+    try:
+        return Point(name, True, question(path, loaded))
+    except Exception as error:  # any failure of the foreign graph is the answer
+        return Point(name, False, _first_line(error), remedy)
 
 
 def _answers(path: Path) -> Iterator[Point]:
@@ -77,11 +87,7 @@ def _answers(path: Path) -> Iterator[Point]:
         yield Point("loads", False, _first_line(error), "Write it again with modelzoo.save or tf.saved_model.save.")
         return
     yield Point("loads", True, f"tf.saved_model.load, TensorFlow {getattr(loaded, 'tensorflow_version', '?')}")
-    for name, (question, remedy) in _QUESTIONS.items():
-        try:
-            yield Point(name, True, question(path, loaded))
-        except Exception as error:  # any failure of the foreign graph is the answer
-            yield Point(name, False, _first_line(error), remedy)
+    yield from (_answer(name, path, loaded) for name in _QUESTIONS)
 
 
 #: Questions by name, each with how to mend it where it does not hold.

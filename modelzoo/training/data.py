@@ -6,13 +6,14 @@ import dataclasses
 import hashlib
 import logging
 import math
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from modelzoo._keras import keras, tf
+from modelzoo._keras import is_tf_data, keras, tf
 from modelzoo.classes import adopted_names, match_labels, num_classes
 from modelzoo.datasets import (
     Dataset,
@@ -123,6 +124,10 @@ def training_data(
         Weight of each sample of the training part, which must be an array.
     """
     check_model(model)
+    if isinstance(data, str | os.PathLike):
+        raise InputError(
+            f"data must be loaded: modelzoo.datasets.load({os.fspath(data)!r}); got a {type(data).__name__}."
+        )
     names: tuple[str, ...] = ()  # of the classes of the data, where these have any
     preparation = card_for(model).preparation
     facts: dict[str, Any]
@@ -135,14 +140,14 @@ def training_data(
         facts["options"] = dict(data.options)
     elif isinstance(data, StoredSamples):
         raise InputError("data must be a Stream; got its samples alone. Give the stream that they are of.")
-    elif isinstance(data, tf.data.Dataset):
+    elif is_tf_data(data):
         facts = {"name": "tf.data"}
     else:
         if reconstruct and isinstance(data, np.ndarray):
             data = (data, np.zeros(len(data), np.int64))
         train, test = _pairs(data)
         facts = {"name": "arrays", "checksum": _checksum(train)}
-    if validation is not None and not isinstance(validation, StoredSamples | tf.data.Dataset):
+    if validation is not None and not (isinstance(validation, StoredSamples) or is_tf_data(validation)):
         validation = _pair(validation)
     model_names = adopted_names(model, names)
     alone = evaluating and test is None and validation is None
@@ -318,7 +323,7 @@ def _weights(sample_weight: Any, train: Any) -> np.ndarray:
 
 def _split(train: Any, num_samples: int) -> tuple[Any, Any, np.ndarray]:
     """Return training samples, those that are held out, and the indices of the first."""
-    if isinstance(train, tf.data.Dataset):
+    if is_tf_data(train):
         raise InputError(
             f"validation_size={num_samples} cannot be held out of a tf.data.Dataset. Give validation_data, or a recipe "
             "with validation_size=0."

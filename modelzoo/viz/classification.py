@@ -15,7 +15,16 @@ from modelzoo._checks import check_integer, check_names
 from modelzoo.classes import class_names as names_of
 from modelzoo.datasets import Dataset, DigitImages, as_array, read_image
 from modelzoo.errors import DataError, InputError
-from modelzoo.evaluation import digits_of, doubts, interpret, predict, probabilities_of, ready, text_of
+from modelzoo.evaluation import (
+    count_confusions,
+    digits_of,
+    doubts,
+    interpret,
+    predict,
+    probabilities_of,
+    ready,
+    text_of,
+)
 from modelzoo.viz import style
 from modelzoo.viz.data import (
     Samples,
@@ -217,28 +226,23 @@ def plot_confusion_matrix(
         With the matrix: true classes downwards, predicted ones to the right; classes without samples are there.
     """
     from matplotlib.colors import PowerNorm
-    from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
 
     truth, predicted, names = _compared(y_true, y_pred, split, check_names("class_names", class_names))
     classes = len(names)
-    matrix = confusion_matrix(truth, predicted, labels=range(classes))
+    matrix = count_confusions(truth, predicted, classes)
     if normalize:
         matrix = 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     side = float(np.clip(1.6 + 0.46 * classes, 3.4, style.PAGE_WIDTH))
     ax = style.new_axes(ax, (side + 0.3, side))
     # The colours grow with the square root, or the few mistakes would all look like none.
-    display = ConfusionMatrixDisplay(matrix, display_labels=names).plot(
-        ax=ax,
-        cmap=style.fading_cmap(style.BLUE),
-        colorbar=False,
-        include_values=classes <= 20,
-        values_format=".1f" if normalize else ",d",
-        im_kw={"norm": PowerNorm(0.5, 0, max(matrix.max(), 1))},
-        text_kw={"fontsize": 9 if classes <= 10 else 7},
-    )
-    for (i, j), text in [] if display.text_ is None else np.ndenumerate(display.text_):
-        dark_cell = float(display.im_.norm(matrix[i, j])) > 0.5 or style.is_dark()
-        text.set_color("#FFFFFF" if dark_cell else style.foreground() if matrix[i, j] else style.muted())
+    norm = PowerNorm(0.5, 0, max(matrix.max(), 1))
+    ax.imshow(matrix, cmap=style.fading_cmap(style.BLUE), norm=norm, interpolation="nearest")
+    for (i, j), value in np.ndenumerate(matrix) if classes <= 20 else ():
+        dark_cell = float(norm(value)) > 0.5 or style.is_dark()
+        color = "#FFFFFF" if dark_cell else style.foreground() if value else style.muted()
+        text = f"{value:.1f}" if normalize else f"{value:,d}"
+        ax.text(j, i, text, ha="center", va="center", color=color, fontsize=9 if classes <= 10 else 7)
+    ax.set(xticks=range(classes), yticks=range(classes), xticklabels=names, yticklabels=names)
     wrong, count = int(np.sum(truth != predicted)), len(truth)
     title = f"{wrong:,} of {count:,} wrong, accuracy {1 - wrong / count:.2%}" + (", rows in %" if normalize else "")
     ax.set(xlabel="predicted class", ylabel="true class", title=title)

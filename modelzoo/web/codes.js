@@ -48,15 +48,16 @@ export function codesPage(main, network, data) {
   const find = (name) => main.querySelector(name);
   const [plane, slider] = [find(".square"), find(".from").parentElement.querySelector("input")];
 
-  /** The first image's code of a class. */
+  /** The code of a class' first image; the first and the last of images without classes. */
   function endOf(label) {
-    const k = Math.max(data.points.y.indexOf(label), 0);
+    const found = data.points.y.indexOf(label);
+    const k = found >= 0 ? found : label ? data.points.x.length / 2 - 1 : 0;
     return data.points.x.length ? [data.points.x[2 * k], data.points.x[2 * k + 1]] : [label ? high[0] : low[0], low[1]];
   }
 
   const decode = (codes) => {
     const images = network.forward(Float32Array.from(codes.flat()), codes.length, data.latent)[network.output];
-    return codes.map((_, i) => images.subarray(i * size, (i + 1) * size).map((value) => Math.min(Math.max(255 * value, 0), 255)));
+    return codes.map((_, i) => images.subarray(i * size, (i + 1) * size).map((value) => Math.min(Math.max(data.scale * value, 0), 255)));
   };
 
   function encode(pixels) {

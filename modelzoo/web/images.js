@@ -7,6 +7,9 @@ const PASSING = new Set(["InputLayer", "Rescaling", "Reshape", "Flatten", "Norma
 const COVER = 4;
 const STEP = 2;
 
+/** More classes than this are not shown at once. */
+const BARS = 12;
+
 /** The page of a classifier of images. */
 export function imagesPage(main, network, data) {
   const shape = data.shape;
@@ -31,16 +34,15 @@ export function imagesPage(main, network, data) {
   main.append(top, inside);
   const find = (name) => main.querySelector(name);
 
-  const bars = data.classes.map((name) => {
+  const bars = data.classes.slice(0, BARS).map(() => {
     const bar = element(`<li><span class="label"></span><span class="track"><span class="fill"></span></span>
       <span class="share"></span></li>`);
-    bar.querySelector(".label").textContent = name;
     find(".bars").append(bar);
     return bar;
   });
+  const head = network.layers.findLastIndex((layer) => layer.weights.length);
   const shown = network.layers.filter(
-    (layer, i) => !PASSING.has(layer.kind) && !layer.kind.includes("Dropout") && i < network.layers.length - 1 && layer.size > 1
-      && layer.size !== data.classes.length,
+    (layer, i) => i < head && layer.size > 1 && !PASSING.has(layer.kind) && !layer.kind.includes("Dropout"),
   );
   const views = shown.map((layer) => unitsView(network, layer, shape));
   find(".layers").append(...views.map((view) => view.figure));
@@ -60,8 +62,12 @@ export function imagesPage(main, network, data) {
     find(".answer").classList.toggle("long", data.classes[best].length > 6);
     find(".answer strong").textContent = given ? data.classes[best] : "–";
     find(".answer span").textContent = given ? `${(100 * shares[best]).toFixed(1)} %` : "Draw, or choose a sample";
-    bars.forEach((bar, i) => {
+    const order = shares.map((_, i) => i);
+    if (shares.length > BARS) order.sort((i, j) => shares[j] - shares[i]); // the likeliest, where there is no room for all
+    bars.forEach((bar, k) => {
+      const i = order[k];
       bar.classList.toggle("first", Boolean(given) && i === best);
+      bar.querySelector(".label").textContent = data.classes[i];
       bar.querySelector(".fill").style.width = `${given ? 100 * shares[i] : 0}%`;
       bar.querySelector(".share").textContent = given ? `${(100 * shares[i]).toFixed(1)} %` : "";
     });

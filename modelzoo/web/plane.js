@@ -135,8 +135,8 @@ export function planePage(main, network, data) {
     );
     const shares = data.probabilities(values[network.output]);
     find(".readout").textContent =
-      `At (${at.map((value) => short(value, 3)).join(", ")}): ` +
-      data.classes.map((name, i) => `${name}: ${(100 * shares[i]).toFixed(1)} %`).join(", ");
+      `At (${at.map((value) => short(value, 3)).join(", ")})` +
+      data.classes.map((name, i) => ` · ${name}: ${(100 * shares[i]).toFixed(1)} %`).join("");
   }
 
   function update() {

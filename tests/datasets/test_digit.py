@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
+from scipy import ndimage
 
 from modelzoo import datasets
 from modelzoo.datasets import load_digit_image, load_digit_images
+from modelzoo.datasets.digit import _largest, _touching
 from modelzoo.errors import DataError
 
 
@@ -278,3 +280,22 @@ def test_strokes_of_one_digit_are_joined_and_touching_digits_are_wide(mnist):
 def test_a_missing_file():
     with pytest.raises(DataError, match=r"No image file gone\.png"):
         load_digit_image("gone.png")
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.5, 0.7])
+def test_parts_are_those_of_scipy(share):
+    rng = np.random.default_rng(0)
+    for shape in [(40, 70), (33, 5), (6, 90)]:
+        mask = rng.random(shape) < share
+        mask[0, 0] = True
+        parts, starts, stops = _touching(mask)
+        expected, _ = ndimage.label(mask, np.ones((3, 3)))
+        np.testing.assert_array_equal(parts, expected)
+        boxes = [[[side.start, side.stop] for side in box] for box in ndimage.find_objects(expected)]
+        np.testing.assert_array_equal(np.stack([starts, stops], axis=-1), boxes)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 9])
+def test_largest_values_around_are_those_of_scipy(size):
+    image = np.random.default_rng(0).random((20, 13))
+    np.testing.assert_array_equal(_largest(image, size), ndimage.maximum_filter(image, size))
