@@ -112,7 +112,7 @@ def test_the_card_names_the_parent(parent, three_digits, tmp_path):
     model, history = finetune(tmp_path / "parent", three_digits, freeze="backbone", recipe=MOVE, seed=3)
     modelzoo.save(model, tmp_path / "child")
     card = json.loads((tmp_path / "child" / CARD_PATH).read_text())
-    assert card["parent"]["name"] == "dense_500_300"
+    assert card["parent"]["name"] == "parent"
     assert card["parent"]["weights_digest"] == modelzoo.weights_digest(parent)
     assert card["parent"]["frozen"] == ["hidden_1", "hidden_2"]
     assert card["class_names"] == ["1", "5", "6"]
