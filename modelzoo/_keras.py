@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.machinery
+import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +18,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelzoo.errors import InputError, ModelZooError, TargetError
+
+#: Parts of Keras that import scikit-learn and Matplotlib, most of what importing Keras takes.
+_LATE = {"keras.wrappers", "keras.visualization", "keras.src.visualization"}
+
+
+class _LateFinder:
+    """Lets the import of Keras load its parts in ``_LATE`` when one of their names is first used."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> Any:
+        spec = importlib.machinery.PathFinder.find_spec(name, path) if name in _LATE else None
+        if spec is not None and spec.loader is not None:
+            spec.loader = importlib.util.LazyLoader(spec.loader)
+        return spec
+
 
 if TYPE_CHECKING:
     import keras
@@ -35,7 +52,14 @@ else:
                     "TensorFlow was used before this process was forked, so it would hang here: its threads are not "
                     "copied. Start processes by multiprocessing.get_context('spawn')."
                 )
-            module = importlib.import_module(self._name)
+            if "keras" in sys.modules:
+                module = importlib.import_module(self._name)
+            else:
+                sys.meta_path.insert(0, _LateFinder)
+                try:
+                    module = importlib.import_module(self._name)
+                finally:
+                    sys.meta_path.remove(_LateFinder)
             if self._name == "keras" and module.config.backend() != "tensorflow":
                 raise InputError(
                     f"Keras runs on {module.config.backend()!r}, but modelzoo needs TensorFlow. Set the environment "

@@ -101,6 +101,7 @@ class Parent(_ParentAlways, total=False):
 
     class_names: list[str]
     frozen: list[str]
+    rescaled: list[str]
     dataset: DataFacts
     parent: Parent
 
@@ -230,7 +231,7 @@ class Card:
             "parent": self.parent,
         }
 
-    def as_parent(self, digest: str, frozen: Sequence[str] = ()) -> dict[str, Any]:
+    def as_parent(self, digest: str, frozen: Sequence[str] = (), rescaled: Sequence[str] = ()) -> dict[str, Any]:
         """Return these weights, of that digest, as the parent of what is trained from them."""
         name = self.name
         with contextlib.suppress(ArtifactError, InputError):
@@ -242,6 +243,8 @@ class Card:
             "class_names": list(self.class_names),
             "frozen": list(frozen),
         }
+        if rescaled:
+            parent["rescaled"] = list(rescaled)
         if self.training is not None:
             parent["dataset"] = self.training["dataset"]
         if self.parent is not None:

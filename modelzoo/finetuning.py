@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import logging
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,7 +26,7 @@ from modelzoo.network import (
     take_over,
     with_paths,
 )
-from modelzoo.recipe import Recipe
+from modelzoo.recipe import Recipe, check_fields
 from modelzoo.registry import base_recipe, build_model, card_for, get_spec, plain_option, spec_of
 from modelzoo.saving import list_pretrained, load
 from modelzoo.training import compile_model, train
@@ -99,6 +101,8 @@ def finetune(
     recipe: Recipe | str = RECIPE,
     layer_learning_rates: Mapping[str, float] | None = None,
     backbone_learning_rate: float | None = None,
+    rescale: bool = True,
+    compare: bool = False,
     seed: int | None = None,
     **options: Any,
 ) -> tuple[keras.Model, keras.callbacks.History]:
@@ -118,12 +122,23 @@ def finetune(
         Number of classes of the new task; taken from a ``Dataset``, otherwise the source's own. The head starts anew
         if the number or the names of the classes differ from the source's.
     recipe
-        A recipe, or the name of one of the source's; ``"finetuning"`` is :func:`finetuning_recipe`.
+        A recipe, or the name of one of the source's; ``"finetuning"`` is :func:`finetuning_recipe`, with ``new_head``
+        where the classes are others.
     layer_learning_rates
         Multipliers, above 0, of the learning rate of single layers by name; they win over those of the recipe.
     backbone_learning_rate
         Multiplier, above 0, of the learning rate of all layers but the head that are neither frozen nor named in
         ``layer_learning_rates``.
+    rescale
+        Where the head starts anew, bring the kernels before it to the spread of He et al.'s (2015) initial weights, and
+        biases by the same factors, so that the layers compute what they did up to one factor. Training has enlarged
+        them, and a step changes a large kernel little (Ash and Adams 2020 shrink weights for that reason, and add
+        noise). Only trainable dense layers and convolutions with ReLU or without activation that lead to the head one
+        by one are rescaled. ``False`` keeps the pretrained weights as they are.
+    compare
+        Train the same network from random weights too, by the same recipe, and say which start gives the better model
+        on the validation data, or on a fifth of the training data, which is held out where there are none. The
+        history has the result as ``random_val_accuracy`` (or ``random_val_loss``) beside ``val_accuracy``.
     seed
         Seed of the new head, the sample order and dropout; ``None`` as for :func:`modelzoo.train`.
     **options
@@ -141,22 +156,29 @@ def finetune(
     ArtifactError
         The artifact is incomplete or altered.
     """
+    others = inspect.signature(train).parameters.keys()
+    beside = {*others, *inspect.signature(finetune).parameters} - {"changes", "options"}
+    check_fields("argument of finetune", Recipe, options.keys() - others, beside=beside)
     parent = source if isinstance(source, keras.Model) else load(source)
     recipe, frozen = plan_finetuning(
         parent,
         recipe=recipe,
+        new_head=has_other_classes(parent, data, num_classes),
         freeze=freeze,
         layer_learning_rates=layer_learning_rates,
         backbone_learning_rate=backbone_learning_rate,
     )
     recipe = recipe.replace(**{name: options.pop(name) for name in [*options] if name in vars(recipe)})
+    check_flag("rescale", rescale)
+    if check_flag("compare", compare):
+        recipe = _with_validation(recipe, data, options.get("validation_data"))
     seed = given_seed() if seed is None else seed
     new_head = False
     if isinstance(data, Dataset | Stream):
         new_head = _has_other_names(parent, data)
         if num_classes is None and _takes_classes(parent):
             num_classes = data.num_classes
-    model = _inherit(parent, num_classes=num_classes, new_head=new_head, frozen=frozen, seed=seed)
+    model = _inherit(parent, num_classes=num_classes, new_head=new_head, frozen=frozen, rescale=rescale, seed=seed)
     layers = [_live(model, layer) for layer in _weighted(read_network(model)) if layer.name in frozen]
     layers = [layer for layer in layers if layer.trainable]
     try:
@@ -168,13 +190,47 @@ def finetune(
             layer.trainable = True
     if frozen:  # the optimiser it was trained with knows the other layers only
         compile_model(model, recipe)
+    if compare:
+        known = {name: options[name] for name in ("validation_data", "sample_weight", "strategy") if name in options}
+        fresh = _fresh(parent, num_classes, seed)
+        _compare(history, train(fresh, data, recipe.replace(layer_learning_rates={}), seed=seed, **known))
     return model, history
 
 
-def has_other_classes(model: keras.Model, data: Dataset | Stream) -> bool:
-    """Return whether the classes of data differ from a model's, so that fine-tuning starts its head anew."""
-    other_number = _takes_classes(model) and data.num_classes != num_classes_of(model)
-    return bool(read_network(model).head) and (other_number or _has_other_names(model, data))
+def _with_validation(recipe: Recipe, data: Any, validation_data: Any) -> Recipe:
+    """Return a recipe that holds out a fifth of the training data, unless something else is there to compare on."""
+    if validation_data is not None or recipe.validation_size or getattr(data, "validation", None) is not None:
+        return recipe
+    if isinstance(data, Dataset):
+        count = len(data.x_train)
+    elif isinstance(data, tuple | list) and len(data) == 2:
+        x = data[0][0] if isinstance(data[0], tuple | list) else data[0]
+        count = len(x)
+    else:
+        raise InputError("compare=True needs validation data here. Give validation_data=(x, y).")
+    return recipe.replace(validation_size=max(1, round(count / 5)))
+
+
+def _compare(history: keras.callbacks.History, random: keras.callbacks.History) -> None:
+    """Say whether the pretrained weights or random ones gave the better model on the validation data."""
+    name = "val_accuracy" if "val_accuracy" in history.history else "val_loss"
+    ours, theirs = (found.history[name][-1] for found in (history, random))
+    history.history[f"random_{name}"] = random.history[name][-1:]
+    better = ours > theirs if name == "val_accuracy" else ours < theirs
+    text = "%s is %.4f from the pretrained weights and %.4f from random ones by the same recipe."
+    if better:
+        logger.info(text, name, ours, theirs)
+    else:
+        logger.warning(f"{text} Train from random weights instead (modelzoo.train).", name, ours, theirs)
+
+
+def has_other_classes(model: keras.Model, data: Any, num_classes: int | None = None) -> bool:
+    """Return whether the classes of data, or their number, differ from a model's, so that its head starts anew."""
+    names = isinstance(data, Dataset | Stream) and _has_other_names(model, data)
+    if num_classes is None and isinstance(data, Dataset | Stream):
+        num_classes = data.num_classes
+    other_number = _takes_classes(model) and num_classes not in (None, num_classes_of(model))
+    return bool(read_network(model).head) and (other_number or names)
 
 
 def _has_other_names(model: keras.Model, data: Dataset | Stream) -> bool:
@@ -182,20 +238,22 @@ def _has_other_names(model: keras.Model, data: Dataset | Stream) -> bool:
     return bool(names) and data.named and set(data.class_names) != set(names)
 
 
-def finetuning_recipe(model: keras.Model | str) -> Recipe:
+def finetuning_recipe(model: keras.Model | str, *, new_head: bool = False) -> Recipe:
     """Return the recipe that fine-tuning takes by default, derived from the model's lesson recipe.
 
     The loss, its target and the precision are the lesson's, or what fits the outputs of a model without a builder. A
-    model of images gets Adam whose learning rate falls from 3e-4 to 0 along a cosine, in 1000 steps of 64 samples,
-    because the lessons' hyper-parameters are made for a whole data set and random initial weights. ``python
-    scripts/finetune_tasks.py --select`` compares the candidates on validation splits of small training sets. A model of
-    points keeps its lesson's optimiser and length, which take seconds. A recipe named ``"finetuning"`` that the model
-    declares itself comes first.
+    model of images gets Adam whose learning rate falls from 3e-4 to 0 along a cosine, or from 1e-3 under a new head, in
+    1000 steps of 64 samples, because the lessons' hyper-parameters are made for a whole data set and random initial
+    weights. ``python scripts/finetune_tasks.py --select`` compares the candidates on validation splits of small
+    training sets. A model of points keeps its lesson's optimiser and length, which take seconds. A recipe named
+    ``"finetuning"`` that the model declares itself comes first.
 
     Parameters
     ----------
     model
         A model, or the name of a builder.
+    new_head
+        The classes are others than the model's: there is more to learn, and less to keep.
     """
     model = build_model(model) if isinstance(model, str) else model
     spec = spec_of(model)
@@ -204,16 +262,17 @@ def finetuning_recipe(model: keras.Model | str) -> Recipe:
     lesson = base_recipe(model).replace(model_options={}, data_options={})
     if spec is not None and len(model.input_shape) == 2:
         return lesson.replace(source=f"Fine-tuning by the lesson's recipe: {lesson.source}")
+    rate = 1e-3 if new_head else 3e-4
     return lesson.replace(
         steps=1000,
         batch_size=64,
         optimizer="adam",
-        learning_rate={"class_name": "CosineDecay", "config": {"initial_learning_rate": 3e-4}},
+        learning_rate={"class_name": "CosineDecay", "config": {"initial_learning_rate": rate}},
         optimizer_options={},
         log_every=100,
         log_train="batches",
         validation_freq=10,
-        source="Our own: Adam, 3e-4 falling along a cosine, batch 64, 1000 steps; the loss is the lesson's",
+        source=f"Our own: Adam, {rate:g} falling along a cosine, batch 64, 1000 steps; the loss is the lesson's",
     )
 
 
@@ -221,6 +280,7 @@ def plan_finetuning(
     model: keras.Model,
     *,
     recipe: Recipe | str = RECIPE,
+    new_head: bool = False,
     freeze: str | Sequence[str] | None = None,
     layer_learning_rates: Mapping[str, float] | None = None,
     backbone_learning_rate: float | None = None,
@@ -234,7 +294,7 @@ def plan_finetuning(
     """
     if isinstance(recipe, str):
         spec = spec_of(model)
-        known = {RECIPE: finetuning_recipe(model), **(spec.recipes if spec else {})}
+        known = {RECIPE: finetuning_recipe(model, new_head=new_head), **(spec.recipes if spec else {})}
         if recipe not in known:
             raise unknown_name(f"recipe of {model.name}", recipe, known)
         recipe = known[recipe]
@@ -304,22 +364,12 @@ def _inherit(
     num_classes: int | None = None,
     new_head: bool = False,
     frozen: Sequence[str] = (),
+    rescale: bool = False,
     seed: int | None = None,
     **options: Any,
 ) -> keras.Model:
     """Return a new model of the same network with the parent's weights, except for a head that has other classes."""
-    card, spec = card_for(parent), spec_of(parent)
-    if num_classes is not None:
-        if _takes_classes(parent):
-            options["num_classes"] = num_classes
-        elif num_classes != 2:
-            raise InputError(
-                f"{card.name} has no num_classes to change; got num_classes={num_classes!r}. Leave it out."
-            )
-    if spec is not None:
-        model = build_model(spec.name, seed=seed, **{**card.options, **options})
-    else:
-        model = build_from_config(_with_classes(parent, num_classes, seed))
+    card, model = card_for(parent), _fresh(parent, num_classes, seed, **options)
     network = read_network(model)
     in_head = {weight.path for layer in network.head for weight in layer.weights}
     kept, fresh = dict(with_paths(parent)), dict(with_paths(model))
@@ -341,16 +391,51 @@ def _inherit(
     if new_head:
         logger.info("The head of %s starts anew.", card.name)
     still = [layer.name for layer in _weighted(network) if not _live(model, layer).trainable]
+    fixed = [*still, *(name for name in frozen if name not in still)]
+    rescaled = _rescale(network, fresh, fixed) if rescale and new_head else []
     child = dataclasses.replace(
         card_for(model),
         class_names=() if new_head else card.class_names,
         preparation=card.preparation,
-        parent=card.as_parent(weights_digest(parent), [*still, *(name for name in frozen if name not in still)]),
+        parent=card.as_parent(weights_digest(parent), fixed, rescaled),
         weights_digest=weights_digest(model),
         artifact=card.artifact,
     )
     set_card(model, child)
     return model
+
+
+def _fresh(parent: keras.Model, num_classes: int | None, seed: int | None, **options: Any) -> keras.Model:
+    """Return a new model of the same network with random weights, and another number of classes where one is given."""
+    card, spec = card_for(parent), spec_of(parent)
+    if num_classes is not None:
+        if _takes_classes(parent):
+            options["num_classes"] = num_classes
+        elif num_classes != 2:
+            raise InputError(
+                f"{card.name} has no num_classes to change; got num_classes={num_classes!r}. Leave it out."
+            )
+    if spec is not None:
+        return build_model(spec.name, seed=seed, **{**card.options, **options})
+    return build_from_config(_with_classes(parent, num_classes, seed))
+
+
+def _rescale(network: Network, weights: Mapping[str, Any], fixed: Sequence[str]) -> list[str]:
+    """Bring kernels before a new head to the spread of He et al.'s initial weights; return the names of their layers.
+
+    ReLU passes a positive factor on, so that each bias is multiplied by the factors of its own and all earlier kernels.
+    """
+    layers, total = list(network.rescalable), 1.0
+    # A fixed layer keeps its bias, and so must what it adds that to.
+    start = max((number + 1 for number, layer in enumerate(layers) if layer.name in fixed), default=0)
+    for layer in layers[start:]:
+        for weight in layer.weights:  # the kernel, then the bias
+            value, factor = weights[weight.path].numpy(), total
+            if weight.name == "kernel" and value.std() > 0:
+                factor = math.sqrt(2 / math.prod(weight.shape[:-1])) / float(value.std())
+                total *= factor
+            weights[weight.path].assign(value * factor)
+    return [layer.name for layer in layers[start:]]
 
 
 def _takes_classes(model: keras.Model) -> bool:

@@ -36,6 +36,8 @@ _COUNTED = {"Dense", "Conv1D", "Conv2D", "Conv3D"}
 _FREE = {"BatchNormalization", "GroupNormalization", "LayerNormalization", "Normalization", "RMSNormalization"}
 #: Kinds that leave numbers as they are, and what they mean.
 _RESHAPING = {"Dropout", "Flatten", "Identity", "Reshape"}
+#: Kinds, besides pools and zero padding, for which f(c x) = c f(x) for c > 0, if their biases are multiplied by c too.
+_HOMOGENEOUS = {"Activation", "Conv1D", "Conv2D", "Conv3D", "Dense", "LeakyReLU", "ReLU", *_RESHAPING}
 #: Settings of a layer that say how it is trained or stored, not what it computes.
 _TRAINING_SETTINGS = {"name", "trainable", "dtype", "seed", "quantization_config"}
 _TRAINING_SUFFIXES = ("_initializer", "_regularizer", "_constraint")
@@ -236,6 +238,23 @@ class Network:
         return tuple(layer for layer in self.layers[mixing[-1] :] if layer.weights)
 
     @property
+    def rescalable(self) -> tuple[Layer, ...]:
+        """The layers with kernels before the head whose outputs may be multiplied by a factor that only the head sees.
+
+        They are the last of a chain of dense layers and convolutions without activation or with ReLU.
+        """
+        if not self.head:
+            return ()
+        index, found = self.layers.index(self.head[0]), []
+        while self.layers[index].inputs == (index - 1,) and self._closes(index - 1):
+            index -= 1
+            layer = self.layers[index]
+            if layer.shared or not _is_homogeneous(layer):
+                break
+            found += [layer] * bool(layer.weights)
+        return tuple(reversed(found))
+
+    @property
     def takes_raw_pixels(self) -> bool:
         """Whether it divides its inputs by 255 itself."""
         scales = (layer.config.get("scale") for layer in self.layers if layer.kind == "Rescaling")
@@ -302,6 +321,13 @@ class Network:
 
 class NotAChainError(InputError):
     """The layers of a network do not follow each other one by one."""
+
+
+def _is_homogeneous(layer: Layer) -> bool:
+    """Return whether a layer multiplies its output by c > 0 if its inputs and its biases are multiplied by it."""
+    known = layer.kind in _HOMOGENEOUS or "Pooling" in layer.kind or layer.kind.startswith("ZeroPadding")
+    bends = layer.config.get("max_value") is not None or layer.config.get("threshold")
+    return known and not bends and layer.activation in ("", "relu", "leaky_relu")
 
 
 def parameter_arithmetic(shapes: Sequence[tuple[int, ...]]) -> str:

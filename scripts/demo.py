@@ -28,21 +28,22 @@ NAME = "two_conv_cnn"
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of everything.")
 @click.option("--steps", type=click.IntRange(1), help="Optimiser steps, instead of the recipe's.")
 def main(output: Path, digit: int, seed: int, steps: int | None) -> None:
-    """Train two_conv_cnn by its lesson recipe on MNIST, export a SavedModel and classify a test digit with it."""
+    """Train two_conv_cnn by its fast recipe on MNIST, export a SavedModel and classify a test digit with it."""
     began = time.perf_counter()
     headline("The zoo")
     subprocess.run([sys.executable, "-m", "modelzoo", "list"], check=True)
 
-    recipe = modelzoo.get_spec(NAME).recipe("lesson")
+    recipe = modelzoo.get_spec(NAME).recipe("fast")
     recipe = recipe if steps is None else recipe.replace(steps=steps, log_every=min(steps, recipe.log_every))
-    headline(f"Training {NAME} on MNIST by its lesson recipe: {recipe.steps:,} steps of {recipe.batch_size} images")
+    mnist = datasets.load("mnist")
+    total = recipe.total_steps(len(mnist.x_train))
+    headline(f"Training {NAME} on MNIST by its fast recipe: {total:,} steps of {recipe.batch_size} images")
     import_tensorflow()
     import tensorflow as tf
 
     from modelzoo.training import ProgressBar
 
-    mnist = datasets.load("mnist")
-    model = modelzoo.create_model(NAME, seed=seed)
+    model = modelzoo.create_model(NAME, recipe="fast", seed=seed)
     history = modelzoo.train(model, mnist, recipe, seed=seed, callbacks=[ProgressBar(keep_lines=True)])
     click.echo(f"Test accuracy: {modelzoo.evaluate(model, mnist)['accuracy']:.2%} of {len(mnist.x_test):,} images")
 

@@ -110,15 +110,16 @@ def test_unusable_arguments_are_refused(arguments, message, run, pretend):
 
 @pytest.mark.slow
 def test_candidates_hold_the_default_and_no_test_image_chooses(run, pretend, monkeypatch):
-    default = modelzoo.finetuning.finetuning_recipe("dense_500_300")
     candidates = script.candidates()
-    assert any(recipe.replace(log_every=default.log_every) == default for recipe in candidates.values())
+    for new_head in (False, True):
+        default = modelzoo.finetuning.finetuning_recipe("dense_500_300", new_head=new_head)
+        assert any(recipe.replace(log_every=default.log_every) == default for recipe in candidates.values())
     test_images = {image.tobytes() for image in script.other_digits().x_test}
     mnist = datasets.load("mnist").take(per_class=500)
     test_images |= {image.tobytes() for image in mnist.x_test}
     monkeypatch.setattr(script, "clothes", lambda: mnist)
     assert run("--select", "--seeds", "0").exit_code == 0
-    assert len(pretend) == 3 * len(candidates)
-    for *_, data in pretend[:3]:
+    assert len(pretend) == (4 + 3 + 4) * len(candidates)
+    for *_, data in pretend[:4]:
         parts = [data.x_train, data.x_val if data.x_val is not None else data.x_test]
         assert not {image.tobytes() for image in np.concatenate(parts)} & test_images

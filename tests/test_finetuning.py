@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 import modelzoo
@@ -61,7 +62,7 @@ def test_same_classes_start_from_the_parents_weights_which_are_not_touched(paren
 def test_other_classes_replace_the_head_by_one_from_the_seed(parent, digits, three_digits):
     renamed = dataclasses.replace(digits, class_names=tuple("abcdefghij"))
     runs = ((three_digits, 1), (three_digits, 1), (three_digits, 2), (renamed, 1))
-    models = [finetune(parent, data, recipe=STILL, seed=seed)[0] for data, seed in runs]
+    models = [finetune(parent, data, recipe=STILL, rescale=False, seed=seed)[0] for data, seed in runs]
     old, first, again, other, named = map(by_path, (parent, *models))
     for path, value in old.items():
         if not path.startswith("logits/"):
@@ -73,6 +74,69 @@ def test_other_classes_replace_the_head_by_one_from_the_seed(parent, digits, thr
     assert card_for(models[0]).options == {"hidden_units": [9, 8], "num_classes": 3}
     assert [card_for(model).class_names for model in models[2:]] == [("1", "5", "6"), tuple("abcdefghij")]
     assert models[0].output_shape == (None, 3)
+
+
+def features(weights, images):
+    """Return what the hidden layers give."""
+    x = images.reshape(len(images), -1) / 255
+    for name in ("hidden_1", "hidden_2"):
+        x = np.maximum(x @ weights[f"{name}/kernel"] + weights[f"{name}/bias"], 0)
+    return x
+
+
+@pytest.mark.parametrize(
+    ("freeze", "rescaled"),
+    [
+        (None, ["hidden_1", "hidden_2"]),
+        (["hidden_1"], ["hidden_2"]),
+        (["hidden_2"], []),  # its bias keeps its size, and so must what comes before
+        ("backbone", []),
+    ],
+)
+def test_a_new_head_rescales_the_kernels_before_it_and_keeps_the_features(freeze, rescaled, parent, three_digits):
+    model, _ = finetune(parent, three_digits, freeze=freeze, recipe=STILL)
+    old, new = by_path(parent), by_path(model)
+    for name, fan_in in (("hidden_1", 784), ("hidden_2", 9)):
+        if name in rescaled:
+            assert new[f"{name}/kernel"].std() == pytest.approx((2 / fan_in) ** 0.5, rel=1e-5)
+        else:
+            np.testing.assert_array_equal(new[f"{name}/kernel"], old[f"{name}/kernel"])
+    before, after = (features(weights, three_digits.x_test[:50]) for weights in (old, new))
+    np.testing.assert_allclose(after, before * (after.sum() / before.sum()), rtol=1e-3, atol=1e-5)
+    assert card_for(model).parent.get("rescaled", []) == rescaled
+
+
+def test_the_default_recipe_learns_faster_where_the_head_is_new(parent, digits, three_digits):
+    for data, options, rate in (
+        (digits, {}, 3e-4),
+        (three_digits, {}, 1e-3),
+        (three_digits.train, {}, 3e-4),
+        (three_digits.train, {"num_classes": 3}, 1e-3),
+    ):
+        model, _ = finetune(parent, data, steps=1, xla="off", **options)
+        assert card_for(model).training["recipe"]["learning_rate"]["config"] == {"initial_learning_rate": rate}
+
+
+def test_a_kept_head_rescales_nothing(parent, digits):
+    model, _ = finetune(parent, digits, recipe=STILL)
+    assert "rescaled" not in card_for(model).parent
+    assert modelzoo.weights_digest(model) == modelzoo.weights_digest(parent)
+
+
+def test_the_start_is_compared_with_random_weights_on_held_out_samples(parent, three_digits, caplog):
+    few = three_digits.take(per_class=10)
+    options = {"recipe": MOVE, "seed": 2, "compare": True}
+    _, history = finetune(parent, few, validation_data=few.test, **options)
+    fresh = modelzoo.create_model("dense_500_300", hidden_units=(9, 8), num_classes=3, seed=2)
+    alone = modelzoo.train(fresh, few, MOVE, seed=2, validation_data=few.test)
+    assert history.history["random_val_accuracy"] == alone.history["val_accuracy"][-1:]
+    model, history = finetune(parent, few, **options)
+    assert card_for(model).training["recipe"]["validation_size"] == 6  # a fifth
+    random, ours = history.history["random_val_accuracy"][0], history.history["val_accuracy"][-1]
+    assert ("modelzoo.train" in caplog.text) == (random >= ours)
+    batches = tf.data.Dataset.from_tensor_slices(few.train).batch(5)
+    with pytest.raises(InputError, match="compare=True needs validation data"):
+        finetune(parent, batches, num_classes=3, compare=True)
 
 
 def test_arrays_keep_the_head_and_its_class_names_unless_num_classes_is_given(parent, three_digits):
@@ -199,6 +263,8 @@ def test_a_recipe_keeps_its_own_learning_rates_where_nothing_else_is_said(parent
         ({"freeze": ["hidden_1", "hidden_2", "logits"]}, "nothing to train"),
         ({"recipe": "lessons"}, "Did you mean 'lesson'"),
         ({"recipe": {"steps": 1}}, "recipe must be a Recipe"),
+        ({"freez": "backbone"}, "Unknown argument of finetune 'freez'. Did you mean 'freeze'"),
+        ({}, r"got str. For a name or a path: modelzoo.datasets.load"),
     ],
 )
 def test_names_are_checked_before_the_data(options, message, parent):
@@ -228,7 +294,8 @@ def test_the_default_recipe_of_an_image_model_is_adam_with_the_lessons_loss(name
     lesson = modelzoo.get_spec(name).recipe("lesson")
     assert (recipe.loss, recipe.reconstruct) == (lesson.loss, lesson.reconstruct)
     assert (recipe.optimizer, recipe.batch_size, recipe.epochs) == ("adam", 64, None)
-    assert recipe.learning_rate["class_name"] == "CosineDecay"
+    assert recipe.learning_rate == {"class_name": "CosineDecay", "config": {"initial_learning_rate": 3e-4}}
+    assert finetuning_recipe(name, new_head=True).learning_rate["config"] == {"initial_learning_rate": 1e-3}
     assert not recipe.model_options
     assert not recipe.data_options
     assert recipe.augmentation is None
@@ -269,15 +336,13 @@ def test_a_chain_of_fine_tunes_is_in_the_card(parent, three_digits, tmp_path):
     first, _ = finetune(parent, three_digits, recipe=MOVE, freeze="backbone")
     modelzoo.save(first, tmp_path / "first")
     second, _ = finetune(tmp_path / "first", datasets.load("digits"), recipe=MOVE)
-    modelzoo.save(second, tmp_path / "second")
-    third, _ = finetune(tmp_path / "second", datasets.load("digits"), recipe=STILL)
-    card = modelzoo.save(third, tmp_path / "third")
-    chain = [card["parent"], card["parent"]["parent"], card["parent"]["parent"]["parent"]]
-    assert [link["weights_digest"] for link in chain] == [modelzoo.weights_digest(m) for m in (second, first, parent)]
-    assert [link["frozen"] for link in chain] == [[], [], ["hidden_1", "hidden_2"]]
-    assert [len(link["class_names"]) for link in chain] == [10, 3, 10]
-    assert "parent" not in chain[2]
-    assert card_for(modelzoo.load(tmp_path / "third")).parent == card["parent"]
+    card = modelzoo.save(second, tmp_path / "second")
+    chain = [card["parent"], card["parent"]["parent"]]
+    assert [link["weights_digest"] for link in chain] == [modelzoo.weights_digest(m) for m in (first, parent)]
+    assert [link["frozen"] for link in chain] == [[], ["hidden_1", "hidden_2"]]
+    assert [len(link["class_names"]) for link in chain] == [3, 10]
+    assert "parent" not in chain[1]
+    assert card_for(modelzoo.load(tmp_path / "second")).parent == card["parent"]
 
 
 @pytest.fixture(scope="module")
@@ -324,8 +389,6 @@ def test_files_through_the_library_and_the_command(form, stored, parent, tmp_pat
 
 
 def test_a_tf_dataset_with_other_classes(parent, three_digits):
-    import tensorflow as tf
-
     x, y = three_digits.train
     stream = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x), seed=1).batch(16)
     test = tf.data.Dataset.from_tensor_slices(three_digits.test).take(200).batch(100)

@@ -74,6 +74,23 @@ viz.plot_confusion_matrix([0, 1], [0.1, 0.9])
 absent("tensorflow", "keras", "torch", "jax")
 """
 
+#: In a process of its own: a test before it may have imported Keras.
+TRAINING = """
+import sys
+import modelzoo
+from modelzoo import datasets
+
+model = modelzoo.create_model("xor_mlp", recipe="fast", seed=0)
+modelzoo.train(model, datasets.load("xor"), "fast")
+found = {"matplotlib", "sklearn"} & set(sys.modules)
+assert not found, found
+
+import keras
+
+assert keras.wrappers.SKLearnClassifier.__mro__[1].__module__.startswith("sklearn")
+assert keras.visualization.plot_image_gallery
+"""
+
 
 def test_what_needs_no_tensorflow_does_not_import_it(tmp_path):
     command = [sys.executable, "-c", PROGRAM]
@@ -81,3 +98,8 @@ def test_what_needs_no_tensorflow_does_not_import_it(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "two_conv_cnn" in done.stdout
     assert "3,274,634" in done.stdout
+
+
+def test_training_imports_neither_matplotlib_nor_scikit_learn_and_leaves_keras_whole():
+    done = subprocess.run([sys.executable, "-c", TRAINING], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

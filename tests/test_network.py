@@ -257,6 +257,31 @@ def test_the_head_is_what_makes_one_number_a_class(model, head, gives_logits):
     assert network.gives_logits == gives_logits
 
 
+@pytest.mark.parametrize(
+    ("layers", "expected"),
+    [
+        ([L.Dense(4, "relu", name="a"), L.Dropout(0.5), L.Dense(4, name="b"), L.LeakyReLU()], ["a", "b"]),
+        ([L.Reshape((4, 1)), L.Conv1D(4, 2, activation="relu", name="a"), L.MaxPool1D(), L.Flatten()], ["a"]),
+        ([L.Dense(4, "tanh"), L.Dense(4, "relu", name="b")], ["b"]),  # up to the first that bends what it gets
+        ([L.Dense(4, name="a"), L.BatchNormalization(), L.Dense(4, "relu", name="b")], ["b"]),
+        ([L.Dense(4, name="a"), L.ReLU(max_value=6)], []),
+        ([L.Dense(4, "relu", name="a"), L.LayerNormalization()], []),
+        ([], []),
+    ],
+)
+def test_layers_may_be_rescaled_where_a_factor_reaches_the_head(layers, expected):
+    network = read_network(ending(*layers, L.Dense(3, name="head"), L.Softmax(), shape=(4,)))
+    assert [layer.name for layer in network.rescalable] == expected
+
+
+def test_layers_that_others_read_too_are_not_rescaled():
+    inputs = keras.Input((4,))
+    x = L.Dense(4, "relu", name="a")(inputs)
+    x = L.Dense(4, "relu", name="c")(L.Add()([x, L.Dense(4, "relu", name="b")(x)]))
+    network = read_network(keras.Model(inputs, L.Dense(3)(x)))
+    assert [layer.name for layer in network.rescalable] == ["c"]
+
+
 @pytest.mark.parametrize("last", [L.Dense(3, "softmax"), L.Softmax()])
 def test_the_logits_of_layers_that_stand_in_two_models_are_those_of_each(last):
     first = ending(L.Dense(3), last, shape=(2,))

@@ -190,4 +190,4 @@ def test_recipes_and_specs_show_what_differs_from_the_defaults():
     assert repr(spec).startswith(
         "ModelSpec(name='tanh_mlp', task='classification', dataset='four_class', num_params=74"
     )
-    assert "<th>recipes</th><td>lesson, tuned</td>" in spec._repr_html_()
+    assert "<th>recipes</th><td>fast, lesson, tuned</td>" in spec._repr_html_()

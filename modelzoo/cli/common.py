@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from modelzoo import datasets
+from modelzoo._keras import tf
 from modelzoo.errors import InputError
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
@@ -193,7 +194,7 @@ def import_tensorflow() -> None:
     """Import TensorFlow without the notes its C++ part writes to standard error, past Python's ``sys.stderr``."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with quiet_stderr():
-        import tensorflow  # noqa: F401
+        tf.version  # noqa: B018 (imports it)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,8 @@ def train(
     help="Multiply the learning rate of one layer, e.g. hidden=0.1; repeat for several.",
 )
 @click.option("--backbone-learning-rate", type=float, metavar="FACTOR", help="The same for all layers but the head.")
+@click.option("--rescale/--no-rescale", default=True, help="Before a new head, bring kernels to He's spread, or not.")
+@click.option("--compare", is_flag=True, help="Train from random weights too, and say which start is better.")
 @output_option
 @overwrite_option
 @seed_option
@@ -152,13 +155,16 @@ def finetune(
     freeze: tuple[str, ...],
     layer_learning_rate: tuple[str, ...],
     backbone_learning_rate: float | None,
+    rescale: bool,
+    compare: bool,
     output: Path | None,
     recipe: str,
     **run: Any,
 ) -> None:
     """Train SOURCE, a pretrained model or an artifact's directory, further on other data, and export it.
 
-    If the data have other classes, the head (the last layer with weights) starts anew; all else keeps its weights.
+    If the data have other classes, the head (the last layer with weights) starts anew, and the layers before it keep
+    their weights up to a factor each.
 
     \b
     modelzoo finetune two_conv_cnn --data letters/ -o letters                     train all layers
@@ -171,23 +177,29 @@ def finetune(
     output = check_save_target(output or Path("build", f"{Path(source).name}_finetuned"), overwrite=run["overwrite"])
     replicas = _start_replicas(run["strategy"])
     parent = modelzoo.load(source)
-    plan, frozen = plan_finetuning(  # before the data are read: a wrong name should not wait for these
+    planned = functools.partial(
+        plan_finetuning,
         parent,
         recipe=recipe,
         freeze=freeze,
         layer_learning_rates=key_values("--layer-learning-rate", layer_learning_rate, "hidden=0.1"),
         backbone_learning_rate=backbone_learning_rate,
     )
-    plan = _changed(plan, run)
+    _changed(planned()[0], run)  # before the data are read: a wrong name should not wait for these
     preparation = card_for(parent).preparation
     dataset = load_data(data, parent.input_shape[1:], data_option, preparation=preparation, stream=stream)
-    if replicas.is_chief and has_other_classes(parent, dataset):
+    new_head = has_other_classes(parent, dataset)
+    plan, frozen = planned(new_head=new_head)
+    plan = _changed(plan, run)
+    if replicas.is_chief and new_head:
         line = f"The head starts anew, for the classes {', '.join(dataset.class_names):.200}."
         if set(dataset.class_names) < set(modelzoo.class_names(parent)):
             line += " To keep the old one: modelzoo.train, in Python, on the loaded model."
         click.echo(line, err=True)
     _run(
-        lambda **kwargs: modelzoo.finetune(parent, dataset, freeze=frozen, recipe=plan, **kwargs),
+        lambda **kwargs: modelzoo.finetune(
+            parent, dataset, freeze=frozen, recipe=plan, rescale=rescale, compare=compare, **kwargs
+        ),
         replicas,
         dataset,
         output,
@@ -258,6 +270,7 @@ def _run(
     scores = {name: values[-1] for name, values in history.history.items() if not name.endswith("step")}
     if "test_loss" not in scores and dataset.test is not None:  # with held-out samples, training never saw these
         scores |= {f"test_{name}": score for name, score in modelzoo.evaluate(model, dataset).items()}
-    words = {name: name.replace("val_", "validation ").replace("test_", "test ") for name in scores}
+    places = {"random_": "from random weights: ", "val_": "validation ", "test_": "test "}
+    words = {name: functools.reduce(lambda text, old: text.replace(old, places[old]), places, name) for name in scores}
     click.echo("  ".join(f"{words[name]} {score:.4f}" for name, score in scores.items()))
     click.echo(f"Saved to {output} (weights {card['weights_digest'][:12]})")

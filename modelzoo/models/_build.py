@@ -25,9 +25,16 @@ TUNED_SOURCE = (
     "al.'s initial weights (2015)"
 )
 
+#: Where the fast recipes come from.
+FAST_SOURCE = (
+    "Our own, chosen on samples held out of the training set for the least time to a stated accuracy: Adam with cosine "
+    "decay (Loshchilov and Hutter 2017); for images after a warm-up (Goyal et al. 2017), under ReLU from He et al.'s "
+    "initial weights (2015)"
+)
+
 #: How the robust recipes change the looks of images.
 LOOKS: Any = {
-    "looks": 0.08,
+    "looks": 0.04,
     "stroke": 0.8,
     "outline": 1.0,
     "blur": 2.0,
@@ -35,7 +42,7 @@ LOOKS: Any = {
     "lines": 2,
     "contrast": 0.7,
     "background": 0.7,
-    "inversion": 0.05,
+    "inversion": 0.025,
     "gaussian_noise": 100.0,
     "salt_pepper": 0.3,
 }
@@ -51,7 +58,7 @@ def robust(tuned: Recipe, **changes: Any) -> Recipe:
         augmentation=dataclasses.replace(tuned.augmentation, **LOOKS),
         calibrate=True,
         data_options={"extra": "digits"},
-        source=f"{tuned.source}; changed looks, digits of other writers, a temperature as Guo et al. (2017)",
+        source=f"{tuned.source}; also changed looks, digits of other writers and a temperature (Guo et al. 2017)",
         **changes,
     )
 
@@ -113,6 +120,12 @@ class Layers:
         if "seed" in config:
             config["seed"] = self._next_seed()
         return type(found).from_config(config)
+
+
+def warmed_up(rate: float) -> dict[str, Any]:
+    """Return a learning rate that rises in 50 steps to ``rate`` and falls to 0 along a cosine by the run's end."""
+    config = {"initial_learning_rate": 0.0, "warmup_target": rate, "warmup_steps": 50}
+    return {"class_name": "CosineDecay", "config": config}
 
 
 def point_input(input_dim: Any) -> Any:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 from typing import Any
 
-import keras
 from rich import progress
 from rich.console import Console
 from rich.table import Column
 from rich.text import Text
+
+from modelzoo._keras import keras
 
 
 class ProgressBar(keras.callbacks.Callback):
