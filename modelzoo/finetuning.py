@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import logging
 import math
 import os
@@ -25,7 +26,7 @@ from modelzoo.network import (
     take_over,
     with_paths,
 )
-from modelzoo.recipe import Recipe
+from modelzoo.recipe import Recipe, check_fields
 from modelzoo.registry import base_recipe, build_model, card_for, get_spec, plain_option, spec_of
 from modelzoo.saving import list_pretrained, load
 from modelzoo.training import compile_model, train
@@ -155,6 +156,9 @@ def finetune(
     ArtifactError
         The artifact is incomplete or altered.
     """
+    others = inspect.signature(train).parameters.keys()
+    beside = {*others, *inspect.signature(finetune).parameters} - {"changes", "options"}
+    check_fields("argument of finetune", Recipe, options.keys() - others, beside=beside)
     parent = source if isinstance(source, keras.Model) else load(source)
     recipe, frozen = plan_finetuning(
         parent,

@@ -220,7 +220,7 @@ class Reproduction:
 
 def reproduce(
     source: keras.Model | str | os.PathLike[str],
-    seeds: Iterable[int] | None = None,
+    seeds: Iterable[int] | int | None = None,
     *,
     callbacks: Callable[[int], Sequence[keras.callbacks.Callback]] | None = None,
 ) -> Reproduction:
@@ -248,6 +248,7 @@ def reproduce(
     card, digest = card_for(model), weights_digest(model)
     training = _training_of(card, digest)
     own_seed = int(training["seed"])
+    seeds = [seeds] if isinstance(seeds, int) else seeds
     chosen = [own_seed] if seeds is None else list(dict.fromkeys(check_seed(seed, "seeds") for seed in seeds))
     if not chosen:
         raise InputError("seeds must name at least one seed; got none. Leave seeds out for the artifact's own.")

@@ -93,6 +93,27 @@ def test_help_teaches(modelzoo, command):
     assert len(out.splitlines()) > 5
 
 
+def test_networks_of_ones_own_are_known_to_the_command(tmp_path):
+    (tmp_path / "mynets.py").write_text(
+        "from modelzoo.models import tanh_mlp\n"
+        "from modelzoo.registry import get_spec, register_model\n"
+        "from modelzoo.recipe import Recipe\n"
+        "@register_model(task='classification', dataset='linear', num_params=6, network='2 → 2', source='own',\n"
+        "                recipes={'lesson': Recipe(steps=1, batch_size=4)})\n"
+        "def my_net(num_classes: int = 2, *, seed: int | None = None, name: str = 'my_net'):\n"
+        "    return tanh_mlp(num_classes, seed=seed, name=name)\n"
+    )
+    command = [sys.executable, "-m", "modelzoo", "--import"]
+    done = subprocess.run(
+        [*command, "mynets", "info", "my_net"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "2 → 2" in done.stdout
+    done = subprocess.run([*command, "yournets", "list"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "Cannot import yournets: No module named 'yournets'." in done.stderr
+
+
 def test_the_package_is_the_command():
     done = subprocess.run([sys.executable, "-m", "modelzoo", "trian"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
@@ -299,10 +320,9 @@ def test_a_folder_of_own_drawings(modelzoo, folder, artifacts):
     assert "symbols was trained on 'own'" in error_line(modelzoo("evaluate", "symbols")[2])
 
 
-def test_own_data_that_are_named_are_those_of_the_card(modelzoo, artifacts, folder):
-    """Data set or folder, also renamed, with the options of the training; what trained is never called a test."""
-    tune = ("finetune", artifacts / "digits", *QUICK, "--data")
-    assert modelzoo(*tune, "digits", "--data-option", "seed=3", "-o", "seed")[0] == 0
+def test_own_data_that_are_named_are_those_of_the_card(modelzoo, artifacts):
+    options = ("--data", "digits", "--data-option", "seed=3", "-o", "seed")
+    assert modelzoo("finetune", artifacts / "digits", *QUICK, *options)[0] == 0
     own = json.loads(modelzoo("evaluate", "seed", "--json")[1])
     assert own["agrees"]
     named = json.loads(modelzoo("evaluate", "seed", "--data", "digits", "--json")[1])
@@ -310,6 +330,11 @@ def test_own_data_that_are_named_are_those_of_the_card(modelzoo, artifacts, fold
     given = modelzoo("evaluate", "seed", "--data", "digits", "--data-option", "seed=0", "--json")[1]
     assert json.loads(given)["loss"] != own["loss"]
 
+
+@pytest.mark.slow
+def test_a_folder_also_renamed_is_split_as_in_training(modelzoo, artifacts, folder):
+    """With the options of the training; what trained is never called a test."""
+    tune = ("finetune", artifacts / "digits", *QUICK, "--data")
     assert modelzoo(*tune, "own", "--data-option", "test_fraction=0", "-o", "all")[0] == 0
     assert "no test part" in error_line(modelzoo("evaluate", "all", "--data", "own")[2])
     assert "no test part" in error_line(modelzoo("evaluate", "all")[2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import sys
@@ -14,7 +15,7 @@ from modelzoo.cli.play import play
 from modelzoo.cli.show import describe, info, list_command
 from modelzoo.cli.train import finetune, train
 from modelzoo.cli.use import check, compare, evaluate, export, predict, reproduce
-from modelzoo.errors import ModelZooError
+from modelzoo.errors import InputError, ModelZooError
 
 
 class _Group(click.Group):
@@ -28,7 +29,8 @@ class _Group(click.Group):
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(modelzoo.__version__)
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-def app(debug: bool) -> None:
+@click.option("--import", "modules", multiple=True, metavar="MODULE", help="Import networks or data sets of your own.")
+def app(debug: bool, modules: tuple[str, ...]) -> None:
     """Train, export, fine-tune and use the classical neural networks.
 
     \b
@@ -43,7 +45,15 @@ def app(debug: bool) -> None:
     modelzoo finetune my_cnn --data photos/ -o new start from trained weights, on your own images
     modelzoo play two_conv_cnn                     draw on it and look inside, in the browser
     modelzoo play                                  train networks of points in the browser
+    modelzoo --import mynets train my_network      a network that ./mynets.py registers
     """
+    if modules:
+        sys.path.insert(0, os.getcwd())
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            raise InputError(f"Cannot import {module}: {error}. Give a module here or an installed one.") from None
 
 
 def main() -> None:

@@ -34,7 +34,7 @@ FAST_SOURCE = (
 
 #: How the robust recipes change the looks of images.
 LOOKS: Any = {
-    "looks": 0.08,
+    "looks": 0.04,
     "stroke": 0.8,
     "outline": 1.0,
     "blur": 2.0,
@@ -42,7 +42,7 @@ LOOKS: Any = {
     "lines": 2,
     "contrast": 0.7,
     "background": 0.7,
-    "inversion": 0.05,
+    "inversion": 0.025,
     "gaussian_noise": 100.0,
     "salt_pepper": 0.3,
 }
@@ -58,7 +58,7 @@ def robust(tuned: Recipe, **changes: Any) -> Recipe:
         augmentation=dataclasses.replace(tuned.augmentation, **LOOKS),
         calibrate=True,
         data_options={"extra": "digits"},
-        source=f"{tuned.source}; changed looks, digits of other writers, a temperature as Guo et al. (2017)",
+        source=f"{tuned.source}; also changed looks, digits of other writers and a temperature (Guo et al. 2017)",
         **changes,
     )
 

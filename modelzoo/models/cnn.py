@@ -19,11 +19,12 @@ TUNED = Recipe(
     label_smoothing=0.05,
     augmentation=Augmentation(rotation=0.16, scale=0.1, shear=0.12, shift=1.2, elastic_strength=15.0, probability=0.8),
     validation_size=5000,
+    calibrate=True,
     log_every=860,
     validation_freq=4,
     precision="bfloat16",
     model_options={"kernel_initializer": "he_normal", "bias_initializer": "zeros"},
-    source=f"{_build.TUNED_SOURCE}; label smoothing as Szegedy et al. (2016)",
+    source=f"{_build.TUNED_SOURCE}; label smoothing as Szegedy et al. (2016), and a temperature as Guo et al. (2017)",
 )
 
 

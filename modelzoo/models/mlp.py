@@ -425,7 +425,7 @@ DENSE_TUNED = Recipe(
             source=_build.FAST_SOURCE,
         ),
         "tuned": DENSE_TUNED,
-        "robust": _build.robust(DENSE_TUNED, epochs=80),
+        "robust": _build.robust(DENSE_TUNED),
     },
 )
 def dense_500_300(

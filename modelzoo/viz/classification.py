@@ -178,10 +178,14 @@ def _boxed_digits(model: Any, picture: Any, digits: DigitImages, names: Sequence
     """Draw a picture with a box around each digit; its class and probability above, in another colour if doubtful."""
     pixels = read_image(picture, grayscale=False)
     scores = class_probabilities(model, digits.samples)
-    height, width = pixels.shape[:2]
-    figure, axes = style.new_grid(1, 1, (style.PAGE_WIDTH, max(1.2, style.PAGE_WIDTH * min(1.2, height / width))))
+    margin = (digits.boxes[:, 3] - digits.boxes[:, 1]).max()  # of an empty page no more is shown
+    left, top = np.maximum(digits.boxes[:, :2].min(axis=0) - margin, 0)
+    right, bottom = np.minimum(digits.boxes[:, 2:].max(axis=0) + margin, pixels.shape[1::-1])
+    share = (bottom - top) / (right - left)
+    figure, axes = style.new_grid(1, 1, (style.PAGE_WIDTH, max(1.2, style.PAGE_WIDTH * min(1.2, share))))
     ax = axes[0, 0]
     show_pixels(ax, pixels)
+    ax.set(xlim=(left - 0.5, right - 0.5), ylim=(bottom - 0.5, top - 0.5))
     for (left, top, right, bottom), row, doubt in zip(digits.boxes, scores, doubts(digits, scores), strict=True):
         color = style.TEST_COLOR if doubt else style.TRAIN_COLOR
         ax.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=color, linewidth=1.5))
