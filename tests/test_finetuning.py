@@ -264,7 +264,7 @@ def test_a_recipe_keeps_its_own_learning_rates_where_nothing_else_is_said(parent
         ({"recipe": "lessons"}, "Did you mean 'lesson'"),
         ({"recipe": {"steps": 1}}, "recipe must be a Recipe"),
         ({"freez": "backbone"}, "Unknown argument of finetune 'freez'. Did you mean 'freeze'"),
-        ({}, r"got str. For a name or a path: modelzoo.datasets.load"),
+        ({}, r"data must be loaded: modelzoo\.datasets\.load"),
     ],
 )
 def test_names_are_checked_before_the_data(options, message, parent):
