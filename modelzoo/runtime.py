@@ -17,7 +17,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from modelzoo.card import Card, read_card, read_weights, set_card, usable_cores
-from modelzoo.errors import ModelZooError
+from modelzoo.errors import ArtifactError, ModelZooError
 from modelzoo.network import Layer, Network
 from modelzoo.reference import logistic, softmax
 from modelzoo.saving import find
@@ -565,7 +565,13 @@ def load_runtime(source: str | os.PathLike[str], *, version: int | None = None) 
         raise UnknownLayerError(f"{card['name']} computes in {min(half)}, which only Keras does.")
     names = [weight["path"] for weight in card["weights"]]
     weights = dict(zip(names, read_weights(directory, card), strict=True))
-    runtime = Runtime(Network.from_dict(card["network"]), weights)
+    network = Network.from_dict(card["network"])
+    for weight in (weight for layer in network.layers for weight in layer.weights):
+        if weight.path not in weights or weights[weight.path].shape != weight.shape:
+            raise ArtifactError(
+                f"{directory}: the weight {weight.path!r} does not have the shape that its layer needs."
+            )
+    runtime = Runtime(network, weights)
     set_card(runtime, Card.from_file(card, directory))
     return runtime
 

@@ -26,7 +26,7 @@ def test_weights_and_network_are_read_without_tensorflow(name):
     for weight in model.weights:
         np.testing.assert_array_equal(weights[weight.path], weight.numpy(), err_msg=weight.path)
     network = Network.from_dict(card["network"])
-    assert network == read_network(model)
+    assert network.same_as(read_network(model))  # another version of Keras has settings of its own
     for weight in (weight for layer in network.layers for weight in layer.weights):
         assert weights[weight.path].shape == weight.shape
     trainable = {weight["path"] for weight in card["weights"] if weight["trainable"]}

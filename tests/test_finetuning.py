@@ -176,7 +176,7 @@ def test_the_card_names_the_parent(parent, three_digits, tmp_path):
     model, history = finetune(tmp_path / "parent", three_digits, freeze="backbone", recipe=MOVE, seed=3)
     modelzoo.save(model, tmp_path / "child")
     card = json.loads((tmp_path / "child" / CARD_PATH).read_text())
-    assert card["parent"]["name"] == "dense_500_300"
+    assert card["parent"]["name"] == "parent"
     assert card["parent"]["weights_digest"] == modelzoo.weights_digest(parent)
     assert card["parent"]["frozen"] == ["hidden_1", "hidden_2"]
     assert card["class_names"] == ["1", "5", "6"]
@@ -264,7 +264,7 @@ def test_a_recipe_keeps_its_own_learning_rates_where_nothing_else_is_said(parent
         ({"recipe": "lessons"}, "Did you mean 'lesson'"),
         ({"recipe": {"steps": 1}}, "recipe must be a Recipe"),
         ({"freez": "backbone"}, "Unknown argument of finetune 'freez'. Did you mean 'freeze'"),
-        ({}, r"got str. For a name or a path: modelzoo.datasets.load"),
+        ({}, r"data must be loaded: modelzoo\.datasets\.load"),
     ],
 )
 def test_names_are_checked_before_the_data(options, message, parent):

@@ -11,6 +11,8 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from keras import layers
 
 import modelzoo
@@ -256,6 +258,21 @@ def test_nested_and_shared_layers(assert_as_keras, images):
     rows = layers.Reshape((9, 40))(inputs)
     halves = [inner(rows[:, i]) for i in range(2)]
     assert_as_keras(randomised(keras.Model(inputs, layers.Concatenate()(halves))), images)
+
+
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    filters=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    kernel_size=st.integers(1, 7),
+    hidden_units=st.integers(1, 9),
+    image_shape=st.tuples(st.integers(4, 13), st.integers(4, 13)),
+    num_classes=st.integers(2, 11),
+    activation=st.sampled_from(["softmax", None]),
+)
+def test_random_options_of_a_builder(assert_as_keras, activation, **options):
+    model = modelzoo.create_model("two_conv_cnn", seed=0, classifier_activation=activation, **options)
+    images = np.random.default_rng(0).integers(0, 256, (5, *options["image_shape"])).astype("uint8")
+    assert_as_keras(randomised(model), images)
 
 
 @pytest.mark.parametrize("name", list_pretrained())

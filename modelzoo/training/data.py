@@ -342,7 +342,7 @@ def _pairs(data: Any) -> tuple[Any, Any]:
     except (TypeError, ValueError):
         raise InputError(
             "data must be a modelzoo Dataset or Stream, (x, y), ((x_train, y_train), (x_test, y_test)) or a "
-            f"tf.data.Dataset; got {type(data).__name__}. For a name or a path: modelzoo.datasets.load(…)."
+            f"tf.data.Dataset; got {type(data).__name__}."
         ) from None
     if isinstance(first, tuple | list) and len(first) == 2 and np.ndim(first[0]) > 1:  # not two samples in a list
         return _pair(first), _pair(second)

@@ -422,7 +422,7 @@ def plot_error_surface(
 def _draw_path(left: Any, right: Axes, path: ErrorOverWeights) -> None:
     (u, v), height = path.settings.T, path.total
     kept = np.unique(np.linspace(0, len(u) - 1, min(len(u), 200)).astype(int))
-    colors = descent_cmap()(kept / max(1, len(u) - 1))
+    colors = descent_cmap()(kept / max(1, len(u) - 1)).tolist()  # in 3-D, Matplotlib 3.8 refuses an array
     lift = 0.01 * np.ptp(left.get_zlim())
     left.plot(u, v, height + lift, color="white", linewidth=1.2, zorder=4)
     left.scatter(u[kept], v[kept], height[kept] + lift, color=colors, s=9, depthshade=False, zorder=5)

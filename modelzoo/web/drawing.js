@@ -106,7 +106,7 @@ export function curves(canvas, rows, names, colors, { log = false, label = "", t
   const values = rows.flatMap((row) => row.slice(1)).filter((value) => Number.isFinite(value)).map(height);
   let [low, high] = [log ? Math.min(...values, 0) : 0, top ?? Math.max(...values, log ? -12 : 1e-9)];
   if (log) [low, high] = [Math.floor(low), Math.max(Math.ceil(high), Math.floor(low) + 1)];
-  else if (top === null) high *= 1.08;
+  else if (top === null) high *= 1.2;
   const last = rows.length ? rows[rows.length - 1][0] : 0;
   const { box, toX, toY } = axes(space, [0, Math.max(last, 10)], [low, high], { log, labels: ["steps", label] });
   const { g } = space;

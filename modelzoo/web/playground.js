@@ -69,7 +69,7 @@ function tick(now) {
     const began = performance.now();
     let steps = 0;
     if (speed === "full") {
-      while (performance.now() - began < 11 && step()) steps += 1;
+      while (performance.now() - began < 30 && step()) steps += 1;
     } else {
       owed += { slow: (4 * (now - last)) / 1000, descent: (10 * (now - last)) / 1000 }[speed] ?? Number(speed);
       for (owed = Math.min(owed, 10); owed >= 1 && step(); owed -= 1) steps += 1;
@@ -83,7 +83,7 @@ function tick(now) {
   last = now;
   if (dirty) {
     dirty = false;
-    pages[shown].draw();
+    pages[shown].draw(running);
     by("status").textContent = pages[shown].status + (running && rate ? `   ${Math.round(1000 * rate)} steps/s` : "");
     if (by("message").textContent !== pages[shown].message) by("message").textContent = pages[shown].message;
   }

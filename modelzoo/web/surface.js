@@ -14,7 +14,8 @@ export class Surface {
   constructor(value, set, changed, facts, points) {
     Object.assign(this, { value, set, facts, points, turn: -0.9, tilt: 0.55 });
     const [form] = document.querySelectorAll("#surface form");
-    const options = [...NAMES].sort((p, q) => (p[0] === q[0] ? p.localeCompare(q) : q.localeCompare(p)));
+    const options = ["w1", "w2", "w3", "w4", "w5", "w6", "b1", "b2", "b3"];
+    this.options = options;
     for (const select of ["first", "second"]) {
       form.elements[select].innerHTML = options.map((name) => `<option value="${name}">${subscript(name)}</option>`).join("");
     }
@@ -142,18 +143,18 @@ export class Surface {
     this.drawLandscape(names);
     this.drawMap(names);
     curves(document.querySelector("#error-curve"), this.rows, ["error"], ["train"]);
-    document.querySelector("#values").textContent = [...NAMES].sort().reverse()
+    document.querySelector("#values").textContent = this.options
       .map((name) => `${subscript(name)} ${short(this.network.weights[NAMES.indexOf(name)])}`).join("   ");
   }
 
   drawLandscape(names) {
     const { g, width, height } = begin(this.landscape);
     const [sin, cos, lift, flat] = [Math.sin(this.turn), Math.cos(this.turn), Math.cos(this.tilt), Math.sin(this.tilt)];
-    const scale = Math.min(width, height * 1.15) * 0.33;
+    const scale = Math.min(width, height * 1.15) * 0.31;
     // a and b from −1 to 1, z from 0 to 1; depth grows away from the eye.
     const project = (a, b, z) => {
       const [x, depth] = [a * cos - b * sin, a * sin + b * cos];
-      return [width / 2 + scale * x, height * 0.56 + scale * (-depth * flat - (1.1 * z - 0.45) * lift), depth];
+      return [width / 2 + scale * x, height * 0.53 + scale * (-depth * flat - (1.1 * z - 0.45) * lift), depth];
     };
     const share = (error) => (error - this.low) / (this.high - this.low);
     const at = (i) => (2 * i) / CELLS - 1;

@@ -264,11 +264,12 @@ export class Training {
     return (value) => mixed(ground, value < 0 ? negative : positive, 0.85 * Math.min(Math.abs(value) / scale, 1));
   }
 
-  draw() {
+  // The map is coarser while training runs: nobody sees it, and steps get the time.
+  draw(running) {
     const [, l, j] = this.selected.split(" ").map(Number);
     const [[x0, x1], [y0, y1]] = this.limits;
     const { network } = this;
-    const n = 96;
+    const n = running ? 48 : 96;
     const at = (i, k) => network.forward(x0 + ((i + 0.5) / n) * (x1 - x0), y1 - ((k + 0.5) / n) * (y1 - y0));
     let paint;
     if (this.selected === "regions") {

@@ -1,3 +1,4 @@
+import matplotlib
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
@@ -8,10 +9,13 @@ from modelzoo.datasets import load_digit_image, load_digit_images
 from modelzoo.datasets.digit import _largest, _touching
 from modelzoo.errors import DataError
 
+#: Pillow 10.0 has no font of its own that scales.
+FONT = f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf"
+
 
 def rendered(digit, ink=0, paper=255):
     image = Image.new("L", (200, 180), paper)
-    ImageDraw.Draw(image).text((70, 15), str(digit), fill=ink, font=ImageFont.load_default(size=110))
+    ImageDraw.Draw(image).text((70, 15), str(digit), fill=ink, font=ImageFont.truetype(FONT, 110))
     return np.asarray(image)
 
 
@@ -62,7 +66,7 @@ def test_rendered_digits(digit):
     inverted = load_digit_image(rendered(digit, ink=255, paper=0))
     assert difference(result, inverted) < 1
     faint = load_digit_image(rendered(digit, ink=150, paper=230))
-    assert difference(result, faint) < 3
+    assert difference(result, faint) < 4
 
 
 @pytest.mark.parametrize("digit", range(10))

@@ -17,6 +17,7 @@ from modelzoo import _io
 from modelzoo.card import CARD_PATH, read_card, write_card
 from modelzoo.errors import ArtifactError, InputError
 from modelzoo.registry import card_for
+from modelzoo.runtime import load_runtime
 from modelzoo.saving import copy_artifact, find
 
 FILES = [
@@ -243,6 +244,9 @@ def test_weights_that_are_elsewhere_are_refused(change, problem, artifact):
     with pytest.raises(ArtifactError, match=problem) as caught:
         modelzoo.load(artifact)
     assert "\n" not in str(caught.value)
+    if "not those" not in problem:  # which only their digest tells
+        with pytest.raises(ArtifactError, match=problem.replace("shapes", "shape")):
+            load_runtime(artifact)
 
 
 def test_weights_have_one_path_in_the_card_also_beside_dropout(tmp_path):
