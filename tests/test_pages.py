@@ -199,7 +199,8 @@ def test_the_page_of_an_artifact(described):
     assert "| training time, s | 12.0 | 12.0 ± 0.0 |" in page
     assert "| `blur_1.0` | 25.00% | 26.00% ± 1.25% |" in page
     assert "- **Seeds:** 0–2, this artifact 1: the best validation accuracy" in page
-    assert "| field | lesson | tuned | of this artifact |" in page
+    recipes = modelzoo.get_spec("tanh_mlp").recipes
+    assert f"| field | {' | '.join(recipes)} | of this artifact |" in page
     assert "- of this artifact: a \\| test" in page
     assert "n=400, n_test=200" in page
     assert "train_zoo.py" not in page  # that command made the zoo's own, not this one
@@ -246,8 +247,8 @@ def test_an_untrained_model_has_neither_results_nor_a_card(monkeypatch):
     assert "There are no pretrained weights." in files["xor_mlp.md"]
 
 
-def short(model, original=finetuning.finetuning_recipe):
-    return original(model).replace(steps=4, log_every=4, xla="off")
+def short(model, original=finetuning.finetuning_recipe, **facts):
+    return original(model, **facts).replace(steps=4, log_every=4, xla="off")
 
 
 @pytest.mark.parametrize(
@@ -299,7 +300,7 @@ def test_an_artifact_of_another_persons_network(tmp_path, monkeypatch):
         "## Licence and citation",
     ]
     assert "- **Classes:** below, above" in text
-    monkeypatch.setattr(finetuning, "finetuning_recipe", lambda model: recipe)
+    monkeypatch.setattr(finetuning, "finetuning_recipe", lambda model, **facts: recipe)
     names = {}
     for block in blocks(text):
         exec(compile(block, "mine", "exec"), names)
