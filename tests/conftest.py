@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import sys
 
 # Before anything imports TensorFlow or Matplotlib, in this process or in one that a test starts.
@@ -55,3 +56,16 @@ def same_weights():
             np.testing.assert_allclose(a, b, **({"rtol": 0, "atol": 0} | tolerance))
 
     return compare
+
+
+@pytest.fixture(scope="module")  # Playwright's event loop would stand in the way of other modules
+def browser():
+    """Return the system's Chromium; tests that ask for it say why they skip where it is missing."""
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        pytest.skip("Chromium is not installed: apt install chromium")
+    playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium)
+        yield browser
+        browser.close()

@@ -24,7 +24,6 @@ from modelzoo.runtime import UnknownLayerError, load_runtime
 from modelzoo.saving import find, list_pretrained, read_golden
 
 SCRIPTS = Path(modelzoo.__file__).parent / "web"
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PAGES = ("relu_mlp", "tanh_mlp", "threshold_perceptron", "tanh_autoencoder")
 
 
@@ -61,19 +60,21 @@ def test_samples_and_words_are_the_persons(tmp_path):
     model = keras.Sequential(
         [keras.Input((8, 6, 3)), keras.layers.Conv2D(4, 3), keras.layers.Flatten(), keras.layers.Dense(2)]
     )
+    cat = "cat </script><!--<script>"
     data = modelzoo.datasets.from_arrays(
-        rng.integers(0, 256, (20, 8, 6, 3)).astype("uint8"), np.arange(20) % 2, class_names=["cat </script>", "dog"]
+        rng.integers(0, 256, (20, 8, 6, 3)).astype("uint8"), np.arange(20) % 2, class_names=[cat, "dog"]
     )
     modelzoo.train(model, data, modelzoo.Recipe(steps=2, batch_size=4, loss="sparse_categorical_crossentropy"))
     modelzoo.save(model, tmp_path / "pets")
     facts = page_facts(tmp_path / "pets")
-    assert (facts["title"], facts["classes"], facts["logits"]) == ("pets", ["cat </script>", "dog"], True)
+    assert (facts["title"], facts["classes"], facts["logits"]) == ("pets", [cat, "dog"], True)
     assert len(numbers(facts["images"]["pixels"], np.uint8)) == 10 * 8 * 6 * 3
     write_page(tmp_path / "pets", tmp_path / "pets.html")
     html = (tmp_path / "pets.html").read_text(encoding="utf-8")
     assert html.count("</script>") == 2
     embedded = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
-    assert json.loads(embedded[1])["classes"][0] == "cat </script>"
+    assert json.loads(embedded[1])["classes"][0] == cat
+    assert "<" not in embedded[1]  # a browser would take a comment or a script for the end of the data
 
 
 def test_networks_that_no_page_shows_are_refused(tmp_path):
@@ -128,17 +129,6 @@ def test_play_opens_the_page_of_a_network(monkeypatch):
 
 
 # --- in a browser
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed: apt install chromium")
-    playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

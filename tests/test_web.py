@@ -19,7 +19,6 @@ from modelzoo.cli.play import play
 
 SCRIPTS = Path(web.__file__).parent
 NODE = shutil.which("node")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 #: What node adds to training.js: it trains each case for a hundred steps and prints the weights.
 RUN = """
@@ -115,37 +114,31 @@ def test_hundred_steps_agree_with_train(case, trained):
 @pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1280, 390])
-def test_xor_is_learnt_in_the_browser(width, tmp_path):
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed: apt install chromium")
-    playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
+def test_xor_is_learnt_in_the_browser(width, tmp_path, browser):
     path = tmp_path / "playground.html"
     path.write_text(web.playground(), encoding="utf-8")
     heard = []
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM)
-        page = browser.new_page(viewport={"width": width, "height": 844})
-        page.on("console", lambda message: heard.append(message.text))
-        page.on("pageerror", lambda error: heard.append(str(error)))
-        page.on("request", lambda request: heard.append(request.url))
-        page.goto(path.as_uri())
-        assert heard.pop(0) == path.as_uri()
-        page.select_option("[name=net]", "xor_mlp")
-        page.keyboard.press("Tab")
-        page.evaluate("document.activeElement.blur()")
-        page.keyboard.press("Space")
-        page.wait_for_function("document.getElementById('status').textContent.includes('right 100.0 %')")
-        page.keyboard.press("Space")
-        found = page.inner_text("#status")
-        page.click("#link")
-        linked = browser.new_page()
-        linked.goto(page.url)
-        linked.wait_for_function("document.getElementById('status').textContent")
-        assert linked.inner_text("#status") == found
-        for tab in ("train", "surface", "descent"):
-            page.click(f"[data-tab={tab}]")
-            page.click("#step")
-            page.wait_for_timeout(100)
-            assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") == 0
-        browser.close()
+    page = browser.new_page(viewport={"width": width, "height": 844})
+    page.on("console", lambda message: heard.append(message.text))
+    page.on("pageerror", lambda error: heard.append(str(error)))
+    page.on("request", lambda request: heard.append(request.url))
+    page.goto(path.as_uri())
+    assert heard.pop(0) == path.as_uri()
+    page.select_option("[name=net]", "xor_mlp")
+    page.keyboard.press("Tab")
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("Space")
+    page.wait_for_function("document.getElementById('status').textContent.includes('right 100.0 %')")
+    page.keyboard.press("Space")
+    found = page.inner_text("#status")
+    page.click("#link")
+    linked = browser.new_page()
+    linked.goto(page.url)
+    linked.wait_for_function("document.getElementById('status').textContent")
+    assert linked.inner_text("#status") == found
+    for tab in ("train", "surface", "descent"):
+        page.click(f"[data-tab={tab}]")
+        page.click("#step")
+        page.wait_for_timeout(100)
+        assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") == 0
     assert heard == []

@@ -30,7 +30,7 @@ def inlined(page: str, data: Any) -> str:
     """
     styles, scripts = r'<link rel="stylesheet" href="([\w.]+)">', r'<script type="module" src="([\w.]+)"></script>'
     html = re.sub(styles, lambda found: f"<style>\n{_text(found[1])}</style>", _text(page))
-    embedded = json.dumps(data, separators=(",", ":"), ensure_ascii=False).replace("</", "<\\/")
+    embedded = json.dumps(data, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")  # no tag, no comment
     embedded = f'<script type="application/json" id="data">{embedded}</script>'
     return re.sub(scripts, lambda found: f'{embedded}\n<script type="module">\n{_script(found[1])}</script>', html)
 
