@@ -1,4 +1,4 @@
-import { axes, begin, clipped, color, line, marker, pointer, short } from "./drawing.js";
+import { axes, begin, clipped, color, line, marker, movePoint, short } from "./drawing.js";
 import { createPad, element, paintPixels } from "./pad.js";
 import { drawLegend, limits } from "./plane.js";
 
@@ -147,19 +147,7 @@ export function codesPage(main, network, data) {
       }),
     );
   }
-  const follow = (event) => {
-    const [px, py] = pointer(event, plane);
-    moveTo([space.fromX(px), space.fromY(py)]);
-  };
-  plane.addEventListener("pointerdown", (event) => (plane.setPointerCapture(event.pointerId), follow(event)));
-  plane.addEventListener("pointermove", (event) => (event.pointerType === "mouse" || event.buttons) && follow(event));
-  plane.addEventListener("keydown", (event) => {
-    const step = (event.shiftKey ? 0.05 : 0.01) * (high[0] - low[0]);
-    const [dx, dy] = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, step], ArrowDown: [0, -step] }[event.key] ?? [];
-    if (dx === undefined) return;
-    event.preventDefault();
-    moveTo([at[0] + dx, at[1] + dy]);
-  });
+  movePoint(plane, { space: () => space, span: high[0] - low[0], at: () => at, moveTo, hover: true });
   [".from", ".to"].forEach((name, i) =>
     find(name).addEventListener("click", () => {
       ends[i] = at;

@@ -48,6 +48,27 @@ function ticks(low, high, count) {
   return found;
 }
 
+// Let a point follow the pointer over a plane, with `hover` also where no button is pressed, and the arrow keys;
+// `space` and `at` give the plane's axes and the point as they are at that moment.
+export function movePoint(plane, { space, span, at, moveTo, hover = false }) {
+  const follow = (event) => {
+    const [px, py] = pointer(event, plane);
+    moveTo([space().fromX(px), space().fromY(py)]);
+  };
+  plane.addEventListener("pointerdown", (event) => (plane.setPointerCapture(event.pointerId), follow(event)));
+  plane.addEventListener("pointermove", (event) => {
+    if (plane.hasPointerCapture(event.pointerId) || (hover && event.pointerType === "mouse")) follow(event);
+  });
+  plane.addEventListener("keydown", (event) => {
+    const step = (event.shiftKey ? 0.05 : 0.01) * span;
+    const [dx, dy] = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, step], ArrowDown: [0, -step] }[event.key] ?? [];
+    if (dx === undefined) return;
+    event.preventDefault();
+    const [x, y] = at();
+    moveTo([x + dx, y + dy]);
+  });
+}
+
 export const short = (value, digits = 3) => {
   const size = Math.abs(value);
   const text = size && (size < 1e-3 || size >= 1e5) ? value.toExponential(1) : String(Number(value.toPrecision(digits)));

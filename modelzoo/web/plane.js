@@ -1,4 +1,4 @@
-import { axes, begin, clipped, color, line, marker, mixed, paintMap, pointer, rgb, short } from "./drawing.js";
+import { axes, begin, clipped, color, line, marker, mixed, movePoint, paintMap, rgb, short } from "./drawing.js";
 import { element } from "./pad.js";
 
 /** Points along each side of the grid on which the network is computed. */
@@ -255,19 +255,7 @@ export function planePage(main, network, data) {
     drawPlane();
     tell();
   }
-  const follow = (event) => {
-    const [px, py] = pointer(event, plane);
-    moveTo([space.fromX(px), space.fromY(py)]);
-  };
-  plane.addEventListener("pointerdown", (event) => (plane.setPointerCapture(event.pointerId), follow(event)));
-  plane.addEventListener("pointermove", (event) => plane.hasPointerCapture(event.pointerId) && follow(event));
-  plane.addEventListener("keydown", (event) => {
-    const step = (event.shiftKey ? 0.05 : 0.01) * (high[0] - low[0]);
-    const [dx, dy] = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, step], ArrowDown: [0, -step] }[event.key] ?? [];
-    if (dx === undefined) return;
-    event.preventDefault();
-    moveTo([at[0] + dx, at[1] + dy]);
-  });
+  movePoint(plane, { space: () => space, span: high[0] - low[0], at: () => at, moveTo });
 
   drawLegend(find(".legend"), data.points.y.length ? data.labels : []);
   new ResizeObserver(() => everywhere && drawPlane()).observe(plane);
