@@ -246,14 +246,16 @@ def _softmax_layer(layer: Layer) -> Step:
 
 
 def _dense(layer: Layer, kernel: Array, bias: Array | None = None) -> Step:
-    columns: list[Array] = [kernel]
+    turned, used = None, False
 
     def step(x: Array) -> Array:
+        nonlocal turned, used
         if len(x) > 1 or kernel.nbytes < TURNED:
             return _plus(x @ kernel, bias)
-        if len(columns) < 3:  # the second time for one sample: one more copy than a process that predicts once needs
-            columns.append(columns[-1] if len(columns) == 1 else np.asfortranarray(kernel))
-        return _plus(x @ columns[-1], bias)
+        if used and turned is None:  # not the first time: a process that predicts once needs no copy
+            turned = np.asfortranarray(kernel)
+        used = True
+        return _plus(x @ (kernel if turned is None else turned), bias)
 
     return step
 
