@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from modelzoo._keras import all_layers, keras, tf
+from modelzoo._keras import all_layers, keras, swapped, tf
 from modelzoo.errors import InputError
 
 Shape = tuple[int | None, ...]
@@ -422,12 +422,8 @@ def _without_activation(layer: Any) -> Any:
             self.layer = layer
 
         def call(self, inputs: Any) -> Any:
-            activation = layer.activation
-            object.__setattr__(layer, "activation", None)  # past Keras' tracking of attributes
-            try:
+            with swapped("activation", {layer: None}):
                 return layer(inputs)
-            finally:
-                object.__setattr__(layer, "activation", activation)
 
     return Logits()
 
@@ -639,29 +635,9 @@ class _Reader:
 
         ``outer`` are the indices of the layers that a nested model reads in the place of its inputs.
         """
+        if isinstance(model, keras.Sequential):  # whose configuration has no calls
+            model = keras.Model(model.inputs, model.outputs)
         config = json.loads(json.dumps(model.get_config(), default=_plain))
-        if "input_layers" in config:
-            return self._functional(model, config, outer, group)
-        return self._sequential(model, config, outer, group)
-
-    def _sequential(self, model: Any, config: Any, outer: Sequence[int] | None, group: tuple[str, ...]) -> list[int]:
-        shape = tuple(model.inputs[0].shape)
-        configs = [layer for layer in config["layers"] if layer["class_name"] != "InputLayer"]
-        if outer is None:
-            named = [layer["config"]["name"] for layer in config["layers"] if layer not in configs]
-            name = named[0] if named else model.inputs[0].name
-            self.layers.append(Layer("InputLayer", name, output_shape=shape[1:], group=group))
-            outer = [len(self.layers) - 1]
-        now = list(outer)
-        for layer, layer_config in zip(model.layers, configs, strict=True):
-            try:
-                shape = tuple(layer.compute_output_shape(shape))
-            except NotImplementedError:  # by a layer of somebody's own
-                shape = tuple(layer.output.shape)
-            now = self._append(layer, layer_config, now, shape, group)
-        return now
-
-    def _functional(self, model: Any, config: Any, outer: Sequence[int] | None, group: tuple[str, ...]) -> list[int]:
         configs = {layer["name"]: layer for layer in config["layers"]}
         live = {layer.name: layer for layer in model.layers}
         reads = {
