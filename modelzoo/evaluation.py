@@ -273,35 +273,6 @@ def probabilities_of(outputs: Any, *, from_logits: bool = False) -> np.ndarray:
     return rows
 
 
-class Classified(NamedTuple):
-    """Labelled samples of one part of a data set, and what a classifier makes of them.
-
-    Attributes
-    ----------
-    x
-        The samples, shape ``(n, …)``.
-    truth, classes
-        True and predicted classes, numbered as the model's outputs, shape ``(n,)``.
-    probabilities
-        Shape ``(n, num_classes)``; ``None`` for outputs that are decisions.
-    class_names
-        One name a class of the model, also of those that the data lack.
-    """
-
-    x: np.ndarray
-    truth: np.ndarray
-    classes: np.ndarray
-    probabilities: np.ndarray | None
-    class_names: tuple[str, ...]
-
-
-def classify(model: keras.Model, data: Any, *, split: str = "test", recipe: Recipe | None = None) -> Classified:
-    """Let a classifier predict one part of a data set, as :func:`evaluate` takes them."""
-    x, y = part_of(model, data, split, arrays=True)
-    found = interpret(model, predict(model, x), recipe=recipe)
-    return Classified(x, y, *found, class_names(model))
-
-
 def report_by_class(truth: Any, classes: Any, names: Sequence[str]) -> dict[str, dict[str, float | int | None]]:
     """Return precision, recall, F1 and number of samples of each class, as scikit-learn's report has them.
 

@@ -196,15 +196,8 @@ def finetune(
         if set(dataset.class_names) < set(modelzoo.class_names(parent)):
             line += " To keep the old one: modelzoo.train, in Python, on the loaded model."
         click.echo(line, err=True)
-    _run(
-        lambda **kwargs: modelzoo.finetune(
-            parent, dataset, freeze=frozen, recipe=plan, rescale=rescale, compare=compare, **kwargs
-        ),
-        replicas,
-        dataset,
-        output,
-        run,
-    )
+    options = {"freeze": frozen, "recipe": plan, "rescale": rescale, "compare": compare}
+    _run(functools.partial(modelzoo.finetune, parent, dataset, **options), replicas, dataset, output, run)
 
 
 def _changed(recipe: Recipe, run: Mapping[str, Any]) -> Recipe:

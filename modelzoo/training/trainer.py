@@ -22,6 +22,7 @@ from modelzoo.errors import ArtifactError, InputError, ModelZooError
 from modelzoo.network import read_network, weights_digest, with_paths
 from modelzoo.recipe import Recipe, check_fields
 from modelzoo.registry import card_for, spec_of
+from modelzoo.training.calibration import calibrate, check_calibration
 from modelzoo.training.checkpoints import Checkpoints, Saved
 from modelzoo.training.data import TrainingData, check_model, training_batches, training_data, weigh_classes
 from modelzoo.training.distribution import Replicas, check_layers
@@ -174,7 +175,7 @@ def train(
         batches = training_batches(given, recipe.batch_size, seed, first_step, replicas.own_rows, model)
         loop = CompiledLoop(objective, optimizer, batches, recipe, seed, replicas)
         if recipe.calibrate:
-            objective.check_calibration(given.validation)
+            check_calibration(objective, given.validation)
         part, evaluated = given.evaluated
         evaluate = None if evaluated is None else evaluation(objective, evaluated, part, jit=loop.is_xla)
         evaluate_train = None
@@ -205,7 +206,7 @@ def train(
         )
         temperature = None
         if recipe.calibrate and evaluate is not None and history.epoch:
-            temperature, digest = _calibrate(objective, given.validation, evaluate, history, digest)
+            temperature, digest = calibrate(objective, given.validation, evaluate, history, digest)
         loop.finish()
 
     seconds = None if saved else round(time.perf_counter() - began, 2)
@@ -278,26 +279,6 @@ def _run(
             checkpoints.save(step, entries, values, stopped=stopped, total=total)
     watching.on_train_end(dict(entries[-1]) if entries else None)
     return history, weights_digest(model, weights)
-
-
-def _calibrate(
-    objective: Objective,
-    validation: Any,
-    evaluate: Callable[[], dict[str, float]],
-    history: keras.callbacks.History,
-    digest: str,
-) -> tuple[float, str]:
-    """Calibrate the model; return the temperature and the digest of the weights that the history ends with."""
-    described = weights_digest(objective.model) == digest  # a callback may have put earlier weights back
-    temperature = objective.calibrate(validation)
-    values = history.history
-    if described:
-        step = values["step"][-1]
-        again = values.get("val_step", [None])[-1] == step
-        for name, value in {**evaluate(), "val_step": step}.items():
-            values[name] = [*values.get(name, [])[: -1 if again else None], value]
-        digest = weights_digest(objective.model)
-    return temperature, digest
 
 
 def _values(model: keras.Model) -> list[Any]:
