@@ -16,10 +16,8 @@ from modelzoo.network import read_network, weights_digest, with_paths
 from modelzoo.training.objective import Objective, batches_of, labels_of
 
 
-def check_calibration(objective: Objective, validation: Any) -> None:
-    """Refuse to calibrate without validation data, or a model that does not end in a dense layer."""
-    if validation is None:
-        raise InputError("calibrate=True needs validation data. Give validation_data, or set validation_size.")
+def check_calibration(objective: Objective) -> None:
+    """Refuse to calibrate a model that does not end in a dense layer, or is trained by another loss."""
     if not (objective.crossentropy and objective.from_logits and _last_layer_weights(objective.model)):
         raise InputError(
             f"calibrate=True needs a cross-entropy, and a model that ends in one trainable Dense layer; got the "

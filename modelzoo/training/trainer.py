@@ -136,6 +136,8 @@ def train(
     )
     if given.held_out != recipe.validation_size:  # validation data were given, as card and checkpoints shall say
         recipe = recipe.replace(validation_size=0)
+    if recipe.calibrate and given.validation is None:
+        raise InputError("calibrate=True needs validation data. Give validation_data, or set validation_size.")
     recipe, class_weights = weigh_classes(recipe, given)
     total = given.total_steps(recipe)
     card, weights = card_for(model), with_paths(model)
@@ -175,7 +177,7 @@ def train(
         batches = training_batches(given, recipe.batch_size, seed, first_step, replicas.own_rows, model)
         loop = CompiledLoop(objective, optimizer, batches, recipe, seed, replicas)
         if recipe.calibrate:
-            check_calibration(objective, given.validation)
+            check_calibration(objective)
         part, evaluated = given.evaluated
         evaluate = None if evaluated is None else evaluation(objective, evaluated, part, jit=loop.is_xla)
         evaluate_train = None
