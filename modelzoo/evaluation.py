@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -295,6 +296,14 @@ def report_by_class(truth: Any, classes: Any, names: Sequence[str]) -> dict[str,
 def count_confusions(truth: Any, classes: Any, count: int) -> np.ndarray:
     """Return how often each true class, a row, was taken for each class, a column: scikit-learn's confusion matrix."""
     return np.bincount(np.asarray(truth, np.int64) * count + classes, minlength=count * count).reshape(count, count)
+
+
+def mcnemar_test(first: np.ndarray, second: np.ndarray) -> tuple[tuple[int, int], float]:
+    """Compare which samples two classifiers get right; return how many each alone does, and the exact p-value."""
+    only = int((first & ~second).sum()), int((second & ~first).sum())
+    # Both tails of the binomial distribution at ½.
+    tail = sum(math.comb(sum(only), k) for k in range(min(only) + 1))
+    return only, min(1.0, 2 * tail / 2 ** sum(only))
 
 
 #: The losses that are computed in NumPy, of logits or outputs and labels or targets.

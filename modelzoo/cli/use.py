@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -175,7 +174,7 @@ def compare(
     modelzoo compare dense_500_300 two_conv_cnn
     modelzoo compare my_cnn_2 my_cnn --data letters/
     """
-    from modelzoo.evaluation import own_data, part_of, ready, recipe_of, score
+    from modelzoo.evaluation import mcnemar_test, own_data, part_of, ready, recipe_of, score
 
     models = [ready(source) for source in (first, second)]
     given = own_data(models[0]) if data is None else _given_data(data, models, data_option, split)
@@ -190,11 +189,7 @@ def compare(
         assert found is not None
         metrics.append(scores)
         right.append(found.classes == samples[1])
-    only = [int((right[i] & ~right[1 - i]).sum()) for i in (0, 1)]
-    # Both tails of the binomial distribution at ½.
-    tail = sum(math.comb(sum(only), k) for k in range(min(only) + 1))
-    p_value = min(1.0, 2 * tail / 2 ** sum(only))
-    count = len(right[0])
+    (only, p_value), count = mcnemar_test(*right), len(right[0])
     if as_json:
         told = [{"model": s, **m, "only": n} for s, m, n in zip((first, second), metrics, only, strict=True)]
         print_json({"models": told, "samples": count, "p_value": p_value})
