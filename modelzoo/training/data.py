@@ -469,21 +469,21 @@ def training_batches(
     train = given.train
     if isinstance(train, tuple):
         return ArrayBatches(train[0], train[1], batch_size, seed, given.weights)
-    if isinstance(train, StoredSamples):
-        if batch_size is None:
-            raise InputError(
-                f"batch_size=None takes all {len(train)} samples in each step, which a stream does not hold in memory. "
-                "Give a batch_size (--batch-size), or load the data (datasets.load)."
-            )
-        rows = own_rows(min(batch_size, len(train)))
-        return train.batches(batch_size, seed, first_step=first_step, rows=rows)
-    length = int(train.cardinality())  # asked first: reading a batch moves the seed of a shuffle on
-    if length == 0 or (length < 0 and not any(True for _ in train.take(1))):
-        raise InputError("training data: the tf.data.Dataset is empty. Give at least one batch.")
-    checked = tf.data.Dataset.from_generator(
-        lambda: checked_batches(train, model, "training data"), output_signature=train.element_spec
-    )
-    return checked.repeat().skip(first_step)
+    if is_tf_data(train):
+        length = int(train.cardinality())  # asked first: reading a batch moves the seed of a shuffle on
+        if length == 0 or (length < 0 and not any(True for _ in train.take(1))):
+            raise InputError("training data: the tf.data.Dataset is empty. Give at least one batch.")
+        checked = tf.data.Dataset.from_generator(
+            lambda: checked_batches(train, model, "training data"), output_signature=train.element_spec
+        )
+        return checked.repeat().skip(first_step)
+    if batch_size is None:
+        raise InputError(
+            f"batch_size=None takes all {len(train)} samples in each step, which a stream does not hold in memory. "
+            "Give a batch_size (--batch-size), or load the data (datasets.load)."
+        )
+    rows = own_rows(min(batch_size, len(train)))
+    return train.batches(batch_size, seed, first_step=first_step, rows=rows)
 
 
 def checked_batches(dataset: tf.data.Dataset, model: keras.Model, where: str) -> Iterator[tuple[Any, Any]]:

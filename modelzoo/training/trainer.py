@@ -140,7 +140,8 @@ def train(
         raise InputError("calibrate=True needs validation data. Give validation_data, or set validation_size.")
     recipe, class_weights = weigh_classes(recipe, given)
     total, card = given.total_steps(recipe), card_for(model)
-    identity = _identity(model, recipe, seed, given, total)
+    identity = {"data": given.identity, "sample weights": given.facts.get("sample_weight")}
+    identity |= _identity(model, recipe, seed, total)
 
     with contextlib.ExitStack() as stack:
         checkpoints, saved = None, None
@@ -198,8 +199,8 @@ def train(
     return history
 
 
-def _identity(model: keras.Model, recipe: Recipe, seed: int, given: TrainingData, total: int) -> dict[str, Any]:
-    """Return what makes a run the same when it is resumed; its length may grow."""
+def _identity(model: keras.Model, recipe: Recipe, seed: int, total: int) -> dict[str, Any]:
+    """Return what, besides the data, makes a run the same when it is resumed; its length may grow."""
     card, weights, trained = card_for(model), with_paths(model), {id(weight) for weight in model.trainable_weights}
     own = {"name": model.name, "weights": [[path, *weight.shape] for path, weight in weights]}
     length = ("steps", "epochs", "source")
@@ -209,8 +210,6 @@ def _identity(model: keras.Model, recipe: Recipe, seed: int, given: TrainingData
         "parent": card.parent and card.parent["weights_digest"],
         "recipe": {name: value for name, value in recipe.to_dict().items() if name not in length},
         "seed": seed,
-        "data": given.identity,
-        "sample weights": given.facts.get("sample_weight"),
         "steps of the learning rate's schedule": schedule_length(recipe, total),
     }
 
