@@ -26,7 +26,7 @@ from modelzoo import __version__
 from modelzoo._io import sha256_of
 from modelzoo._keras import keras, tf
 from modelzoo.errors import ArtifactError, InputError
-from modelzoo.network import Network, with_paths
+from modelzoo.network import Network, check_keras_model, with_paths
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +40,7 @@ __all__ = [
     "read_card",
     "read_weights",
     "set_card",
+    "weights_digest",
 ]
 
 #: Where the card is in a SavedModel directory; TensorFlow ignores this folder.
@@ -258,6 +259,30 @@ def artifact_name(directory: Path) -> str:
 def set_card(model: keras.Model, card: Card) -> None:
     """Give a model its card, in the place of the one it had."""
     model._modelzoo_card = card
+
+
+def weights_digest(model: Any, values: Sequence[Any] | None = None) -> str:
+    """Return the SHA-256 of a model's weights (path, shape, dtype and bytes of each), 64 hexadecimal digits.
+
+    The state of random generators is not part of it.
+
+    Parameters
+    ----------
+    model
+        A Keras model, or an artifact in NumPy.
+    values
+        Values of ``model.weights`` at another time; those of now by default.
+    """
+    if isinstance(known := getattr(model, "weights_digest", None), str):
+        return known  # of one in NumPy, whose weights stay as they are
+    check_keras_model(model)
+    digest = hashlib.sha256()
+    values = model.weights if values is None else values
+    for (path, _), tensor in zip(with_paths(model), values, strict=True):
+        value = np.ascontiguousarray(tensor.numpy())
+        digest.update(f"{path} {value.shape} {value.dtype.str}\n".encode())
+        digest.update(value.tobytes())
+    return digest.hexdigest()
 
 
 def describe_machine() -> dict[str, Any]:

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from modelzoo._checks import check_choice, check_seed
 from modelzoo._keras import tf
-from modelzoo.card import Card, set_card
+from modelzoo.card import Card, set_card, weights_digest
 from modelzoo.errors import InputError, ModelZooError, unknown_name
-from modelzoo.network import Network, read_network, weights_digest
+from modelzoo.network import Network, read_network
 from modelzoo.recipe import Recipe, html_table
 
 if TYPE_CHECKING:

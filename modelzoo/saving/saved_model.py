@@ -34,6 +34,7 @@ from modelzoo.card import (
     read_weights,
     results_of,
     set_card,
+    weights_digest,
     write_card,
 )
 from modelzoo.datasets.images import PREPARATIONS
@@ -46,7 +47,6 @@ from modelzoo.network import (
     keras_config,
     read_network,
     take_over,
-    weights_digest,
     without_defaults,
 )
 from modelzoo.registry import card_for, check_name, find_builder, list_models, spec_of

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from modelzoo._keras import graph_function, keras, tf
+from modelzoo.card import weights_digest
 from modelzoo.errors import InputError
-from modelzoo.network import read_network, weights_digest, with_paths
+from modelzoo.network import read_network, with_paths
 from modelzoo.training.objective import Objective, batches_of, labels_of
 
 

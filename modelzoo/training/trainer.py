@@ -16,10 +16,10 @@ import numpy as np
 
 from modelzoo._checks import check_flag, check_path, check_seed
 from modelzoo._keras import given_seed, keras, tf
-from modelzoo.card import describe_machine, set_card
+from modelzoo.card import describe_machine, set_card, weights_digest
 from modelzoo.datasets import StoredSamples
 from modelzoo.errors import ArtifactError, InputError, ModelZooError
-from modelzoo.network import read_network, weights_digest, with_paths
+from modelzoo.network import read_network, with_paths
 from modelzoo.recipe import Recipe, check_fields
 from modelzoo.registry import card_for, spec_of
 from modelzoo.training.calibration import calibrate, check_calibration
