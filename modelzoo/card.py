@@ -411,12 +411,15 @@ def plain_results(results: Mapping[str, Any], digest: str) -> dict[str, Any]:
     return {**plain, "weights_digest": digest}
 
 
-def locate_weights(model: keras.Model, directory: Path) -> list[dict[str, Any]]:
-    """Return where the bytes of each variable of a model are in the SavedModel that TensorFlow wrote of it."""
+def locate_weights(model: keras.Model, paths: Sequence[tuple[str, Any]], directory: Path) -> list[dict[str, Any]]:
+    """Return where the bytes of each variable of a model are in the SavedModel that TensorFlow wrote of it.
+
+    ``paths`` are those of its weights, as :func:`modelzoo.network.with_paths` gives them.
+    """
     path = directory / WEIGHTS_PATH
     content = np.memmap(path, np.uint8, "r").tobytes()
     trainable = {id(weight) for weight in model.trainable_variables}
-    names = {id(weight): name for name, weight in with_paths(model)}
+    names = {id(weight): name for name, weight in paths}
     first = model.weights[0]
     scope = first.path.removesuffix(names[id(first)])  # holds the states of random layers too
     found, end = [], 0  # they follow each other

@@ -373,6 +373,17 @@ def check_keras_model(model: Any) -> None:
         )
 
 
+def check_model_name(name: Any) -> None:
+    """Raise InputError unless a model may have that name."""
+    # TensorFlow refuses the others as names of scopes, in the midst of a call: Keras then stays in that scope, and
+    # gives its path to the weights of every model built after it.
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9.][A-Za-z0-9_.>-]*", name):
+        raise InputError(
+            "name must be ASCII letters, digits, '_', '.', '-' and '>', the first a letter, a digit or '.'; "
+            f"got name={name!r:.80}."
+        )
+
+
 def read_network(model: Any) -> Network:
     """Read the network of a live model, through Keras' public configuration.
 
