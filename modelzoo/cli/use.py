@@ -25,6 +25,7 @@ from modelzoo.cli.common import (
     print_scores,
     print_table,
     quiet_stderr,
+    split_option,
     stream_option,
 )
 from modelzoo.datasets import list_datasets
@@ -43,14 +44,10 @@ _AGREEMENT = ["metric", "here", "card", "difference", "allowed", "", "why so muc
 
 @click.command()
 @click.argument("source")
-@data_option
+@data_option()
 @data_options
 @stream_option
-@click.option(
-    "--split",
-    type=click.Choice(["test", "validation", "train", "all"]),
-    help="Which part of the data; by default the test part, and all of a folder or table that has none.",
-)
+@split_option
 @click.option("--all", "thorough", is_flag=True, help="Compare the errors on corrupted images too; slower.")
 @click.option("--per-class", is_flag=True, help="Precision, recall and F1 of each class too.")
 @click.option("--min-accuracy", type=click.FloatRange(0, 1), help="Exit with status 1 below this accuracy.")
@@ -159,9 +156,9 @@ def _given_data(
 @click.command()
 @click.argument("first")
 @click.argument("second")
-@data_option
+@data_option()
 @data_options
-@click.option("--split", type=click.Choice(["test", "validation", "train", "all"]), help="Which part of the data.")
+@split_option
 @as_json
 def compare(
     first: str, second: str, data: str | None, data_option: tuple[str, ...], split: str | None, as_json: bool
