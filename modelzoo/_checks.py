@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 from collections.abc import Iterable, Sequence
@@ -98,7 +99,7 @@ def check_seed(value: Any, name: str = "seed") -> int:
 
 
 def check_path(path: Any, what: str, *, suffix: str = "") -> Path:
-    """Return ``path`` as a Path, ``~`` expanded; whether anything is there the caller asks.
+    """Return ``path`` as a Path the system can look up, ``~`` expanded; whether anything is there the caller asks.
 
     Parameters
     ----------
@@ -109,9 +110,16 @@ def check_path(path: Any, what: str, *, suffix: str = "") -> Path:
     suffix
         How the name must end.
     """
-    if not isinstance(path, str | os.PathLike):
+    if not isinstance(path, str | os.PathLike) or "\0" in str(path):
         raise InputError(f"Expected the path of {what}; got {path!r:.80}.")
-    path = Path(os.path.expanduser(path))
-    if suffix and path.suffix != suffix:
+    path = os.path.expanduser(path)
+    try:
+        os.stat(path)
+    except OSError as error:
+        if error.errno in (errno.ENAMETOOLONG, errno.EACCES):
+            raise InputError(f"{str(path)!r:.80}: {error.strerror}. Give the path of {what}.") from None
+    except ValueError:  # characters that no file name has
+        raise InputError(f"Expected the path of {what}; got {str(path)!r:.80}.") from None
+    if suffix and Path(path).suffix != suffix:
         raise InputError(f"{path} must end in {suffix} for this format.")
-    return path
+    return Path(path)

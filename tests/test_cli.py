@@ -156,8 +156,8 @@ def test_the_package_is_the_command():
         (["compare", "tanh_mlp", "tanh_autoencoder"], ["tanh_autoencoder is not a classifier"]),
         (["predict", "absent.png"], ["absent.png"]),
         (["predict", __file__], ["test_cli.py", "Images end in .bmp"]),
-        (["describe", "a" * 5000], ["aaa", "too long"]),
-        (["train", "tanh_mlp", "-o", "a" * 5000], ["aaa", "too long"]),
+        (["describe", "a" * 5000], ["aaa", "too long", "Give the path of"]),
+        (["train", "tanh_mlp", "-o", "a" * 5000], ["aaa", "too long", "Give the path of"]),
         *((["reproduce", "tanh_mlp", f"--seeds={seeds}"], ["seeds"]) for seeds in ("", "a", "3-1", "0-99999999999")),
     ],
 )

@@ -42,7 +42,7 @@ def test_missing_path(name):
         datasets.load(name)
 
 
-@pytest.mark.parametrize("name", ["", None, 3, b"mnist"])
+@pytest.mark.parametrize("name", ["", None, 3, b"mnist", "x" * 5000 + "/", "a\0b/c"])
 def test_nonsense_name(name):
     with pytest.raises(InputError, match="data set"):
         datasets.load(name)

@@ -41,7 +41,7 @@ def refused(call, model=None):
 def test_targets_and_models(writer, pretrained, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     end = WRITERS[writer]
-    for path in (None, 3, f"/dev/null/x{end}", "."):
+    for path in (None, 3, f"a\0b{end}", f"{'x' * 300}{end}", f"/dev/null/x{end}", "."):
         refused(lambda path=path: writer(pretrained, path), pretrained)
     for model in (None, "tanh_mlp", keras.Sequential([keras.layers.Dense(2)])):
         refused(lambda model=model: writer(model, f"net{end}"))
@@ -55,7 +55,7 @@ def test_options_of_save(pretrained, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("source", [None, 3, [], "nowhere", keras.Model])
+@pytest.mark.parametrize("source", [None, 3, [], "a\0b", "x" * 5000, "nowhere", keras.Model])
 def test_sources(source):
     for call in (modelzoo.load, modelzoo.check, modelzoo.create_model, modelzoo.get_spec, modelzoo.weights_digest):
         refused(lambda call=call: call(source))
