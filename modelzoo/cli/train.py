@@ -192,7 +192,7 @@ def finetune(
         if set(dataset.class_names) < set(modelzoo.class_names(parent)):
             line += " To keep the old one: modelzoo.train, in Python, on the loaded model."
         click.echo(line, err=True)
-    options = {"freeze": frozen, "recipe": plan, "rescale": rescale, "compare": compare}
+    options: dict[str, Any] = {"freeze": frozen, "recipe": plan, "rescale": rescale, "compare": compare}
     _run(functools.partial(modelzoo.finetune, parent, dataset, **options), replicas, dataset, output, run)
 
 
