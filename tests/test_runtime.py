@@ -243,15 +243,6 @@ def test_lenet_5(assert_as_keras):
     assert_as_keras(lenet_5((28, 28, 1)), digits)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("build", [lenet_5, residual_network])
-def test_networks_of_ones_own_on_all_test_images(build):
-    model, x = build((28, 28, 1)), datasets.load("mnist").x_test[..., np.newaxis] / np.float32(255)
-    expected, outputs = model.predict(x, batch_size=500, verbose=0), runtime_of(model)(x)
-    np.testing.assert_allclose(outputs, expected, rtol=0, atol=1e-5 * expected.max())
-    np.testing.assert_array_equal(outputs.argmax(axis=1), expected.argmax(axis=1))
-
-
 def test_nested_and_shared_layers(assert_as_keras, images):
     inner = keras.Sequential([keras.Input((40,)), layers.Dense(6, activation="tanh")])
     inputs = keras.Input(SHAPE)
