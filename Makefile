@@ -30,11 +30,12 @@ test: $(VENV)/.stamp-dev ## run the tests, but for the slow ones
 test-all: $(VENV)/.stamp-dev ## run the whole test suite, slow tests included
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-lint: $(VENV)/.stamp-dev ## check style, types and the direction of imports
+lint: $(VENV)/.stamp-dev ## check style, types, the direction of imports and the scripts of the web pages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/oxlint --deny-warnings modelzoo/web
 
 format: $(VENV)/.stamp-dev ## mend what ruff can mend by itself
 	$(BIN)/ruff check --fix .

@@ -62,8 +62,6 @@ def test_themes_are_readable_and_end_with_their_block(name, contrast):
 
 
 def test_scale_makes_all_text_larger():
-    """The sizes of all words of figures whose own ones are smaller or larger than usual."""
-
     def sizes():
         network = modelzoo.create_model("xor_mlp", seed=0)
         axes = (
@@ -71,7 +69,7 @@ def test_scale_makes_all_text_larger():
             viz.plot_architecture(network),
             viz.plot_reliability(np.array([0, 1]), np.eye(2)),
         )
-        return np.array([text.get_fontsize() for ax in axes for text in ax.figure.findobj(mpl.text.Text)])
+        return np.unique([text.get_fontsize() for ax in axes for text in ax.figure.findobj(mpl.text.Text)])
 
     with viz.theme("light"):
         usual = sizes()
