@@ -554,7 +554,8 @@ export class Training {
     return {
       step: this.steps,
       ...(this.value("set") === "own" && { points: numbers(this.own.x), labels: this.own.y.join(""), shown: this.shown || "" }),
-      ...(this.steps && { weights: numbers(this.network.weights), slots: numbers([...first, ...second]), updates: steps }),
+      ...(this.steps && { weights: numbers(this.network.weights), slots: numbers([...first, ...second]), updates: steps,
+        drawn: this.trainer.drawn }),
     };
   }
 
@@ -573,6 +574,7 @@ export class Training {
       optimizer.first.set(slots.slice(0, weights.length));
       optimizer.second.set(slots.slice(weights.length));
       optimizer.steps = Number(saved.get("updates")) || 0;
+      this.trainer.drawn = Number(saved.get("drawn")) || 0;
       this.steps = Number(saved.get("step")) || 0;
       this.rows = [];
       this.record();
