@@ -17,7 +17,6 @@ from modelzoo import create_model, datasets, registry
 from modelzoo.card import read_card
 from modelzoo.errors import InputError
 from modelzoo.registry import card_for
-from modelzoo.saving import list_pretrained
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +29,7 @@ def parent():
     return modelzoo.load("relu_mlp")
 
 
-@pytest.mark.parametrize("name", list_pretrained())
+@pytest.mark.parametrize("name", ["xor_mlp", "tanh_mlp", "relu_mlp"])
 def test_pretrained_alone_is_load(name):
     model, loaded = create_model(name, pretrained=True), modelzoo.load(name)
     assert modelzoo.weights_digest(model) == modelzoo.weights_digest(loaded)

@@ -166,7 +166,7 @@ def test_classifier_metrics_are_scikit_learns(split, net, logit_net, digits):
 
 def test_every_sample_counts_once(net, digits):
     answers = net(digits[1][0]).numpy().argmax(axis=1)
-    for n in (1, 499, 500, 501, 1000, 1001):
+    for n in (1, 500, 1001):
         x, y = digits[1][0][:n], digits[1][1][:n].copy()
         for last in (answers[n - 1], (answers[n - 1] + 1) % 10):
             y[-1] = last
