@@ -244,9 +244,8 @@ def test_only_keras_own_layers_are_built(change, problem, artifact):
     if problem is None:
         modelzoo.load(artifact)
         return
-    with pytest.raises(ArtifactError, match=problem) as caught:
+    with pytest.raises(ArtifactError, match=problem):
         modelzoo.load(artifact)
-    assert "\n" not in str(caught.value)
 
 
 def test_what_is_registered_under_the_name_of_a_layer_is_not_built(artifact):

@@ -415,9 +415,8 @@ def test_a_network_the_converter_does_not_know(function, path, tmp_path):
     strange = keras.layers.Lambda(tf.math.bessel_i0e, name="strange")
     wrapped = keras.Model(model.inputs, strange(model.outputs[0]))
     set_card(wrapped, card_for(model))
-    with pytest.raises(InputError, match=r"cannot be converted to .*SavedModel") as caught:
+    with pytest.raises(InputError, match=r"cannot be converted to .*SavedModel"):
         function(wrapped, tmp_path / path)
-    assert "\n" not in str(caught.value)
     assert not list(tmp_path.iterdir())
 
 

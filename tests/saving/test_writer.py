@@ -101,9 +101,8 @@ def test_a_failing_write_leaves_what_was_there(net, artifact, monkeypatch):
 
     before = contents(artifact)
     monkeypatch.setattr(tf.saved_model, "save", save)
-    with pytest.raises(TargetError, match="No space left") as caught:
+    with pytest.raises(TargetError, match="No space left"):
         modelzoo.save(net, artifact, overwrite=True)
-    assert "\n" not in str(caught.value)
     assert contents(artifact) == before
     assert [p.name for p in artifact.parent.iterdir()] == ["1"]
 

@@ -23,7 +23,6 @@ def refused(model, data, recipe=RECIPE, **options):
         modelzoo.train(model, data, recipe, **options)
     for a, b in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
-    assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
@@ -179,7 +178,6 @@ def test_streams(kind, points, tanh_mlp):
         modelzoo.train(tanh_mlp(), make(x[:10], y[:10].astype("i8")), RECIPE.replace(steps=3))
     assert str(caught.value).startswith("training data")
     assert message in str(caught.value)
-    assert "\n" not in str(caught.value)
 
 
 def test_streams_that_cannot_be_held_out_of_or_evaluated_on(points, model):
