@@ -189,13 +189,6 @@ def test_the_validation_part_is_a_split_of_its_own():
         modelzoo.evaluate(model, no_test)
 
 
-def test_a_saved_artifact_is_evaluated_by_its_path(net, digits, tmp_path):
-    modelzoo.save(net, tmp_path / "1")
-    expected = pytest.approx(modelzoo.evaluate(net, digits), rel=1e-6)
-    assert modelzoo.evaluate(tmp_path / "1", digits) == expected
-    assert modelzoo.evaluate(str(tmp_path / "1"), digits) == expected
-
-
 def test_own_data_are_those_of_the_card(tmp_path):
     """Points drawn with a seed of their own, and a data set the builder does not declare, are loaded again."""
     model = modelzoo.create_model("tanh_mlp", seed=0)

@@ -299,13 +299,6 @@ def test_javascript_knows_what_numpy_knows(in_javascript):
     assert in_javascript({}) == {name: sorted(table) for name, table in tables.items()}
 
 
-@pytest.mark.parametrize("name", modelzoo.list_models())
-def test_every_registered_network_runs(assert_as_keras, name):
-    model = modelzoo.create_model(name, seed=0)
-    samples = np.random.default_rng(0).uniform(-1, 1, (4, *model.input_shape[1:])).astype("float32")
-    assert_as_keras(randomised(model), samples)
-
-
 def with_adapter():
     layer = layers.Dense(3)
     layer.build((None, 8))
@@ -328,12 +321,6 @@ def test_what_is_unknown_is_named(layer):
     x = keras.Input((8, 8, 8))
     with pytest.raises(UnknownLayerError, match="is computed by Keras only"):
         runtime_of(keras.Model(x, layer()(x)))
-
-
-def test_predict_by_name_is_predict_of_the_model():
-    images = read_golden(find("two_conv_cnn"))[0]
-    live = modelzoo.predict(modelzoo.load("two_conv_cnn"), images)
-    np.testing.assert_allclose(modelzoo.predict("two_conv_cnn", images), live, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["logistic_perceptron", "tanh_mlp", "tanh_autoencoder"])
