@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from modelzoo.errors import InputError, ModelZooError, TargetError
 
+__all__ = ["keras", "tf"]
+
 #: Parts of Keras that import scikit-learn and Matplotlib, most of what importing Keras takes.
 _LATE = {"keras.wrappers", "keras.visualization", "keras.src.visualization"}
 
@@ -127,15 +129,3 @@ def explained_by_tensorflow(path: Path) -> Iterator[None]:
     except tf.errors.OpError as error:  # "{{node …}} FILE; No space left on device [Op:SaveV2] …"
         reason = str(error).splitlines()[0].rpartition("; ")[2].partition(" [Op:")[0]
         raise TargetError(f"Cannot write {path}: {reason}. Check that the place is writable and not full.") from error
-
-
-__all__ = [
-    "all_layers",
-    "explained_by_tensorflow",
-    "given_seed",
-    "graph_function",
-    "inference_function",
-    "is_tf_data",
-    "keras",
-    "tf",
-]

@@ -14,8 +14,6 @@ from modelzoo.errors import DataError
 from modelzoo.network import read_network
 from modelzoo.registry import card_for, spec_of
 
-__all__ = ["adopted_names", "class_names", "match_labels", "num_classes"]
-
 
 def class_names(model: Any) -> tuple[str, ...]:
     """Return the names of a model's classes, in the order of its outputs; two for a single output.

@@ -7,18 +7,20 @@ import dataclasses
 import fnmatch
 import functools
 import importlib
+import importlib.metadata
 import inspect
 import json
+import logging
 import pkgutil
 import random
 import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from modelzoo._checks import check_choice
+from modelzoo._checks import check_choice, check_seed
 from modelzoo._keras import tf
 from modelzoo.card import Card, find_card, set_card, weights_digest
-from modelzoo.errors import InputError, unknown_name
+from modelzoo.errors import InputError, ModelZooError, unknown_name
 from modelzoo.network import Network, read_network
 from modelzoo.recipe import Recipe, html_table
 
@@ -27,6 +29,11 @@ if TYPE_CHECKING:
 
 Task = Literal["classification", "reconstruction"]
 Builder = TypeVar("Builder", bound=Callable[..., Any])
+
+logger = logging.getLogger(__name__)
+
+#: Entry points of this group are modules that register networks, or data sets, when they are imported.
+ENTRY_POINTS = "modelzoo.models"
 
 _REGISTRY: dict[str, ModelSpec] = {}
 
@@ -133,18 +140,30 @@ def register_model(
                 raise InputError(f"{name}: {error}. Options: {', '.join(signature.parameters)}.") from None
             if "name" in bound.arguments:
                 check_name(bound.arguments["name"])
-            if "seed" in signature.parameters and bound.arguments.get("seed") is None:
+            given = [f"{k}={v!r:.80}" for k, v in bound.arguments.items() if k not in ("seed", "name")]
+            if bound.arguments.get("seed") is not None:
+                bound.arguments["seed"] = check_seed(bound.arguments["seed"])
+            elif "seed" in signature.parameters:
                 # Python's generator, as Keras' own layers take it: keras.utils.set_random_seed seeds that.
                 bound.arguments["seed"] = random.getrandbits(31)
-            model = builder(*bound.args, **bound.kwargs)
+            try:
+                model = builder(*bound.args, **bound.kwargs)
+            except (TypeError, ValueError) as error:
+                if (
+                    isinstance(error, ModelZooError) or not given
+                ):  # its own words; with no options it is a mistake in it
+                    raise
+                reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+                given_text = " ".join(", ".join(given).splitlines())
+                raise InputError(f"{name} cannot be built with {given_text}: {reason}") from error
             check_name(model.name)  # a builder may give it itself
-            given = {key: plain_option(name, key, value) for key, value in bound.arguments.items() if key != "seed"}
+            chosen = {key: plain_option(name, key, value) for key, value in bound.arguments.items() if key != "seed"}
             defaults = {
                 key: plain_option(name, key, parameter.default)
                 for key, parameter in signature.parameters.items()
                 if parameter.default is not parameter.empty
             }
-            options = {key: value for key, value in given.items() if key not in defaults or value != defaults[key]}
+            options = {key: value for key, value in chosen.items() if key not in defaults or value != defaults[key]}
             seed = plain_option(name, "seed", bound.arguments.get("seed"))
             set_card(model, Card(name, name, options, seed, weights_digest=weights_digest(model)))
             return model
@@ -195,6 +214,28 @@ def _load_builtin_models() -> None:
         importlib.import_module(f"{package.__name__}.{module.name}")
 
 
+@functools.cache
+def _plug_ins() -> list[importlib.metadata.EntryPoint]:
+    return sorted(importlib.metadata.entry_points(group=ENTRY_POINTS), key=lambda entry: entry.value)
+
+
+def load_plug_ins() -> None:
+    """Import what installed packages declare as entry points, once; one that fails is named in a warning."""
+    while _plug_ins():  # each is taken out first, because a plug-in may list models itself
+        entry = _plug_ins().pop(0)
+        try:
+            entry.load()
+        except Exception as error:
+            package = f" of {entry.dist.name}" if entry.dist else ""
+            reason = f"{type(error).__name__}: {error}"
+            logger.warning("The entry point %s = %s%s was left out: %s", entry.name, entry.value, package, reason)
+
+
+def _load_models() -> None:
+    _load_builtin_models()
+    load_plug_ins()
+
+
 def list_models(
     pattern: str = "*", *, task: str | None = None, dataset: str | None = None, family: str | None = None
 ) -> list[str]:
@@ -214,7 +255,7 @@ def list_models(
     """
     if not isinstance(pattern, str):
         raise InputError(f"pattern must be a text such as '*_mlp'; got pattern={pattern!r:.80}.")
-    _load_builtin_models()
+    _load_models()
     found = [spec for spec in _REGISTRY.values() if fnmatch.fnmatchcase(spec.name, pattern)]
     for kind, wanted in (("task", task), ("dataset", dataset), ("family", family)):
         if wanted is not None:
@@ -231,8 +272,13 @@ def get_spec(name: str) -> ModelSpec:
     InputError
         No model has that name; the message has the closest match.
     """
-    _load_builtin_models()
-    return _REGISTRY[check_choice("model", name, _REGISTRY)]
+    _load_models()
+    if not isinstance(name, str) or name not in _REGISTRY:
+        raise InputError(
+            f"{unknown_name('model', name, _REGISTRY)} A network of your own is known once its module is imported: "
+            f"`modelzoo --import MODULE …`, or an entry point of the group {ENTRY_POINTS!r}."
+        )
+    return _REGISTRY[name]
 
 
 def build_model(name: str, /, *, recipe: str | None = None, seed: int | None = None, **options: Any) -> keras.Model:

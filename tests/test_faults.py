@@ -29,7 +29,7 @@ import numpy as np
 import pytest
 
 import modelzoo
-from modelzoo import _io, datasets, viz
+from modelzoo import datasets, viz
 from modelzoo.datasets import mnist
 from modelzoo.errors import DataError, TargetError
 from modelzoo.saving import save_keras, save_litert, save_onnx
@@ -91,18 +91,13 @@ NETWORKS = {
         {"steps": 60, "batch_size": 50, "learning_rate": 1e-3, "log_every": 6},
     ),
 }
-SWAPS = {
-    "before": "just before the exchange of old and new artifact",
-    "after": "just after it",
-    "between": "between two renames, where the system cannot exchange",
-}
 
 
 def build(name, seed):
     return modelzoo.create_model(name, seed=seed, **NETWORKS[name][0])
 
 
-def train_and_save(tell, name, checkpoints, target, moment=None):
+def train_and_save(tell, name, checkpoints, target):
     """Train with checkpoints and save; tell of each phase that begins, and at the end weights and history."""
     save = Checkpoints.save
 
@@ -117,30 +112,9 @@ def train_and_save(tell, name, checkpoints, target, moment=None):
     tell(("training", time.perf_counter(), 0))
     recipe = modelzoo.Recipe(**NETWORKS[name][1])
     history = modelzoo.train(model, data, recipe, seed=3, checkpoint_dir=checkpoints, resume=True).history
-    if moment is not None:
-        die_at_the_swap(moment)
     tell(("export", time.perf_counter(), recipe.steps))
     modelzoo.save(model, target, overwrite=True)
     tell(("end", time.perf_counter(), (modelzoo.weights_digest(model), history)))
-
-
-def die_at_the_swap(moment):
-    """Kill this process just before or after the old and the new directory change places, or between two renames."""
-    exchange, rename = _io._exchange, os.rename
-
-    def exchanged(new, path):
-        if moment == "after":
-            exchange(new, path)
-        if moment != "between":
-            os.kill(os.getpid(), signal.SIGKILL)
-        return False
-
-    def renamed(source, target):
-        rename(source, target)
-        if _io._OLD in str(target):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    _io._exchange, os.rename = exchanged, renamed
 
 
 class Run:
@@ -209,23 +183,6 @@ def test_kill_and_resume(phase, run, tmp_path, rng, report):
         *(["new artifact complete"] if landed in ("export", "end") else []),
     }
     run.check_resumed(tmp_path, published)
-    report(found=state)
-
-
-@pytest.mark.parametrize("run", ["sigmoid_mlp"], indirect=True)
-@pytest.mark.parametrize("moment", SWAPS)
-def test_kill_at_the_swap(moment, run, tmp_path, report):
-    report(fault=f"killed {SWAPS[moment]}")
-    run.put_earlier(tmp_path)
-    target = tmp_path / "models" / "1"
-    process, messages = start(train_and_save, run.name, tmp_path / "checkpoints", target, moment)
-    assert [phase for phase, *_ in messages][-1] == "export"
-    assert process.exitcode == -signal.SIGKILL
-    assert target.exists() is (moment != "between")
-    _io.restore(target)  # as whoever loads it does
-    state = run.state(target)
-    assert state == ("new artifact complete" if moment == "after" else "earlier artifact intact")
-    run.check_resumed(tmp_path, NETWORKS[run.name][1]["steps"])
     report(found=state)
 
 

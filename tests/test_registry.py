@@ -6,7 +6,7 @@ import keras
 import pytest
 
 import modelzoo
-from modelzoo import Recipe, create_model, get_spec, list_models, register_model, registry
+from modelzoo import Recipe, create_model, datasets, get_spec, list_models, register_model, registry
 from modelzoo.card import Card
 from modelzoo.errors import InputError
 from modelzoo.registry import card_for
@@ -50,7 +50,9 @@ def test_filters():
 
 def test_unknown_models_are_answered_with_the_closest():
     for function in (get_spec, create_model):
-        with pytest.raises(InputError, match="Did you mean 'relu_mlp'"):
+        with pytest.raises(
+            InputError, match=r"Did you mean 'relu_mlp'.*--import MODULE.*entry point .*modelzoo\.models"
+        ):
             function("relu_mpl")
     with pytest.raises(InputError, match="Unknown recipe of relu_mlp 'tunned'"):
         create_model("relu_mlp", recipe="tunned")
@@ -130,6 +132,45 @@ def test_a_name_that_tensorflow_refuses_is_told_before_it_harms(scratch_registry
     with pytest.raises(InputError, match=r"name must be ASCII.*'naïve net'"):
         create_model("named_net")
     assert [weight.path for weight in create_model("onehot_softmax").weights] == ["logits/kernel", "logits/bias"]
+
+
+PLUG_IN = """
+import modelzoo
+
+modelzoo.list_models()  # as a plug-in that takes a recipe of the zoo
+
+@modelzoo.datasets.register_dataset
+def plug_in_points():
+    ...
+
+@modelzoo.register_model(task="classification", dataset="plug_in_points", num_params=3, source="here",
+                         recipes={"lesson": modelzoo.Recipe(steps=1)})
+def plug_in_net(units=1, *, seed=None, name="plug_in_net"):
+    from keras import Input, Sequential, layers
+
+    return Sequential([Input((2,)), layers.Dense(units)], name=name)
+"""
+
+
+def test_installed_packages_are_known_by_entry_points_and_a_broken_one_is_named(
+    scratch_registry, tmp_path, monkeypatch, caplog
+):
+    facts = tmp_path / "my_nets-1.0.dist-info"
+    facts.mkdir()
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: my-nets\nVersion: 1.0\n")
+    (facts / "entry_points.txt").write_text("[modelzoo.models]\ngood = plug_in_good\nbad = plug_in_bad\n")
+    (tmp_path / "plug_in_good.py").write_text(PLUG_IN)
+    (tmp_path / "plug_in_bad.py").write_text("1 / 0")
+    monkeypatch.setattr(datasets.registry, "_NAMED", dict(datasets.registry._NAMED))
+    monkeypatch.syspath_prepend(tmp_path)
+    registry._plug_ins.cache_clear()
+    assert "plug_in_points" in datasets.list_datasets()
+    assert {"plug_in_net", *TEN} <= set(list_models())
+    assert create_model("plug_in_net", units=2).output_shape == (None, 2)
+    with pytest.raises(InputError, match="plug_in_net cannot be built with units='two': "):
+        create_model("plug_in_net", units="two")
+    (record,) = caplog.records
+    assert "bad = plug_in_bad of my-nets was left out: ZeroDivisionError" in record.getMessage()
 
 
 def test_names_are_taken_once_and_lessons_are_needed(scratch_registry):

@@ -15,6 +15,7 @@ from modelzoo._io import restore
 from modelzoo.datasets.dataset import Dataset
 from modelzoo.datasets.streaming import Stream
 from modelzoo.errors import DataError, InputError, unknown_name
+from modelzoo.registry import load_plug_ins
 
 Loader = TypeVar("Loader", bound=Callable[..., Any])
 
@@ -82,12 +83,13 @@ def register_file_loader(
 
 def list_datasets() -> list[str]:
     """Return the names that :func:`load` knows, sorted."""
+    load_plug_ins()
     return sorted(_NAMED)
 
 
 def dataset_options(name: str | os.PathLike[str]) -> dict[str, Any]:
     """Return the options with their defaults that :func:`load` takes with a name or a path."""
-    if isinstance(name, str) and name in _NAMED:
+    if isinstance(name, str) and name in list_datasets():
         return _options_of(_NAMED[name])
     return _options_of(_reader(_found(name)))
 
@@ -99,7 +101,7 @@ def dataset_classes(name: str) -> tuple[str, ...]:
 
 def describe_dataset(name: str) -> str:
     """Return one line on a named data set."""
-    return (inspect.getdoc(_NAMED[check_choice("data set", name, _NAMED)]) or "").partition("\n")[0]
+    return (inspect.getdoc(_NAMED[check_choice("data set", name, list_datasets())]) or "").partition("\n")[0]
 
 
 def _options_of(loader: Callable[..., Any]) -> dict[str, Any]:
@@ -137,7 +139,7 @@ def load(name: str | os.PathLike[str], /, **options: Any) -> Dataset:
     >>> y_train.tolist()
     [0, 1, 1, 0]
     """
-    if isinstance(name, str) and name in _NAMED:
+    if isinstance(name, str) and name in list_datasets():
         return _call(_NAMED[name], name, (), options)
     path = _found(name)
     data = _call(_reader(path), str(path), (path,), options)

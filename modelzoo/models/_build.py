@@ -76,8 +76,6 @@ class Layers:
     """
 
     def __init__(self, seed: int | None, kernel_initializer: Any, bias_initializer: Any = "zeros") -> None:
-        if seed is not None:
-            check_integer("seed", seed, 0)
         self._seeds = np.random.SeedSequence(seed)
         self._kernel_initializer = kernel_initializer
         self._bias_initializer = bias_initializer

@@ -186,14 +186,6 @@ class TestFashion:
         assert datasets.load("fashion_mnist").checksum == dataset.checksum  # from the cache
 
     @pytest.mark.enable_socket
-    def test_a_tampered_download_is_refused(self, server, tmp_path):
-        (server / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(b"evil"))
-        with pytest.raises(DataError, match=r"Cannot download t10k-labels-idx1-ubyte\.gz.*folder=") as caught:
-            datasets.load("fashion_mnist", download=True)
-        assert "\n" not in str(caught.value)
-        assert not list(tmp_path.rglob("cache/**/t10k-labels*"))
-
-    @pytest.mark.enable_socket
     def test_a_damaged_cache_is_fetched_again_when_asked(self, server, tmp_path):
         checksum = datasets.load("fashion_mnist", download=True).checksum
         (path,) = tmp_path.rglob("cache/**/t10k-images*")

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 import modelzoo
-from modelzoo import Recipe
 from modelzoo.card import read_card
 from modelzoo.errors import ModelZooError
 from modelzoo.saving import save_keras, save_litert, save_onnx, saved_models_dir
@@ -21,13 +20,6 @@ DATA = np.zeros((8, 2), "f4"), np.arange(8) % 4
 
 #: For options of `save` and `finetune`, values that are refused.
 RESULTS = [3, {"a": np.nan}, {"a": object()}, {"metrics": 3}, {"metrics": {"loss": "low"}}, {"seeds": "0-4"}]
-FINETUNE = {
-    "freeze": [3, True, [3], "nope", ["backbone", "logits"]],
-    "num_classes": [0, 1, 2.5, "4", True],
-    "layer_learning_rates": [3, {"logits": float("nan")}, {"logits": 0}, {"nope": 1}],
-    "backbone_learning_rate": [float("inf"), -1, "a"],
-    "recipe": [None, 3, "nope", {}],
-}
 
 
 @pytest.fixture(scope="module")
@@ -61,13 +53,6 @@ def test_options_of_save(pretrained, tmp_path):
         refused(lambda value=value: modelzoo.save(pretrained, tmp_path / "net", results=value), pretrained)
     assert "pattern" in refused(lambda: modelzoo.save(pretrained, tmp_path / "a[1]"), pretrained)
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("option", FINETUNE)
-def test_options_of_finetune(option, pretrained):
-    for value in FINETUNE[option]:
-        options = {"recipe": Recipe(steps=1, xla="off"), option: value}
-        refused(lambda options=options: modelzoo.finetune(pretrained, DATA, **options), pretrained)
 
 
 @pytest.mark.parametrize("source", [None, 3, [], "a\0b", "x" * 5000, "nowhere", keras.Model])
