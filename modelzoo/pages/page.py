@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
+from concurrent import futures
 from pathlib import Path
 from typing import Any
 
@@ -107,8 +108,14 @@ def render(subject: Subject, *, previous: str = "", measure: bool = True, whole:
     """
     stem = subject.stem
     confusion = pictures.read_confusion(previous, subject)
-    if confusion is None and measure:
-        confusion = pictures.measure_confusion(subject, whole=whole)
+    with futures.ThreadPoolExecutor(1) as pool:  # the network runs while Matplotlib draws
+        counting = confusion is None and measure
+        counts = pool.submit(pictures.measure_confusion, subject, whole=whole) if counting else None
+        drawn = {f"{stem}.svg": pictures.diagram(subject)}
+        if subject.training.get("history"):
+            drawn[f"{stem}-training.svg"] = pictures.learning_curves(subject)
+        if counts is not None:
+            confusion = counts.result()
     sections = [
         _head(subject),
         _equation(subject),
@@ -120,9 +127,7 @@ def render(subject: Subject, *, previous: str = "", measure: bool = True, whole:
         usage_section(subject),
         _licence(subject),
     ]
-    files = {f"{stem}.md": "\n\n".join(filter(None, sections)) + "\n", f"{stem}.svg": pictures.diagram(subject)}
-    if subject.training.get("history"):
-        files[f"{stem}-training.svg"] = pictures.learning_curves(subject)
+    files = {f"{stem}.md": "\n\n".join(filter(None, sections)) + "\n", **drawn}
     if confusion is not None:
         files[f"{stem}-confusion.svg"] = pictures.confusion_figure(confusion)
     return files

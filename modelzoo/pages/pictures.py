@@ -10,8 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 
 from modelzoo import viz
@@ -97,6 +95,9 @@ def confusion_figure(confusion: Confusion) -> str:
 
 def _svg(draw: Callable[[], Any]) -> str:
     """Draw a figure in the light theme, whatever the user's Matplotlib settings are, and return it as SVG."""
+    import matplotlib as mpl  # so late that the counts begin before
+    import matplotlib.pyplot as plt
+
     with mpl.style.context("default", after_reset=True), viz.theme("light"), tempfile.TemporaryDirectory() as folder:
         before = set(plt.get_fignums())
         try:

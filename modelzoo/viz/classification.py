@@ -245,7 +245,8 @@ def plot_confusion_matrix(
         dark_cell = float(norm(value)) > 0.5 or style.is_dark()
         color = "#FFFFFF" if dark_cell else style.foreground() if value else style.muted()
         text = f"{value:.1f}" if normalize else f"{value:,d}"
-        ax.text(j, i, text, ha="center", va="center", color=color, fontsize=9 if classes <= 10 else 7)
+        size = 9 if classes <= 10 else 7
+        ax.text(j, i, text, ha="center", va="center", color=color, fontsize=size, in_layout=False)
     ax.set(xticks=range(classes), yticks=range(classes), xticklabels=names, yticklabels=names)
     wrong, count = int(np.sum(truth != predicted)), len(truth)
     title = f"{wrong:,} of {count:,} wrong, accuracy {1 - wrong / count:.2%}" + (", rows in %" if normalize else "")
