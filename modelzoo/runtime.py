@@ -72,6 +72,7 @@ class Runtime:
         if (len(network.inputs), len(network.outputs)) != (1, 1):
             raise UnknownLayerError(f"{network.name!r} has several inputs or outputs, which only Keras computes.")
         self.network, self.name, self.weights = network, network.name, weights
+        self.weights_digest: str | None = None  # as the card has it
         self.input_shape = (None, *network.input.output_shape)
         self.output_shape = (None, *network.output.output_shape)
         self.watchers: list[Callable[[int], None]] = []
@@ -602,6 +603,7 @@ def load_runtime(source: str | os.PathLike[str], *, version: int | None = None) 
                 f"{directory}: the weight {weight.path!r} does not have the shape that its layer needs."
             )
     runtime = Runtime(network, weights)
+    runtime.weights_digest = card["weights_digest"]
     set_card(runtime, Card.from_file(card, directory))
     return runtime
 

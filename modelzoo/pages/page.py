@@ -84,7 +84,9 @@ def describe(source: str | os.PathLike[str], output: str | os.PathLike[str], *, 
     return output / f"{subject.stem}.md"
 
 
-def render(subject: Subject, *, previous: str = "", measure: bool = True, whole: bool = True) -> dict[str, str]:
+def render(
+    subject: Subject, *, previous: str = "", measure: bool = True, whole: bool = True, theme: str = "light"
+) -> dict[str, str]:
     """Return the page of a model and its pictures.
 
     Parameters
@@ -99,6 +101,8 @@ def render(subject: Subject, *, previous: str = "", measure: bool = True, whole:
         without.
     whole
         Run it on all of its test data, however long that takes; otherwise on some of them, and the page says so.
+    theme
+        Theme of the pictures, ``"light"`` or ``"dark"``.
 
     Returns
     -------
@@ -111,9 +115,9 @@ def render(subject: Subject, *, previous: str = "", measure: bool = True, whole:
     with futures.ThreadPoolExecutor(1) as pool:  # the network runs while Matplotlib draws
         counting = confusion is None and measure
         counts = pool.submit(pictures.measure_confusion, subject, whole=whole) if counting else None
-        drawn = {f"{stem}.svg": pictures.diagram(subject)}
+        drawn = {f"{stem}.svg": pictures.diagram(subject, theme)}
         if subject.training.get("history"):
-            drawn[f"{stem}-training.svg"] = pictures.learning_curves(subject)
+            drawn[f"{stem}-training.svg"] = pictures.learning_curves(subject, theme)
         if counts is not None:
             confusion = counts.result()
     sections = [
@@ -129,7 +133,7 @@ def render(subject: Subject, *, previous: str = "", measure: bool = True, whole:
     ]
     files = {f"{stem}.md": "\n\n".join(filter(None, sections)) + "\n", **drawn}
     if confusion is not None:
-        files[f"{stem}-confusion.svg"] = pictures.confusion_figure(confusion)
+        files[f"{stem}-confusion.svg"] = pictures.confusion_figure(confusion, theme)
     return files
 
 

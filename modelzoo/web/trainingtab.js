@@ -287,7 +287,10 @@ export class Training {
       };
     } else {
       const values = new Float64Array(n * n);
-      for (let k = 0; k < n; k++) for (let i = 0; i < n; i++) (at(i, k), (values[k * n + i] = network.values[l][j]));
+      for (let k = 0; k < n * n; k++) {
+        at(k % n, Math.floor(k / n));
+        values[k] = network.values[l][j];
+      }
       const tint = this.tint(l, j, values);
       paint = (i, k) => tint(values[k * n + i]);
     }
