@@ -77,6 +77,7 @@ class Runtime:
         self.output_shape = (None, *network.output.output_shape)
         self.watchers: list[Callable[[int], None]] = []
         largest = max(math.prod(side or 1 for side in layer.output_shape) for layer in network.layers)
+        self._used = False
         self._count = max(1, COMPUTED // (4 * largest))
         reader = {index: number for number, layer in enumerate(network.layers) for index in layer.inputs}
         self._steps = [
@@ -86,7 +87,9 @@ class Runtime:
 
     def __call__(self, samples: Array) -> Array:
         """Return the outputs, float32, for samples of shape ``(n, …)``."""
-        _touch_workspaces()
+        if self._used or len(samples) >= SHARED:  # a process that predicts once need not wait for it
+            _touch_workspaces()
+        self._used = True
         if len(samples) < SHARED:
             return self._run(samples)
         cores = usable_cores()
