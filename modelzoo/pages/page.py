@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
-from concurrent import futures
 from pathlib import Path
 from typing import Any
 
@@ -112,14 +111,8 @@ def render(
     """
     stem = subject.stem
     confusion = pictures.read_confusion(previous, subject)
-    with futures.ThreadPoolExecutor(1) as pool:  # the network runs while Matplotlib draws
-        counting = confusion is None and measure
-        counts = pool.submit(pictures.measure_confusion, subject, whole=whole) if counting else None
-        drawn = {f"{stem}.svg": pictures.diagram(subject, theme)}
-        if subject.training.get("history"):
-            drawn[f"{stem}-training.svg"] = pictures.learning_curves(subject, theme)
-        if counts is not None:
-            confusion = counts.result()
+    if confusion is None and measure:
+        confusion = pictures.measure_confusion(subject, whole=whole)
     sections = [
         _head(subject),
         _equation(subject),
@@ -131,7 +124,9 @@ def render(
         usage_section(subject),
         _licence(subject),
     ]
-    files = {f"{stem}.md": "\n\n".join(filter(None, sections)) + "\n", **drawn}
+    files = {f"{stem}.md": "\n\n".join(filter(None, sections)) + "\n", f"{stem}.svg": pictures.diagram(subject, theme)}
+    if subject.training.get("history"):
+        files[f"{stem}-training.svg"] = pictures.learning_curves(subject, theme)
     if confusion is not None:
         files[f"{stem}-confusion.svg"] = pictures.confusion_figure(confusion, theme)
     return files

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 
 from modelzoo import viz
@@ -96,9 +98,6 @@ def confusion_figure(confusion: Confusion, theme: str = "light") -> str:
 
 def _svg(draw: Callable[[], Any], theme: str) -> str:
     """Draw a figure in the theme, whatever the user's Matplotlib settings are, and return it as SVG."""
-    import matplotlib as mpl  # so late that the counts begin before
-    import matplotlib.pyplot as plt
-
     with mpl.style.context("default", after_reset=True), viz.theme(theme), tempfile.TemporaryDirectory() as folder:
         before = set(plt.get_fignums())
         try:
