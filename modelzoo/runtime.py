@@ -9,7 +9,6 @@ import dataclasses
 import functools
 import math
 import os
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent import futures
 from typing import Any
@@ -77,7 +76,6 @@ class Runtime:
         self.output_shape = (None, *network.output.output_shape)
         self.watchers: list[Callable[[int], None]] = []
         largest = max(math.prod(side or 1 for side in layer.output_shape) for layer in network.layers)
-        self._used = False
         self._count = max(1, COMPUTED // (4 * largest))
         reader = {index: number for number, layer in enumerate(network.layers) for index in layer.inputs}
         self._steps = [
@@ -87,9 +85,7 @@ class Runtime:
 
     def __call__(self, samples: Array) -> Array:
         """Return the outputs, float32, for samples of shape ``(n, …)``."""
-        if self._used or len(samples) >= SHARED:  # a process that predicts once need not wait for it
-            _touch_workspaces()
-        self._used = True
+        _touch_workspace()
         if len(samples) < SHARED:
             return self._run(samples)
         cores = usable_cores()
@@ -140,21 +136,13 @@ def _products() -> Any:
 
 
 @functools.cache
-def _touch_workspaces() -> None:
-    """Let each thread's workspace of the matrix products be written to once.
+def _touch_workspace() -> None:
+    """Let the workspace of matrix products be written to once.
 
     OpenBLAS prefetches beyond what it has packed there. As long as the pages behind were never written, that costs up
     to two thirds of the speed of products with few columns, as those of convolutions are.
     """
-    cores = usable_cores()
-    together = threading.Barrier(cores)
-
-    def multiply(_: int) -> None:
-        together.wait()
-        np.matmul(np.ones((64, 400), np.float32), np.ones((400, 1024), np.float32))
-
-    with _products().limit(limits=1, user_api="blas"), futures.ThreadPoolExecutor(cores) as pool:
-        list(pool.map(multiply, range(cores)))
+    np.matmul(np.ones((64, 400), np.float32), np.ones((400, 1024), np.float32))
 
 
 def _step(layer: Layer, weights: Mapping[str, Array]) -> Step:
