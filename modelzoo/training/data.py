@@ -473,10 +473,8 @@ def training_batches(
         length = int(train.cardinality())  # asked first: reading a batch moves the seed of a shuffle on
         if length == 0 or (length < 0 and not any(True for _ in train.take(1))):
             raise InputError("training data: the tf.data.Dataset is empty. Give at least one batch.")
-        checked = tf.data.Dataset.from_generator(
-            lambda: checked_batches(train, model, "training data"), output_signature=train.element_spec
-        )
-        return checked.repeat().skip(first_step)
+        classes = num_classes(model)
+        return train.map(lambda x, y: _sound(x, y, classes)).repeat().skip(first_step)
     if batch_size is None:
         raise InputError(
             f"batch_size=None takes all {len(train)} samples in each step, which a stream does not hold in memory. "
@@ -484,6 +482,25 @@ def training_batches(
         )
     rows = own_rows(min(batch_size, len(train)))
     return train.batches(batch_size, seed, first_step=first_step, rows=rows)
+
+
+def _sound(x: Any, y: Any, classes: int | None) -> tuple[Any, Any]:
+    """Return a batch, or stop at what would pass silently: no samples, NaN, infinity, labels of no class."""
+    good = (tf.shape(x)[0] > 0) & (tf.shape(x)[0] == tf.shape(y)[0])
+    if x.dtype.is_floating:
+        good &= tf.reduce_all(tf.math.is_finite(x))
+    if classes is not None and y.shape.rank == 1:
+        labels = tf.cast(y, tf.int64)
+        good &= tf.reduce_all((labels >= 0) & (labels < classes))
+    with tf.control_dependencies([tf.debugging.Assert(good, ["a batch is not sound"])]):
+        return tf.identity(x), tf.identity(y)
+
+
+def explain_failure(dataset: tf.data.Dataset, model: keras.Model, error: tf.errors.OpError) -> None:
+    """Read a ``tf.data.Dataset`` that failed in training again, and raise DataError for what failed."""
+    for _ in checked_batches(dataset, model, "training data"):
+        pass
+    raise DataError(f"training data: the tf.data.Dataset fails: {str(error.message).splitlines()[0]:.200}") from error
 
 
 def checked_batches(dataset: tf.data.Dataset, model: keras.Model, where: str) -> Iterator[tuple[Any, Any]]:

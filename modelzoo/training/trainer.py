@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from modelzoo._checks import check_flag, check_path, check_seed
-from modelzoo._keras import given_seed, keras, tf
+from modelzoo._keras import given_seed, is_tf_data, keras, tf
 from modelzoo.card import describe_machine, set_card, weights_digest
 from modelzoo.datasets import StoredSamples
 from modelzoo.errors import ArtifactError, InputError, ModelZooError
@@ -24,7 +24,14 @@ from modelzoo.recipe import Recipe, check_fields
 from modelzoo.registry import card_for, spec_of
 from modelzoo.training.calibration import calibrate, check_calibration
 from modelzoo.training.checkpoints import Checkpoints, Saved
-from modelzoo.training.data import TrainingData, check_model, training_batches, training_data, weigh_classes
+from modelzoo.training.data import (
+    TrainingData,
+    check_model,
+    explain_failure,
+    training_batches,
+    training_data,
+    weigh_classes,
+)
 from modelzoo.training.distribution import Replicas, check_layers
 from modelzoo.training.loop import CompiledLoop
 from modelzoo.training.objective import Objective, evaluation
@@ -140,8 +147,8 @@ def train(
         raise InputError("calibrate=True needs validation data. Give validation_data, or set validation_size.")
     recipe, class_weights = weigh_classes(recipe, given)
     total, card = given.total_steps(recipe), card_for(model)
-    identity = {"data": given.identity, "sample weights": given.facts.get("sample_weight")}
-    identity |= _identity(model, recipe, seed, total)
+    identity = _identity(model, recipe, seed, total)
+    identity |= {"data": given.identity, "sample weights": given.facts.get("sample_weight")}
 
     with contextlib.ExitStack() as stack:
         checkpoints, saved = None, None
@@ -252,7 +259,12 @@ def _run(
         num_steps = min(recipe.log_every - step % recipe.log_every, total - step)
         watching.on_epoch_begin(number)
         weights = []  # an update copies a variable whose value is held elsewhere
-        logs = loop.run(step, num_steps)
+        try:
+            logs = loop.run(step, num_steps)
+        except tf.errors.OpError as error:
+            if is_tf_data(given.train) and replicas.count == 1:
+                explain_failure(given.train.take(step + num_steps), model, error)
+            raise
         weights = _values(model)
         if not math.isfinite(logs["loss"]):
             raise DivergedError(
