@@ -337,7 +337,8 @@ def test_int8_agrees_and_stores_large_weights_in_integers(name, litert_files):
     assert sum(count > 1 for count in scales) >= len(kernels)
 
 
-@pytest.mark.parametrize(("quantize", "tolerance"), [(None, CLOSE), pytest.param("int8", 0.15, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("quantize", "tolerance"), [(None, CLOSE), ("int8", 0.15)])
 def test_autoencoder_has_its_two_halves(quantize, tolerance, litert_files):
     model, (x, _) = net("tanh_autoencoder"), answers("tanh_autoencoder")
     latent = model.encoder(x).numpy()
