@@ -107,8 +107,8 @@ def training_data(
     ----------
     data
         A :class:`modelzoo.datasets.Dataset` or :class:`modelzoo.datasets.Stream`, ``((x_train, y_train), (x_test,
-        y_test))``, ``(x, y)``, or a ``tf.data.Dataset`` of (samples, labels) batches; to reconstruct, an array of
-        samples will do.
+        y_test))``, ``(x, y)``, or a ``tf.data.Dataset`` of (samples, labels) or (samples, labels, weights) batches; to
+        reconstruct, an array of samples will do.
     validation_data
         ``(x, y)``, stored samples or a ``tf.data.Dataset``, in the place of the validation part of ``data``; labels
         mean the same.
@@ -281,6 +281,14 @@ def _checked(part: Any, model: keras.Model, where: str, *, known: bool = False, 
         _labels(part.labels, model, where, single_class=single_class)
         return part
     spec = part.element_spec
+    weighted = isinstance(spec, tuple) and len(spec) == 3 and where == "training data"
+    if weighted:  # as Keras' fit takes them
+        *spec, weights = spec
+        if not (isinstance(weights, tf.TensorSpec) and weights.shape.rank == 1 and not weights.dtype.is_complex):
+            raise DataError(
+                f"{where}: sample weights must be one number a sample, shape (batch,); got {weights!s:.80}."
+            )
+        spec = tuple(spec)
     if not (
         isinstance(spec, tuple) and len(spec) == 2 and all(isinstance(s, tf.TensorSpec) and s.shape.rank for s in spec)
     ):
@@ -312,7 +320,10 @@ def _checked(part: Any, model: keras.Model, where: str, *, known: bool = False, 
 def _weights(sample_weight: Any, train: Any) -> np.ndarray:
     """Return the weights of training samples in float32."""
     if not isinstance(train, tuple):
-        raise InputError("sample_weight needs training data in arrays; got a stream. Weigh classes: class_weight=….")
+        raise InputError(
+            "sample_weight needs training data in arrays; got a stream. Weigh classes: class_weight=…; or give a "
+            "tf.data.Dataset of (samples, labels, weights) batches."
+        )
     weights = as_array(sample_weight, "sample_weight")
     if weights.shape != (len(train[1]),):
         raise DataError(f"sample_weight must have shape {(len(train[1]),)}, one a sample; got {weights.shape}.")
@@ -450,7 +461,9 @@ class ArrayBatches:
 
 
 class StreamBatches:
-    """Batches taken as they come from a ``tf.data.Dataset`` of (samples, labels) batches, which never ends here.
+    """Batches taken as they come from a ``tf.data.Dataset`` of (samples, labels) or (samples, labels, weights) batches.
+
+    It never ends here.
 
     Parameters
     ----------
@@ -468,10 +481,10 @@ class StreamBatches:
         """Return an empty plan: the order is the data set's own."""
         return tf.zeros((0,), tf.int32)
 
-    def batch(self, plan: Any, index: Any) -> tuple[Any, Any, None]:
-        """Return the next batch, which has no weights."""
-        x, y = next(self._iterator)
-        return x, y, None
+    def batch(self, plan: Any, index: Any) -> tuple[Any, Any, Any]:
+        """Return the samples, labels and weights of the next batch."""
+        x, y, *weights = next(self._iterator)
+        return x, y, tf.cast(weights[0], tf.float32) if weights else None
 
     def explain(self, num_batches: int, model: keras.Model, error: tf.errors.OpError) -> None:
         """Raise DataError for what failed among the first batches of the caller's data set."""
@@ -515,11 +528,11 @@ def training_batches(
     length = int(train.cardinality())  # asked first: reading a batch moves the seed of a shuffle on
     if length == 0 or (length < 0 and not any(True for _ in train.take(1))):
         raise InputError("training data: the tf.data.Dataset is empty. Give at least one batch.")
-    checked = train.map(lambda x, y: _sound(x, y, num_classes))
+    checked = train.map(lambda x, y, *weights: (*_sound(x, y, weights, num_classes), *weights))
     return StreamBatches(checked.repeat().skip(first_step), train)
 
 
-def _sound(x: Any, y: Any, num_classes: int | None) -> tuple[Any, Any]:
+def _sound(x: Any, y: Any, weights: Sequence[Any], num_classes: int | None) -> tuple[Any, Any]:
     """Return a batch, or stop at what would pass silently: no samples, NaN, infinity, labels of no class."""
     good = (tf.shape(x)[0] > 0) & (tf.shape(x)[0] == tf.shape(y)[0])
     if x.dtype.is_floating:
@@ -527,6 +540,9 @@ def _sound(x: Any, y: Any, num_classes: int | None) -> tuple[Any, Any]:
     if num_classes is not None and y.shape.rank == 1:
         labels = tf.cast(y, tf.int64)
         good &= tf.reduce_all((labels >= 0) & (labels < num_classes))
+    for weight in weights:
+        value = tf.cast(weight, tf.float32)
+        good &= (tf.shape(x)[0] == tf.shape(value)[0]) & tf.reduce_all(tf.math.is_finite(value) & (value >= 0))
     with tf.control_dependencies([tf.debugging.Assert(good, ["a batch is not sound"])]):
         return tf.identity(x), tf.identity(y)
 
@@ -536,12 +552,18 @@ def checked_batches(dataset: tf.data.Dataset, model: keras.Model, where: str) ->
     batches, number = iter(dataset), 0
     while True:
         try:
-            x, y = next(batches)
+            x, y, *weights = next(batches)
         except StopIteration:
             return
         except tf.errors.OpError as error:
             raise DataError(f"{where}: batch {number} of the tf.data.Dataset fails: {_reason_of(error)}") from error
         check_fits(x.numpy(), y.numpy(), model, f"{where}, batch {number}")
+        for weight in weights:
+            value = weight.numpy()
+            if value.shape != y.shape[:1] or not np.isfinite(value).all() or value.min() < 0:
+                raise DataError(
+                    f"{where}, batch {number}: sample weights must be finite numbers of at least 0, one each."
+                )
         yield x, y
         number += 1
 
