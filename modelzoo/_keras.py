@@ -13,7 +13,7 @@ import importlib.machinery
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,6 +119,22 @@ def all_layers(model: keras.Model) -> list[keras.layers.Layer]:
             found[layer] = None
             waiting += getattr(layer, "layers", None) or [getattr(layer, "layer", layer)]
     return list(found)
+
+
+@contextlib.contextmanager
+def swapped(attribute: str, values: Mapping[keras.layers.Layer, Any]) -> Iterator[None]:
+    """Let layers have other values of an attribute, or of a method, while the block traces."""
+    before = {layer: vars(layer)[attribute] for layer in values if attribute in vars(layer)}
+    for layer, value in values.items():
+        object.__setattr__(layer, attribute, value)  # past Keras' tracking of attributes
+    try:
+        yield
+    finally:
+        for layer in values:
+            if layer in before:
+                object.__setattr__(layer, attribute, before[layer])
+            else:
+                object.__delattr__(layer, attribute)
 
 
 @contextlib.contextmanager

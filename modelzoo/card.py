@@ -23,11 +23,10 @@ from typing import Any, TypedDict
 import numpy as np
 
 from modelzoo import __version__
-from modelzoo._checks import check_path
 from modelzoo._io import sha256_of
 from modelzoo._keras import keras, tf
 from modelzoo.errors import ArtifactError, InputError
-from modelzoo.network import Network, check_keras_model, with_paths
+from modelzoo.network import Network, with_paths
 
 logger = logging.getLogger(__name__)
 
@@ -37,12 +36,10 @@ __all__ = [
     "WEIGHTS_PATH",
     "Card",
     "describe_machine",
-    "find_card",
     "machine_differences",
     "read_card",
     "read_weights",
     "set_card",
-    "weights_digest",
 ]
 
 #: Where the card is in a SavedModel directory; TensorFlow ignores this folder.
@@ -258,40 +255,9 @@ def artifact_name(directory: Path) -> str:
     return (place.parent if place.name.isdigit() else place).name
 
 
-def find_card(model: Any) -> Card | None:
-    """Return the card a live model carries; ``None`` if it carries none. See :func:`modelzoo.registry.card_for`."""
-    card = getattr(model, "_modelzoo_card", None)
-    return card if isinstance(card, Card) else None
-
-
 def set_card(model: keras.Model, card: Card) -> None:
     """Give a model its card, in the place of the one it had."""
     model._modelzoo_card = card
-
-
-def weights_digest(model: keras.Model, values: Sequence[Any] | None = None) -> str:
-    """Return the SHA-256 of a model's weights (path, shape, dtype and bytes of each), 64 hexadecimal digits.
-
-    The state of random generators is not part of it.
-
-    Parameters
-    ----------
-    model
-        A Keras model, or an artifact in NumPy.
-    values
-        Values of ``model.weights`` at another time; those of now by default.
-    """
-    card = find_card(model)
-    if card is not None and card.weights_digest and isinstance(getattr(model, "network", None), Network):
-        return card.weights_digest  # read with the weights, which stay as they are
-    check_keras_model(model)
-    digest = hashlib.sha256()
-    values = model.weights if values is None else values
-    for (path, _), tensor in zip(with_paths(model), values, strict=True):
-        value = np.ascontiguousarray(tensor.numpy())
-        digest.update(f"{path} {value.shape} {value.dtype.str}\n".encode())
-        digest.update(value.tobytes())
-    return digest.hexdigest()
 
 
 def describe_machine() -> dict[str, Any]:
@@ -372,7 +338,7 @@ def read_card(directory: str | os.PathLike[str]) -> dict[str, Any]:
     ArtifactError
         The directory is not ours, or a file is missing, altered, foreign or a symbolic link.
     """
-    directory = check_path(directory, "a SavedModel directory")
+    directory = Path(directory).expanduser()
     if not directory.is_dir():
         raise ArtifactError(f"{directory} is not a directory. Give a SavedModel directory written by modelzoo.save.")
     path = directory / CARD_PATH

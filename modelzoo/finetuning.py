@@ -12,7 +12,7 @@ from typing import Any
 
 from modelzoo._checks import check_flag, check_integer, check_names
 from modelzoo._keras import given_seed, keras
-from modelzoo.card import set_card, weights_digest
+from modelzoo.card import set_card
 from modelzoo.classes import num_classes as num_classes_of
 from modelzoo.datasets import Dataset, Stream
 from modelzoo.errors import InputError, unknown_name
@@ -24,6 +24,7 @@ from modelzoo.network import (
     keras_config,
     read_network,
     take_over,
+    weights_digest,
     with_paths,
 )
 from modelzoo.recipe import Recipe, check_fields

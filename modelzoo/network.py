@@ -7,6 +7,7 @@ equations and tables for the layers, exports for the names of input and output.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import inspect
 import itertools
 import json
@@ -16,7 +17,9 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from modelzoo._keras import all_layers, keras, tf
+import numpy as np
+
+from modelzoo._keras import all_layers, keras, swapped, tf
 from modelzoo.errors import InputError
 
 Shape = tuple[int | None, ...]
@@ -422,12 +425,8 @@ def _without_activation(layer: Any) -> Any:
             self.layer = layer
 
         def call(self, inputs: Any) -> Any:
-            activation = layer.activation
-            object.__setattr__(layer, "activation", None)  # past Keras' tracking of attributes
-            try:
+            with swapped("activation", {layer: None}):
                 return layer(inputs)
-            finally:
-                object.__setattr__(layer, "activation", activation)
 
     return Logits()
 
@@ -617,6 +616,30 @@ def with_paths(model: Any) -> list[tuple[str, Any]]:
     return [(named.get(id(weight), weight.path), weight) for weight in model.weights]
 
 
+def weights_digest(model: Any, values: Sequence[Any] | None = None) -> str:
+    """Return the SHA-256 of a model's weights (path, shape, dtype and bytes of each), 64 hexadecimal digits.
+
+    The state of random generators is not part of it.
+
+    Parameters
+    ----------
+    model
+        A Keras model, or an artifact in NumPy.
+    values
+        Values of ``model.weights`` at another time; those of now by default.
+    """
+    if isinstance(known := getattr(model, "weights_digest", None), str):
+        return known  # of one in NumPy, whose weights stay as they are
+    check_keras_model(model)
+    digest = hashlib.sha256()
+    values = model.weights if values is None else values
+    for (path, _), tensor in zip(with_paths(model), values, strict=True):
+        value = np.ascontiguousarray(tensor.numpy())
+        digest.update(f"{path} {value.shape} {value.dtype.str}\n".encode())
+        digest.update(value.tobytes())
+    return digest.hexdigest()
+
+
 def _is_graph(model: Any) -> bool:
     """Return whether Keras knows what the model's layers read."""
     return bool(getattr(model, "inputs", None) and getattr(model, "outputs", None))
@@ -639,29 +662,9 @@ class _Reader:
 
         ``outer`` are the indices of the layers that a nested model reads in the place of its inputs.
         """
+        if isinstance(model, keras.Sequential):  # whose configuration has no calls
+            model = keras.Model(model.inputs, model.outputs)
         config = json.loads(json.dumps(model.get_config(), default=_plain))
-        if "input_layers" in config:
-            return self._functional(model, config, outer, group)
-        return self._sequential(model, config, outer, group)
-
-    def _sequential(self, model: Any, config: Any, outer: Sequence[int] | None, group: tuple[str, ...]) -> list[int]:
-        shape = tuple(model.inputs[0].shape)
-        configs = [layer for layer in config["layers"] if layer["class_name"] != "InputLayer"]
-        if outer is None:
-            named = [layer["config"]["name"] for layer in config["layers"] if layer not in configs]
-            name = named[0] if named else model.inputs[0].name
-            self.layers.append(Layer("InputLayer", name, output_shape=shape[1:], group=group))
-            outer = [len(self.layers) - 1]
-        now = list(outer)
-        for layer, layer_config in zip(model.layers, configs, strict=True):
-            try:
-                shape = tuple(layer.compute_output_shape(shape))
-            except NotImplementedError:  # by a layer of somebody's own
-                shape = tuple(layer.output.shape)
-            now = self._append(layer, layer_config, now, shape, group)
-        return now
-
-    def _functional(self, model: Any, config: Any, outer: Sequence[int] | None, group: tuple[str, ...]) -> list[int]:
         configs = {layer["name"]: layer for layer in config["layers"]}
         live = {layer.name: layer for layer in model.layers}
         reads = {

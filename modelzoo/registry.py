@@ -21,9 +21,9 @@ import numpy as np
 
 from modelzoo._checks import check_choice, check_seed
 from modelzoo._keras import tf
-from modelzoo.card import Card, find_card, set_card, weights_digest
+from modelzoo.card import Card, set_card
 from modelzoo.errors import InputError, ModelZooError, unknown_name
-from modelzoo.network import Network, read_network
+from modelzoo.network import Network, read_network, weights_digest
 from modelzoo.recipe import Recipe, html_table
 
 if TYPE_CHECKING:
@@ -332,7 +332,7 @@ def card_for(model: keras.Model) -> Card:
     model
         Any functional or Sequential Keras model.
     """
-    card = find_card(model)
+    card = getattr(model, "_modelzoo_card", None)
     if card is None:
         network, options = read_network(model), {}
         ends = [network.layers[index].output_shape for index in (*network.inputs, *network.outputs)]

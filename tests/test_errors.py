@@ -58,7 +58,7 @@ def test_unknown_keywords_of_public_functions_are_our_errors():
             with pytest.raises(errors.InputError, match=f"Unknown argument of {function.__name__} 'nonsense'"):
                 function(nonsense=1)
             assert pickle.loads(pickle.dumps(function)) is function
-    with pytest.raises(errors.InputError, match="'overwite'. Did you mean 'overwrite'"):
+    with pytest.raises(errors.InputError, match=r"'overwite'. Did you mean 'overwrite'"):
         modelzoo.save(None, overwite=True)
 
 

@@ -17,6 +17,7 @@ from keras import layers
 
 import modelzoo
 from modelzoo import datasets, evaluation
+from modelzoo import runtime as runtime_module
 from modelzoo.classes import num_classes
 from modelzoo.network import read_network, with_paths
 from modelzoo.runtime import _LAYERS, _OPERATIONS, Runtime, UnknownLayerError, load_runtime
@@ -130,6 +131,20 @@ def test_gated_units():
     model = randomised(keras.Sequential([keras.Input((6,)), layers.Dense(8, activation="glu")]))
     x = np.random.default_rng(0).normal(0, 2, (5, 6)).astype("float32")
     np.testing.assert_allclose(runtime_of(model)(x), model(x), rtol=0, atol=1e-5)
+
+
+def test_products_leave_out_zeros(monkeypatch):
+    monkeypatch.setattr(runtime_module, "SPARSE", 0)
+    model = randomised(keras.Sequential([keras.Input((40,)), layers.Dense(6)]))
+    sample = np.zeros((1, 40), "float32")
+    sample[0, [3, 7, 30]] = 1.5, -2, 0.5
+    runtime = runtime_of(model)
+    broken = Runtime(runtime.network, {path: weight.copy() for path, weight in runtime.weights.items()})
+    next(weight for weight in broken.weights.values() if weight.ndim == 2)[9, 2] = np.nan  # the row of a zero
+    for _ in range(3):
+        np.testing.assert_allclose(runtime(sample), model(sample), rtol=0, atol=1e-5)
+        assert runtime(0 * sample).shape == (1, 6)
+        np.testing.assert_array_equal(np.isnan(broken(sample))[0], np.arange(6) == 2)
 
 
 CONVOLUTIONS = [

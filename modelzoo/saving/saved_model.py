@@ -34,7 +34,6 @@ from modelzoo.card import (
     read_weights,
     results_of,
     set_card,
-    weights_digest,
     write_card,
 )
 from modelzoo.datasets.images import PREPARATIONS
@@ -47,6 +46,7 @@ from modelzoo.network import (
     keras_config,
     read_network,
     take_over,
+    weights_digest,
     without_defaults,
 )
 from modelzoo.registry import card_for, check_name, find_builder, list_models, spec_of
@@ -101,10 +101,11 @@ def save(
     TargetError
         ``path`` cannot be written.
     """
-    card, network, config = card_for(model), read_network(model), without_defaults(keras_config(model))
+    card = card_for(model)
+    check_name(model.name)
+    network, config, digest = read_network(model), without_defaults(keras_config(model)), weights_digest(model)
     if (len(model.inputs), len(model.outputs)) != (1, 1):
         raise InputError(f"{model.name!r} must have one input and one output to be saved; give a model that has.")
-    check_name(model.name)
     if odd := sorted({str(weight.dtype) for weight in model.weights} - DTYPES) or ([] if model.weights else ["none"]):
         raise InputError(f"{model.name!r} must have weights of {', '.join(sorted(DTYPES))}; got {odd[0]}.")
     if card.builder is None:  # it must be possible to build it again
@@ -112,7 +113,6 @@ def save(
             build_from_config(config, network)
     path = check_save_target(path, overwrite=overwrite)
 
-    digest = weights_digest(model)
     results = results_of(card, digest) if results is None else plain_results(results, digest)
     if card.artifact is not None and not (card.artifact / CARD_PATH).is_file():
         logger.warning(

@@ -469,13 +469,10 @@ class StreamBatches:
     ----------
     dataset
         Gives the batches.
-    source
-        The caller's own ``tf.data.Dataset`` that it is made of, to be read again when it fails.
     """
 
-    def __init__(self, dataset: tf.data.Dataset, source: tf.data.Dataset | None = None) -> None:
+    def __init__(self, dataset: tf.data.Dataset) -> None:
         self._iterator = iter(dataset.prefetch(PREFETCHED))
-        self._source = source
 
     def plan(self, first_step: Any, num_steps: int) -> Any:
         """Return an empty plan: the order is the data set's own."""
@@ -486,13 +483,6 @@ class StreamBatches:
         x, y, *weights = next(self._iterator)
         return x, y, tf.cast(weights[0], tf.float32) if weights else None
 
-    def explain(self, num_batches: int, model: keras.Model, error: tf.errors.OpError) -> None:
-        """Raise DataError for what failed among the first batches of the caller's data set."""
-        if self._source is not None:
-            for _ in checked_batches(self._source.take(num_batches), model, "training data"):
-                pass
-            raise DataError(f"training data: the tf.data.Dataset fails: {_reason_of(error)}") from error
-
 
 def training_batches(
     given: TrainingData,
@@ -500,7 +490,7 @@ def training_batches(
     seed: int,
     first_step: int,
     own_rows: Callable[[int], slice],
-    num_classes: int | None,
+    model: keras.Model,
 ) -> ArrayBatches | StreamBatches:
     """Return the batches of the training part from ``first_step`` on.
 
@@ -511,8 +501,8 @@ def training_batches(
         same weights only if it gives the same batches each time: seed its shuffles.
     own_rows
         From the size of a batch to the rows that this process needs; the others of stored samples are not read.
-    num_classes
-        How many classes labels may name, or ``None`` for any number.
+    model
+        What the batches of a ``tf.data.Dataset`` are checked against as they come.
     """
     train = given.train
     if isinstance(train, tuple):
@@ -528,26 +518,13 @@ def training_batches(
     length = int(train.cardinality())  # asked first: reading a batch moves the seed of a shuffle on
     if length == 0 or (length < 0 and not any(True for _ in train.take(1))):
         raise InputError("training data: the tf.data.Dataset is empty. Give at least one batch.")
-    checked = train.map(lambda x, y, *weights: (*_sound(x, y, weights, num_classes), *weights))
-    return StreamBatches(checked.repeat().skip(first_step), train)
+    checked = tf.data.Dataset.from_generator(
+        lambda: checked_batches(train, model, "training data"), output_signature=train.element_spec
+    )
+    return StreamBatches(checked.repeat().skip(first_step))
 
 
-def _sound(x: Any, y: Any, weights: Sequence[Any], num_classes: int | None) -> tuple[Any, Any]:
-    """Return a batch, or stop at what would pass silently: no samples, NaN, infinity, labels of no class."""
-    good = (tf.shape(x)[0] > 0) & (tf.shape(x)[0] == tf.shape(y)[0])
-    if x.dtype.is_floating:
-        good &= tf.reduce_all(tf.math.is_finite(x))
-    if num_classes is not None and y.shape.rank == 1:
-        labels = tf.cast(y, tf.int64)
-        good &= tf.reduce_all((labels >= 0) & (labels < num_classes))
-    for weight in weights:
-        value = tf.cast(weight, tf.float32)
-        good &= (tf.shape(x)[0] == tf.shape(value)[0]) & tf.reduce_all(tf.math.is_finite(value) & (value >= 0))
-    with tf.control_dependencies([tf.debugging.Assert(good, ["a batch is not sound"])]):
-        return tf.identity(x), tf.identity(y)
-
-
-def checked_batches(dataset: tf.data.Dataset, model: keras.Model, where: str) -> Iterator[tuple[Any, Any]]:
+def checked_batches(dataset: tf.data.Dataset, model: keras.Model, where: str) -> Iterator[tuple[Any, ...]]:
     """Give the batches of a ``tf.data.Dataset`` after checking each; an error counts the batches from 0."""
     batches, number = iter(dataset), 0
     while True:
@@ -556,7 +533,10 @@ def checked_batches(dataset: tf.data.Dataset, model: keras.Model, where: str) ->
         except StopIteration:
             return
         except tf.errors.OpError as error:
-            raise DataError(f"{where}: batch {number} of the tf.data.Dataset fails: {_reason_of(error)}") from error
+            lines = [line.strip() for line in str(error.message).splitlines() if line.strip()]
+            told = [line for line in lines if re.match(r"\w*(Error|Exception): ", line)]
+            reason = (told or lines or [type(error).__name__])[0]
+            raise DataError(f"{where}: batch {number} of the tf.data.Dataset fails: {reason:.200}") from error
         check_fits(x.numpy(), y.numpy(), model, f"{where}, batch {number}")
         for weight in weights:
             value = weight.numpy()
@@ -564,12 +544,5 @@ def checked_batches(dataset: tf.data.Dataset, model: keras.Model, where: str) ->
                 raise DataError(
                     f"{where}, batch {number}: sample weights must be finite numbers of at least 0, one each."
                 )
-        yield x, y
+        yield x, y, *weights
         number += 1
-
-
-def _reason_of(error: tf.errors.OpError) -> str:
-    """Return the line of one of TensorFlow's errors that says what happened."""
-    lines = [line.strip() for line in str(error.message).splitlines() if line.strip()]
-    told = [line for line in lines if re.match(r"\w*(Error|Exception): ", line)]
-    return f"{(told or lines or [type(error).__name__])[0]:.200}"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from modelzoo._checks import check_choice
-from modelzoo._keras import all_layers, graph_function, keras, tf
+from modelzoo._keras import all_layers, graph_function, keras, swapped, tf
 from modelzoo.errors import InputError, ModelZooError
 
 #: Digests are compared as numbers below this, whose squares can be summed over workers in int64.
@@ -216,20 +216,15 @@ def dropout_seeds(model: keras.Model) -> dict[Any, Any]:
     return {layer: layer.seed_generator.next() for layer in all_layers(model) if _drops(layer)}
 
 
-@contextlib.contextmanager
-def same_dropout(seeds: Mapping[Any, Any], share: Share, size: Any, *, jit: bool) -> Iterator[None]:
+def same_dropout(
+    seeds: Mapping[Any, Any], share: Share, size: Any, *, jit: bool
+) -> contextlib.AbstractContextManager[None]:
     """Let dropout layers draw the masks of a whole batch of ``size`` while the block traces, and use the share's.
 
     So the masks do not depend on the number of replicas. XLA (``jit``) draws other masks than TensorFlow.
     """
-    for layer, seed in seeds.items():
-        # Past Keras' tracking of attributes.
-        object.__setattr__(layer, "call", functools.partial(_dropout_call, layer, seed, share, size, jit))
-    try:
-        yield
-    finally:
-        for layer in seeds:
-            object.__delattr__(layer, "call")
+    calls = {layer: functools.partial(_dropout_call, layer, seed, share, size, jit) for layer, seed in seeds.items()}
+    return swapped("call", calls)
 
 
 def check_layers(model: keras.Model) -> None:

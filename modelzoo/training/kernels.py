@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-from modelzoo._keras import all_layers, keras, tf
+from modelzoo._keras import all_layers, keras, swapped, tf
 
 #: From this size on, TensorFlow's float32 product with a transposed kernel is slower than the one used here.
 LARGE_KERNEL = 1 << 20
@@ -23,17 +23,9 @@ NARROW = 16
 ELEMENTWISE = ("sigmoid", "tanh", "relu")
 
 
-@contextlib.contextmanager
-def faster_layers(model: keras.Model) -> Iterator[None]:
+def faster_layers(model: keras.Model) -> contextlib.AbstractContextManager[None]:
     """Let the model's layers compute in these ways while the block traces a training step."""
-    swapped = [(layer, call) for layer in all_layers(model) if (call := _faster_call(layer)) is not None]
-    for layer, call in swapped:
-        object.__setattr__(layer, "call", call)  # past Keras' tracking of attributes
-    try:
-        yield
-    finally:
-        for layer, _ in swapped:
-            object.__delattr__(layer, "call")
+    return swapped("call", {layer: call for layer in all_layers(model) if (call := _faster_call(layer)) is not None})
 
 
 def _faster_call(layer: keras.layers.Layer) -> Callable[..., Any] | None:

@@ -86,12 +86,7 @@ class CompiledLoop:
 
         The loss is NaN if a weight is not finite: that of a step is taken before its update, which may ruin them.
         """
-        try:
-            scores = self._call(tf.constant(first_step, tf.int64), tf.constant(num_steps))
-        except tf.errors.OpError as error:
-            if isinstance(self._batches, StreamBatches) and self._replicas.count == 1:
-                self._batches.explain(first_step + num_steps, self._objective.model, error)
-            raise
+        scores = self._call(tf.constant(first_step, tf.int64), tf.constant(num_steps))
         return {name: float(value) for name, value in scores.items()}
 
     def finish(self) -> None:

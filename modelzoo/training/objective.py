@@ -51,7 +51,11 @@ class Objective:
         self.per_sample_sum = recipe.loss == "sum_of_squares"
         self._crossentropy = recipe.loss.endswith("crossentropy")
         self._loss = _loss_function(recipe.loss)
-        self._head, self._from_logits = _up_to_logits(model) if self._crossentropy else (model, False)
+        self._head, self._from_logits = model, False
+        if self._crossentropy and (logits := logits_model(model)) is not None:
+            self._head, self._from_logits = logits, True
+        elif self._crossentropy:  # outputs that say nothing of themselves are taken for logits
+            self._from_logits = read_network(model).output.activation not in ("softmax", "sigmoid")
         self.num_outputs = int(np.prod(model.output_shape[1:]))
         plain = self._crossentropy and self.num_outputs > 1 and not recipe.label_smoothing
         self._narrow = plain and is_narrow(model)
@@ -86,8 +90,9 @@ class Objective:
         else:
             scores = {"loss": self._per_sample_loss(target, outputs)}
         if training and (share := self._recipe.label_smoothing):
+            log_probabilities = tf.nn.log_softmax(outputs) if self._from_logits else tf.math.log(outputs + 1e-7)
             scores["loss"] *= 1 - share
-            scores["loss"] += share * self._uniform_loss(outputs)
+            scores["loss"] -= share * tf.reduce_mean(log_probabilities, axis=-1)
         if "accuracy" in self.metric_names:
             scores["accuracy"] = self._correct(target, outputs)
         return scores
@@ -192,11 +197,6 @@ class Objective:
             losses = tf.reduce_mean(losses, axis=tuple(range(1, losses.shape.rank)))
         return losses
 
-    def _uniform_loss(self, outputs: Any) -> Any:
-        """Return the cross-entropy with the uniform distribution."""
-        log_probabilities = tf.nn.log_softmax(outputs) if self._from_logits else tf.math.log(outputs + 1e-7)
-        return -tf.reduce_mean(log_probabilities, axis=-1)
-
     def _correct(self, target: Any, outputs: Any) -> Any:
         if self.num_outputs == 1:
             threshold = 0.0 if self._from_logits else 0.5
@@ -227,14 +227,6 @@ def _loss_function(name: str) -> Callable[..., Any]:
     raise InputError(
         f"Unknown loss {name!r}. Give 'sum_of_squares' or a Keras loss function, such as 'mean_squared_error'."
     )
-
-
-def _up_to_logits(model: keras.Model) -> tuple[keras.Model, bool]:
-    """Return the model up to its logits where it has any, and whether its outputs are to be taken for logits."""
-    logits = logits_model(model)
-    if logits is not None:
-        return logits, True
-    return model, read_network(model).output.activation not in ("softmax", "sigmoid")
 
 
 @contextlib.contextmanager
@@ -298,7 +290,7 @@ def evaluation(objective: Objective, data: Any, part: str = "", *, jit: bool = F
     return of_batches
 
 
-def _batches(data: Any, model: keras.Model, where: str) -> Iterator[tuple[Any, Any]]:
+def _batches(data: Any, model: keras.Model, where: str) -> Iterator[tuple[Any, ...]]:
     """Give the batches of arrays, stored samples or a ``tf.data.Dataset``, every sample once."""
     if isinstance(data, tuple):
         data = tf.data.Dataset.from_tensor_slices(data).batch(EVALUATION_BATCH)

@@ -16,11 +16,10 @@ import numpy as np
 
 from modelzoo._checks import check_flag, check_path, check_seed
 from modelzoo._keras import given_seed, keras, tf
-from modelzoo.card import describe_machine, set_card, weights_digest
-from modelzoo.classes import num_classes
+from modelzoo.card import describe_machine, set_card
 from modelzoo.datasets import StoredSamples
 from modelzoo.errors import ArtifactError, InputError, ModelZooError
-from modelzoo.network import read_network, with_paths
+from modelzoo.network import read_network, weights_digest, with_paths
 from modelzoo.recipe import Recipe, check_fields
 from modelzoo.registry import card_for, spec_of
 from modelzoo.training.checkpoints import Checkpoints, Saved
@@ -173,7 +172,7 @@ def train(
         optimizer = create_optimizer(recipe, total)
         optimizer.build(model.trainable_variables)
         scale_rates(optimizer, model, recipe.layer_learning_rates)
-        batches = training_batches(given, recipe.batch_size, seed, first_step, replicas.own_rows, num_classes(model))
+        batches = training_batches(given, recipe.batch_size, seed, first_step, replicas.own_rows, model)
         loop = CompiledLoop(objective, optimizer, batches, recipe, seed, replicas)
         if recipe.calibrate:
             objective.check_calibration(given.validation)

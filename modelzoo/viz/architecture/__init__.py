@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 
 from modelzoo._checks import check_choice, check_names
 from modelzoo._keras import keras
-from modelzoo.card import find_card
 from modelzoo.errors import InputError
 from modelzoo.evaluation import ready
 from modelzoo.network import NotAChainError, read_network, with_paths
+from modelzoo.registry import card_for
 from modelzoo.viz import style
 from modelzoo.viz.architecture.canvas import Canvas
 from modelzoo.viz.architecture.hourglass import Hourglass
@@ -120,8 +120,7 @@ def _names(argument: str, names: Sequence[str], length: int) -> tuple[str, ...]:
 
 def _class_names(model: Any, output: Stage) -> tuple[str, ...]:
     """Return the names of the classes that the model knows, where it has one output a class; else nothing."""
-    card = find_card(model)
-    names = () if card is None else card.class_names
+    names = card_for(model).class_names
     if (len(names), output.size, output.activation) == (2, 1, "sigmoid"):
         return (f"P({names[1]})",)
     return tuple(names) if len(names) == output.size > 1 else ()
