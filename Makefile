@@ -30,11 +30,12 @@ test: $(VENV)/.stamp-dev ## run the tests, but for the slow ones
 test-all: $(VENV)/.stamp-dev ## run the whole test suite, slow tests included
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-lint: $(VENV)/.stamp-dev ## check style, types and the direction of imports
+lint: $(VENV)/.stamp-dev ## check style, types, the direction of imports and the scripts of the web pages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/oxlint --deny-warnings modelzoo/web
 
 format: $(VENV)/.stamp-dev ## mend what ruff can mend by itself
 	$(BIN)/ruff check --fix .
@@ -51,7 +52,7 @@ docs: $(VENV)/.stamp-docs build/.stamp-lessons ## build the documentation, build
 	$(BIN)/sphinx-build -W --keep-going -d build/doctrees -b html $(DOCS_ARGS) docs build/docs
 
 build/.stamp-lessons: $(wildcard saved_models/*/*/assets.extra/modelzoo.json)
-	rm -rf docs/auto_lessons
+	rm -rf docs/auto_figures docs/auto_lessons
 	@mkdir -p build && touch $@
 
 # setuptools packs whatever an earlier build left in build/lib, so that goes first.
@@ -60,7 +61,7 @@ wheel: $(VENV)/.stamp-dev ## build dist/keras_modelzoo-*.whl
 	$(BIN)/python -m build --wheel
 
 clean: ## remove what the other targets made, except .venv
-	rm -rf build dist docs/auto_lessons docs/reference/generated *.egg-info
+	rm -rf build dist docs/auto_figures docs/auto_lessons docs/reference/generated *.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
 	find modelzoo saved_models scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +
 

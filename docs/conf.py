@@ -18,6 +18,7 @@ project_copyright = "modelzoo's contributors"
 version = release = modelzoo.__version__
 
 extensions = [
+    "dark_figures",
     "myst_parser",
     "numpydoc",
     "reference_pages",
@@ -27,8 +28,8 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "web_pages",
 ]
-# The gallery copies lessons/ to auto_lessons/ with what they print and draw.
-exclude_patterns = ["_ext", "_templates", "lessons"]
+# The galleries copy lessons/ and figures/ to auto_lessons/ and auto_figures/ with what they print and draw.
+exclude_patterns = ["_ext", "_templates", "auto_lessons/dark", "figures", "lessons"]
 templates_path = ["_templates"]
 show_warning_types = True
 
@@ -53,13 +54,13 @@ nitpick_ignore_regex = [("py:(class|obj)", ".*")]
 numpydoc_show_class_members = False
 
 sphinx_gallery_conf = {
-    "examples_dirs": "lessons",
-    "gallery_dirs": "auto_lessons",
+    "examples_dirs": ["lessons", "figures"],
+    "gallery_dirs": ["auto_lessons", "auto_figures"],
     "filename_pattern": "/plot_",
     "within_subsection_order": "FileNameSortKey",
     "backreferences_dir": "auto_lessons/backreferences",
     "doc_module": ("modelzoo",),
-    "reset_modules": ("matplotlib", "gallery_style.reset"),
+    "reset_modules": ("matplotlib", "dark_figures.start_lesson"),
     "ignore_repr_types": r"matplotlib",
     "image_srcset": ["2x"],
     "min_reported_time": 1,

@@ -209,7 +209,7 @@ def is_stale(path: Path, text: str) -> bool:
     return before != text and (path.suffix != ".svg" or len({found and found[0] for found in drawn_by}) == 1)
 
 
-def draw_picture() -> None:
+def draw_picture(path: Path = PICTURE, theme: str = "light") -> None:
     """Draw README's picture: a network, what it learnt, and the plane that the autoencoder maps digits to."""
     import matplotlib.pyplot as plt
     from PIL import Image
@@ -218,13 +218,13 @@ def draw_picture() -> None:
 
     network, autoencoder = modelzoo.load("tanh_mlp"), modelzoo.load("tanh_autoencoder")
     digits = datasets.load("mnist", classes=(1, 5, 6))
-    with viz.theme("light"):
+    with viz.theme(theme):
         figure, axes = plt.subplots(1, 3, figsize=(12, 3.7), layout="constrained", width_ratios=(1.5, 1, 0.9))
         viz.plot_architecture(network, ax=axes[0])
         viz.plot_regions(network, datasets.load("four_class"), ax=axes[1]).set_title("the classes it tells apart")
         viz.plot_manifold(autoencoder, digits, count=14, ax=axes[2]).set_title("an autoencoder's digits")
-        viz.save_figure(figure, PICTURE, dpi=110, overwrite=True)
-    Image.open(PICTURE).quantize(64).save(PICTURE, optimize=True)
+        viz.save_figure(figure, path, dpi=110, overwrite=True)
+    Image.open(path).quantize(64).save(path, optimize=True)
 
 
 if __name__ == "__main__":

@@ -19,10 +19,23 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores: one thre
 import numpy as np
 import pytest
 
+from modelzoo.errors import ModelZooError
+
 
 def pytest_collection_finish():
     """Spare the garbage collector the hundred thousands of objects that the imports made."""
     gc.freeze()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _errors_are_one_line():
+    """Fail where an error of modelzoo's own is made that has several lines, whoever catches it."""
+
+    def make(self, *arguments):
+        super(ModelZooError, self).__init__(*arguments)
+        assert "\n" not in str(self)
+
+    ModelZooError.__init__ = make
 
 
 @pytest.fixture

@@ -71,20 +71,6 @@ def test_a_name_the_model_does_not_know_is_refused_with_both_sides(trained, digi
             call(trained, letters)
 
 
-def test_what_is_trained_keeps_a_name_for_each_output(digits):
-    for data, count, names in (
-        (digits.subset((3, 5, 8)), 10, tuple("0123456789")),  # a subset of what the model is declared for
-        (digits.train, 10, tuple("0123456789")),  # no names
-        (digits.subset((3, 5, 8)), 3, ("3", "5", "8")),
-        (dataclasses.replace(digits, class_names=tuple("abcdefghij")), 10, tuple("abcdefghij")),
-        (((x := digits.x_train[:30]), np.arange(30) % 3), 3, ("0", "1", "2")),
-    ):
-        model = create_model("relu_mlp", hidden_units=4, num_classes=count, seed=0)
-        train(model, data, STEP)
-        assert card_for(model).class_names == class_names(model) == names
-        assert len(x) == 30
-
-
 def test_training_on_a_subset_moves_the_outputs_of_its_names(digits):
     by_name, by_number = (create_model("relu_mlp", hidden_units=4, seed=0) for _ in range(2))
     part = np.isin(digits.y_train, (3, 5, 8))
@@ -150,12 +136,15 @@ def test_a_model_of_digits_wants_to_be_told_how_a_folder_is_prepared(trained, pi
     assert card_for(model).preparation == "resize"
 
 
-def test_a_fresh_model_notes_how_its_pictures_were_prepared(pictures, digits):
-    for data, noted in (
-        (datasets.load(pictures), "resize"),
-        (datasets.load(pictures, prepare="digit"), "digit"),
-        (digits, None),
+def test_what_is_trained_keeps_a_name_for_each_output_and_how_pictures_were_prepared(digits, pictures):
+    for data, count, names, preparation in (
+        (digits.subset((3, 5, 8)), 10, tuple("0123456789"), None),  # a subset of what the model is declared for
+        (digits.train, 10, tuple("0123456789"), None),  # no names
+        (datasets.load(pictures, prepare="digit"), 2, ("3", "5"), "digit"),
+        (dataclasses.replace(digits, class_names=tuple("abcdefghij")), 10, tuple("abcdefghij"), None),
+        ((digits.x_train[:30], np.arange(30) % 3), 3, ("0", "1", "2"), None),
     ):
-        model = create_model("relu_mlp", hidden_units=4, num_classes=data.num_classes, seed=0)
+        model = create_model("relu_mlp", hidden_units=4, num_classes=count, seed=0)
         train(model, data, STEP)
-        assert card_for(model).preparation == noted
+        assert card_for(model).class_names == class_names(model) == names
+        assert card_for(model).preparation == preparation

@@ -166,7 +166,7 @@ def test_classifier_metrics_are_scikit_learns(split, net, logit_net, digits):
 
 def test_every_sample_counts_once(net, digits):
     answers = net(digits[1][0]).numpy().argmax(axis=1)
-    for n in (1, 499, 500, 501, 1000, 1001):
+    for n in (1, 500, 1001):
         x, y = digits[1][0][:n], digits[1][1][:n].copy()
         for last in (answers[n - 1], (answers[n - 1] + 1) % 10):
             y[-1] = last
@@ -187,13 +187,6 @@ def test_the_validation_part_is_a_split_of_its_own():
     no_test = datasets.Dataset(*data.train, x_val=data.x_val, y_val=data.y_val, name="mine")
     with pytest.raises(InputError, match=r"mine has no test part.*: train, validation"):
         modelzoo.evaluate(model, no_test)
-
-
-def test_a_saved_artifact_is_evaluated_by_its_path(net, digits, tmp_path):
-    modelzoo.save(net, tmp_path / "1")
-    expected = pytest.approx(modelzoo.evaluate(net, digits), rel=1e-6)
-    assert modelzoo.evaluate(tmp_path / "1", digits) == expected
-    assert modelzoo.evaluate(str(tmp_path / "1"), digits) == expected
 
 
 def test_own_data_are_those_of_the_card(tmp_path):
@@ -354,11 +347,12 @@ def test_outputs_that_are_decisions_have_no_calibration_error():
 
 def test_reconstructions_are_compared_with_the_clean_image(digits):
     model = modelzoo.create_model("tanh_autoencoder", hidden_units=(9, 7), seed=0)
-    found = modelzoo.measure(model, digits)
-    x = digits[1][0]
+    x, y = (array[:101] for array in digits[1])
+    few = digits[0], (x, y)
+    found = modelzoo.measure(model, few)
     clean = x.reshape(len(x), -1) / 255
     assert set(found) == {"test_loss", "corruptions", "num_params", "multiply_adds"}
-    assert modelzoo.evaluate(model, digits) == {"loss": found["test_loss"]}
+    assert modelzoo.evaluate(model, few) == {"loss": found["test_loss"]}
     for name, value in (("", found["test_loss"]), *found["corruptions"].items()):
         outputs = model(datasets.CORRUPTIONS[name](x) if name else x).numpy().reshape(len(x), -1)
         assert value == pytest.approx(mean_squared_error(clean, outputs), rel=1e-5)

@@ -33,24 +33,6 @@ def accuracy_of(function, data):
 
 
 @pytest.mark.slow
-def test_tfsm_layer_is_a_frozen_extractor_under_a_new_head(artifact, digits):
-    few = digits.subset((3, 5, 8))
-    images = keras.Input((28, 28))
-    extractor = keras.layers.TFSMLayer(str(artifact), call_endpoint="serving_default", trainable=False)
-    probabilities = extractor(images)["probabilities"]
-    head = keras.layers.Dense(3, activation="softmax", kernel_initializer=keras.initializers.GlorotUniform(seed=0))
-    model = keras.Model(images, head(probabilities))
-    assert len(model.trainable_weights) == 2
-    before = [weight.numpy() for weight in extractor.weights]
-    model.compile(keras.optimizers.Adam(0.05), "sparse_categorical_crossentropy", metrics=["accuracy"])
-    model.fit(few.x_train.astype("float32"), few.y_train, epochs=10, verbose=0, shuffle=False)
-    accuracy = model.evaluate(few.x_test.astype("float32"), few.y_test, verbose=0)[1]
-    assert accuracy > 0.85  # chance is 0.33
-    for weight, value in zip(extractor.weights, before, strict=True):
-        np.testing.assert_array_equal(weight.numpy(), value)
-
-
-@pytest.mark.slow
 def test_tfsm_layer_trains_with_plain_gradient_descent_and_goes_back_to_a_saved_model(artifact, digits, tmp_path):
     layer = keras.layers.TFSMLayer(str(artifact), call_endpoint="__call__")
     images = keras.Input((28, 28))

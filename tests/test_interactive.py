@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import re
 import shutil
@@ -22,6 +23,7 @@ from modelzoo.pages import write_page
 from modelzoo.pages.interactive import page_facts
 from modelzoo.runtime import UnknownLayerError, load_runtime
 from modelzoo.saving import find, list_pretrained, read_golden
+from modelzoo.web import playground
 
 SCRIPTS = Path(modelzoo.__file__).parent / "web"
 PAGES = ("relu_mlp", "tanh_mlp", "threshold_perceptron", "tanh_autoencoder")
@@ -248,12 +250,72 @@ def test_networks_give_their_golden_outputs(browser, name):
     page.close()
 
 
+def press(page, means, target):
+    """Press a control by mouse, finger or keyboard."""
+    if means == "keyboard":
+        target.focus()
+        page.keyboard.press("Enter")
+    else:
+        (target.tap if means == "touch" else target.click)()
+
+
+def draw_by(page, means, stroke):
+    """Draw one line on the pad: corners as shares of its sides; with keys as steps along both axes."""
+    pad = page.locator(".pad")
+    pad.scroll_into_view_if_needed()
+    if means == "mouse":
+        draw(page, stroke)
+    elif means == "touch":
+        box, touch = pad.bounding_box(), page.context.new_cdp_session(page)
+        at = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
+        line = [np.add(a, np.subtract(b, a) * k / 8) for a, b in itertools.pairwise(at) for k in range(1, 9)]
+        for kind, (x, y) in [("touchStart", at[0]), *(("touchMove", place) for place in line)]:
+            touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": float(x), "y": float(y)}]})
+        touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    else:
+        pad.focus()
+        corner, across = [*["ArrowLeft"] * 8, *["ArrowUp"] * 10], ["ArrowRight"] * 15
+        for key in [*corner, " ", *across, *["ArrowDown", "ArrowDown", "ArrowLeft"] * 10, " "]:
+            page.keyboard.press(key)
+
+
+@pytest.mark.slow
 @pytest.mark.browser
-def test_fingers_draw(browser, written):
-    with browser.new_context(has_touch=True, viewport={"width": 390, "height": 800}) as context:
+@pytest.mark.parametrize("means", ["mouse", "touch", "keyboard"])
+def test_a_person_finds_the_way_by_any_means(means, browser, written):
+    """Draw a 7 and see it read, train XOR, and find a point between a 1 and a 6."""
+    (written / "playground.html").write_text(playground(), encoding="utf-8")
+    with browser.new_context(has_touch=means == "touch", viewport={"width": 390, "height": 800}) as context:
         page = context.new_page()
         page.goto((written / "relu_mlp.html").as_uri())
-        page.get_by_role("button", name="Clear").tap()
-        page.wait_for_function("document.querySelector('.answer strong').textContent === '–'")
-        page.locator(".pad").tap(position={"x": 90, "y": 120})
-        page.wait_for_function("document.querySelector('.answer strong').textContent !== '–'")
+        press(page, means, page.get_by_role("button", name="Clear"))
+        draw_by(page, means, SEVEN)
+        page.wait_for_function("document.querySelector('.answer strong').textContent === '7'")
+
+        page.goto((written / "playground.html").as_uri())
+        page.select_option("[name=net]", "xor_mlp")
+        press(page, means, page.locator("#run"))
+        page.wait_for_function("document.getElementById('status').textContent.includes('right 100.0 %')")
+
+        page.goto((written / "tanh_autoencoder.html").as_uri())
+        codes = []
+        for name, end in (("1", "Start here"), ("6", "End here")):
+            press(page, means, page.get_by_role("button", name=f"Sample: {name}").first)
+            page.wait_for_function("document.querySelector('.code').textContent.includes('from (')")
+            page.wait_for_timeout(100)
+            press(page, means, page.get_by_role("button", name=end))
+            codes.append(numbers_in(page.locator(".where").inner_text()))
+        slider = page.get_by_label("Along the path")
+        if means == "keyboard":
+            slider.focus()
+            page.keyboard.press("PageDown")
+        else:
+            press(page, means, slider)  # in its middle
+        share = float(slider.input_value())
+        between = np.array(codes[0]) + share * np.subtract(codes[1], codes[0])
+        assert 0.2 < share < 1
+        np.testing.assert_allclose(numbers_in(page.locator(".where").inner_text()), between, rtol=0.02, atol=0.1)
+
+
+def numbers_in(words):
+    return [float(number.replace("−", "-")) for number in re.findall(r"−?[\d.]*\d", words)]

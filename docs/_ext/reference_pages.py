@@ -41,6 +41,7 @@ def setup(app):
     app.connect("config-inited", lambda app, config: write(Path(app.srcdir, "reference", "generated")))
     app.connect("autodoc-process-signature", tidy_signature)
     app.connect("missing-reference", find_documented)
+    app.connect("html-page-context", break_names)
     return {"parallel_read_safe": True}
 
 
@@ -74,6 +75,12 @@ def tidy_signature(app, what, name, value, options, signature, returns):
     if signature:
         signature = re.sub(r"TypeAliasForwardRef\('(\w+)'\)", r"\1", signature.replace("<factory>", "{}"))
     return signature, returns
+
+
+def break_names(app, pagename, templatename, context, doctree):
+    """Let names in titles break behind a full stop or an underscore, on narrow screens."""
+    title = re.compile(r"(?<=<h[123]>)[^<]+")
+    context["body"] = title.sub(lambda found: re.sub(r"(?<=\w[._])(?=\w)", "<wbr>", found[0]), context.get("body", ""))
 
 
 def find_documented(app, env, node, content):

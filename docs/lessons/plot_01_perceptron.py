@@ -218,7 +218,17 @@ viz.plot_regions(by_three_units, xor, limits=box, ax=axes[1])
 for ax, title in zip(axes, ("1: OR, 2: NAND", "AND of the two"), strict=True):
     ax.set_title(title)
 
+plt.show()
+
 # %%
+# To play with
+# ------------
+#
+# Move the line yourself: choose the unit, and change its weights until all points are on their sides.
+# ``modelzoo play threshold_perceptron`` opens this page from a shell.
+#
+# .. play:: threshold_perceptron
+#
 # Try it
 # ------
 #

@@ -166,7 +166,17 @@ try:
 except InputError as error:
     print(error)
 
+plt.show()
+
 # %%
+# To play with
+# ------------
+#
+# The three cases again, and any other start and rate. Click the curve to start there. ``modelzoo play`` opens this page
+# from a shell.
+#
+# .. play:: playground#tab=descent
+#
 # Try it
 # ------
 #

@@ -164,7 +164,17 @@ for step in (10, 100, 1000, 10_000):
     loss = reference.sigmoid_cross_entropy(x_tilde @ trace[step], labels)
     print(f"{step:6}   {np.linalg.norm(trace[step][:2]):11.3f}   {loss:7.4f}")
 
+plt.show()
+
 # %%
+# To play with
+# ------------
+#
+# Train the logistic perceptron here, and watch the probability grow steep. ``modelzoo play`` opens this page from a
+# shell.
+#
+# .. play:: playground#tab=train&net=logistic_perceptron
+#
 # Try it
 # ------
 #

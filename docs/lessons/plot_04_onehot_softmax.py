@@ -19,6 +19,7 @@ Two classes fit into one number, the probability of the second. Ten classes do n
 #
 # The same points as in lesson 3, with their labels as rows.
 
+import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
 
@@ -159,8 +160,17 @@ _ = viz.plot_decision_line(model, data)
 
 print("sum of the columns before training:", kernel_before.sum(axis=1))
 print("                   after training :", kernel.sum(axis=1))
+plt.show()
 
 # %%
+# To play with
+# ------------
+#
+# Drag the point, and read the two units' sums and what softmax makes of them. ``modelzoo play onehot_softmax`` opens
+# this page from a shell.
+#
+# .. play:: onehot_softmax
+#
 # Try it
 # ------
 #

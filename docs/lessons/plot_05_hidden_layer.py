@@ -143,7 +143,17 @@ for ax, units in zip(axes, (1, 2, 3, 8), strict=True):
     ax.label_outer()
     ax.set_title(f"{units} unit{'s' * (units > 1)}: {modelzoo.evaluate(small, data)['accuracy']:.1%}")
 
+plt.show()
+
 # %%
+# To play with
+# ------------
+#
+# Train the network here, step by step. Choose a hidden unit in the diagram to see its view. ``modelzoo play`` opens
+# this page from a shell.
+#
+# .. play:: playground#tab=train&net=sigmoid_mlp
+#
 # Try it
 # ------
 #

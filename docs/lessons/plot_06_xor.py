@@ -253,11 +253,20 @@ for seed in range(8):
 
 ax = viz.plot_history(runs, "error")
 _ = ax.set_yscale("log")
+plt.show()
 
 # %%
 # A network that is stuck answers ½ to two of the corners: there the pull of one sample nearly cancels the pull of the
 # other. It is in a valley whose floor falls ever more slowly while the weights grow without end. With more hidden units
 # this happens less often, and that is one reason why large networks are easier to train than small ones.
+#
+# To play with
+# ------------
+#
+# The surface over any two of the nine weights, to be turned by hand, with the descent on it. ``modelzoo play`` opens
+# this page from a shell.
+#
+# .. play:: playground#tab=surface
 #
 # Try it
 # ------

@@ -270,8 +270,18 @@ for name, gain in (("logistic", 1.0), ("tanh", 1.0), ("relu", np.sqrt(2))):
     sizes = np.array([np.linalg.norm(kernel) for kernel in gradients])
     print(f"{name:10}" + "".join(f"{size:10.1e}" for size in (sizes / sizes[-1])[::3]))
 
+plt.show()
+
 # %%
 # Deep networks waited for ReLU, and for weights that are initialised with care.
+#
+# To play with
+# ------------
+#
+# The forward pass with numbers: drag the point, change a weight, and see what follows. ``modelzoo play sigmoid_mlp``
+# opens this page from a shell.
+#
+# .. play:: sigmoid_mlp
 #
 # Try it
 # ------

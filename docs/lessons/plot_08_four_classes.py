@@ -195,8 +195,16 @@ _ = viz.plot_probability_maps(pretrained, data)
 
 passed = reference.forward(data.x_test, model.get_weights(), ["tanh", "softmax"])
 print("largest deviation:", np.abs(passed.output - modelzoo.predict(model, data.x_test)).max())
+plt.show()
 
 # %%
+# To play with
+# ------------
+#
+# Train the network here, with other rates, batches and points. ``modelzoo play`` opens this page from a shell.
+#
+# .. play:: playground#tab=train&net=tanh_mlp
+#
 # Try it
 # ------
 #

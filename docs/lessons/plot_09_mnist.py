@@ -16,6 +16,7 @@ the original lesson, and then looks at what its hidden units have learned to loo
 """
 
 import keras
+import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
 
@@ -204,8 +205,17 @@ _ = viz.plot_weights(trained, count=40).set_title("hidden_1 from the package: th
 
 largest = np.abs(viz.first_layer_weights(trained)).max(axis=(1, 2))
 print(f"{(largest < 0.05 * largest.max()).sum()} of {len(largest)} units have no weight above 5% of the largest one")
+plt.show()
 
 # %%
+# To play with
+# ------------
+#
+# Draw a digit, and see what the network makes of it, every hidden unit included. ``modelzoo play relu_mlp`` opens this
+# page from a shell.
+#
+# .. play:: relu_mlp
+#
 # Try it
 # ------
 #

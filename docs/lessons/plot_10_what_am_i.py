@@ -199,10 +199,20 @@ for pixels in range(5):
     accuracy = [np.mean(modelzoo.predict(net, moved).argmax(axis=1) == mnist.y_test) for net in (beginner, model)]
     print("{:5d} px   {:13.2%}   {:16.2%}".format(pixels, *accuracy))
 
+plt.show()
+
 # %%
 # A recipe that moves its images in training, as ``tuned`` does, teaches the network what it cannot know by itself, but
 # only as far as the images were moved. The next lesson's network is built to look for the same small patterns
 # everywhere. Is that a remedy? There we measure it.
+#
+# To play with
+# ------------
+#
+# Draw a digit small, or off the centre, or drop a photograph, and see how it is prepared and read.
+# ``modelzoo play dense_500_300`` opens this page from a shell.
+#
+# .. play:: dense_500_300
 #
 # Try it
 # ------

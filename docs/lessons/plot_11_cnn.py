@@ -15,6 +15,7 @@ network and looks at every stage, then at what it gets wrong, and asks whether i
 """
 
 import keras
+import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.metrics import confusion_matrix
 
@@ -219,8 +220,17 @@ error = reliability(right, confidence).calibration_error
 manner = "too little" if confidence.mean() < right.mean() else "too much"
 print(f"accuracy {right.mean():.2%}, mean confidence {confidence.mean():.2%}: it claims {manner}")
 print(f"expected calibration error {error:.2%}")
+plt.show()
 
 # %%
+# To play with
+# ------------
+#
+# Draw a digit, and see every feature map and which pixels mattered. ``modelzoo play two_conv_cnn`` opens this page from
+# a shell.
+#
+# .. play:: two_conv_cnn
+#
 # Try it
 # ------
 #

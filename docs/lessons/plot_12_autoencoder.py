@@ -14,6 +14,7 @@ a point, and the network draws the digit that belongs there.
 - Between the classes lie images that nobody ever wrote.
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.neighbors import KNeighborsClassifier
@@ -167,8 +168,17 @@ _ = viz.plot_interpolation(model, first, second)
 alphas = np.linspace(0, 1, 9)
 faded = np.stack([(1 - alpha) * first + alpha * second for alpha in alphas])
 _ = viz.plot_images(faded, count=len(faded), columns=len(faded))
+plt.show()
 
 # %%
+# To play with
+# ------------
+#
+# Point at any code and see it decoded; walk between two digits; encode a drawing of your own.
+# ``modelzoo play tanh_autoencoder`` opens this page from a shell.
+#
+# .. play:: tanh_autoencoder
+#
 # Try it
 # ------
 #

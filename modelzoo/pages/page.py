@@ -83,7 +83,9 @@ def describe(source: str | os.PathLike[str], output: str | os.PathLike[str], *, 
     return output / f"{subject.stem}.md"
 
 
-def render(subject: Subject, *, previous: str = "", measure: bool = True, whole: bool = True) -> dict[str, str]:
+def render(
+    subject: Subject, *, previous: str = "", measure: bool = True, whole: bool = True, theme: str = "light"
+) -> dict[str, str]:
     """Return the page of a model and its pictures.
 
     Parameters
@@ -98,6 +100,8 @@ def render(subject: Subject, *, previous: str = "", measure: bool = True, whole:
         without.
     whole
         Run it on all of its test data, however long that takes; otherwise on some of them, and the page says so.
+    theme
+        Theme of the pictures, ``"light"`` or ``"dark"``.
 
     Returns
     -------
@@ -120,11 +124,11 @@ def render(subject: Subject, *, previous: str = "", measure: bool = True, whole:
         usage_section(subject),
         _licence(subject),
     ]
-    files = {f"{stem}.md": "\n\n".join(filter(None, sections)) + "\n", f"{stem}.svg": pictures.diagram(subject)}
+    files = {f"{stem}.md": "\n\n".join(filter(None, sections)) + "\n", f"{stem}.svg": pictures.diagram(subject, theme)}
     if subject.training.get("history"):
-        files[f"{stem}-training.svg"] = pictures.learning_curves(subject)
+        files[f"{stem}-training.svg"] = pictures.learning_curves(subject, theme)
     if confusion is not None:
-        files[f"{stem}-confusion.svg"] = pictures.confusion_figure(confusion)
+        files[f"{stem}-confusion.svg"] = pictures.confusion_figure(confusion, theme)
     return files
 
 

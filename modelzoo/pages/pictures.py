@@ -79,25 +79,26 @@ def labels_of(confusion: Confusion) -> tuple[np.ndarray, np.ndarray]:
     return truth, predicted
 
 
-def diagram(subject: Subject) -> str:
+def diagram(subject: Subject, theme: str = "light") -> str:
     """Return the SVG of the architecture; weights that nobody trained are not written on it."""
     trained = None if subject.card or subject.spec is None else False
-    return _svg(lambda: viz.plot_architecture(subject.model, title=subject.name, show_weights=trained))
+    return _svg(lambda: viz.plot_architecture(subject.model, title=subject.name, show_weights=trained), theme)
 
 
-def learning_curves(subject: Subject) -> str:
+def learning_curves(subject: Subject, theme: str = "light") -> str:
     """Return the SVG of loss and accuracy over the steps of the training."""
-    return _svg(lambda: viz.plot_training(subject.training["history"]))
+    return _svg(lambda: viz.plot_training(subject.training["history"]), theme)
 
 
-def confusion_figure(confusion: Confusion) -> str:
+def confusion_figure(confusion: Confusion, theme: str = "light") -> str:
     """Return the SVG of the confusion matrix."""
-    return _svg(lambda: viz.plot_confusion_matrix(*labels_of(confusion), class_names=confusion["classes"]))
+    names = confusion["classes"]
+    return _svg(lambda: viz.plot_confusion_matrix(*labels_of(confusion), class_names=names), theme)
 
 
-def _svg(draw: Callable[[], Any]) -> str:
-    """Draw a figure in the light theme, whatever the user's Matplotlib settings are, and return it as SVG."""
-    with mpl.style.context("default", after_reset=True), viz.theme("light"), tempfile.TemporaryDirectory() as folder:
+def _svg(draw: Callable[[], Any], theme: str) -> str:
+    """Draw a figure in the theme, whatever the user's Matplotlib settings are, and return it as SVG."""
+    with mpl.style.context("default", after_reset=True), viz.theme(theme), tempfile.TemporaryDirectory() as folder:
         before = set(plt.get_fignums())
         try:
             path = viz.save_figure(draw(), Path(folder) / "figure.svg")

@@ -46,7 +46,8 @@ def plot_activations(activations: Sequence[str] = tuple(_FORMULAS)) -> Figure:
     curves = {name: activation for name, activation in ACTIVATIONS.items() if activation.elementwise}
     chosen = [curves[check_choice("activation", name, curves)] for name in check_names("activations", activations)]
     z = np.linspace(-5, 5, 1001)
-    figure, axes = style.new_grid(2, len(chosen), (1.25 * style.PAGE_WIDTH * len(chosen) / 4, 4.4), sharex=True)
+    size = style.roomy(1.25 * style.PAGE_WIDTH * len(chosen) / 4, 4.4)
+    figure, axes = style.new_grid(2, len(chosen), size, sharex=True)
     for column, activation in zip(axes.T, chosen, strict=True):
         functions = (activation.function, activation.derivative)
         looks = zip(column, functions, _FORMULAS[activation.name], (style.BLUE, style.VERMILLION), strict=True)
@@ -57,12 +58,12 @@ def plot_activations(activations: Sequence[str] = tuple(_FORMULAS)) -> Figure:
             ax.axhline(0, color=style.muted(), linewidth=0.7)
             ax.axvline(0, color=style.muted(), linewidth=0.7)
             ax.plot(z, np.where(steep, np.nan, values), color=color, linewidth=2)
-            ax.set_title(formula, fontsize=10)
+            ax.set_title(formula, fontsize=style.points(10))
             style.open_frame(ax)
             if np.ptp(values) <= 2:  # activations that stay within −1…1 share one scale
                 ax.set_ylim(-1.1 if values.min() < -0.5 else -0.1, 1.1)
         place: Any = {"xy": (0.5, 1.17), "xycoords": "axes fraction", "ha": "center"}
-        column[0].annotate(activation.name, fontsize=11, fontweight="bold", **place)
+        column[0].annotate(activation.name, fontsize=style.points(11), fontweight="bold", **place)
         column[1].set_xlabel("pre-activation $z$")
     axes[0, 0].set_ylabel("activation")
     axes[1, 0].set_ylabel("derivative")
@@ -258,7 +259,7 @@ def plot_feature_maps(model: Any, image: Any, layers: Sequence[str] | None = Non
     size = (style.PAGE_WIDTH, sum(heights) + 0.3 * len(heights))
     figure, axes = plt.subplots(len(heights), 1, figsize=size, height_ratios=heights, layout="constrained")
     show_pixels(axes[0], np.squeeze(pixels))
-    axes[0].set_title("image", fontsize=10)
+    axes[0].set_title("image", fontsize=style.points(10))
     cmap = plt.get_cmap("viridis").with_extremes(bad=style.background())
     for ax, maps, canvas, title in zip(axes[1:], found.values(), canvases, titles, strict=True):
         aspect: Any = "auto" if maps.ndim == 1 else "equal"
@@ -266,7 +267,7 @@ def plot_feature_maps(model: Any, image: Any, layers: Sequence[str] | None = Non
         style.bare(ax)
         if maps.ndim == 1 and canvas.shape[1] <= 20:
             ax.set_xticks(range(canvas.shape[1]))
-        ax.set_title(f"{title}, {np.nanmin(canvas):.2g} to {np.nanmax(canvas):.2g}", fontsize=10)
+        ax.set_title(f"{title}, {np.nanmin(canvas):.2g} to {np.nanmax(canvas):.2g}", fontsize=style.points(10))
     return figure
 
 
@@ -332,7 +333,7 @@ def plot_saliency(model: Any, image: Any, class_index: int | None = None, *, cla
     names = check_names("class_names", class_names) or names_of(model)
     size, pixels = np.abs(gradient), image.astype(float)
     size, outline = (size.max(axis=2), pixels.mean(axis=2)) if size.ndim == 3 else (size, pixels)
-    figure, axes = style.new_grid(1, 2, (6.2, 2.9), layout="compressed")
+    figure, axes = style.new_grid(1, 2, style.roomy(6.2, 2.9), layout="compressed")
     plot_image(image, "image", ax=axes[0, 0])
     drawn = axes[0, 1].imshow(size, cmap="magma", interpolation="nearest")
     if np.ptp(outline):  # where the ink is

@@ -114,14 +114,14 @@ def plot_reconstructions(
         raise DataError(f"The outputs have shape {outputs.shape[1:]}, the images {x.shape[1:]}. Give an autoencoder.")
     pairs = [unit_scale(images_of(images).x) for images in (x, outputs)]
     width = max(2.5, min(style.PAGE_WIDTH - 1, 1.1 * len(x)))
-    figure, axes = style.new_grid(2, len(x), (width + 1, 2 * width / len(x) + 0.6), layout="compressed")
+    figure, axes = style.new_grid(2, len(x), style.roomy(width + 1, 2 * width / len(x) + 0.6), layout="compressed")
     for row, images, name in zip(axes, pairs, ("input", "reconstruction"), strict=True):
         for ax, image in zip(row, images, strict=True):
             show_pixels(ax, image, vmin=0, vmax=1)
         row[0].set_ylabel(name, rotation=0, ha="right", va="center")
     for ax, one, other in zip(axes[1], *pairs, strict=True):
-        ax.set_xlabel(f"{np.mean((one - other) ** 2):.3f}", fontsize=9)
-    figure.supxlabel("mean squared error of the pixels (0–1)", fontsize=9)
+        ax.set_xlabel(f"{np.mean((one - other) ** 2):.3f}", fontsize=style.points(9))
+    figure.supxlabel("mean squared error of the pixels (0–1)", fontsize=style.points(9))
     return figure
 
 
@@ -201,11 +201,12 @@ def plot_decodings(model: Any, data: Any, points: Any, *, split: str = "test") -
     axes = right.subplots(-(-len(chosen) // columns), columns, squeeze=False)
     for cell in axes.flat:
         style.bare(cell)
+    bold: Any = {"fontsize": style.points(9), "fontweight": "bold"}
     for i, (cell, point, image) in enumerate(zip(axes.flat, chosen, images, strict=False), start=1):
-        ax.annotate(str(i), point, ha="center", va="center", fontsize=9, fontweight="bold", bbox=mark, zorder=5)
+        ax.annotate(str(i), point, ha="center", va="center", bbox=mark, zorder=5, **bold)
         show_pixels(cell, image, vmin=0, vmax=255 if is_raw(images) else 1)
-        cell.set_title(str(i), fontsize=9, fontweight="bold", pad=2)
-    right.suptitle("decoded", fontsize=10)
+        cell.set_title(str(i), pad=2, **bold)
+    right.suptitle("decoded", fontsize=style.points(10))
     return figure
 
 
@@ -323,6 +324,6 @@ def plot_interpolation(model: Any, first: Any, second: Any, *, steps: int = 9) -
     alphas = [f"{alpha:.3g}" for alpha in np.linspace(0, 1, steps)]
     for ax, image, title in zip(axes[0], [ends[0], *images, ends[1]], ["$x$", *alphas, "$x'$"], strict=True):
         show_pixels(ax, image, vmin=0, vmax=1)
-        ax.set_title(title, fontsize=9, pad=3)
-    figure.supxlabel(r"$g\,((1-\alpha)\,f(x) + \alpha\,f(x'))$ for $\alpha$ from 0 to 1", fontsize=10)
+        ax.set_title(title, fontsize=style.points(9), pad=3)
+    figure.supxlabel(r"$g\,((1-\alpha)\,f(x) + \alpha\,f(x'))$ for $\alpha$ from 0 to 1", fontsize=style.points(10))
     return figure

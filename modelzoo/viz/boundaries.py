@@ -148,7 +148,7 @@ def plot_probability_maps(
     columns = min(len(found.class_names), 5)
     width = 1.25 * style.PAGE_WIDTH if columns > 2 else style.PAGE_WIDTH
     titles = [f"class {name}" for name in found.class_names]
-    look: Any = {"size": (width, width / columns + 0.1), "cmap": "viridis", "vmin": 0, "vmax": 1}
+    look: Any = {"size": style.roomy(width, width / columns + 0.1), "cmap": "viridis", "vmin": 0, "vmax": 1}
     figure, axes = draw_maps(*grid, titles, "probability of the class", columns=columns, **look)
     size = float(np.clip(8000 / len(found.x), 8, 30))
     for k, ax in enumerate(axes):
@@ -364,7 +364,7 @@ def _draw_lines(lines: Lines, found: Samples, limits: Any, ax: Axes | None) -> A
     scatter_classes(ax, found, alpha=0.45)
     spans, ink = np.ptp(np.array(box), axis=1), style.foreground()
     mark = {"boxstyle": "circle,pad=0.2", "facecolor": style.background(), "edgecolor": ink}
-    centred: Any = {"ha": "center", "va": "center", "fontsize": 8, "fontweight": "bold", "zorder": 5}
+    centred: Any = {"ha": "center", "va": "center", "fontsize": style.points(8), "fontweight": "bold", "zorder": 5}
     outside, marks = [], np.empty((0, 2))
     for number, (w, b) in enumerate(zip(*lines, strict=True), start=1):
         ends = segment_in_box(w, b, box)
@@ -386,6 +386,6 @@ def _draw_lines(lines: Lines, found: Samples, limits: Any, ax: Axes | None) -> A
     ax.locator_params(nbins=7)
     if outside:
         names = ", ".join(outside) if len(lines.bias) > 1 else "boundary"
-        ax.set_title(f"outside this view: {names}", fontsize=9)
+        ax.set_title(f"outside this view: {names}", fontsize=style.points(9))
     place_legend(ax)
     return ax

@@ -36,7 +36,7 @@ def plot_reliability(
     """
     found, p = scored(y_true, y_prob, split=split)
     curve = reliability(p.argmax(axis=1) == found.labels, p.max(axis=1).clip(0, 1), bins=bins)
-    ax = style.new_axes(ax, (4.6, 4.2))
+    ax = style.new_axes(ax, style.roomy(4.6, 4.2))
     used = curve.count > 0
     centres = (curve.edges[:-1] + curve.edges[1:])[used] / 2
     # Faint bars rest on few samples.
@@ -53,5 +53,5 @@ def plot_reliability(
         ylim=(0, 1.02),
         title=f"calibration error {curve.calibration_error:.2%}, {int(curve.count.sum()):,} samples",
     )
-    ax.legend(loc="upper left", fontsize=8)
+    ax.legend(loc="upper left", fontsize=style.points(8))
     return style.open_frame(ax)

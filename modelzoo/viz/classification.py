@@ -126,7 +126,7 @@ def plot_class_scores(
         raise DataError(f"Expected one score and one name a class; got {values.shape} and {len(names)} names.")
     if truth is not None:
         check_integer("truth", truth, 0, values.size - 1)
-    ax = style.new_axes(ax, (4, max(2.8, 0.24 * values.size)))
+    ax = style.new_axes(ax, style.roomy(4, max(2.8, 0.24 * values.size)))
     colors = [style.TEST_COLOR if truth == i else style.TRAIN_COLOR for i in range(values.size)]
     bars = ax.barh(range(values.size), values, color=colors)
     ax.bar_label(bars, labels=[style.percent(value) if value >= 0.005 else "" for value in values], padding=3)
@@ -168,7 +168,7 @@ def plot_prediction(model: Any, image: Any, class_names: Sequence[str] = (), *, 
     names = check_names("class_names", class_names) or (
         names_of(model) if is_model(model) else tuple(map(str, range(scores.size)))
     )
-    figure, axes = style.new_grid(1, 2, (6.4, max(2.7, 0.24 * scores.size)), width_ratios=(1, 1.3))
+    figure, axes = style.new_grid(1, 2, style.roomy(6.4, max(2.7, 0.24 * scores.size)), width_ratios=(1, 1.3))
     plot_class_scores(scores, names, truth=truth, ax=axes[0, 1]).set_title(f"I am: {names[int(scores.argmax())]}")
     plot_image(pixels, "What am I?" if truth is None else f"What am I? (truth: {names[truth]})", ax=axes[0, 0])
     return figure
@@ -190,7 +190,13 @@ def _boxed_digits(model: Any, picture: Any, digits: DigitImages, names: Sequence
         color = style.TEST_COLOR if doubt else style.TRAIN_COLOR
         ax.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=color, linewidth=1.5))
         text = f"{names[row.argmax()]}{'?' if doubt else ''}\n{style.percent(row.max())}"
-        above = {"textcoords": "offset points", "ha": "center", "va": "bottom", "fontsize": 8, "color": color}
+        above = {
+            "textcoords": "offset points",
+            "ha": "center",
+            "va": "bottom",
+            "fontsize": style.points(8),
+            "color": color,
+        }
         ax.annotate(text, ((left + right) / 2, top), (0, 2), **above)
     ax.set_title(f"I am: {text_of(digits, [names[i] for i in scores.argmax(axis=1)])}")
     return figure
@@ -245,7 +251,7 @@ def plot_confusion_matrix(
         dark_cell = float(norm(value)) > 0.5 or style.is_dark()
         color = "#FFFFFF" if dark_cell else style.foreground() if value else style.muted()
         text = f"{value:.1f}" if normalize else f"{value:,d}"
-        ax.text(j, i, text, ha="center", va="center", color=color, fontsize=9 if classes <= 10 else 7)
+        ax.text(j, i, text, ha="center", va="center", color=color, fontsize=style.points(9 if classes <= 10 else 7))
     ax.set(xticks=range(classes), yticks=range(classes), xticklabels=names, yticklabels=names)
     wrong, count = int(np.sum(truth != predicted)), len(truth)
     title = f"{wrong:,} of {count:,} wrong, accuracy {1 - wrong / count:.2%}" + (", rows in %" if normalize else "")
@@ -369,6 +375,6 @@ def plot_misclassified(
         guesses = [f"{names[k]}: {style.percent(share)}" for k, share in zip(top, shares, strict=True)]
         titles.append("\n".join([*guesses, f"truth: {names[truth]}"]))
     shown = wrong.index[: check_integer("count", count)]
-    figure = grid_of_images(images[shown], titles, check_integer("columns", columns), fontsize=8.5)
-    figure.suptitle(f"{len(wrong.index):,} of {len(p):,} wrong; the surest mistakes first", fontsize=11)
+    figure = grid_of_images(images[shown], titles, check_integer("columns", columns), fontsize=style.points(8.5))
+    figure.suptitle(f"{len(wrong.index):,} of {len(p):,} wrong; the surest mistakes first", fontsize=style.points(11))
     return figure

@@ -296,13 +296,14 @@ def grid_of_images(images: np.ndarray, titles: Sequence[str], columns: int, **ti
     rows = math.ceil(len(images) / columns)
     side = min(1.6, style.PAGE_WIDTH / columns)
     lines = max((text.count("\n") + 1 for text in titles), default=0)
-    figure, axes = style.new_grid(rows, columns, (columns * side, rows * (side + 0.17 * lines)), layout="compressed")
+    size = columns * side, rows * (side + 0.17 * lines)
+    figure, axes = style.new_grid(rows, columns, style.roomy(*size) if lines > 1 else size, layout="compressed")
     for ax in axes.flat:
         style.bare(ax)
     for i, (ax, image) in enumerate(zip(axes.flat, images, strict=False)):
         show_pixels(ax, image, cmap=image_cmap(images))
         if titles:
-            ax.set_title(titles[i], **{"fontsize": 10, "pad": 3, **title})
+            ax.set_title(titles[i], **{"fontsize": style.points(10), "pad": 3, **title})
     return figure
 
 
@@ -372,7 +373,7 @@ def plot_dataset(data: Any) -> Figure:
     overview = class_overview(data)
     shape, names = overview.means.shape[1:], overview.class_names
     are_images = len(shape) == 2 or shape[2:] in ((1,), (3,))
-    figure = plt.figure(figsize=(style.PAGE_WIDTH, max(3.4, 0.24 * len(names))), layout="constrained")
+    figure = plt.figure(figsize=style.roomy(style.PAGE_WIDTH, max(3.4, 0.24 * len(names))), layout="constrained")
     left: Any = figure
     right: Any = None
     if are_images or shape == (2,):
@@ -392,13 +393,13 @@ def plot_dataset(data: Any) -> Figure:
     if are_images:
         columns = math.ceil(math.sqrt(1.4 * len(names)))
         axes = right.subplots(math.ceil(len(names) / columns), columns, squeeze=False)
-        right.suptitle("mean training image of each class", fontsize=10)
+        right.suptitle("mean training image of each class", fontsize=style.points(10))
         for ax in axes.flat:
             style.bare(ax)
         for ax, mean, name in zip(axes.flat, overview.means, names, strict=False):
             if np.isfinite(mean).all():
                 show_pixels(ax, mean[..., 0] if shape[2:] == (1,) else mean)
-            ax.set_title(name, fontsize=10, pad=3)
+            ax.set_title(name, fontsize=style.points(10), pad=3)
     elif right is not None:
         plot_points(data, ax=right.subplots()).set_title("training points")
     return figure

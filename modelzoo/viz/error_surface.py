@@ -336,7 +336,7 @@ def plot_error_curves(
     values = np.linspace(low, high, check_integer("resolution", resolution, 2))
     found = error_over_weights(model, data, weight, values[:, None])
     samples = samples_of(data, model=model, split="train")
-    ax = style.new_axes(ax)
+    ax = style.new_axes(ax, style.roomy(5.2, 3.9))
     few = len(samples.x) <= 8
     colors = style.class_colors(len(samples.x)) if few else [style.muted()] * len(samples.x)
     for i, (x, label) in enumerate(zip(samples.x, samples.labels, strict=True)):
@@ -392,7 +392,7 @@ def plot_error_surface(
     found = error_over_weights(model, data, weights, points)
     total = found.total.reshape(a.shape)
     path = None if trace is None else error_over_weights(model, data, weights, getattr(trace, "recorded", trace))
-    figure = plt.figure(figsize=(1.25 * style.PAGE_WIDTH, 4.3), layout="constrained")
+    figure = plt.figure(figsize=style.roomy(1.25 * style.PAGE_WIDTH, 4.3), layout="constrained")
     # Axes3D is computed by its own rules: zorder by hand, or the path vanishes behind the surface.
     left: Any = figure.add_subplot(1, 2, 1, projection="3d", computed_zorder=False)
     right = figure.add_subplot(1, 2, 2)
@@ -432,4 +432,4 @@ def _draw_path(left: Any, right: Axes, path: ErrorOverWeights) -> None:
         look: Any = {"color": color, "s": 60, "edgecolors": "white"}
         left.scatter(u[i], v[i], height[i] + lift, depthshade=False, zorder=6, **look)
         right.scatter(u[i], v[i], zorder=4, label=f"{name}: error {height[i]:.3g}", **look)
-    right.legend(loc="best", fontsize=8)
+    right.legend(loc="best", fontsize=style.points(8))

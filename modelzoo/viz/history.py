@@ -185,6 +185,8 @@ def plot_training(history: Any, metrics: Sequence[str] | None = None) -> Figure:
     for ax, (metric, curves) in zip(axes[0], drawn.items(), strict=True):
         _draw(ax, curves, metric)
         ax.set_title(metric)
+        if style.points(1) > 1.2:  # of large text fewer steps have room
+            ax.locator_params(axis="x", nbins=4)
     handles, labels = axes[0, 0].get_legend_handles_labels()  # the same in all
     figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
     return figure

@@ -1,4 +1,4 @@
-import { forgetColors } from "./drawing.js";
+import { themeButton } from "./drawing.js";
 import { codesPage } from "./codes.js";
 import { imagesPage } from "./images.js";
 import { planePage } from "./plane.js";
@@ -6,7 +6,6 @@ import { fromBase64, loadNetwork } from "./runtime.js";
 
 const facts = JSON.parse(document.getElementById("data").textContent);
 const byId = (name) => document.getElementById(name);
-const nights = matchMedia("(prefers-color-scheme: dark)");
 
 /** Return stored numbers: little-endian, in base64. */
 const unpacked = (text, Kind) => new Kind(fromBase64(text).buffer);
@@ -52,19 +51,7 @@ async function start() {
   const points = { x: unpacked(facts.points.x, Float32Array), y: facts.points.y };
   const pages = { images: imagesPage, points: planePage, codes: codesPage };
   const page = pages[facts.kind](byId("main"), network, { ...facts, samples, points, probabilities });
-
-  function nameTheme() {
-    forgetColors();
-    const now = document.documentElement.dataset.theme ?? (nights.matches ? "dark" : "light");
-    byId("theme").textContent = now === "dark" ? "Light" : "Dark";
-  }
-  byId("theme").addEventListener("click", () => {
-    document.documentElement.dataset.theme = byId("theme").textContent.toLowerCase();
-    nameTheme();
-    page.refresh();
-  });
-  nights.addEventListener("change", () => (nameTheme(), page.refresh()));
-  nameTheme();
+  themeButton(byId("theme"), page.refresh);
   page.start();
 }
 

@@ -1,4 +1,4 @@
-import { axes, begin, clipped, color, line, marker, movePoint, short } from "./drawing.js";
+import { axes, begin, clipped, color, line, marker, movePoint, ring, short } from "./drawing.js";
 import { createPad, element, paintPixels } from "./pad.js";
 import { drawLegend, limits } from "./plane.js";
 
@@ -126,13 +126,7 @@ export function codesPage(main, network, data) {
         g.fillStyle = color("ground");
         g.fillText("AB"[i], toX(x), toY(y) + 0.5);
       });
-      for (const [name, width] of [["ground", 7], ["accent", 3]]) {
-        g.strokeStyle = color(name);
-        g.lineWidth = width;
-        g.beginPath();
-        g.arc(toX(at[0]), toY(at[1]), 13, 0, 7);
-        g.stroke();
-      }
+      ring(g, toX(at[0]), toY(at[1]), 13, "accent");
     });
   }
 

@@ -166,7 +166,10 @@ function mainPart({ values, width, height }) {
       for (let u = Math.max(i - 1, 0); u <= Math.min(i + 1, height - 1); u++)
         for (let v = Math.max(j - 1, 0); v <= Math.min(j + 1, width - 1); v++) {
           const next = u * width + v;
-          if (values[next] > 0 && !label[next]) queue.push(next), (label[next] = parts.length);
+          if (values[next] > 0 && !label[next]) {
+            queue.push(next);
+            label[next] = parts.length;
+          }
         }
     }
   }

@@ -15,8 +15,24 @@ export function rgb(name) {
 }
 
 export const color = (name, alpha = 1) => `rgb(${rgb(name).join(" ")} / ${alpha})`;
-export const forgetColors = () => known.clear();
 export const mixed = (from, to, share) => from.map((value, i) => value + share * (to[i] - value));
+
+// Let a button change between the light and the dark theme; until then the page follows the system's.
+export function themeButton(button, changed) {
+  const nights = window.matchMedia("(prefers-color-scheme: dark)");
+  const follow = (event) => {
+    known.clear();
+    const now = document.documentElement.dataset.theme ?? (nights.matches ? "dark" : "light");
+    button.textContent = now === "dark" ? "Light" : "Dark";
+    if (event) changed();
+  };
+  button.addEventListener("click", (event) => {
+    document.documentElement.dataset.theme = button.textContent.toLowerCase();
+    follow(event);
+  });
+  nights.addEventListener("change", follow);
+  follow();
+}
 
 // The context of a canvas in CSS pixels, as large as the page shows it, and empty.
 export function begin(canvas) {
@@ -109,6 +125,23 @@ export function line(g, points) {
   g.beginPath();
   for (const [x, y] of points) g.lineTo(x, y);
   g.stroke();
+}
+
+// The ends, within limits, of the line on which a unit's sum w₁x + w₂y + b is 0.
+export const unitLine = (w1, w2, b, [[x0, x1], [y0, y1]]) =>
+  Math.abs(w2) * (y1 - y0) > Math.abs(w1) * (x1 - x0)
+    ? [x0, x1].map((x) => [x, -(b + w1 * x) / w2])
+    : [y0, y1].map((y) => [-(b + w2 * y) / w1, y]);
+
+// A ring around a place, on any ground.
+export function ring(g, x, y, radius, name) {
+  for (const [stroke, width] of [["ground", 7], [name, 3]]) {
+    g.strokeStyle = color(stroke);
+    g.lineWidth = width;
+    g.beginPath();
+    g.arc(x, y, radius, 0, 7);
+    g.stroke();
+  }
 }
 
 export function clipped(g, box, draw) {

@@ -186,8 +186,10 @@ export function createPad({ shape, preparation, samples, onInput }) {
     } else if (event.key === " ") {
       pen.down = !pen.down;
       if (pen.down) startStroke(pen.at);
-    } else if (event.key === "Backspace") undo(), (pen.down = false);
-    else if (event.key === "Delete") clear();
+    } else if (event.key === "Backspace") {
+      undo();
+      pen.down = false;
+    } else if (event.key === "Delete") clear();
     else return;
     event.preventDefault();
     pen.shown = true;

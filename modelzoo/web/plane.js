@@ -1,4 +1,4 @@
-import { axes, begin, clipped, color, line, marker, mixed, movePoint, paintMap, rgb, short } from "./drawing.js";
+import { axes, begin, clipped, color, line, marker, mixed, movePoint, paintMap, rgb, ring, short, unitLine } from "./drawing.js";
 import { element } from "./pad.js";
 
 /** Points along each side of the grid on which the network is computed. */
@@ -99,9 +99,7 @@ export function planePage(main, network, data) {
           const own = chosen?.column === 1 && chosen.unit === u;
           g.strokeStyle = color(own ? "accent" : "ink", own ? 1 : 0.55);
           g.lineWidth = own ? 3 : 1.5;
-          const ends = Math.abs(b) > Math.abs(a)
-            ? [low[0], high[0]].map((x) => [x, -(a * x + c) / b])
-            : [low[1], high[1]].map((y) => [-(b * y + c) / a, y]);
+          const ends = unitLine(a, b, c, [0, 1].map((i) => [low[i], high[i]]));
           if (a || b) line(g, ends.map(([x, y]) => [toX(x), toY(y)]));
         });
       }
@@ -114,15 +112,7 @@ export function planePage(main, network, data) {
           marker(g, toX(x[2 * k]), toY(x[2 * k + 1]), y[k], y.length > 50 ? 3.4 : 6);
         }
     });
-    g.strokeStyle = color("ground");
-    g.lineWidth = 7;
-    for (const name of ["ground", "ink"]) {
-      g.strokeStyle = color(name);
-      g.beginPath();
-      g.arc(toX(at[0]), toY(at[1]), 9, 0, 7);
-      g.stroke();
-      g.lineWidth = 3;
-    }
+    ring(g, toX(at[0]), toY(at[1]), 9, "ink");
   }
 
   /** Values at the point, on the diagram and in words. */

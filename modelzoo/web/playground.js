@@ -1,6 +1,6 @@
 // The playground: its three pages share a toolbar, the loop that makes steps, and a link that holds all of the state.
 import { Descent } from "./descent.js";
-import { forgetColors } from "./drawing.js";
+import { themeButton } from "./drawing.js";
 import { Surface } from "./surface.js";
 import { Training } from "./trainingtab.js";
 
@@ -146,7 +146,6 @@ by("reset").addEventListener("click", () => {
   pages[shown].reset();
 });
 by("link").addEventListener("click", copyLink);
-by("theme").addEventListener("click", () => setTheme(by("theme").textContent.toLowerCase()));
 document.addEventListener("submit", (event) => event.preventDefault());
 document.addEventListener("keydown", (event) => {
   if (event.key !== " " || event.ctrlKey || event.altKey || event.metaKey) return;
@@ -155,23 +154,12 @@ document.addEventListener("keydown", (event) => {
   run(!running);
 });
 window.addEventListener("hashchange", recall);
-new ResizeObserver(() => {
-  pages.train.scatter = null;
-  changed();
-}).observe(document.querySelector("main"));
-
-const dark = window.matchMedia("(prefers-color-scheme: dark)");
-function setTheme(theme) {
-  if (theme) document.documentElement.dataset.theme = theme;
-  const now = document.documentElement.dataset.theme ?? (dark.matches ? "dark" : "light");
-  by("theme").textContent = now === "dark" ? "Light" : "Dark";
-  forgetColors();
+function repaint() {
   pages.train.scatter = null;
   changed();
 }
-dark.addEventListener("change", () => setTheme());
-
-setTheme();
+new ResizeObserver(repaint).observe(document.querySelector("main"));
+themeButton(by("theme"), repaint);
 show("train");
 recall();
 requestAnimationFrame(tick);

@@ -197,7 +197,7 @@ export class Optimizer {
 // Trains a network on a set {x, y}. settings: loss, optimizer, rate, momentum, batch (0: all points in their order).
 export class Trainer {
   constructor(network, set, settings, seed = 0) {
-    Object.assign(this, { network, set, settings, random: generator(seed), order: [], position: 0 });
+    Object.assign(this, { network, set, settings, seed, order: [], epoch: -1, drawn: 0 });
     this.optimizer = new Optimizer(settings, network.weights.length);
   }
 
@@ -215,18 +215,21 @@ export class Trainer {
     this.optimizer.update(network.weights, network.gradient);
   }
 
-  // The next sample of an endless stream that shows every point once an epoch, in an order drawn anew.
+  // The next sample of an endless stream that shows every point once an epoch, in an order drawn anew. It follows from
+  // the seed and how many samples were drawn, which a link holds.
   next() {
-    if (this.order.length !== this.set.y.length) this.position = this.set.y.length;
-    if (this.position >= this.set.y.length) {
+    const count = this.set.y.length;
+    const epoch = Math.floor(this.drawn / count);
+    if (epoch !== this.epoch || this.order.length !== count) {
+      this.epoch = epoch;
+      const random = generator(this.seed + 5 * epoch);
       this.order = Array.from(this.set.y, (_, n) => n);
-      for (let n = this.order.length - 1; n > 0; n--) {
-        const other = Math.floor(this.random() * (n + 1));
+      for (let n = count - 1; n > 0; n--) {
+        const other = Math.floor(random() * (n + 1));
         [this.order[n], this.order[other]] = [this.order[other], this.order[n]];
       }
-      this.position = 0;
     }
-    return this.order[this.position++];
+    return this.order[this.drawn++ % count];
   }
 }
 

@@ -1,5 +1,5 @@
 // Training a network on points of the plane: the plane itself, the diagram, the curves and the controls.
-import { axes, begin, clipped, color, curves, line, marker, mixed, paintMap, pointer, rgb, short } from "./drawing.js";
+import { axes, begin, clipped, color, curves, line, marker, mixed, paintMap, pointer, rgb, short, unitLine } from "./drawing.js";
 import { Network, OPTIMIZERS, Trainer, drawWeights, readPoints } from "./training.js";
 
 const $ = (selector) => document.querySelector(selector);
@@ -287,7 +287,10 @@ export class Training {
       };
     } else {
       const values = new Float64Array(n * n);
-      for (let k = 0; k < n; k++) for (let i = 0; i < n; i++) (at(i, k), (values[k * n + i] = network.values[l][j]));
+      for (let k = 0; k < n * n; k++) {
+        at(k % n, Math.floor(k / n));
+        values[k] = network.values[l][j];
+      }
       const tint = this.tint(l, j, values);
       paint = (i, k) => tint(values[k * n + i]);
     }
@@ -320,11 +323,8 @@ export class Training {
     const { weights, widths, biases, activations } = this.network;
     if (activations[0] === "softmax") return;
     const { toX, toY } = this.place;
-    const [[x0, x1], [y0, y1]] = this.limits;
     for (let unit = 0; unit < widths[1]; unit++) {
-      const [w1, w2, b] = [weights[unit], weights[widths[1] + unit], weights[biases[1] + unit]];
-      const ends = Math.abs(w2) * (y1 - y0) > Math.abs(w1) * (x1 - x0)
-        ? [x0, x1].map((x) => [x, -(b + w1 * x) / w2]) : [y0, y1].map((y) => [-(b + w2 * y) / w1, y]);
+      const ends = unitLine(weights[unit], weights[widths[1] + unit], weights[biases[1] + unit], this.limits);
       if (!ends.flat().every(Number.isFinite)) continue;
       const chosen = l === 1 && j === unit;
       g.strokeStyle = color("ink", chosen ? 1 : 0.55);
@@ -551,7 +551,8 @@ export class Training {
     return {
       step: this.steps,
       ...(this.value("set") === "own" && { points: numbers(this.own.x), labels: this.own.y.join(""), shown: this.shown || "" }),
-      ...(this.steps && { weights: numbers(this.network.weights), slots: numbers([...first, ...second]), updates: steps }),
+      ...(this.steps && { weights: numbers(this.network.weights), slots: numbers([...first, ...second]), updates: steps,
+        drawn: this.trainer.drawn }),
     };
   }
 
@@ -570,6 +571,7 @@ export class Training {
       optimizer.first.set(slots.slice(0, weights.length));
       optimizer.second.set(slots.slice(weights.length));
       optimizer.steps = Number(saved.get("updates")) || 0;
+      this.trainer.drawn = Number(saved.get("drawn")) || 0;
       this.steps = Number(saved.get("step")) || 0;
       this.rows = [];
       this.record();

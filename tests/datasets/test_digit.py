@@ -177,9 +177,8 @@ def test_a_digit_of_two_strokes_keeps_both():
     ],
 )
 def test_refuses(image, message):
-    with pytest.raises(DataError, match=message) as caught:
+    with pytest.raises(DataError, match=message):
         load_digit_image(image)
-    assert "\n" not in str(caught.value)
 
 
 def strip(images, gap, *, jitter=0, shear=0.0):

@@ -123,9 +123,8 @@ def test_a_damaged_image_is_named(classes):
     content = path.read_bytes()
     for damaged in (content[:45], b"", b"hello"):
         path.write_bytes(damaged)
-        with pytest.raises(DataError, match=r"Cannot read image .*dog/2\.png") as caught:
+        with pytest.raises(DataError, match=r"Cannot read image .*dog/2\.png"):
             datasets.load(classes)
-        assert "\n" not in str(caught.value)
 
 
 def test_a_truncated_jpeg_is_refused(tmp_path):

@@ -62,6 +62,7 @@ def test_error_is_half_the_sum_of_squares():
     assert history["test_loss"][0] < expected
 
 
+@pytest.mark.slow
 def test_the_lesson_recipe_learns_xor():
     data = datasets.load("xor")
     model = modelzoo.create_model("xor_mlp", recipe="lesson")

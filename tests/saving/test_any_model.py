@@ -75,12 +75,12 @@ def data_for(model, classes):
     return datasets.Dataset(x, np.arange(24) % classes, x, np.arange(24) % classes, name="own")
 
 
-def all_but(*kinds):
-    """Return the kinds of models, these as slow ones."""
-    return [pytest.param(kind, marks=pytest.mark.slow) if kind in kinds else kind for kind in MODELS]
+def fast_for(*kinds):
+    """Return the kinds of models, all but these as slow ones."""
+    return [kind if kind in kinds else pytest.param(kind, marks=pytest.mark.slow) for kind in MODELS]
 
 
-@pytest.mark.parametrize("kind", all_but("recurrent", "gated"))
+@pytest.mark.parametrize("kind", fast_for("one sigmoid", "residual", "nested", "adapted", "regularised"))
 def test_any_model_is_saved_and_loaded(kind, tmp_path):
     random.seed(1)  # of the layers
     model = MODELS[kind]()
@@ -92,7 +92,7 @@ def test_any_model_is_saved_and_loaded(kind, tmp_path):
     np.testing.assert_allclose(outputs, modelzoo.predict(model, x), atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", all_but(*MODELS.keys() - {"one sigmoid", "norm last", "nested"}))
+@pytest.mark.parametrize("kind", fast_for("norm last", "nested"))
 def test_any_model_is_evaluated_and_fine_tuned(kind, tmp_path):
     random.seed(1)
     model = MODELS[kind]()
@@ -160,8 +160,8 @@ def test_what_is_frozen_is_frozen_in_keras_and_in_tensorflow(build, freeze, tmp_
 
 
 def test_a_frozen_normalisation_stays_in_inference_mode(tmp_path):
-    model = MODELS["residual"]()
-    norm = next(layer for layer in model.layers if isinstance(layer, L.BatchNormalization))
+    norm = L.BatchNormalization()
+    model = chain(keras.Input((2,)), L.Dense(3), norm, L.Dense(4, "softmax"))
     norm.trainable = False
     modelzoo.save(model, tmp_path / "1")
     tuned, _ = modelzoo.finetune(tmp_path / "1", data_for(model, 3), recipe=RECIPE)
@@ -244,9 +244,8 @@ def test_only_keras_own_layers_are_built(change, problem, artifact):
     if problem is None:
         modelzoo.load(artifact)
         return
-    with pytest.raises(ArtifactError, match=problem) as caught:
+    with pytest.raises(ArtifactError, match=problem):
         modelzoo.load(artifact)
-    assert "\n" not in str(caught.value)
 
 
 def test_what_is_registered_under_the_name_of_a_layer_is_not_built(artifact):

@@ -40,10 +40,16 @@ NARROW = {"hidden_units": 12, "filters": 4}
 CLOSE = 1e-5
 
 LARGE = {name for name in NAMES if modelzoo.get_spec(name).num_params > 100_000}
-#: Large networks are tried where slow tests run, as in CI.
-every_model = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in NAMES]
-)
+
+
+def all_models(slow):
+    """Parametrise with all models, some of them where slow tests run, as in CI."""
+    return pytest.mark.parametrize(
+        "name", [pytest.param(name, marks=pytest.mark.slow if name in slow else ()) for name in NAMES]
+    )
+
+
+every_model = all_models(LARGE)
 
 
 @functools.cache
@@ -172,7 +178,7 @@ def test_onnx_file_says_what_it_is(name, onnx_files):
     assert ("0–255" in proto.graph.input[0].doc_string) == (names_of(name)[0] == "images")
 
 
-@pytest.mark.parametrize("preparation", ["digit", "resize"])
+@pytest.mark.parametrize("preparation", ["digit", pytest.param("resize", marks=pytest.mark.slow)])
 def test_files_say_how_a_picture_becomes_a_sample(preparation, tmp_path):
     model = modelzoo.create_model("relu_mlp", hidden_units=4, seed=0)
     set_card(model, dataclasses.replace(card_for(model), preparation=preparation))
@@ -313,7 +319,7 @@ def test_litert_gives_what_keras_gives_for_any_batch(name, litert_files):
         np.testing.assert_allclose(outputs, expected[:count], rtol=0, atol=CLOSE)
 
 
-@every_model
+@all_models({*NAMES} - {"relu_mlp", "tanh_mlp"})
 def test_float16_weights_are_stored_so_and_give_nearly_the_same(name, litert_files):
     x, expected = answers(name)
     path = litert_files(name, "float16")
@@ -324,7 +330,7 @@ def test_float16_weights_are_stored_so_and_give_nearly_the_same(name, litert_fil
     assert dtypes.count(np.float16) >= len(first_graph(name).trainable_weights)
 
 
-@every_model
+@all_models({*NAMES} - {"relu_mlp", "tanh_mlp"})
 def test_int8_agrees_and_stores_large_weights_in_integers(name, litert_files):
     x, expected = answers(name)
     path = litert_files(name, "int8")
@@ -426,9 +432,8 @@ def test_a_network_the_converter_does_not_know(function, path, tmp_path):
     strange = keras.layers.Lambda(tf.math.bessel_i0e, name="strange")
     wrapped = keras.Model(model.inputs, strange(model.outputs[0]))
     set_card(wrapped, card_for(model))
-    with pytest.raises(InputError, match=r"cannot be converted to .*SavedModel") as caught:
+    with pytest.raises(InputError, match=r"cannot be converted to .*SavedModel"):
         function(wrapped, tmp_path / path)
-    assert "\n" not in str(caught.value)
     assert not list(tmp_path.iterdir())
 
 

@@ -40,7 +40,6 @@ def refused(artifact, name):
         with pytest.raises(ArtifactError) as caught:
             function(artifact)
         assert name in str(caught.value)
-        assert "\n" not in str(caught.value)
 
 
 def flip(path, twin):
@@ -139,9 +138,8 @@ def resigned(artifact, **changes):
 )
 def test_a_valid_card_with_wrong_facts_is_one_clear_error(changes, artifact):
     resigned(artifact, **changes)
-    with pytest.raises(ArtifactError) as caught:
+    with pytest.raises(ArtifactError):
         modelzoo.load(artifact)
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -241,9 +239,8 @@ def test_weights_that_are_elsewhere_are_refused(change, problem, artifact):
     weights = json.loads((artifact / CARD_PATH).read_text())["weights"]
     weights[0] |= change
     resigned(artifact, weights=weights)
-    with pytest.raises(ArtifactError, match=problem) as caught:
+    with pytest.raises(ArtifactError, match=problem):
         modelzoo.load(artifact)
-    assert "\n" not in str(caught.value)
     if "not those" not in problem:  # which only their digest tells
         with pytest.raises(ArtifactError, match=problem.replace("shapes", "shape")):
             load_runtime(artifact)
@@ -282,7 +279,6 @@ def test_versions(artifact, net):
 def test_unknown_names_are_answered_with_a_suggestion():
     with pytest.raises(InputError, match="tanh_mpl") as caught:
         modelzoo.load("tanh_mpl")
-    assert "\n" not in str(caught.value)
     if modelzoo.list_pretrained():
         assert "Did you mean 'tanh_mlp'" in str(caught.value)
 

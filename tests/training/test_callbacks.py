@@ -46,14 +46,6 @@ def test_history_has_an_entry_for_each_chunk_and_the_rest(points, tanh_mlp):
     assert modelzoo.weights_digest(rarely) == modelzoo.weights_digest(model), "what is logged changes no weight"
 
 
-def test_target_loss_stops_at_the_first_entry_that_reaches_it(points, tanh_mlp):
-    losses = train(tanh_mlp(), points.train)["loss"]
-    stopped = train(tanh_mlp(), points.train, RECIPE.replace(target_loss=losses[3]))
-    first = next(i for i, loss in enumerate(losses) if loss <= losses[3])
-    assert stopped["loss"] == losses[: first + 1]
-    assert stopped["step"][-1] == 8 * (first + 1) < 50
-
-
 # --- Keras callbacks
 
 

@@ -27,7 +27,7 @@ def recipe_for(case, **changes):
     return Recipe(optimizer=cls.__name__.lower(), optimizer_options=options, **fields)
 
 
-COMMON = ("momentum", "adamw", "rmsprop")  # the others are much like them
+COMMON = ("adamw", "rmsprop")  # the others are much like them
 
 
 @pytest.mark.parametrize(
@@ -70,33 +70,13 @@ def test_a_learning_rate_schedule_and_clipping_are_followed(points, tanh_mlp, ea
 # --- models a user wrote
 
 
-def user_model(regularizer=None, seed=0):
-    keras.utils.set_random_seed(seed)
-    return keras.Sequential(
-        [
-            keras.Input((2,)),
-            keras.layers.Dense(6, activation="relu", kernel_regularizer=regularizer),
-            keras.layers.Dense(4, activation="softmax"),
-        ]
-    )
-
-
-def test_a_users_own_model_trains_as_in_fit_and_its_regularisers_count(points, same_weights):
-    (x, y), penalty = points.train, keras.regularizers.L2(0.3)
-    model, oracle = user_model(penalty), user_model(penalty)
-    oracle.compile(optimizer=keras.optimizers.SGD(0.2), loss="sparse_categorical_crossentropy")
-    oracle.fit(x, y, batch_size=len(x), epochs=15, shuffle=False, verbose=0)
-    history = modelzoo.train(model, (x, y), recipe_for("sgd", steps=15, batch_size=None, learning_rate=0.2)).history
-    same_weights(model, oracle, rtol=1e-4, atol=1e-5)
-    assert history["loss"][-1] < history["loss"][0]
-
-
-def test_batch_normalisation_statistics_are_updated(points, same_weights):
+def test_a_users_own_model_trains_as_in_fit_its_regularisers_and_moving_statistics_too(points, same_weights):
     (x, y), _ = points
 
     def build():
         keras.utils.set_random_seed(3)
-        layers = [keras.Input((2,)), keras.layers.Dense(5), keras.layers.BatchNormalization(momentum=0.5)]
+        layers = [keras.Input((2,)), keras.layers.Dense(5, kernel_regularizer=keras.regularizers.L2(0.3))]
+        layers += [keras.layers.BatchNormalization(momentum=0.5), keras.layers.ReLU()]
         return keras.Sequential([*layers, keras.layers.Dense(4, activation="softmax")])
 
     model, oracle = build(), build()
@@ -126,16 +106,6 @@ def test_a_model_compiled_by_a_recipe_fits_as_it_trains(points, tanh_mlp, same_w
 # --- the same weights again
 
 
-def test_training_is_deterministic_and_depends_on_the_seed(digits):
-    def digest(seed):
-        model = modelzoo.create_model("two_conv_cnn", filters=(2, 3), hidden_units=8, seed=1)
-        recipe = Recipe(steps=8, batch_size=32, optimizer="sgd", log_every=4, xla="off")
-        modelzoo.train(model, digits[0], recipe, seed=seed)
-        return modelzoo.weights_digest(model)
-
-    assert digest(0) == digest(0) != digest(1)
-
-
 def test_the_length_of_a_chunk_changes_no_weight(points, tanh_mlp, same_weights):
     models = [tanh_mlp() for _ in range(2)]
     for model, log_every in zip(models, (7, 100), strict=True):
@@ -158,7 +128,7 @@ def test_dropout_is_seeded_and_differs_from_step_to_step(digits):
 def test_bfloat16_trains_like_float32_and_leaves_the_model_as_it_was(digits):
     losses = {}
     for precision in ("float32", "bfloat16"):
-        model = modelzoo.create_model("relu_mlp", seed=0)
+        model = modelzoo.create_model("relu_mlp", hidden_units=20, seed=0)
         policies = [layer.dtype_policy.name for layer in model.layers]
         recipe = Recipe(steps=60, batch_size=50, log_every=60, log_train="all", precision=precision, xla="off")
         losses[precision] = modelzoo.train(model, digits, recipe).history["test_loss"][-1]

@@ -23,7 +23,6 @@ def refused(model, data, recipe=RECIPE, **options):
         modelzoo.train(model, data, recipe, **options)
     for a, b in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
-    assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
@@ -108,10 +107,9 @@ def test_validation_data_are_checked_too(points, model):
 def test_labels_and_layouts_that_mean_the_same_train_the_same(points, tanh_mlp):
     x, y = (a[:64] for a in points.train)
     expected, found = tanh_mlp(), tanh_mlp()
-    modelzoo.train(expected, (x, y), RECIPE)
+    modelzoo.train(expected, (x.tolist(), y.tolist()), RECIPE)
     modelzoo.train(found, (np.asfortranarray(x.astype(">f8")), np.eye(4, dtype="float32")[y]), RECIPE)
     np.testing.assert_allclose(found.get_weights()[0], expected.get_weights()[0], rtol=1e-5, atol=1e-6)
-    modelzoo.train(found, ([[0.0, 0.1], [1.0, 0.5], [0.3, 0.2]], [0, 1, 2]), RECIPE)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +178,6 @@ def test_streams(kind, points, tanh_mlp):
         modelzoo.train(tanh_mlp(), make(x[:10], y[:10].astype("i8")), RECIPE.replace(steps=3))
     assert str(caught.value).startswith("training data")
     assert message in str(caught.value)
-    assert "\n" not in str(caught.value)
 
 
 def test_streams_that_cannot_be_held_out_of_or_evaluated_on(points, model):

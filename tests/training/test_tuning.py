@@ -119,7 +119,7 @@ def test_calibration_divides_the_logits_by_the_best_temperature(points, tanh_mlp
 
 def test_calibration_of_one_output_and_after_resuming(tmp_path):
     data = datasets.load("linear", n=400).hold_out(100)
-    recipe = Recipe(steps=60, learning_rate=0.1, loss="binary_crossentropy", log_every=20, calibrate=True)
+    recipe = Recipe(steps=60, learning_rate=0.1, loss="binary_crossentropy", log_every=20, calibrate=True, xla="off")
     whole, parts = (modelzoo.create_model("logistic_perceptron", seed=0) for _ in range(2))
     history = modelzoo.train(whole, data, recipe).history
     for steps in (40, 60):
@@ -146,17 +146,16 @@ def test_calibration_needs_validation_data_and_logits(builder, validates, messag
 # --- layer-wise learning rates
 
 
-@pytest.mark.parametrize("optimizer", ["SGD", "Adam"])
-def test_each_layer_has_its_own_learning_rate(points, tanh_mlp, eager, same_weights, optimizer):
+def test_each_layer_has_its_own_learning_rate(points, tanh_mlp, eager, same_weights):
     oracle, model = tanh_mlp(), tanh_mlp()
-    fast, slow = (getattr(keras.optimizers, optimizer)(rate) for rate in (0.1, 0.01))
+    fast, slow = (keras.optimizers.Adam(rate) for rate in (0.1, 0.01))
 
     def apply(gradients, variables):
         slow.apply(gradients[:2], variables[:2])
         fast.apply(gradients[2:], variables[2:])
 
     eager(oracle, points.train, PLAIN, apply)
-    recipe = PLAIN.replace(optimizer=optimizer.lower(), layer_learning_rates={"hidden": 0.1})
+    recipe = PLAIN.replace(optimizer="adam", layer_learning_rates={"hidden": 0.1})
     modelzoo.train(model, points.train, recipe)
     same_weights(model, oracle, rtol=2e-4, atol=2e-5)
 

@@ -133,5 +133,4 @@ def test_wrong_arguments_are_named(n, call, words):
     with pytest.raises(ModelZooError, match=words) as caught:
         call(n)
     assert isinstance(caught.value, InputError)
-    assert "\n" not in str(caught.value)
     assert len(plt.get_fignums()) - len(before) <= 1

@@ -2,9 +2,11 @@
 
 import itertools
 import os
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -13,6 +15,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
 
+import modelzoo
 from modelzoo import viz
 from modelzoo.errors import TargetExistsError
 from modelzoo.viz import style
@@ -58,6 +61,29 @@ def test_themes_are_readable_and_end_with_their_block(name, contrast):
         assert style.is_dark() == (name == "dark")
 
 
+def test_scale_makes_all_text_larger():
+    def sizes():
+        network = modelzoo.create_model("xor_mlp", seed=0)
+        axes = (
+            viz.plot_confusion_matrix([0, 1, 1], [0, 1, 0]),
+            viz.plot_architecture(network),
+            viz.plot_reliability(np.array([0, 1]), np.eye(2)),
+        )
+        return np.unique([text.get_fontsize() for ax in axes for text in ax.figure.findobj(mpl.text.Text)])
+
+    with viz.theme("light"):
+        usual = sizes()
+    with viz.theme("dark", scale=1.8):
+        scaled = sizes()
+    np.testing.assert_allclose(scaled, 1.8 * usual)
+
+
+def test_every_figure_is_on_the_page_for_a_beamer():
+    script = Path(__file__).parents[2] / "docs" / "figures" / "plot_for_a_beamer.py"
+    called = set(re.findall(r"viz\.(plot_\w+)\(", script.read_text(encoding="utf-8")))
+    assert called == {name for name in viz.__all__ if name.startswith("plot_")}
+
+
 @pytest.mark.parametrize(
     ("share", "text"), [(0, "0.0%"), (1, "100.0%"), (0.0001, "<0.1%"), (0.99999, ">99.9%"), (0.1234, "12.3%")]
 )
@@ -79,6 +105,7 @@ import sys, time
 import matplotlib.pyplot as plt
 sys.path.insert(0, sys.argv[1])
 from test_style import small_figure
+import modelzoo
 from modelzoo import viz
 for path in sys.argv[2:]:
     viz.save_figure(small_figure(), path)

@@ -25,7 +25,9 @@ FACE, EDGE, NODE, GLYPH = 1, 2, 3, 4
 
 
 class Canvas:
-    """Axes whose data coordinates are inches of the drawing; in smaller axes the whole drawing shrinks, text too.
+    """Axes whose data coordinates are inches of the drawing where ``rcParams["font.size"]`` is 10; it grows with that.
+
+    In smaller axes the whole drawing shrinks, text too.
 
     Parameters
     ----------
@@ -36,8 +38,8 @@ class Canvas:
     """
 
     def __init__(self, ax: Axes | None, width: float, height: float) -> None:
-        self.ax = style.new_axes(ax, (width, height))
-        self.width, self.height, self.scale = width, height, 1.0
+        self.width, self.height, self.scale = width, height, style.points(1)
+        self.ax = style.new_axes(ax, (width * self.scale, height * self.scale))
         if ax is None:
             figure: Any = self.ax.figure
             figure.set_layout_engine("none")
@@ -145,6 +147,11 @@ def glyph_curve(activation: str) -> np.ndarray | None:
     x = np.linspace(-1, 1, 41)
     y = ACTIVATIONS[name](_REACH.get(name, 2.5) * x)
     return np.column_stack([x, 2 * (y - y.min()) / (y.max() - y.min()) - 1])
+
+
+def page_width() -> float:
+    """Return the width of a page in inches of a drawing, which is less where text is larger."""
+    return style.PAGE_WIDTH / style.points(1)
 
 
 def quiet() -> str:

@@ -11,7 +11,7 @@ from matplotlib.patches import FancyBboxPatch
 
 from modelzoo.network import NotAChainError
 from modelzoo.viz import style
-from modelzoo.viz.architecture.canvas import LABEL, NODE, Canvas, fitted, outline, quiet, text_width, widest
+from modelzoo.viz.architecture.canvas import LABEL, NODE, Canvas, fitted, outline, page_width, quiet, text_width, widest
 from modelzoo.viz.architecture.neurons import Column
 
 _TALLEST, _BAR, _LINE, _ICON = 2.3, 0.26, 0.16, 0.6
@@ -52,7 +52,7 @@ class Hourglass:
         last = len(columns) - 1
         self.parts = [_part(columns, 1, self.narrow, "encoder"), _part(columns, self.narrow + 1, last, "decoder")]
         natural = float(pitches.sum()) + sum(margins)
-        self.width = max(style.PAGE_WIDTH, natural)
+        self.width = max(page_width(), natural)
         room = sum(text_width(label, LABEL) for *_, label in self.parts) / 2 + 0.3  # the labels side by side
         spare = min((self.width - natural) / last, max(0.9, 2 * (room - pitches.mean() * last / 2) / last))
         left = margins[0] + (self.width - natural - spare * last) / 2

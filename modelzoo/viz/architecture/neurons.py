@@ -11,9 +11,21 @@ from matplotlib.colors import to_hex, to_rgba
 
 from modelzoo.network import NotAChainError
 from modelzoo.viz import style
-from modelzoo.viz.architecture.canvas import EDGE, GLYPH, LABEL, SMALL, Canvas, fitted, quiet, text_width, widest
+from modelzoo.viz.architecture.canvas import (
+    EDGE,
+    GLYPH,
+    LABEL,
+    SMALL,
+    Canvas,
+    fitted,
+    page_width,
+    quiet,
+    text_width,
+    widest,
+)
 from modelzoo.viz.architecture.stages import Stage
 
+_LEGEND = ("positive weight", "negative weight", "thicker: larger in its layer", "dashed: bias")
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _ICON, _LINE = 0.62, 0.16
 
@@ -137,7 +149,8 @@ class Neurons:
         ]
         pitch = max(0.9, max(blocks) + 0.1)
         gaps = len(columns) - 1
-        self.width = max(style.PAGE_WIDTH, sum(margins) + pitch * gaps)
+        legend = 1.7 + sum(map(text_width, _LEGEND))
+        self.width = max(page_width(), sum(margins) + pitch * gaps, legend)
         self.pitch = min(3.3 if gaps == 1 else 2.6, (self.width - sum(margins)) / gaps)
         left = margins[0] + (self.width - sum(margins) - self.pitch * gaps) / 2
         self.x = [left + self.pitch * i for i in range(len(columns))]
@@ -191,13 +204,13 @@ class Neurons:
         for i in range(len(self.columns)):
             self._draw_column(canvas, i)
         x, y = 0.12, 0.16
-        for color, words in zip(sign_colors(), ("positive weight", "negative weight"), strict=True):
+        for color, words in zip(sign_colors(), _LEGEND[:2], strict=True):
             canvas.lines([((x, y), (x + 0.25, y))], color, 2.0)
             canvas.text(x + 0.32, y, words, ha="left", color=quiet())
             x += 0.32 + text_width(words) + 0.2
-        canvas.text(x, y, "thicker: larger in its layer", ha="left", color=quiet())
+        canvas.text(x, y, _LEGEND[2], ha="left", color=quiet())
         if any(self.has_bias):
-            canvas.text(canvas.width - 0.12, y, "dashed: bias", ha="right", color=quiet())
+            canvas.text(canvas.width - 0.12, y, _LEGEND[3], ha="right", color=quiet())
 
     def _draw_weights(self, canvas: Canvas, i: int, values_at: float | None) -> None:
         ends, weights = self.edges(i)

@@ -8,7 +8,18 @@ import numpy as np
 
 from modelzoo.network import NotAChainError
 from modelzoo.viz import style
-from modelzoo.viz.architecture.canvas import GLYPH, LABEL, NODE, Canvas, fitted, outline, quiet, text_width, widest
+from modelzoo.viz.architecture.canvas import (
+    GLYPH,
+    LABEL,
+    NODE,
+    Canvas,
+    fitted,
+    outline,
+    page_width,
+    quiet,
+    text_width,
+    widest,
+)
 from modelzoo.viz.architecture.stages import Stage
 
 _STEP = 0.05  # from one map of a stack to the next
@@ -51,13 +62,13 @@ class Stacks:
         beside = widest(self.output_names) + 0.06 if self.units else 0.0
         for side in np.arange(1.2, 0.54, -0.05):  # the largest maps that fit the page
             self._place(float(side), beside)
-            if self.width <= style.PAGE_WIDTH:
+            if self.width <= page_width():
                 break
-        spare = max(style.PAGE_WIDTH - self.width, 0.0)
+        spare = max(page_width() - self.width, 0.0)
         gap = min(spare / (len(stages) - 1), 0.35)
         inset = (spare - gap * (len(stages) - 1)) / 2
         self.x = [x + inset + gap * i for i, x in enumerate(self.x)]
-        self.width = max(self.width, style.PAGE_WIDTH)
+        self.width = max(self.width, page_width())
         tallest = max(height for _, height in self.boxes)
         self.bottom = _LINE * max(map(len, self.lines)) + 0.42
         self.middle = self.bottom + tallest / 2

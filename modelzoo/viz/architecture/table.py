@@ -8,7 +8,7 @@ import numpy as np
 
 from modelzoo.network import Layer, Network, shape_text
 from modelzoo.viz import style
-from modelzoo.viz.architecture.canvas import EDGE, SMALL, Canvas, fitted, text_width, widest
+from modelzoo.viz.architecture.canvas import EDGE, SMALL, Canvas, fitted, page_width, text_width, widest
 
 _ROW, _GAP, _EDGE, _INSET, _LANE = 0.205, 0.16, 0.12, 0.2, 0.1
 _HEADS = ("layer", "type", "output shape", "parameters", "", "reads")
@@ -91,7 +91,7 @@ class Table:
         while sum(widths) > room and max(widths) > 0.9:  # the widest columns are cut, their texts get an ellipsis
             widths[int(np.argmax(widths))] -= 0.02
         self.widths = widths
-        self.width = max(style.PAGE_WIDTH, sum(widths) + _GAP * gaps + _EDGE + margin)
+        self.width = max(page_width(), sum(widths) + _GAP * gaps + _EDGE + margin)
         gap = (self.width - sum(widths) - _EDGE - margin) / gaps
         self.lefts = margin + np.cumsum([0.0] + [width + gap if width else 0.0 for width in widths[:-1]])
         self.height = _ROW * (len(self.rows) + 2) + 0.62
