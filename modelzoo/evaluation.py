@@ -40,7 +40,7 @@ BINS = 15
 
 
 def predict(
-    model: keras.Model | str | os.PathLike[str],
+    model: keras.Model | Runtime | str | os.PathLike[str],
     samples: Any,
     *,
     prepare: Literal["digit", "resize"] | None = None,
@@ -48,12 +48,14 @@ def predict(
     """Return a model's outputs for samples.
 
     A live model computes them in a compiled function that is kept with it; a network named here runs in NumPy, without
-    TensorFlow, where :mod:`modelzoo.runtime` knows all its layers.
+    TensorFlow, where :mod:`modelzoo.runtime` knows all its layers. Each call with a name compares every file with the
+    card's hashes and reads the weights; :func:`modelzoo.runtime.load_runtime` does so once for many calls.
 
     Parameters
     ----------
     model
-        Any Keras model with one input and one output, the name of a pretrained one, or the directory of an artifact.
+        Any Keras model with one input and one output, the name of a pretrained one, the directory of an artifact, or
+        what :func:`modelzoo.runtime.load_runtime` returned.
     samples
         Raw 0–255 images, or points: an array of shape ``(n, …)`` as the model takes them, or one sample without the
         batch axis; a last axis of length 1 may be there or not. Or image files, ``.csv`` tables and Pillow images, one
@@ -66,6 +68,11 @@ def predict(
     -------
     numpy.ndarray
         The outputs in float32, shape ``(n, …)``; n is 1 for one sample.
+
+    Raises
+    ------
+    ArtifactError
+        A file of the artifact is missing or was altered.
 
     Examples
     --------

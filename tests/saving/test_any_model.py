@@ -117,7 +117,8 @@ def test_a_zoo_model_that_went_through_keras_keeps_its_builder(tmp_path):
         assert modelzoo.weights_digest(came) == modelzoo.weights_digest(model)
     card = modelzoo.save(clone, tmp_path / "1")
     assert (card["builder"]["name"], card["builder"]["options"]) == ("relu_mlp", {"num_classes": 3})
-    assert modelzoo.finetune(clone, data_for(model, 4), recipe="finetuning", steps=1)[0].output_shape == (None, 4)
+    tuned, _ = modelzoo.finetune(clone, data_for(model, 4), recipe="finetuning", steps=1, xla="off")
+    assert tuned.output_shape == (None, 4)
     with pytest.raises(InputError, match=r"Did you mean 'tuned'"):
         modelzoo.train(clone, data_for(model, 3), "tunned")
 

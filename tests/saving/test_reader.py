@@ -35,8 +35,8 @@ def test_these_are_all_the_files(artifact):
 
 
 def refused(artifact, name):
-    """Assert that load and read_card refuse the artifact in one line that names the file."""
-    for function in (modelzoo.load, read_card):
+    """Assert that load, predict and read_card refuse the artifact in one line that names the file."""
+    for function in (modelzoo.load, lambda directory: modelzoo.predict(directory, np.zeros((1, 2))), read_card):
         with pytest.raises(ArtifactError) as caught:
             function(artifact)
         assert name in str(caught.value)
