@@ -13,7 +13,6 @@ import json
 import logging
 import pkgutil
 import random
-import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -21,9 +20,9 @@ import numpy as np
 
 from modelzoo._checks import check_choice, check_seed
 from modelzoo._keras import tf
-from modelzoo.card import Card, set_card
+from modelzoo.card import Card, set_card, weights_digest
 from modelzoo.errors import InputError, ModelZooError, unknown_name
-from modelzoo.network import Network, read_network, weights_digest
+from modelzoo.network import Network, check_model_name, read_network
 from modelzoo.recipe import Recipe, html_table
 
 if TYPE_CHECKING:
@@ -141,7 +140,7 @@ def register_model(
                         raise unknown_name(f"option of {name}", option, signature.parameters) from None
                 raise InputError(f"{name}: {error}. Options: {', '.join(signature.parameters)}.") from None
             if "name" in bound.arguments:
-                check_name(bound.arguments["name"])
+                check_model_name(bound.arguments["name"])
             for option, value in bound.arguments.items():
                 if isinstance(value, np.generic):  # Keras takes Python's numbers alone
                     bound.arguments[option] = value.item()
@@ -159,7 +158,7 @@ def register_model(
                 reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
                 given_text = " ".join(", ".join(given).splitlines())
                 raise InputError(f"{name} cannot be built with {given_text}: {reason}") from error
-            check_name(model.name)  # a builder may give it itself
+            check_model_name(model.name)  # a builder may give it itself
             chosen = {key: plain_option(name, key, value) for key, value in bound.arguments.items() if key != "seed"}
             defaults = {
                 key: plain_option(name, key, parameter.default)
@@ -190,17 +189,6 @@ def register_model(
         return build  # type: ignore[return-value]
 
     return decorate
-
-
-def check_name(name: Any) -> None:
-    """Raise InputError unless a model may have that name."""
-    # TensorFlow refuses the others as names of scopes, in the midst of a call: Keras then stays in that scope, and
-    # gives its path to the weights of every model built after it.
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9.][A-Za-z0-9_.>-]*", name):
-        raise InputError(
-            "name must be ASCII letters, digits, '_', '.', '-' and '>', the first a letter, a digit or '.'; "
-            f"got name={name!r:.80}."
-        )
 
 
 def plain_option(model: str, option: str, value: Any) -> Any:

@@ -34,9 +34,6 @@ from modelzoo.registry import card_for
 
 logger = logging.getLogger(__name__)
 
-#: Batches that wait for training: a fixed number, so that memory does not depend on what tf.data chooses.
-PREFETCHED = 2
-
 
 @dataclasses.dataclass(frozen=True)
 class TrainingData:
@@ -460,30 +457,6 @@ class ArrayBatches:
         return tf.gather(self._x, plan[index]), tf.gather(self._y, plan[index]), weights
 
 
-class StreamBatches:
-    """Batches taken as they come from a ``tf.data.Dataset`` of (samples, labels) or (samples, labels, weights) batches.
-
-    It never ends here.
-
-    Parameters
-    ----------
-    dataset
-        Gives the batches.
-    """
-
-    def __init__(self, dataset: tf.data.Dataset) -> None:
-        self._iterator = iter(dataset.prefetch(PREFETCHED))
-
-    def plan(self, first_step: Any, num_steps: int) -> Any:
-        """Return an empty plan: the order is the data set's own."""
-        return tf.zeros((0,), tf.int32)
-
-    def batch(self, plan: Any, index: Any) -> tuple[Any, Any, Any]:
-        """Return the samples, labels and weights of the next batch."""
-        x, y, *weights = next(self._iterator)
-        return x, y, tf.cast(weights[0], tf.float32) if weights else None
-
-
 def training_batches(
     given: TrainingData,
     batch_size: int | None,
@@ -491,8 +464,8 @@ def training_batches(
     first_step: int,
     own_rows: Callable[[int], slice],
     model: keras.Model,
-) -> ArrayBatches | StreamBatches:
-    """Return the batches of the training part from ``first_step`` on.
+) -> ArrayBatches | tf.data.Dataset:
+    """Return the batches of the training part from ``first_step`` on; those of a ``tf.data.Dataset`` never end.
 
     Parameters
     ----------
@@ -507,21 +480,21 @@ def training_batches(
     train = given.train
     if isinstance(train, tuple):
         return ArrayBatches(train[0], train[1], batch_size, seed, given.weights)
-    if isinstance(train, StoredSamples):
-        if batch_size is None:
-            raise InputError(
-                f"batch_size=None takes all {len(train)} samples in each step, which a stream does not hold in memory. "
-                "Give a batch_size (--batch-size), or load the data (datasets.load)."
-            )
-        rows = own_rows(min(batch_size, len(train)))
-        return StreamBatches(train.batches(batch_size, seed, first_step=first_step, rows=rows))
-    length = int(train.cardinality())  # asked first: reading a batch moves the seed of a shuffle on
-    if length == 0 or (length < 0 and not any(True for _ in train.take(1))):
-        raise InputError("training data: the tf.data.Dataset is empty. Give at least one batch.")
-    checked = tf.data.Dataset.from_generator(
-        lambda: checked_batches(train, model, "training data"), output_signature=train.element_spec
-    )
-    return StreamBatches(checked.repeat().skip(first_step))
+    if is_tf_data(train):
+        length = int(train.cardinality())  # asked first: reading a batch moves the seed of a shuffle on
+        if length == 0 or (length < 0 and not any(True for _ in train.take(1))):
+            raise InputError("training data: the tf.data.Dataset is empty. Give at least one batch.")
+        checked = tf.data.Dataset.from_generator(
+            lambda: checked_batches(train, model, "training data"), output_signature=train.element_spec
+        )
+        return checked.repeat().skip(first_step)
+    if batch_size is None:
+        raise InputError(
+            f"batch_size=None takes all {len(train)} samples in each step, which a stream does not hold in memory. "
+            "Give a batch_size (--batch-size), or load the data (datasets.load)."
+        )
+    rows = own_rows(min(batch_size, len(train)))
+    return train.batches(batch_size, seed, first_step=first_step, rows=rows)
 
 
 def checked_batches(dataset: tf.data.Dataset, model: keras.Model, where: str) -> Iterator[tuple[Any, ...]]:
