@@ -104,8 +104,8 @@ def training_data(
     ----------
     data
         A :class:`modelzoo.datasets.Dataset` or :class:`modelzoo.datasets.Stream`, ``((x_train, y_train), (x_test,
-        y_test))``, ``(x, y)``, or a ``tf.data.Dataset`` of (samples, labels) batches; to reconstruct, an array of
-        samples will do.
+        y_test))``, ``(x, y)``, or a ``tf.data.Dataset`` of (samples, labels) or (samples, labels, weights) batches; to
+        reconstruct, an array of samples will do.
     validation_data
         ``(x, y)``, stored samples or a ``tf.data.Dataset``, in the place of the validation part of ``data``; labels
         mean the same.
@@ -278,6 +278,14 @@ def _checked(part: Any, model: keras.Model, where: str, *, known: bool = False, 
         _labels(part.labels, model, where, single_class=single_class)
         return part
     spec = part.element_spec
+    weighted = isinstance(spec, tuple) and len(spec) == 3 and where == "training data"
+    if weighted:  # as Keras' fit takes them
+        *spec, weights = spec
+        if not (isinstance(weights, tf.TensorSpec) and weights.shape.rank == 1 and not weights.dtype.is_complex):
+            raise DataError(
+                f"{where}: sample weights must be one number a sample, shape (batch,); got {weights!s:.80}."
+            )
+        spec = tuple(spec)
     if not (
         isinstance(spec, tuple) and len(spec) == 2 and all(isinstance(s, tf.TensorSpec) and s.shape.rank for s in spec)
     ):
@@ -309,7 +317,10 @@ def _checked(part: Any, model: keras.Model, where: str, *, known: bool = False, 
 def _weights(sample_weight: Any, train: Any) -> np.ndarray:
     """Return the weights of training samples in float32."""
     if not isinstance(train, tuple):
-        raise InputError("sample_weight needs training data in arrays; got a stream. Weigh classes: class_weight=….")
+        raise InputError(
+            "sample_weight needs training data in arrays; got a stream. Weigh classes: class_weight=…; or give a "
+            "tf.data.Dataset of (samples, labels, weights) batches."
+        )
     weights = as_array(sample_weight, "sample_weight")
     if weights.shape != (len(train[1]),):
         raise DataError(f"sample_weight must have shape {(len(train[1]),)}, one a sample; got {weights.shape}.")
@@ -486,12 +497,12 @@ def training_batches(
     return train.batches(batch_size, seed, first_step=first_step, rows=rows)
 
 
-def checked_batches(dataset: tf.data.Dataset, model: keras.Model, where: str) -> Iterator[tuple[Any, Any]]:
+def checked_batches(dataset: tf.data.Dataset, model: keras.Model, where: str) -> Iterator[tuple[Any, ...]]:
     """Give the batches of a ``tf.data.Dataset`` after checking each; an error counts the batches from 0."""
     batches, number = iter(dataset), 0
     while True:
         try:
-            x, y = next(batches)
+            x, y, *weights = next(batches)
         except StopIteration:
             return
         except tf.errors.OpError as error:
@@ -500,5 +511,11 @@ def checked_batches(dataset: tf.data.Dataset, model: keras.Model, where: str) ->
             reason = (told or lines or [type(error).__name__])[0]
             raise DataError(f"{where}: batch {number} of the tf.data.Dataset fails: {reason:.200}") from error
         check_fits(x.numpy(), y.numpy(), model, f"{where}, batch {number}")
-        yield x, y
+        for weight in weights:
+            value = weight.numpy()
+            if value.shape != y.shape[:1] or not np.isfinite(value).all() or value.min() < 0:
+                raise DataError(
+                    f"{where}, batch {number}: sample weights must be finite numbers of at least 0, one each."
+                )
+        yield x, y, *weights
         number += 1
