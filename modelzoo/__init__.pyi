@@ -8,6 +8,7 @@ from . import runtime as runtime
 from . import saving as saving
 from . import training as training
 from . import viz as viz
+from .card import weights_digest as weights_digest
 from .classes import class_names as class_names
 from .errors import ModelZooError as ModelZooError
 from .evaluation import evaluate as evaluate
@@ -15,7 +16,6 @@ from .evaluation import measure as measure
 from .evaluation import predict as predict
 from .finetuning import create_model as create_model
 from .finetuning import finetune as finetune
-from .network import weights_digest as weights_digest
 from .pages import describe as describe
 from .recipe import Augmentation as Augmentation
 from .recipe import Recipe as Recipe

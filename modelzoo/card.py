@@ -26,7 +26,7 @@ from modelzoo import __version__
 from modelzoo._io import sha256_of
 from modelzoo._keras import keras, tf
 from modelzoo.errors import ArtifactError, InputError
-from modelzoo.network import Network, with_paths
+from modelzoo.network import Network, check_keras_model, with_paths
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +40,7 @@ __all__ = [
     "read_card",
     "read_weights",
     "set_card",
+    "weights_digest",
 ]
 
 #: Where the card is in a SavedModel directory; TensorFlow ignores this folder.
@@ -260,6 +261,30 @@ def set_card(model: keras.Model, card: Card) -> None:
     model._modelzoo_card = card
 
 
+def weights_digest(model: Any, values: Sequence[Any] | None = None) -> str:
+    """Return the SHA-256 of a model's weights (path, shape, dtype and bytes of each), 64 hexadecimal digits.
+
+    The state of random generators is not part of it.
+
+    Parameters
+    ----------
+    model
+        A Keras model, or an artifact in NumPy.
+    values
+        Values of ``model.weights`` at another time; those of now by default.
+    """
+    if isinstance(known := getattr(model, "weights_digest", None), str):
+        return known  # of one in NumPy, whose weights stay as they are
+    check_keras_model(model)
+    digest = hashlib.sha256()
+    values = model.weights if values is None else values
+    for (path, _), tensor in zip(with_paths(model), values, strict=True):
+        value = np.ascontiguousarray(tensor.numpy())
+        digest.update(f"{path} {value.shape} {value.dtype.str}\n".encode())
+        digest.update(value.tobytes())
+    return digest.hexdigest()
+
+
 def describe_machine() -> dict[str, Any]:
     """Return what a result depends on besides code, data and seed, ready for JSON.
 
@@ -386,12 +411,15 @@ def plain_results(results: Mapping[str, Any], digest: str) -> dict[str, Any]:
     return {**plain, "weights_digest": digest}
 
 
-def locate_weights(model: keras.Model, directory: Path) -> list[dict[str, Any]]:
-    """Return where the bytes of each variable of a model are in the SavedModel that TensorFlow wrote of it."""
+def locate_weights(model: keras.Model, paths: Sequence[tuple[str, Any]], directory: Path) -> list[dict[str, Any]]:
+    """Return where the bytes of each variable of a model are in the SavedModel that TensorFlow wrote of it.
+
+    ``paths`` are those of its weights, as :func:`modelzoo.network.with_paths` gives them.
+    """
     path = directory / WEIGHTS_PATH
     content = np.memmap(path, np.uint8, "r").tobytes()
     trainable = {id(weight) for weight in model.trainable_variables}
-    names = {id(weight): name for name, weight in with_paths(model)}
+    names = {id(weight): name for name, weight in paths}
     first = model.weights[0]
     scope = first.path.removesuffix(names[id(first)])  # holds the states of random layers too
     found, end = [], 0  # they follow each other

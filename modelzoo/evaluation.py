@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -280,35 +281,6 @@ def probabilities_of(outputs: Any, *, from_logits: bool = False) -> np.ndarray:
     return rows
 
 
-class Classified(NamedTuple):
-    """Labelled samples of one part of a data set, and what a classifier makes of them.
-
-    Attributes
-    ----------
-    x
-        The samples, shape ``(n, …)``.
-    truth, classes
-        True and predicted classes, numbered as the model's outputs, shape ``(n,)``.
-    probabilities
-        Shape ``(n, num_classes)``; ``None`` for outputs that are decisions.
-    class_names
-        One name a class of the model, also of those that the data lack.
-    """
-
-    x: np.ndarray
-    truth: np.ndarray
-    classes: np.ndarray
-    probabilities: np.ndarray | None
-    class_names: tuple[str, ...]
-
-
-def classify(model: keras.Model, data: Any, *, split: str = "test", recipe: Recipe | None = None) -> Classified:
-    """Let a classifier predict one part of a data set, as :func:`evaluate` takes them."""
-    x, y = part_of(model, data, split, arrays=True)
-    found = interpret(model, predict(model, x), recipe=recipe)
-    return Classified(x, y, *found, class_names(model))
-
-
 def report_by_class(truth: Any, classes: Any, names: Sequence[str]) -> dict[str, dict[str, float | int | None]]:
     """Return precision, recall, F1 and number of samples of each class, as scikit-learn's report has them.
 
@@ -331,6 +303,14 @@ def report_by_class(truth: Any, classes: Any, names: Sequence[str]) -> dict[str,
 def count_confusions(truth: Any, classes: Any, count: int) -> np.ndarray:
     """Return how often each true class, a row, was taken for each class, a column: scikit-learn's confusion matrix."""
     return np.bincount(np.asarray(truth, np.int64) * count + classes, minlength=count * count).reshape(count, count)
+
+
+def mcnemar_test(first: np.ndarray, second: np.ndarray) -> tuple[tuple[int, int], float]:
+    """Compare which samples two classifiers get right; return how many each alone does, and the exact p-value."""
+    only = int((first & ~second).sum()), int((second & ~first).sum())
+    # Both tails of the binomial distribution at ½.
+    tail = sum(math.comb(sum(only), k) for k in range(min(only) + 1))
+    return only, min(1.0, 2 * tail / 2 ** sum(only))
 
 
 #: The losses that are computed in NumPy, of logits or outputs and labels or targets.
@@ -570,8 +550,8 @@ def own_data(model: keras.Model) -> datasets.Dataset:
         data = None
     if data is None or not _is_same(data, place, options, used.get("checksum")) or used.get("name") == "tf.data":
         raise InputError(
-            f"{name} was trained on {used.get('name')!r}, which is not what is found as {place!r} now. Say what to "
-            "evaluate on: data=…, or --data."
+            f"{name} was trained on {used.get('name')!r}, which is not what is found as {place!r} now. Say where it "
+            f"is: data=…, or add --data {place}."
         )
     return data
 

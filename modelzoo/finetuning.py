@@ -12,7 +12,7 @@ from typing import Any
 
 from modelzoo._checks import check_flag, check_integer, check_names
 from modelzoo._keras import given_seed, keras
-from modelzoo.card import set_card
+from modelzoo.card import set_card, weights_digest
 from modelzoo.classes import num_classes as num_classes_of
 from modelzoo.datasets import Dataset, Stream
 from modelzoo.errors import InputError, unknown_name
@@ -24,7 +24,6 @@ from modelzoo.network import (
     keras_config,
     read_network,
     take_over,
-    weights_digest,
     with_paths,
 )
 from modelzoo.recipe import Recipe, check_fields
@@ -161,10 +160,11 @@ def finetune(
     beside = {*others, *inspect.signature(finetune).parameters} - {"changes", "options"}
     check_fields("argument of finetune", Recipe, options.keys() - others, beside=beside)
     parent = source if isinstance(source, keras.Model) else load(source)
+    new_head = has_other_classes(parent, data, num_classes)
     recipe, frozen = plan_finetuning(
         parent,
         recipe=recipe,
-        new_head=has_other_classes(parent, data, num_classes),
+        new_head=new_head,
         freeze=freeze,
         layer_learning_rates=layer_learning_rates,
         backbone_learning_rate=backbone_learning_rate,
@@ -174,11 +174,8 @@ def finetune(
     if check_flag("compare", compare):
         recipe = _with_validation(recipe, data, options.get("validation_data"))
     seed = given_seed() if seed is None else seed
-    new_head = False
-    if isinstance(data, Dataset | Stream):
-        new_head = _has_other_names(parent, data)
-        if num_classes is None and _takes_classes(parent):
-            num_classes = data.num_classes
+    if num_classes is None and isinstance(data, Dataset | Stream) and _takes_classes(parent):
+        num_classes = data.num_classes
     model = _inherit(parent, num_classes=num_classes, new_head=new_head, frozen=frozen, rescale=rescale, seed=seed)
     layers = [_live(model, layer) for layer in _weighted(read_network(model)) if layer.name in frozen]
     layers = [layer for layer in layers if layer.trainable]
@@ -227,16 +224,12 @@ def _compare(history: keras.callbacks.History, random: keras.callbacks.History) 
 
 def has_other_classes(model: keras.Model, data: Any, num_classes: int | None = None) -> bool:
     """Return whether the classes of data, or their number, differ from a model's, so that its head starts anew."""
-    names = isinstance(data, Dataset | Stream) and _has_other_names(model, data)
-    if num_classes is None and isinstance(data, Dataset | Stream):
-        num_classes = data.num_classes
+    other_names, names = False, card_for(model).class_names
+    if isinstance(data, Dataset | Stream):
+        other_names = bool(names) and data.named and set(data.class_names) != set(names)
+        num_classes = data.num_classes if num_classes is None else num_classes
     other_number = _takes_classes(model) and num_classes not in (None, num_classes_of(model))
-    return bool(read_network(model).head) and (other_number or names)
-
-
-def _has_other_names(model: keras.Model, data: Dataset | Stream) -> bool:
-    names = card_for(model).class_names
-    return bool(names) and data.named and set(data.class_names) != set(names)
+    return bool(read_network(model).head) and (other_number or other_names)
 
 
 def finetuning_recipe(model: keras.Model | str, *, new_head: bool = False) -> Recipe:

@@ -7,7 +7,6 @@ equations and tables for the layers, exports for the names of input and output.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import inspect
 import itertools
 import json
@@ -16,8 +15,6 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
-
-import numpy as np
 
 from modelzoo._keras import all_layers, keras, swapped, tf
 from modelzoo.errors import InputError
@@ -376,6 +373,17 @@ def check_keras_model(model: Any) -> None:
         )
 
 
+def check_model_name(name: Any) -> None:
+    """Raise InputError unless a model may have that name."""
+    # TensorFlow refuses the others as names of scopes, in the midst of a call: Keras then stays in that scope, and
+    # gives its path to the weights of every model built after it.
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9.][A-Za-z0-9_.>-]*", name):
+        raise InputError(
+            "name must be ASCII letters, digits, '_', '.', '-' and '>', the first a letter, a digit or '.'; "
+            f"got name={name!r:.80}."
+        )
+
+
 def read_network(model: Any) -> Network:
     """Read the network of a live model, through Keras' public configuration.
 
@@ -614,30 +622,6 @@ def with_paths(model: Any) -> list[tuple[str, Any]]:
     counts = Counter(path for path, _ in paths.values())
     named = {key: path if counts[path] == 1 else full for key, (path, full) in paths.items()}
     return [(named.get(id(weight), weight.path), weight) for weight in model.weights]
-
-
-def weights_digest(model: Any, values: Sequence[Any] | None = None) -> str:
-    """Return the SHA-256 of a model's weights (path, shape, dtype and bytes of each), 64 hexadecimal digits.
-
-    The state of random generators is not part of it.
-
-    Parameters
-    ----------
-    model
-        A Keras model, or an artifact in NumPy.
-    values
-        Values of ``model.weights`` at another time; those of now by default.
-    """
-    if isinstance(known := getattr(model, "weights_digest", None), str):
-        return known  # of one in NumPy, whose weights stay as they are
-    check_keras_model(model)
-    digest = hashlib.sha256()
-    values = model.weights if values is None else values
-    for (path, _), tensor in zip(with_paths(model), values, strict=True):
-        value = np.ascontiguousarray(tensor.numpy())
-        digest.update(f"{path} {value.shape} {value.dtype.str}\n".encode())
-        digest.update(value.tobytes())
-    return digest.hexdigest()
 
 
 def _is_graph(model: Any) -> bool:

@@ -117,7 +117,6 @@ class Augmentation:
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Augmentation:
         """Rebuild an augmentation from :meth:`to_dict`."""
-        check_fields("augmentation field", cls, fields)
         return cls(**fields)
 
 
@@ -291,7 +290,6 @@ class Recipe:
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Recipe:
         """Rebuild a recipe from :meth:`to_dict`."""
-        check_fields("recipe field", cls, fields)
         if isinstance(fields.get("augmentation"), Mapping):
             fields = {**fields, "augmentation": Augmentation.from_dict(fields["augmentation"])}
         return cls(**fields)

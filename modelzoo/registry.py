@@ -13,15 +13,16 @@ import json
 import logging
 import pkgutil
 import random
-import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+import numpy as np
+
 from modelzoo._checks import check_choice, check_seed
 from modelzoo._keras import tf
-from modelzoo.card import Card, set_card
+from modelzoo.card import Card, set_card, weights_digest
 from modelzoo.errors import InputError, ModelZooError, unknown_name
-from modelzoo.network import Network, read_network, weights_digest
+from modelzoo.network import Network, check_model_name, read_network
 from modelzoo.recipe import Recipe, html_table
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class ModelSpec:
     dataset
         Name of the data set it is trained on.
     num_params
-        Number of trainable parameters with default arguments.
+        Number of parameters with default arguments, as ``model.count_params()``; the first such build verifies it.
     network
         The layer widths in one line, e.g. ``"784 → 500 → 300 → 10"``.
     source
@@ -139,7 +140,10 @@ def register_model(
                         raise unknown_name(f"option of {name}", option, signature.parameters) from None
                 raise InputError(f"{name}: {error}. Options: {', '.join(signature.parameters)}.") from None
             if "name" in bound.arguments:
-                check_name(bound.arguments["name"])
+                check_model_name(bound.arguments["name"])
+            for option, value in bound.arguments.items():
+                if isinstance(value, np.generic):  # Keras takes Python's numbers alone
+                    bound.arguments[option] = value.item()
             given = [f"{k}={v!r:.80}" for k, v in bound.arguments.items() if k not in ("seed", "name")]
             if bound.arguments.get("seed") is not None:
                 bound.arguments["seed"] = check_seed(bound.arguments["seed"])
@@ -149,14 +153,12 @@ def register_model(
             try:
                 model = builder(*bound.args, **bound.kwargs)
             except (TypeError, ValueError) as error:
-                if (
-                    isinstance(error, ModelZooError) or not given
-                ):  # its own words; with no options it is a mistake in it
+                if isinstance(error, ModelZooError) or not given:  # without options the mistake is the builder's
                     raise
                 reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
                 given_text = " ".join(", ".join(given).splitlines())
                 raise InputError(f"{name} cannot be built with {given_text}: {reason}") from error
-            check_name(model.name)  # a builder may give it itself
+            check_model_name(model.name)  # a builder may give it itself
             chosen = {key: plain_option(name, key, value) for key, value in bound.arguments.items() if key != "seed"}
             defaults = {
                 key: plain_option(name, key, parameter.default)
@@ -164,6 +166,11 @@ def register_model(
                 if parameter.default is not parameter.empty
             }
             options = {key: value for key, value in chosen.items() if key not in defaults or value != defaults[key]}
+            if not options and model.count_params() != num_params:
+                raise InputError(
+                    f"{name} declares num_params={num_params!r:.80}, and its builder makes a network of "
+                    f"{model.count_params()} parameters. Correct one of them."
+                )
             seed = plain_option(name, "seed", bound.arguments.get("seed"))
             set_card(model, Card(name, name, options, seed, weights_digest=weights_digest(model)))
             return model
@@ -182,17 +189,6 @@ def register_model(
         return build  # type: ignore[return-value]
 
     return decorate
-
-
-def check_name(name: Any) -> None:
-    """Raise InputError unless a model may have that name."""
-    # TensorFlow refuses the others as names of scopes, in the midst of a call: Keras then stays in that scope, and
-    # gives its path to the weights of every model built after it.
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9.][A-Za-z0-9_.>-]*", name):
-        raise InputError(
-            "name must be ASCII letters, digits, '_', '.', '-' and '>', the first a letter, a digit or '.'; "
-            f"got name={name!r:.80}."
-        )
 
 
 def plain_option(model: str, option: str, value: Any) -> Any:

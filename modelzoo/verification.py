@@ -15,10 +15,10 @@ import numpy as np
 from modelzoo import datasets
 from modelzoo._checks import check_seed
 from modelzoo._keras import keras
-from modelzoo.card import Card, machine_differences, results_of
+from modelzoo.card import Card, machine_differences, results_of, weights_digest
 from modelzoo.errors import InputError
 from modelzoo.evaluation import loaded, measure, own_data, ready, recipe_of
-from modelzoo.network import frozen_layers, take_over, weights_digest, with_paths
+from modelzoo.network import frozen_layers, take_over, with_paths
 from modelzoo.registry import build_model, card_for
 from modelzoo.training import train
 

@@ -22,21 +22,22 @@ from collections.abc import Callable
 from typing import Any, TextIO
 
 from modelzoo import datasets, get_spec
+from modelzoo.card import read_card
+from modelzoo.network import Layer, Network
 from modelzoo.recipe import Recipe
+from modelzoo.saving import find
 
 WARM_UP = 2  # units that are not timed: the first one compiles, the second one fills caches
 MOST_EPOCHS = 20  # a peer that has not reached its goal by then never will
 FOR_EVER = 10**8
-#: Widths of the dense networks; the activation of their hidden layers is in ACTIVATIONS.
-WIDTHS = {
-    "sigmoid_mlp": (2, 4, 2),
-    "dense_500_300": (784, 500, 300, 10),
-    "tanh_autoencoder": (784, 500, 300, 2, 300, 500, 784),
-}
-ACTIVATIONS = {"sigmoid_mlp": "sigmoid", "dense_500_300": "relu", "tanh_autoencoder": "tanh"}
 #: Rows and columns of the matrices whose product shows the machine's peak.
 MATRIX = 2048
-LATENT = 2  # the layer of the autoencoder whose output is linear, counted from 0
+
+
+def layers_of(model: str) -> list[Layer]:
+    """Return the layers of a network from its card, up to its logits, or the pixels of the autoencoder."""
+    _, *layers = Network.from_dict(read_card(find(model))["network"]).chain()
+    return layers[: max(number for number, layer in enumerate(layers, 1) if layer.weights)]
 
 
 def operations(model: str) -> int:
@@ -44,10 +45,7 @@ def operations(model: str) -> int:
 
     A layer has one product forward and two backward, the first one only one.
     """
-    if model == "two_conv_cnn":
-        products = [28 * 28 * 25 * 32, 14 * 14 * 25 * 32 * 64, 7 * 7 * 64 * 1024, 1024 * 10]
-    else:
-        products = [a * b for a, b in zip(WIDTHS[model][:-1], WIDTHS[model][1:], strict=True)]
+    products = [layer.multiply_adds or 0 for layer in layers_of(model) if layer.weights]
     return 2 * (3 * sum(products) - products[0])
 
 
@@ -144,29 +142,22 @@ def run_torch(task: dict[str, Any], recipe: Recipe, x: Any, y: Any, clock: Clock
         def forward(self, images: Any) -> Any:
             return images.float() / 255
 
-    def dense() -> list[Any]:
-        widths = WIDTHS[task["model"]]
-        activation = {"sigmoid": nn.Sigmoid, "relu": nn.ReLU, "tanh": nn.Tanh}[ACTIVATIONS[task["model"]]]
-        layers: list[Any] = [] if len(x.shape) == 2 else [Rescale(), nn.Flatten()]
-        for number in range(len(widths) - 1):
-            layers.append(nn.Linear(widths[number], widths[number + 1]))
-            if number < len(widths) - 2 and not (recipe.reconstruct and number == LATENT):
-                layers.append(activation())
-        return layers
-
-    def convolutional() -> list[Any]:
-        return [
-            *(Rescale(), nn.Unflatten(1, (1, 28))),
-            *(nn.Conv2d(1, 32, 5, padding="same"), nn.ReLU(), nn.MaxPool2d(2)),
-            *(nn.Conv2d(32, 64, 5, padding="same"), nn.ReLU(), nn.MaxPool2d(2)),
-            *(nn.Flatten(), nn.Linear(7 * 7 * 64, 1024), nn.ReLU(), nn.Dropout(0.5), nn.Linear(1024, 10)),
-        ]
-
-    model = nn.Sequential(*(convolutional() if task["model"] == "two_conv_cnn" else dense()))
+    modules = []
+    for layer in layers_of(task["model"]):
+        shape = layer.weights[0].shape if layer.weights else ()
+        if layer.kind == "Dense":
+            modules.append(nn.Linear(*shape))
+        elif layer.kind == "Conv2D":
+            modules.append(nn.Conv2d(shape[2], shape[3], shape[0], padding="same"))
+        else:
+            others = {"Rescaling": Rescale(), "Reshape": nn.Unflatten(1, (1, 28)), "Flatten": nn.Flatten()}
+            modules.append((others | {"MaxPooling2D": nn.MaxPool2d(2), "Dropout": nn.Dropout(0.5)})[layer.kind])
+        if layer.activation:
+            modules.append({"sigmoid": nn.Sigmoid, "relu": nn.ReLU, "tanh": nn.Tanh}[layer.activation]())
+    model = nn.Sequential(*modules)
     if task["model"] == "two_conv_cnn":
         model = model.to(memory_format=torch.channels_last)
     parameters, rate = list(model.parameters()), recipe.learning_rate
-    check_size(task["model"], sum(p.numel() for p in parameters))
     optimizer = {
         "adam": lambda: torch.optim.Adam(parameters, lr=rate, fused=True),
         "rmsprop": lambda: torch.optim.RMSprop(parameters, lr=rate, alpha=0.9),  # no fused form exists
@@ -230,38 +221,33 @@ def run_jax(task: dict[str, Any], recipe: Recipe, x: Any, y: Any, clock: Clock) 
 
     precision = jnp.bfloat16 if task["precision"] == "bfloat16" else jnp.float32
     functions: dict[str, Any] = {"sigmoid": jax.nn.sigmoid, "relu": jax.nn.relu, "tanh": jnp.tanh}
-    activation = functions[ACTIVATIONS.get(task["model"], "relu")]
-    shapes = (
-        [(5, 5, 1, 32), (5, 5, 32, 64), (7 * 7 * 64, 1024), (1024, 10)]
-        if task["model"] == "two_conv_cnn"
-        else list(zip(WIDTHS[task["model"]][:-1], WIDTHS[task["model"]][1:], strict=True))
-    )
+    layers = layers_of(task["model"])
+    shapes = [layer.weights[0].shape for layer in layers if layer.weights]
     keys = jax.random.split(jax.random.key(task["seed"]), len(shapes))
     glorot = jax.nn.initializers.glorot_uniform()
     weights = [(glorot(key, shape), jnp.zeros(shape[-1])) for key, shape in zip(keys, shapes, strict=True)]
-    check_size(task["model"], sum(w.size + b.size for w, b in weights))
-
-    def convolve(h: Any, w: Any, b: Any) -> Any:
-        h = jax.nn.relu(
-            jax.lax.conv_general_dilated(h, w, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")) + b
-        )
-        return jax.lax.reduce_window(h, -jnp.inf, jax.lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
 
     def outputs(weights: Any, inputs: Any, key: Any) -> Any:
-        weights = jax.tree.map(lambda value: value.astype(precision), weights)
-        h = inputs.astype(precision) if inputs.ndim == 2 else inputs.astype(precision) / 255
-        if task["model"] == "two_conv_cnn":
-            (w1, b1), (w2, b2), (w3, b3), (w4, b4) = weights
-            h = convolve(convolve(h[..., jnp.newaxis], w1, b1), w2, b2).reshape(len(h), -1)
-            h = jax.nn.relu(h @ w3 + b3)
-            if key is not None:
+        values = iter(jax.tree.map(lambda value: value.astype(precision), weights))
+        h, pool = inputs.astype(precision), (1, 2, 2, 1)
+        for layer in layers:
+            w, b = next(values) if layer.weights else (None, None)
+            if layer.kind == "Rescaling":
+                h = h / 255
+            elif layer.kind == "Reshape":
+                h = h[..., jnp.newaxis]
+            elif layer.kind == "Flatten":
+                h = h.reshape(len(h), -1)
+            elif layer.kind == "Dense":
+                h = h @ w + b
+            elif layer.kind == "Conv2D":
+                dimensions = ("NHWC", "HWIO", "NHWC")
+                h = jax.lax.conv_general_dilated(h, w, (1, 1), "SAME", dimension_numbers=dimensions) + b
+            elif layer.kind == "MaxPooling2D":
+                h = jax.lax.reduce_window(h, -jnp.inf, jax.lax.max, pool, pool, "VALID")
+            elif key is not None:  # dropout
                 h = jnp.where(jax.random.bernoulli(key, 0.5, h.shape), h * 2, 0)
-            return (h @ w4 + b4).astype(jnp.float32)
-        h = h.reshape(len(h), -1)
-        for number, (w, b) in enumerate(weights):
-            h = h @ w + b
-            if number < len(weights) - 1 and not (recipe.reconstruct and number == LATENT):
-                h = activation(h)
+            h = functions[layer.activation](h) if layer.activation else h
         return h.astype(jnp.float32)
 
     def loss_of(weights: Any, inputs: Any, labels: Any, key: Any) -> Any:
@@ -314,10 +300,10 @@ def run_sklearn(task: dict[str, Any], recipe: Recipe, x: Any, y: Any, clock: Clo
     from sklearn.neural_network import MLPClassifier
     from threadpoolctl import threadpool_limits
 
-    widths = WIDTHS[task["model"]]
+    *hidden, last = [layer for layer in layers_of(task["model"]) if layer.kind == "Dense"]
     model = MLPClassifier(
-        widths[1:-1],
-        activation=ACTIVATIONS[task["model"]],
+        [layer.weights[0].shape[1] for layer in hidden],
+        activation=hidden[0].activation,
         batch_size=task["batch_size"],
         learning_rate_init=recipe.learning_rate,
         alpha=0,
@@ -335,7 +321,7 @@ def run_sklearn(task: dict[str, Any], recipe: Recipe, x: Any, y: Any, clock: Clo
     going = True
     with threadpool_limits(task["threads"]):
         while going:
-            model.partial_fit(samples, y, classes=np.arange(widths[-1]))
+            model.partial_fit(samples, y, classes=np.arange(last.weights[0].shape[1]))
             going = clock.unit_done(lambda: float(model.loss_), accuracy_now)
 
 
@@ -351,12 +337,6 @@ def run_matmul(task: dict[str, Any], recipe: Recipe, x: Any, y: Any, clock: Cloc
             product = tf.matmul(matrix, matrix)
         first = float(product[0, 0])  # waits for it
         going = clock.unit_done(functools.partial(float, first), float)
-
-
-def check_size(model: str, parameters: int) -> None:
-    """Stop if a peer's network is not the model."""
-    if parameters != get_spec(model).num_params:
-        raise SystemExit(f"The peer's network is not {model}: it has {parameters} parameters.")
 
 
 def limit_tensorflow(threads: int) -> None:

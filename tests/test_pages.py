@@ -225,7 +225,7 @@ def test_the_confusion_counts_are_those_of_the_network(described):
 
 def test_an_earlier_page_saves_the_measurement_for_the_same_weights_alone(described, monkeypatch):
     subject, files = described
-    monkeypatch.setattr("modelzoo.pages.pictures.classify", lambda *_: pytest.fail("the network was run"))
+    monkeypatch.setattr("modelzoo.pages.pictures.predict", lambda *_: pytest.fail("the network was run"))
     with mpl.rc_context({"font.size": 20, "axes.facecolor": "black", "lines.linewidth": 7}):  # which change no byte
         assert render(subject, previous=files["mine.md"], measure=False) == files
         assert mpl.rcParams["font.size"] == 20

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import functools
 import io
 import json
 import os
@@ -19,10 +20,16 @@ from modelzoo._keras import tf
 from modelzoo.errors import InputError
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
-data_option = click.option(
+data_option = functools.partial(
+    click.option,
     "--data",
     help="Data set: a name (`modelzoo list --datasets`), a folder of class folders or of TFRecord shards, an .npz or a "
     ".csv file.",
+)
+split_option = click.option(
+    "--split",
+    type=click.Choice(["test", "validation", "train", "all"]),
+    help="Which part of the data; by default the test part, and all of a folder or table that has none.",
 )
 stream_option = click.option(
     "--stream",

@@ -72,7 +72,7 @@ def run_options(command: Any) -> Any:
 @click.argument("name")
 @output_option
 @overwrite_option
-@data_option
+@data_option()
 @data_options
 @stream_option
 @seed_option
@@ -120,11 +120,7 @@ def train(
 
 @click.command()
 @click.argument("source")
-@click.option(
-    "--data",
-    required=True,
-    help="Data set: a name, a folder of class folders or TFRecord shards, an .npz or a .csv file.",
-)
+@data_option(required=True)
 @data_options
 @stream_option
 @click.option("--freeze", multiple=True, help="'backbone' (all but the head) or a layer's name; repeat for several.")
@@ -196,15 +192,8 @@ def finetune(
         if set(dataset.class_names) < set(modelzoo.class_names(parent)):
             line += " To keep the old one: modelzoo.train, in Python, on the loaded model."
         click.echo(line, err=True)
-    _run(
-        lambda **kwargs: modelzoo.finetune(
-            parent, dataset, freeze=frozen, recipe=plan, rescale=rescale, compare=compare, **kwargs
-        ),
-        replicas,
-        dataset,
-        output,
-        run,
-    )
+    options: dict[str, Any] = {"freeze": frozen, "recipe": plan, "rescale": rescale, "compare": compare}
+    _run(functools.partial(modelzoo.finetune, parent, dataset, **options), replicas, dataset, output, run)
 
 
 def _changed(recipe: Recipe, run: Mapping[str, Any]) -> Recipe:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +25,7 @@ from modelzoo.cli.common import (
     print_scores,
     print_table,
     quiet_stderr,
+    split_option,
     stream_option,
 )
 from modelzoo.datasets import list_datasets
@@ -44,14 +44,10 @@ _AGREEMENT = ["metric", "here", "card", "difference", "allowed", "", "why so muc
 
 @click.command()
 @click.argument("source")
-@data_option
+@data_option()
 @data_options
 @stream_option
-@click.option(
-    "--split",
-    type=click.Choice(["test", "validation", "train", "all"]),
-    help="Which part of the data; by default the test part, and all of a folder or table that has none.",
-)
+@split_option
 @click.option("--all", "thorough", is_flag=True, help="Compare the errors on corrupted images too; slower.")
 @click.option("--per-class", is_flag=True, help="Precision, recall and F1 of each class too.")
 @click.option("--min-accuracy", type=click.FloatRange(0, 1), help="Exit with status 1 below this accuracy.")
@@ -160,9 +156,9 @@ def _given_data(
 @click.command()
 @click.argument("first")
 @click.argument("second")
-@data_option
+@data_option()
 @data_options
-@click.option("--split", type=click.Choice(["test", "validation", "train", "all"]), help="Which part of the data.")
+@split_option
 @as_json
 def compare(
     first: str, second: str, data: str | None, data_option: tuple[str, ...], split: str | None, as_json: bool
@@ -175,7 +171,7 @@ def compare(
     modelzoo compare dense_500_300 two_conv_cnn
     modelzoo compare my_cnn_2 my_cnn --data letters/
     """
-    from modelzoo.evaluation import own_data, part_of, ready, recipe_of, score
+    from modelzoo.evaluation import mcnemar_test, own_data, part_of, ready, recipe_of, score
 
     models = [ready(source) for source in (first, second)]
     given = own_data(models[0]) if data is None else _given_data(data, models, data_option, split)
@@ -190,11 +186,7 @@ def compare(
         assert found is not None
         metrics.append(scores)
         right.append(found.classes == samples[1])
-    only = [int((right[i] & ~right[1 - i]).sum()) for i in (0, 1)]
-    # Both tails of the binomial distribution at ½.
-    tail = sum(math.comb(sum(only), k) for k in range(min(only) + 1))
-    p_value = min(1.0, 2 * tail / 2 ** sum(only))
-    count = len(right[0])
+    (only, p_value), count = mcnemar_test(*right), len(right[0])
     if as_json:
         told = [{"model": s, **m, "only": n} for s, m, n in zip((first, second), metrics, only, strict=True)]
         print_json({"models": told, "samples": count, "p_value": p_value})

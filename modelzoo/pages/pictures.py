@@ -15,8 +15,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from modelzoo import viz
+from modelzoo.classes import class_names
 from modelzoo.errors import DataError, InputError
-from modelzoo.evaluation import classify, count_confusions, part_of
+from modelzoo.evaluation import count_confusions, interpret, part_of, predict
 from modelzoo.pages.subject import Subject
 
 logger = logging.getLogger(__name__)
@@ -62,10 +63,10 @@ def measure_confusion(subject: Subject, *, whole: bool = True) -> Confusion | No
         logger.info("No confusion matrix of %s: %s", subject.source, error)
         return None
     every = 1 if whole else -(-len(x) * (subject.cost or 0) // COUNTED) or 1
-    found = classify(subject.model, (x[::every], y[::every]))
-    counts = count_confusions(found.truth, found.classes, len(found.class_names))
+    found, names = interpret(subject.model, predict(subject.model, x[::every])), class_names(subject.model)
+    counts = count_confusions(y[::every], found.classes, len(names))
     taken = {} if every == 1 else {"every": every}
-    return {**_measured_of(subject), **taken, "classes": list(found.class_names), "counts": counts.tolist()}
+    return {**_measured_of(subject), **taken, "classes": list(names), "counts": counts.tolist()}
 
 
 def _measured_of(subject: Subject) -> dict[str, str]:

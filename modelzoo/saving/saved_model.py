@@ -34,6 +34,7 @@ from modelzoo.card import (
     read_weights,
     results_of,
     set_card,
+    weights_digest,
     write_card,
 )
 from modelzoo.datasets.images import PREPARATIONS
@@ -42,14 +43,15 @@ from modelzoo.network import (
     Network,
     build_from_config,
     check_keras_model,
+    check_model_name,
     frozen_layers,
     keras_config,
     read_network,
     take_over,
-    weights_digest,
+    with_paths,
     without_defaults,
 )
-from modelzoo.registry import card_for, check_name, find_builder, list_models, spec_of
+from modelzoo.registry import card_for, find_builder, list_models, spec_of
 from modelzoo.saving.golden import GOLDEN_PATH, golden_inputs, read_golden, write_golden
 
 logger = logging.getLogger(__name__)
@@ -102,8 +104,8 @@ def save(
         ``path`` cannot be written.
     """
     card = card_for(model)
-    check_name(model.name)
-    network, config, digest = read_network(model), without_defaults(keras_config(model)), weights_digest(model)
+    check_model_name(model.name)
+    network, config = read_network(model), without_defaults(keras_config(model))
     if (len(model.inputs), len(model.outputs)) != (1, 1):
         raise InputError(f"{model.name!r} must have one input and one output to be saved; give a model that has.")
     if odd := sorted({str(weight.dtype) for weight in model.weights} - DTYPES) or ([] if model.weights else ["none"]):
@@ -113,7 +115,12 @@ def save(
             build_from_config(config, network)
     path = check_save_target(path, overwrite=overwrite)
 
+    digest = weights_digest(model)
     results = results_of(card, digest) if results is None else plain_results(results, digest)
+    facts = card.to_file()
+    if card.training is not None and card.training["weights_digest"] != digest:
+        logger.warning("The weights of %s changed since modelzoo.train; its card says nothing of training.", card.name)
+        facts["training"] = None
     if card.artifact is not None and not (card.artifact / CARD_PATH).is_file():
         logger.warning(
             "%s, which %s came from, is gone; its results and golden vectors are lost.", card.artifact, card.name
@@ -122,11 +129,6 @@ def save(
         with contextlib.suppress(ArtifactError, DataError):
             golden = golden_inputs(model, read_golden(card.artifact)[0])
     samples = golden_inputs(model, golden)
-
-    facts = card.to_file()
-    if card.training is not None and card.training["weights_digest"] != digest:
-        logger.warning("The weights of %s changed since modelzoo.train; its card says nothing of training.", card.name)
-        facts["training"] = None
     facts |= {
         "network": network.to_dict(),
         "keras": config,
@@ -142,7 +144,8 @@ def save(
         for name in _NEEDED:  # TensorFlow makes a directory anew that somebody removes under its hands
             if not (temporary / name).is_file():
                 raise TargetError(f"Cannot write {path}: {name} was removed meanwhile. Save it again.")
-        written = write_card(temporary, facts | {"weights": locate_weights(model, temporary)})
+        weights = locate_weights(model, with_paths(model), temporary)
+        written = write_card(temporary, facts | {"weights": weights})
     logger.info("Saved %s to %s.", card.name, path)
     return written
 

@@ -34,9 +34,6 @@ from modelzoo.registry import card_for
 
 logger = logging.getLogger(__name__)
 
-#: Batches that wait for training: a fixed number, so that memory does not depend on what tf.data chooses.
-PREFETCHED = 2
-
 
 @dataclasses.dataclass(frozen=True)
 class TrainingData:
@@ -107,8 +104,8 @@ def training_data(
     ----------
     data
         A :class:`modelzoo.datasets.Dataset` or :class:`modelzoo.datasets.Stream`, ``((x_train, y_train), (x_test,
-        y_test))``, ``(x, y)``, or a ``tf.data.Dataset`` of (samples, labels) batches; to reconstruct, an array of
-        samples will do.
+        y_test))``, ``(x, y)``, or a ``tf.data.Dataset`` of (samples, labels) or (samples, labels, weights) batches; to
+        reconstruct, an array of samples will do.
     validation_data
         ``(x, y)``, stored samples or a ``tf.data.Dataset``, in the place of the validation part of ``data``; labels
         mean the same.
@@ -281,6 +278,14 @@ def _checked(part: Any, model: keras.Model, where: str, *, known: bool = False, 
         _labels(part.labels, model, where, single_class=single_class)
         return part
     spec = part.element_spec
+    weighted = isinstance(spec, tuple) and len(spec) == 3 and where == "training data"
+    if weighted:  # as Keras' fit takes them
+        *spec, weights = spec
+        if not (isinstance(weights, tf.TensorSpec) and weights.shape.rank == 1 and not weights.dtype.is_complex):
+            raise DataError(
+                f"{where}: sample weights must be one number a sample, shape (batch,); got {weights!s:.80}."
+            )
+        spec = tuple(spec)
     if not (
         isinstance(spec, tuple) and len(spec) == 2 and all(isinstance(s, tf.TensorSpec) and s.shape.rank for s in spec)
     ):
@@ -312,7 +317,10 @@ def _checked(part: Any, model: keras.Model, where: str, *, known: bool = False, 
 def _weights(sample_weight: Any, train: Any) -> np.ndarray:
     """Return the weights of training samples in float32."""
     if not isinstance(train, tuple):
-        raise InputError("sample_weight needs training data in arrays; got a stream. Weigh classes: class_weight=….")
+        raise InputError(
+            "sample_weight needs training data in arrays; got a stream. Weigh classes: class_weight=…; or give a "
+            "tf.data.Dataset of (samples, labels, weights) batches."
+        )
     weights = as_array(sample_weight, "sample_weight")
     if weights.shape != (len(train[1]),):
         raise DataError(f"sample_weight must have shape {(len(train[1]),)}, one a sample; got {weights.shape}.")
@@ -449,28 +457,6 @@ class ArrayBatches:
         return tf.gather(self._x, plan[index]), tf.gather(self._y, plan[index]), weights
 
 
-class StreamBatches:
-    """Batches taken as they come from a ``tf.data.Dataset`` of (samples, labels) batches, which never ends here.
-
-    Parameters
-    ----------
-    dataset
-        Gives the batches.
-    """
-
-    def __init__(self, dataset: tf.data.Dataset) -> None:
-        self._iterator = iter(dataset.prefetch(PREFETCHED))
-
-    def plan(self, first_step: Any, num_steps: int) -> Any:
-        """Return an empty plan: the order is the data set's own."""
-        return tf.zeros((0,), tf.int32)
-
-    def batch(self, plan: Any, index: Any) -> tuple[Any, Any, None]:
-        """Return the next batch, which has no weights."""
-        x, y = next(self._iterator)
-        return x, y, None
-
-
 def training_batches(
     given: TrainingData,
     batch_size: int | None,
@@ -478,8 +464,8 @@ def training_batches(
     first_step: int,
     own_rows: Callable[[int], slice],
     model: keras.Model,
-) -> ArrayBatches | StreamBatches:
-    """Return the batches of the training part from ``first_step`` on.
+) -> ArrayBatches | tf.data.Dataset:
+    """Return the batches of the training part from ``first_step`` on; those of a ``tf.data.Dataset`` never end.
 
     Parameters
     ----------
@@ -494,29 +480,29 @@ def training_batches(
     train = given.train
     if isinstance(train, tuple):
         return ArrayBatches(train[0], train[1], batch_size, seed, given.weights)
-    if isinstance(train, StoredSamples):
-        if batch_size is None:
-            raise InputError(
-                f"batch_size=None takes all {len(train)} samples in each step, which a stream does not hold in memory. "
-                "Give a batch_size (--batch-size), or load the data (datasets.load)."
-            )
-        rows = own_rows(min(batch_size, len(train)))
-        return StreamBatches(train.batches(batch_size, seed, first_step=first_step, rows=rows))
-    length = int(train.cardinality())  # asked first: reading a batch moves the seed of a shuffle on
-    if length == 0 or (length < 0 and not any(True for _ in train.take(1))):
-        raise InputError("training data: the tf.data.Dataset is empty. Give at least one batch.")
-    checked = tf.data.Dataset.from_generator(
-        lambda: checked_batches(train, model, "training data"), output_signature=train.element_spec
-    )
-    return StreamBatches(checked.repeat().skip(first_step))
+    if is_tf_data(train):
+        length = int(train.cardinality())  # asked first: reading a batch moves the seed of a shuffle on
+        if length == 0 or (length < 0 and not any(True for _ in train.take(1))):
+            raise InputError("training data: the tf.data.Dataset is empty. Give at least one batch.")
+        checked = tf.data.Dataset.from_generator(
+            lambda: checked_batches(train, model, "training data"), output_signature=train.element_spec
+        )
+        return checked.repeat().skip(first_step)
+    if batch_size is None:
+        raise InputError(
+            f"batch_size=None takes all {len(train)} samples in each step, which a stream does not hold in memory. "
+            "Give a batch_size (--batch-size), or load the data (datasets.load)."
+        )
+    rows = own_rows(min(batch_size, len(train)))
+    return train.batches(batch_size, seed, first_step=first_step, rows=rows)
 
 
-def checked_batches(dataset: tf.data.Dataset, model: keras.Model, where: str) -> Iterator[tuple[Any, Any]]:
+def checked_batches(dataset: tf.data.Dataset, model: keras.Model, where: str) -> Iterator[tuple[Any, ...]]:
     """Give the batches of a ``tf.data.Dataset`` after checking each; an error counts the batches from 0."""
     batches, number = iter(dataset), 0
     while True:
         try:
-            x, y = next(batches)
+            x, y, *weights = next(batches)
         except StopIteration:
             return
         except tf.errors.OpError as error:
@@ -525,5 +511,11 @@ def checked_batches(dataset: tf.data.Dataset, model: keras.Model, where: str) ->
             reason = (told or lines or [type(error).__name__])[0]
             raise DataError(f"{where}: batch {number} of the tf.data.Dataset fails: {reason:.200}") from error
         check_fits(x.numpy(), y.numpy(), model, f"{where}, batch {number}")
-        yield x, y
+        for weight in weights:
+            value = weight.numpy()
+            if value.shape != y.shape[:1] or not np.isfinite(value).all() or value.min() < 0:
+                raise DataError(
+                    f"{where}, batch {number}: sample weights must be finite numbers of at least 0, one each."
+                )
+        yield x, y, *weights
         number += 1

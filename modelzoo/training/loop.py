@@ -11,10 +11,13 @@ from modelzoo._keras import graph_function, keras, tf
 from modelzoo.network import read_network
 from modelzoo.recipe import Recipe
 from modelzoo.training.augmentation import augment, change_looks, draw_noise
-from modelzoo.training.data import ArrayBatches, StreamBatches
+from modelzoo.training.data import ArrayBatches
 from modelzoo.training.distribution import Replicas, Share, dropout_seeds, same_dropout
 from modelzoo.training.objective import Objective
 from modelzoo.training.optimizers import averages
+
+#: Batches of a stream that wait for training: a fixed number, so that memory does not depend on what tf.data chooses.
+PREFETCHED = 2
 
 
 class CompiledLoop:
@@ -43,7 +46,7 @@ class CompiledLoop:
         self,
         objective: Objective,
         optimizer: keras.optimizers.Optimizer,
-        batches: ArrayBatches | StreamBatches,
+        batches: ArrayBatches | tf.data.Dataset,
         recipe: Recipe,
         seed: int,
         replicas: Replicas,
@@ -51,6 +54,7 @@ class CompiledLoop:
         self._objective = objective
         self._optimizer = optimizer
         self._batches = batches
+        self._stream = None if isinstance(batches, ArrayBatches) else iter(batches.prefetch(PREFETCHED))
         self._chunk = recipe.log_every
         self._augmentation = recipe.augmentation
         self._seed = seed
@@ -64,7 +68,7 @@ class CompiledLoop:
         if xla == "auto":  # XLA's convolutions on a CPU are many times slower than oneDNN's
             xla = "update" if read_network(model).is_convolutional else "loop"
         # XLA cannot take batches from a stream, nor send sums from one device to another.
-        self._compiles_all = xla == "loop" and isinstance(batches, ArrayBatches)
+        self._compiles_all = xla == "loop" and self._stream is None
         self.is_xla = self._compiles_all and replicas.count == 1
         self._steps = graph_function(self._trace_steps, jit=self.is_xla)
         self._update = graph_function(optimizer.apply, jit=xla != "off")
@@ -95,7 +99,7 @@ class CompiledLoop:
             average.assign(variable)
 
     def _trace_call(self, first_step: Any, num_steps: Any) -> dict[str, Any]:
-        plan = self._batches.plan(first_step, self._chunk)
+        plan = tf.zeros((0,), tf.int32) if self._stream else self._batches.plan(first_step, self._chunk)
         self._swap_averages()
         totals, weight = self._steps(plan, first_step, num_steps)
         self._swap_averages()
@@ -105,7 +109,8 @@ class CompiledLoop:
 
     def _trace_steps(self, plan: Any, first_step: Any, num_steps: Any) -> tuple[dict[str, Any], Any]:
         def body(index: Any, totals: dict[str, Any], weight: Any) -> tuple[Any, ...]:
-            x, y, weights = self._batches.batch(plan, index)
+            x, y, *given = next(self._stream) if self._stream else self._batches.batch(plan, index)
+            weights = None if not given or given[0] is None else tf.cast(given[0], tf.float32)
             step = first_step + tf.cast(index, tf.int64)
             seeds = dropout_seeds(self._objective.model) if self._replicas.count > 1 else {}
             scores, gradients = self._replicas.sum(lambda share: self._gradients(x, y, weights, step, share, seeds))

@@ -13,7 +13,7 @@ import numpy as np
 from modelzoo._keras import all_layers, graph_function, keras, tf
 from modelzoo.datasets import StoredSamples
 from modelzoo.errors import InputError
-from modelzoo.network import logits_model, read_network, with_paths
+from modelzoo.network import logits_model, read_network
 from modelzoo.recipe import Recipe
 from modelzoo.training.data import checked_batches
 from modelzoo.training.kernels import faster_layers, is_narrow, narrow_crossentropy
@@ -46,21 +46,21 @@ class Objective:
 
     def __init__(self, model: keras.Model, recipe: Recipe, class_weights: np.ndarray | None = None) -> None:
         self.model = model
-        self._recipe = recipe
+        self.recipe = recipe
         self._class_weights = class_weights
         self.per_sample_sum = recipe.loss == "sum_of_squares"
-        self._crossentropy = recipe.loss.endswith("crossentropy")
+        self.crossentropy = recipe.loss.endswith("crossentropy")
         self._loss = _loss_function(recipe.loss)
-        self._head, self._from_logits = model, False
-        if self._crossentropy and (logits := logits_model(model)) is not None:
-            self._head, self._from_logits = logits, True
-        elif self._crossentropy:  # outputs that say nothing of themselves are taken for logits
-            self._from_logits = read_network(model).output.activation not in ("softmax", "sigmoid")
+        self.head, self.from_logits = model, False
+        if self.crossentropy and (logits := logits_model(model)) is not None:
+            self.head, self.from_logits = logits, True
+        elif self.crossentropy:  # outputs that say nothing of themselves are taken for logits
+            self.from_logits = read_network(model).output.activation not in ("softmax", "sigmoid")
         self.num_outputs = int(np.prod(model.output_shape[1:]))
-        plain = self._crossentropy and self.num_outputs > 1 and not recipe.label_smoothing
+        plain = self.crossentropy and self.num_outputs > 1 and not recipe.label_smoothing
         self._narrow = plain and is_narrow(model)
         self.metric_names = ("loss",) if recipe.reconstruct else ("loss", "accuracy")
-        if self._crossentropy and (recipe.loss == "binary_crossentropy") != (self.num_outputs == 1):
+        if self.crossentropy and (recipe.loss == "binary_crossentropy") != (self.num_outputs == 1):
             raise InputError(
                 f"The loss {recipe.loss!r} does not fit {self.num_outputs} output(s). Use 'binary_crossentropy' for "
                 "one output, 'sparse_categorical_crossentropy' or 'categorical_crossentropy' for several."
@@ -71,7 +71,7 @@ class Objective:
                 f"of {model.input_shape[1:]}. Leave it out, or train an autoencoder."
             )
         self._check_loss(model)
-        if recipe.label_smoothing and (not self._crossentropy or self.num_outputs == 1):
+        if recipe.label_smoothing and (not self.crossentropy or self.num_outputs == 1):
             raise InputError(
                 f"label_smoothing={recipe.label_smoothing} needs a categorical cross-entropy of several outputs; the "
                 f"loss is {recipe.loss!r} of {self.num_outputs}. Leave it 0."
@@ -82,15 +82,15 @@ class Objective:
 
         ``clean`` is what a reconstruction aims at, where that is not ``x``.
         """
-        with _as_trained(self.model, self._recipe.precision) if training else contextlib.nullcontext():
-            outputs = tf.cast(self._head(x, training=training), tf.float32)
+        with _as_trained(self.model, self.recipe.precision) if training else contextlib.nullcontext():
+            outputs = tf.cast(self.head(x, training=training), tf.float32)
         target = self._target(x if clean is None else clean, y)
-        if training and self._narrow and self._from_logits:
+        if training and self._narrow and self.from_logits:
             scores = {"loss": narrow_crossentropy(target, outputs)}
         else:
             scores = {"loss": self._per_sample_loss(target, outputs)}
-        if training and (share := self._recipe.label_smoothing):
-            log_probabilities = tf.nn.log_softmax(outputs) if self._from_logits else tf.math.log(outputs + 1e-7)
+        if training and (share := self.recipe.label_smoothing):
+            log_probabilities = tf.nn.log_softmax(outputs) if self.from_logits else tf.math.log(outputs + 1e-7)
             scores["loss"] *= 1 - share
             scores["loss"] -= share * tf.reduce_mean(log_probabilities, axis=-1)
         if "accuracy" in self.metric_names:
@@ -99,7 +99,7 @@ class Objective:
 
     def _check_loss(self, model: keras.Model) -> None:
         """Refuse a loss that gives no number for each sample of such outputs."""
-        reconstruct, outputs = self._recipe.reconstruct, tf.fill((2, *model.output_shape[1:]), 0.5)
+        reconstruct, outputs = self.recipe.reconstruct, tf.fill((2, *model.output_shape[1:]), 0.5)
         target = outputs if reconstruct else self._target(None, tf.constant([0, 1]))
         try:
             fits = self._per_sample_loss(target, outputs).shape == (2,)
@@ -107,7 +107,7 @@ class Objective:
             fits = False
         if not fits:
             raise InputError(
-                f"The loss {self._recipe.loss!r} gives no number for each sample of outputs {model.output_shape[1:]} "
+                f"The loss {self.recipe.loss!r} gives no number for each sample of outputs {model.output_shape[1:]} "
                 f"and {'images' if reconstruct else 'labels'}. Choose another, such as "
                 f"{'mean_squared_error' if reconstruct else 'sparse_categorical_crossentropy'!r}."
             )
@@ -117,80 +117,38 @@ class Objective:
 
         The loss of each sample is multiplied by its weight, if ``weights`` is not ``None``, and by that of its class.
         """
-        known = {id(loss) for loss in self._head.losses}  # of earlier traces, which Keras keeps
+        known = {id(loss) for loss in self.head.losses}  # of earlier traces, which Keras keeps
         scores = self.forward(x, y, clean=clean, training=True)
         if self._class_weights is not None:
-            scores["loss"] *= tf.gather(tf.constant(self._class_weights, tf.float32), tf.cast(_labels(y), tf.int32))
+            scores["loss"] *= tf.gather(tf.constant(self._class_weights, tf.float32), tf.cast(labels_of(y), tf.int32))
         if weights is not None:
             scores["loss"] *= weights
-        added = [tf.cast(loss, tf.float32) for loss in self._head.losses if id(loss) not in known]
+        added = [tf.cast(loss, tf.float32) for loss in self.head.losses if id(loss) not in known]
         return scores, tf.add_n(added) if added else tf.constant(0.0)
-
-    def calibrate(self, data: Any) -> float:
-        """Scale the last layer so that the cross-entropy over ``data`` is least, and return the temperature.
-
-        Guo et al. (2017): all logits are divided by one number, which changes no decision.
-        """
-        from scipy.optimize import minimize_scalar
-        from scipy.special import logsumexp
-
-        graph = graph_function(lambda x: tf.cast(self._head(x, training=False), tf.float32), reduce_retracing=True)
-        found = [(graph(x).numpy(), _labels(y).numpy()) for x, y in _batches(data, self.model, "validation data")]
-        logits, labels = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
-        if self.num_outputs == 1:
-            logits = np.column_stack([np.zeros(len(logits)), logits])
-        above = logits.astype(np.float64) - logits[np.arange(len(logits)), labels.astype(int), np.newaxis]
-        best = minimize_scalar(
-            lambda log: logsumexp(above / np.exp(log), axis=1).mean(), bounds=(-3, 3), method="bounded"
-        )
-        temperature = float(np.exp(best.x))
-        for weight in self._last_layer_weights():
-            weight.assign(weight / temperature)
-        return temperature
-
-    def check_calibration(self, data: Any) -> None:
-        """Refuse to calibrate without validation data, or a model that does not end in a dense layer."""
-        if data is None:
-            raise InputError("calibrate=True needs validation data. Give validation_data, or set validation_size.")
-        if not (self._crossentropy and self._from_logits and self._last_layer_weights()):
-            raise InputError(
-                f"calibrate=True needs a cross-entropy, and a model that ends in one trainable Dense layer; got the "
-                f"loss {self._recipe.loss!r} and {self.model.name!r}. Leave it out."
-            )
-
-    def _last_layer_weights(self) -> list[Any]:
-        """Return the weights of the dense layer that gives the logits; none if another does, or it is frozen."""
-        network = read_network(self.model)
-        (*_, last), end = network.head or (None,), network.layers[-2 if network.output.is_activation else -1]
-        if last is None or last is not end or last.kind != "Dense":
-            return []
-        by_path = dict(with_paths(self.model))
-        weights = [by_path[weight.path] for weight in last.weights]
-        return weights if all(weight.trainable for weight in weights) else []
 
     def compile_for_keras(self, optimizer: keras.optimizers.Optimizer) -> None:
         """Compile the model, so that callbacks, ``evaluate`` and ``fit`` find its optimiser, loss and metrics."""
-        loss: Any = self._loss if self.per_sample_sum else self._recipe.loss
+        loss: Any = self._loss if self.per_sample_sum else self.recipe.loss
         metrics: list[Any] = [name for name in self.metric_names if name != "loss"]
-        if self._crossentropy and self._from_logits and self._head is self.model:  # the model ends in logits
-            class_name = self._recipe.loss.title().replace("_", "")  # Keras' name of the loss as a class
+        if self.crossentropy and self.from_logits and self.head is self.model:  # the model ends in logits
+            class_name = self.recipe.loss.title().replace("_", "")  # Keras' name of the loss as a class
             loss = getattr(keras.losses, class_name)(from_logits=True)
             if self.num_outputs == 1:
                 metrics = [keras.metrics.BinaryAccuracy("accuracy", threshold=0.0)]
         self.model.compile(optimizer=optimizer, loss=loss, metrics=metrics)
 
     def _target(self, x: Any, y: Any) -> Any:
-        if self._recipe.reconstruct:
+        if self.recipe.reconstruct:
             return tf.cast(x, tf.float32) / 255.0
-        labels = _labels(y)
+        labels = labels_of(y)
         if self.num_outputs == 1:
             return tf.reshape(tf.cast(labels, tf.float32), (-1, 1))
         labels = tf.cast(labels, tf.int32)
-        return labels if self._recipe.loss.startswith("sparse_") else tf.one_hot(labels, self.num_outputs)
+        return labels if self.recipe.loss.startswith("sparse_") else tf.one_hot(labels, self.num_outputs)
 
     def _per_sample_loss(self, target: Any, outputs: Any) -> Any:
-        if self._crossentropy:
-            losses = self._loss(target, outputs, from_logits=self._from_logits)
+        if self.crossentropy:
+            losses = self._loss(target, outputs, from_logits=self.from_logits)
         else:
             losses = self._loss(target, outputs)
         if losses.shape.rank > 1:
@@ -199,14 +157,14 @@ class Objective:
 
     def _correct(self, target: Any, outputs: Any) -> Any:
         if self.num_outputs == 1:
-            threshold = 0.0 if self._from_logits else 0.5
+            threshold = 0.0 if self.from_logits else 0.5
             return tf.cast(tf.equal(outputs > threshold, target > 0.5), tf.float32)[:, 0]
         if target.shape.rank > 1:
             target = tf.argmax(target, axis=-1)
         return tf.cast(tf.equal(tf.argmax(outputs, axis=-1), tf.cast(target, tf.int64)), tf.float32)
 
 
-def _labels(y: Any) -> Any:
+def labels_of(y: Any) -> Any:
     """Return labels, or one-hot rows, as labels of shape (batch,)."""
     if y.shape.rank == 2 and y.shape[-1] != 1:
         y = tf.argmax(y, axis=-1)
@@ -279,7 +237,7 @@ def evaluation(objective: Objective, data: Any, part: str = "", *, jit: bool = F
 
     def of_batches() -> dict[str, float]:
         totals, count = dict.fromkeys(objective.metric_names, 0.0), 0
-        for x, y in _batches(data, objective.model, where):
+        for x, y in batches_of(data, objective.model, where):
             for name, value in graph(x, y).items():
                 totals[name] += float(value)
             count += len(x)
@@ -290,7 +248,7 @@ def evaluation(objective: Objective, data: Any, part: str = "", *, jit: bool = F
     return of_batches
 
 
-def _batches(data: Any, model: keras.Model, where: str) -> Iterator[tuple[Any, Any]]:
+def batches_of(data: Any, model: keras.Model, where: str) -> Iterator[tuple[Any, ...]]:
     """Give the batches of arrays, stored samples or a ``tf.data.Dataset``, every sample once."""
     if isinstance(data, tuple):
         data = tf.data.Dataset.from_tensor_slices(data).batch(EVALUATION_BATCH)

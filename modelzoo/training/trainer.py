@@ -9,19 +9,20 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from modelzoo._checks import check_flag, check_path, check_seed
 from modelzoo._keras import given_seed, keras, tf
-from modelzoo.card import describe_machine, set_card
+from modelzoo.card import describe_machine, set_card, weights_digest
 from modelzoo.datasets import StoredSamples
 from modelzoo.errors import ArtifactError, InputError, ModelZooError
-from modelzoo.network import read_network, weights_digest, with_paths
+from modelzoo.network import read_network, with_paths
 from modelzoo.recipe import Recipe, check_fields
 from modelzoo.registry import card_for, spec_of
+from modelzoo.training.calibration import calibrate, check_calibration
 from modelzoo.training.checkpoints import Checkpoints, Saved
 from modelzoo.training.data import TrainingData, check_model, training_batches, training_data, weigh_classes
 from modelzoo.training.distribution import Replicas, check_layers
@@ -75,7 +76,8 @@ def train(
         ``(x, y)`` or a ``tf.data.Dataset`` to evaluate on, in the place of the validation part of ``data`` and of
         what the recipe holds out.
     sample_weight
-        Factor of the training loss of each sample, shape ``(n,)``, for data in arrays.
+        Factor of the training loss of each sample, shape ``(n,)``, for data in arrays; a ``tf.data.Dataset`` may give
+        (samples, labels, weights) batches.
     strategy
         ``tf.distribute.MirroredStrategy`` or ``MultiWorkerMirroredStrategy``: its devices share each batch of
         ``batch_size`` samples, and the result is that of one device but for the order of summation. Build the
@@ -135,23 +137,12 @@ def train(
     )
     if given.held_out != recipe.validation_size:  # validation data were given, as card and checkpoints shall say
         recipe = recipe.replace(validation_size=0)
+    if recipe.calibrate and given.validation is None:
+        raise InputError("calibrate=True needs validation data. Give validation_data, or set validation_size.")
     recipe, class_weights = weigh_classes(recipe, given)
-    total = given.total_steps(recipe)
-    card, weights = card_for(model), with_paths(model)
-    trained = {id(weight) for weight in model.trainable_weights}
-    own = {"name": model.name, "weights": [[path, *weight.shape] for path, weight in weights]}
-    identity = {  # what makes this the same run; its length may grow
-        "model": {"name": card.builder, **card.options} if card.builder else own,
-        "trainable weights": [path for path, weight in weights if id(weight) in trained],
-        "parent": card.parent and card.parent["weights_digest"],
-        "recipe": {
-            name: value for name, value in recipe.to_dict().items() if name not in ("steps", "epochs", "source")
-        },
-        "seed": seed,
-        "data": given.identity,
-        "sample weights": given.facts.get("sample_weight"),
-        "steps of the learning rate's schedule": schedule_length(recipe, total),
-    }
+    total, card = given.total_steps(recipe), card_for(model)
+    identity = {"data": given.identity, "sample weights": given.facts.get("sample_weight")}
+    identity |= _identity(model, recipe, seed, total)
 
     with contextlib.ExitStack() as stack:
         checkpoints, saved = None, None
@@ -174,12 +165,7 @@ def train(
         batches = training_batches(given, recipe.batch_size, seed, first_step, replicas.own_rows, model)
         loop = CompiledLoop(objective, optimizer, batches, recipe, seed, replicas)
         if recipe.calibrate:
-            objective.check_calibration(given.validation)
-        part, evaluated = given.evaluated
-        evaluate = None if evaluated is None else evaluation(objective, evaluated, part, jit=loop.is_xla)
-        evaluate_train = None
-        if recipe.log_train == "all" and isinstance(given.train, tuple):  # a stream may never end
-            evaluate_train = evaluation(objective, given.train, jit=loop.is_xla)
+            check_calibration(objective)
         if saved:
             _check_saved(saved, loop, len(model.trainable_variables))
         objective.compile_for_keras(optimizer)
@@ -200,12 +186,9 @@ def train(
         versions = {name: machine[name] for name in ("modelzoo", "tensorflow", "keras", "numpy")}
         replicas.agree({**identity, "steps": total, "initial weights": start, "checkpoint": first_step, **versions})
         began = time.perf_counter()
-        history, digest = _run(
-            model, loop, recipe, total, evaluate_train, part, evaluate, saved, callbacks, checkpoints, replicas
+        history, digest, temperature = _run(
+            objective, loop, recipe, given, total, saved, callbacks, checkpoints, replicas
         )
-        temperature = None
-        if recipe.calibrate and evaluate is not None and history.epoch:
-            temperature, digest = _calibrate(objective, given.validation, evaluate, history, digest)
         loop.finish()
 
     seconds = None if saved else round(time.perf_counter() - began, 2)
@@ -217,21 +200,39 @@ def train(
     return history
 
 
+def _identity(model: keras.Model, recipe: Recipe, seed: int, total: int) -> dict[str, Any]:
+    """Return what, besides the data, makes a run the same when it is resumed; its length may grow."""
+    card, weights, trained = card_for(model), with_paths(model), {id(weight) for weight in model.trainable_weights}
+    own = {"name": model.name, "weights": [[path, *weight.shape] for path, weight in weights]}
+    length = ("steps", "epochs", "source")
+    return {
+        "model": {"name": card.builder, **card.options} if card.builder else own,
+        "trainable weights": [path for path, weight in weights if id(weight) in trained],
+        "parent": card.parent and card.parent["weights_digest"],
+        "recipe": {name: value for name, value in recipe.to_dict().items() if name not in length},
+        "seed": seed,
+        "steps of the learning rate's schedule": schedule_length(recipe, total),
+    }
+
+
 def _run(
-    model: keras.Model,
+    objective: Objective,
     loop: CompiledLoop,
     recipe: Recipe,
+    given: TrainingData,
     total: int,
-    evaluate_train: Callable[[], dict[str, float]] | None,
-    part: str,
-    evaluate: Callable[[], dict[str, float]] | None,
     saved: Saved | None,
     callbacks: Sequence[keras.callbacks.Callback],
     checkpoints: Checkpoints | None,
     replicas: Replicas,
-) -> tuple[keras.callbacks.History, str]:
-    """Train; return the history and the digest of the weights that its last entry was taken with."""
-    history = keras.callbacks.History()
+) -> tuple[keras.callbacks.History, str, float | None]:
+    """Train; return the history, the digest of the weights its last entry was taken with, and the temperature."""
+    model, history = objective.model, keras.callbacks.History()
+    part, evaluated = given.evaluated
+    evaluate = None if evaluated is None else evaluation(objective, evaluated, part, jit=loop.is_xla)
+    evaluate_train = None
+    if recipe.log_train == "all" and isinstance(given.train, tuple):  # a stream may never end
+        evaluate_train = evaluation(objective, given.train, jit=loop.is_xla)
     entries: list[dict[str, float]] = list(saved.history) if saved else []
     step = saved.step if saved else 0
     params = {"epochs": math.ceil(total / recipe.log_every), "steps": total, "first_step": step, "verbose": 0}
@@ -277,27 +278,10 @@ def _run(
             values = [variable.numpy() for variable in loop.variables]
             checkpoints.save(step, entries, values, stopped=stopped, total=total)
     watching.on_train_end(dict(entries[-1]) if entries else None)
-    return history, weights_digest(model, weights)
-
-
-def _calibrate(
-    objective: Objective,
-    validation: Any,
-    evaluate: Callable[[], dict[str, float]],
-    history: keras.callbacks.History,
-    digest: str,
-) -> tuple[float, str]:
-    """Calibrate the model; return the temperature and the digest of the weights that the history ends with."""
-    described = weights_digest(objective.model) == digest  # a callback may have put earlier weights back
-    temperature = objective.calibrate(validation)
-    values = history.history
-    if described:
-        step = values["step"][-1]
-        again = values.get("val_step", [None])[-1] == step
-        for name, value in {**evaluate(), "val_step": step}.items():
-            values[name] = [*values.get(name, [])[: -1 if again else None], value]
-        digest = weights_digest(objective.model)
-    return temperature, digest
+    digest, temperature = weights_digest(model, weights), None
+    if recipe.calibrate and evaluate is not None and history.epoch:
+        temperature, digest = calibrate(objective, given.validation, evaluate, history, digest)
+    return history, digest, temperature
 
 
 def _values(model: keras.Model) -> list[Any]:
