@@ -3,8 +3,8 @@
 Names load on first use, so that ``import modelzoo`` imports neither TensorFlow nor Keras.
 """
 
-import lazy_loader as _lazy
+from modelzoo import _public
 
 __version__ = "0.1.0"
 
-__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = _public.attach_stub(__name__, __file__)

@@ -550,8 +550,8 @@ def own_data(model: keras.Model) -> datasets.Dataset:
         data = None
     if data is None or not _is_same(data, place, options, used.get("checksum")) or used.get("name") == "tf.data":
         raise InputError(
-            f"{name} was trained on {used.get('name')!r}, which is not what is found as {place!r} now. Say what to "
-            "evaluate on: data=…, or --data."
+            f"{name} was trained on {used.get('name')!r}, which is not what is found as {place!r} now. Say where it "
+            f"is: data=…, or add --data {place}."
         )
     return data
 

@@ -16,6 +16,8 @@ import random
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+import numpy as np
+
 from modelzoo._checks import check_choice, check_seed
 from modelzoo._keras import tf
 from modelzoo.card import Card, set_card, weights_digest
@@ -54,7 +56,7 @@ class ModelSpec:
     dataset
         Name of the data set it is trained on.
     num_params
-        Number of trainable parameters with default arguments.
+        Number of parameters with default arguments, as ``model.count_params()``; the first such build verifies it.
     network
         The layer widths in one line, e.g. ``"784 → 500 → 300 → 10"``.
     source
@@ -139,6 +141,9 @@ def register_model(
                 raise InputError(f"{name}: {error}. Options: {', '.join(signature.parameters)}.") from None
             if "name" in bound.arguments:
                 check_model_name(bound.arguments["name"])
+            for option, value in bound.arguments.items():
+                if isinstance(value, np.generic):  # Keras takes Python's numbers alone
+                    bound.arguments[option] = value.item()
             given = [f"{k}={v!r:.80}" for k, v in bound.arguments.items() if k not in ("seed", "name")]
             if bound.arguments.get("seed") is not None:
                 bound.arguments["seed"] = check_seed(bound.arguments["seed"])
@@ -148,9 +153,7 @@ def register_model(
             try:
                 model = builder(*bound.args, **bound.kwargs)
             except (TypeError, ValueError) as error:
-                if (
-                    isinstance(error, ModelZooError) or not given
-                ):  # its own words; with no options it is a mistake in it
+                if isinstance(error, ModelZooError) or not given:  # without options the mistake is the builder's
                     raise
                 reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
                 given_text = " ".join(", ".join(given).splitlines())
@@ -163,6 +166,11 @@ def register_model(
                 if parameter.default is not parameter.empty
             }
             options = {key: value for key, value in chosen.items() if key not in defaults or value != defaults[key]}
+            if not options and model.count_params() != num_params:
+                raise InputError(
+                    f"{name} declares num_params={num_params!r:.80}, and its builder makes a network of "
+                    f"{model.count_params()} parameters. Correct one of them."
+                )
             seed = plain_option(name, "seed", bound.arguments.get("seed"))
             set_card(model, Card(name, name, options, seed, weights_digest=weights_digest(model)))
             return model

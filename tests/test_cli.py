@@ -315,7 +315,10 @@ def test_a_folder_of_own_drawings(modelzoo, folder, artifacts):
     assert json.loads(modelzoo("evaluate", "symbols", "--data", "own", "--split", "all", "--json")[1])["samples"] == 30
     assert modelzoo("predict", next(folder.glob("3/*.png")), "-m", "symbols")[1].splitlines()[0][-1] in "358"
     folder.rename(folder.with_name("elsewhere"))
-    assert "symbols was trained on 'own'" in error_line(modelzoo("evaluate", "symbols")[2])
+    for command in (["evaluate", "symbols"], ["export", "symbols", "--quantize", "int8", "-o", "symbols.tflite"]):
+        told = error_line(modelzoo(*command)[2])
+        assert "symbols was trained on 'own'" in told
+        assert "add --data " in told
 
 
 def test_finetune_records_its_parent_and_data_that_are_named_are_those_of_the_card(modelzoo, artifacts):

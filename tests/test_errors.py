@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+import pickle
 import subprocess
 import sys
 import warnings
@@ -10,7 +12,7 @@ import warnings
 import pytest
 
 import modelzoo
-from modelzoo import errors
+from modelzoo import datasets, errors, pages, saving, training, viz
 from modelzoo.training import DivergedError
 
 
@@ -45,6 +47,19 @@ def test_unknown_name_suggests_the_closest(name, hint):
     assert isinstance(error, errors.InputError)
     assert str(error) == f"Unknown model {name!r}.{hint} Available: two_conv_cnn, xor_mlp."
     assert "(none)" in str(errors.unknown_name("version", name, []))
+
+
+def test_unknown_keywords_of_public_functions_are_our_errors():
+    for package in (modelzoo, datasets, pages, saving, training, viz):
+        for name in package.__all__:
+            function = getattr(package, name)
+            if not inspect.isfunction(function) or inspect.getfullargspec(function).varkw:  # which say themselves
+                continue
+            with pytest.raises(errors.InputError, match=f"Unknown argument of {function.__name__} 'nonsense'"):
+                function(nonsense=1)
+            assert pickle.loads(pickle.dumps(function)) is function
+    with pytest.raises(errors.InputError, match=r"'overwite'. Did you mean 'overwrite'"):
+        modelzoo.save(None, overwite=True)
 
 
 def test_a_forked_process_gets_an_error_where_tensorflow_would_hang():

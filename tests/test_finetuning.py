@@ -282,7 +282,7 @@ def test_the_default_recipe_of_a_model_of_points_is_its_lessons(name):
     assert lesson.source in recipe.source
 
 
-@pytest.mark.parametrize("name", ["threshold_perceptron", "tanh_autoencoder"])
+@pytest.mark.parametrize("name", ["threshold_perceptron", pytest.param("tanh_autoencoder", marks=pytest.mark.slow)])
 def test_the_default_recipe_trains_what_is_no_image_classifier(name):
     data = few(3) if name == "tanh_autoencoder" else datasets.load("toy_points")
     options = {"hidden_units": (9, 7)} if name == "tanh_autoencoder" else {}

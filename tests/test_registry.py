@@ -173,6 +173,17 @@ def test_installed_packages_are_known_by_entry_points_and_a_broken_one_is_named(
     assert "bad = plug_in_bad of my-nets was left out: ZeroDivisionError" in record.getMessage()
 
 
+def test_the_declared_number_of_parameters_is_verified(scratch_registry):
+    @register_model(**facts(num_params=7))
+    def counted_net(units=2, *, seed=None, name="counted_net"):
+        """One layer."""
+        return keras.Sequential([keras.Input((2,)), keras.layers.Dense(units)], name=name)
+
+    with pytest.raises(InputError, match=r"counted_net declares num_params=7, and its builder makes .* 6 parameters"):
+        create_model("counted_net")
+    assert create_model("counted_net", units=3).count_params() == 9
+
+
 def test_names_are_taken_once_and_lessons_are_needed(scratch_registry):
     def relu_mlp(seed=None, name=""):
         """Take a name that exists."""

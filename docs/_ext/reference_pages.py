@@ -102,7 +102,7 @@ def _page(name, described):
     groups, elsewhere = {}, []
     for member in sorted(public_names(module), key=str.casefold):
         value = getattr(module, member)
-        key = id(value) if callable(value) else (member, str(value))
+        key = id(inspect.unwrap(value)) if callable(value) else (member, str(value))
         if key in described:
             elsewhere.append(f":obj:`{described[key]}`")
             continue

@@ -3,8 +3,7 @@
 Importing this package imports neither TensorFlow nor scikit-learn, Pillow or Pooch; loaders import what they need.
 """
 
-import lazy_loader as _lazy
-
+from modelzoo import _public
 from modelzoo.datasets import digit, files, mnist, synthetic, tfrecord  # noqa: F401 (they register their loaders)
 
-__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = _public.attach_stub(__name__, __file__)

@@ -247,13 +247,12 @@ class _Table:
             return fitting[0]
         if label is not None:
             return check_integer("label", label, -self.width, self.width - 1) % self.width
-        fitting = [i for i, name in enumerate(names) if name in _LABELS]
-        if len(fitting) > 1 or "x" in names:
-            fitting = [i for i in fitting if names[i] != "y"]
+        fitting = [i for i, name in enumerate(names) if name in _LABELS and not (name == "y" and "x" in names)]
         if len(fitting) != 1 and labelled:
+            found = " and ".join(self.header[i] for i in fitting) or "none"
             raise InputError(
-                f"{self.path} must have one column called label, target, class or the like; it has {len(fitting)}. Say "
-                f"which holds the labels: label='its name', label=0 (the first) or label=-1 (the last). {columns}"
+                f"{self.path} must have one column called label, target, class or the like; it has {found}. Say which "
+                f"holds the labels: label='its name', label=0 (the first) or label=-1 (the last). {columns}"
             )
         return fitting[0] if len(fitting) == 1 else None
 

@@ -15,7 +15,6 @@ from modelzoo._io import restore
 from modelzoo.datasets.dataset import Dataset
 from modelzoo.datasets.streaming import Stream
 from modelzoo.errors import DataError, InputError, unknown_name
-from modelzoo.registry import load_plug_ins
 
 Loader = TypeVar("Loader", bound=Callable[..., Any])
 
@@ -83,6 +82,8 @@ def register_file_loader(
 
 def list_datasets() -> list[str]:
     """Return the names that :func:`load` knows, sorted."""
+    from modelzoo.registry import load_plug_ins  # here, because reading images needs NumPy and Pillow alone
+
     load_plug_ins()
     return sorted(_NAMED)
 

@@ -13,6 +13,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -164,6 +165,33 @@ def one_chunk(name: str, repeat: int = 0) -> keras.Model:
     return model
 
 
+@functools.cache
+def write_exports(folder: Path, names: tuple[str, ...]) -> Path:
+    """Save models, fresh from their builders, with some samples and what Keras answers to them."""
+    root = Path(tempfile.mkdtemp(prefix="exports-", dir=folder))
+    for name in names:
+        model = modelzoo.create_model(name, seed=1)
+        x, labels = samples(name, 32)
+        modelzoo.save(model, root / name / "1")
+        np.savez(root / f"{name}.npz", x=x, labels=labels, y=model(x).numpy())
+    return root
+
+
+@functools.cache
+def ask_plain_tensorflow(exports: Path) -> dict[str, Any]:
+    """Return what plain TensorFlow, in one process for all of them, finds in the exports."""
+    run = subprocess.run(
+        [sys.executable, "-c", PLAIN_TENSORFLOW, str(exports)],
+        capture_output=True,
+        text=True,
+        cwd=exports,
+        env={**os.environ, "PYTHONPATH": ""},
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout.splitlines()[-1])
+
+
 class Contract:
     """The tests; a subclass says of which networks, and may leave a test out by setting it to ``None``."""
 
@@ -182,7 +210,7 @@ class Contract:
         spec, model = modelzoo.get_spec(name), modelzoo.create_model(name)
         assert isinstance(model, keras.Model)
         assert model.name == name
-        assert sum(int(np.prod(w.shape)) for w in model.trainable_weights) == spec.num_params
+        assert model.count_params() == spec.num_params
         assert spec.summary.endswith(".")
         assert spec.source
         assert spec.dataset in datasets.list_datasets()
@@ -282,31 +310,17 @@ class Contract:
 
     # --- the artifact
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def exports(self, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        """Save each model that is tried, fresh from its builder, with some samples and what Keras answers to them."""
-        root = tmp_path_factory.mktemp("exports")
-        wanted: list[Any] = [item for item in request.session.items if getattr(item, "cls", None) is request.cls]
-        for name in {item.callspec.params["name"] for item in wanted if "exports" in item.fixturenames}:
-            model = modelzoo.create_model(name, seed=1)
-            x, labels = samples(name, 32)
-            modelzoo.save(model, root / name / "1")
-            np.savez(root / f"{name}.npz", x=x, labels=labels, y=model(x).numpy())
-        return root
+        """Return the artifacts of the models that are tried."""
+        wanted: list[Any] = [item for item in request.session.items if getattr(item, "cls", None) is type(self)]
+        names = {item.callspec.params["name"] for item in wanted if "exports" in item.fixturenames}
+        return write_exports(tmp_path_factory.getbasetemp(), tuple(sorted(names)))
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def plain_tensorflow(self, exports: Path) -> dict[str, Any]:
-        """Return what plain TensorFlow, in one process for all of them, found in the exports."""
-        run = subprocess.run(
-            [sys.executable, "-c", PLAIN_TENSORFLOW, str(exports)],
-            capture_output=True,
-            text=True,
-            cwd=exports,
-            env={**os.environ, "PYTHONPATH": ""},
-            check=False,
-        )
-        assert run.returncode == 0, run.stderr
-        return json.loads(run.stdout.splitlines()[-1])
+        """Return what plain TensorFlow found in the exports."""
+        return ask_plain_tensorflow(exports)
 
     def test_save_and_load_give_the_same_output_bit_for_bit(self, name: str, tmp_path: Path) -> None:
         trained = one_chunk(name)

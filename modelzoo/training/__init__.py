@@ -1,5 +1,5 @@
 """Training as one compiled loop."""
 
-import lazy_loader as _lazy
+from modelzoo import _public
 
-__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = _public.attach_stub(__name__, __file__)

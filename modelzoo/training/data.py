@@ -104,8 +104,8 @@ def training_data(
     ----------
     data
         A :class:`modelzoo.datasets.Dataset` or :class:`modelzoo.datasets.Stream`, ``((x_train, y_train), (x_test,
-        y_test))``, ``(x, y)``, or a ``tf.data.Dataset`` of (samples, labels) batches; to reconstruct, an array of
-        samples will do.
+        y_test))``, ``(x, y)``, or a ``tf.data.Dataset`` of (samples, labels) or (samples, labels, weights) batches; to
+        reconstruct, an array of samples will do.
     validation_data
         ``(x, y)``, stored samples or a ``tf.data.Dataset``, in the place of the validation part of ``data``; labels
         mean the same.
@@ -278,6 +278,14 @@ def _checked(part: Any, model: keras.Model, where: str, *, known: bool = False, 
         _labels(part.labels, model, where, single_class=single_class)
         return part
     spec = part.element_spec
+    weighted = isinstance(spec, tuple) and len(spec) == 3 and where == "training data"
+    if weighted:  # as Keras' fit takes them
+        *spec, weights = spec
+        if not (isinstance(weights, tf.TensorSpec) and weights.shape.rank == 1 and not weights.dtype.is_complex):
+            raise DataError(
+                f"{where}: sample weights must be one number a sample, shape (batch,); got {weights!s:.80}."
+            )
+        spec = tuple(spec)
     if not (
         isinstance(spec, tuple) and len(spec) == 2 and all(isinstance(s, tf.TensorSpec) and s.shape.rank for s in spec)
     ):
@@ -309,7 +317,10 @@ def _checked(part: Any, model: keras.Model, where: str, *, known: bool = False, 
 def _weights(sample_weight: Any, train: Any) -> np.ndarray:
     """Return the weights of training samples in float32."""
     if not isinstance(train, tuple):
-        raise InputError("sample_weight needs training data in arrays; got a stream. Weigh classes: class_weight=….")
+        raise InputError(
+            "sample_weight needs training data in arrays; got a stream. Weigh classes: class_weight=…; or give a "
+            "tf.data.Dataset of (samples, labels, weights) batches."
+        )
     weights = as_array(sample_weight, "sample_weight")
     if weights.shape != (len(train[1]),):
         raise DataError(f"sample_weight must have shape {(len(train[1]),)}, one a sample; got {weights.shape}.")
@@ -474,7 +485,7 @@ def training_batches(
         if length == 0 or (length < 0 and not any(True for _ in train.take(1))):
             raise InputError("training data: the tf.data.Dataset is empty. Give at least one batch.")
         classes = num_classes(model)
-        return train.map(lambda x, y: _sound(x, y, classes)).repeat().skip(first_step)
+        return train.map(lambda *batch: _sound(batch, classes)).repeat().skip(first_step)
     if batch_size is None:
         raise InputError(
             f"batch_size=None takes all {len(train)} samples in each step, which a stream does not hold in memory. "
@@ -484,16 +495,22 @@ def training_batches(
     return train.batches(batch_size, seed, first_step=first_step, rows=rows)
 
 
-def _sound(x: Any, y: Any, classes: int | None) -> tuple[Any, Any]:
+def _sound(batch: Any, classes: int | None) -> tuple[Any, ...]:
     """Return a batch, or stop at what would pass silently: no samples, NaN, infinity, labels of no class."""
-    good = (tf.shape(x)[0] > 0) & (tf.shape(x)[0] == tf.shape(y)[0])
-    if x.dtype.is_floating:
-        good &= tf.reduce_all(tf.math.is_finite(x))
+    x, y, *weights = batch
+    good = tf.shape(x)[0] > 0
+    for part in (y, *weights):
+        good &= tf.shape(x)[0] == tf.shape(part)[0]
+    for part in (x, *weights):
+        if part.dtype.is_floating:
+            good &= tf.reduce_all(tf.math.is_finite(part))
+    for weight in weights:
+        good &= tf.reduce_all(weight >= 0)
     if classes is not None and y.shape.rank == 1:
         labels = tf.cast(y, tf.int64)
         good &= tf.reduce_all((labels >= 0) & (labels < classes))
     with tf.control_dependencies([tf.debugging.Assert(good, ["a batch is not sound"])]):
-        return tf.identity(x), tf.identity(y)
+        return tuple(map(tf.identity, batch))
 
 
 def explain_failure(dataset: tf.data.Dataset, model: keras.Model, error: tf.errors.OpError) -> None:
@@ -503,12 +520,12 @@ def explain_failure(dataset: tf.data.Dataset, model: keras.Model, error: tf.erro
     raise DataError(f"training data: the tf.data.Dataset fails: {str(error.message).splitlines()[0]:.200}") from error
 
 
-def checked_batches(dataset: tf.data.Dataset, model: keras.Model, where: str) -> Iterator[tuple[Any, Any]]:
+def checked_batches(dataset: tf.data.Dataset, model: keras.Model, where: str) -> Iterator[tuple[Any, ...]]:
     """Give the batches of a ``tf.data.Dataset`` after checking each; an error counts the batches from 0."""
     batches, number = iter(dataset), 0
     while True:
         try:
-            x, y = next(batches)
+            x, y, *weights = next(batches)
         except StopIteration:
             return
         except tf.errors.OpError as error:
@@ -517,5 +534,11 @@ def checked_batches(dataset: tf.data.Dataset, model: keras.Model, where: str) ->
             reason = (told or lines or [type(error).__name__])[0]
             raise DataError(f"{where}: batch {number} of the tf.data.Dataset fails: {reason:.200}") from error
         check_fits(x.numpy(), y.numpy(), model, f"{where}, batch {number}")
-        yield x, y
+        for weight in weights:
+            value = weight.numpy()
+            if value.shape != y.shape[:1] or not np.isfinite(value).all() or value.min() < 0:
+                raise DataError(
+                    f"{where}, batch {number}: sample weights must be finite numbers of at least 0, one each."
+                )
+        yield x, y, *weights
         number += 1

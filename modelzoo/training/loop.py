@@ -109,7 +109,8 @@ class CompiledLoop:
 
     def _trace_steps(self, plan: Any, first_step: Any, num_steps: Any) -> tuple[dict[str, Any], Any]:
         def body(index: Any, totals: dict[str, Any], weight: Any) -> tuple[Any, ...]:
-            x, y, weights = (*next(self._stream), None) if self._stream else self._batches.batch(plan, index)
+            x, y, *given = next(self._stream) if self._stream else self._batches.batch(plan, index)
+            weights = None if not given or given[0] is None else tf.cast(given[0], tf.float32)
             step = first_step + tf.cast(index, tf.int64)
             seeds = dropout_seeds(self._objective.model) if self._replicas.count > 1 else {}
             scores, gradients = self._replicas.sum(lambda share: self._gradients(x, y, weights, step, share, seeds))

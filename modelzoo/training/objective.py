@@ -248,7 +248,7 @@ def evaluation(objective: Objective, data: Any, part: str = "", *, jit: bool = F
     return of_batches
 
 
-def batches_of(data: Any, model: keras.Model, where: str) -> Iterator[tuple[Any, Any]]:
+def batches_of(data: Any, model: keras.Model, where: str) -> Iterator[tuple[Any, ...]]:
     """Give the batches of arrays, stored samples or a ``tf.data.Dataset``, every sample once."""
     if isinstance(data, tuple):
         data = tf.data.Dataset.from_tensor_slices(data).batch(EVALUATION_BATCH)

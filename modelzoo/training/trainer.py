@@ -83,7 +83,8 @@ def train(
         ``(x, y)`` or a ``tf.data.Dataset`` to evaluate on, in the place of the validation part of ``data`` and of
         what the recipe holds out.
     sample_weight
-        Factor of the training loss of each sample, shape ``(n,)``, for data in arrays.
+        Factor of the training loss of each sample, shape ``(n,)``, for data in arrays; a ``tf.data.Dataset`` may give
+        (samples, labels, weights) batches.
     strategy
         ``tf.distribute.MirroredStrategy`` or ``MultiWorkerMirroredStrategy``: its devices share each batch of
         ``batch_size`` samples, and the result is that of one device but for the order of summation. Build the

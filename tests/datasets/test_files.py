@@ -199,6 +199,7 @@ ROWS = "\n".join(f"{i}.5,{-i},{i % 2 + 3}" for i in range(10))
         ('"a","b","kind"\n' + ROWS, {"label": "kind"}),
         ("\n".join(",".join(f'"{field}"' for field in row.split(",")) for row in ROWS.split("\n")), {"label": -1}),
         ("a,b,Label\n" + ROWS, {}),
+        ("target,b,y\n" + ROWS, {"label": "y"}),
     ],
 )
 def test_csv_reads(tmp_path, text, options):
@@ -303,8 +304,9 @@ def test_rows_of_pixels_become_images(tmp_path, small_images):
         ("1,2,0\n1,2,0.5\n", LAST, "label 0.5 at index 1"),
         ("1,2,0\n1,2,\n", LAST, "line 2: the label is missing"),
         (ROWS, {}, "Say which holds the labels: label='its name', label=0 (the first) or label=-1 (the last)"),
-        ("a,b,kind\n" + ROWS, {}, "it has 0. Say which holds the labels"),
-        ("label,b,class\n" + ROWS, {}, "it has 2. Say which holds the labels"),
+        ("a,b,kind\n" + ROWS, {}, "it has none. Say which holds the labels"),
+        ("label,b,class\n" + ROWS, {}, "it has label and class. Say which holds the labels"),
+        ("target,b,y\n" + ROWS, {}, "it has target and y. Say which holds the labels: label='its name'"),
         ("1,1e300,0\n1,2,1\n", LAST, "is inf"),
         ("1,2,0\n1,2,1\n", LAST, "at most 0 can be held out"),
         (ROWS, {"label": "kind"}, "Columns: without names"),

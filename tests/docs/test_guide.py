@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import doctest
+import os
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -39,9 +41,19 @@ def directory(tmp_path, monkeypatch):
         del sys.modules[module]
 
 
+def install(package, project):
+    """Write what pip installs of a package beside its modules: its name and its entry points."""
+    name, version, entry = re.search(r'name = "(.+)"\nversion = "(.+)"(?s:.*)entry-points.*\n(.*)', project).groups()
+    facts = package / f"{name}-{version}.dist-info"
+    facts.mkdir()
+    (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    (facts / "entry_points.txt").write_text(f"[modelzoo.models]\n{entry.replace(chr(34), '')}\n")
+    registry._plug_ins.cache_clear()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
-def test_page_runs(page, directory):
+def test_page_runs(page, directory, monkeypatch):
     if page == "cards.md":  # goes on with the artifact of README
         modelzoo.save(modelzoo.create_model("relu_mlp", seed=0), "my_mlp")
     Image.fromarray(modelzoo.datasets.load("mnist").x_test[0]).save("photo.png")
@@ -50,6 +62,10 @@ def test_page_runs(page, directory):
         if path:
             (directory / path).parent.mkdir(parents=True, exist_ok=True)
             (directory / path).write_text(block, encoding="utf-8")
+            if path.endswith("pyproject.toml"):
+                package = (directory / path).parent
+                install(package, block)
+                monkeypatch.syspath_prepend(package)
         elif language == "python":
             exec(compile(block, page, "exec"), names)
         elif language == "pycon":
@@ -61,6 +77,10 @@ def test_page_runs(page, directory):
             for line in re.findall(r"^\$ modelzoo (.*?)(?: *#.*)?$", block, re.MULTILINE):
                 result = CliRunner().invoke(app, shlex.split(line), catch_exceptions=False)
                 assert result.exit_code == 0, line
+            if "$ pytest\n" in block:  # in a process of its own, as the author of a plug-in would
+                env = os.environ | {"PYTHONPATH": str(package)}
+                done = subprocess.run([sys.executable, "-m", "pytest", "-q"], cwd=package, env=env, check=False)
+                assert done.returncode == 0
 
 
 def test_every_page_is_in_the_guides_index():

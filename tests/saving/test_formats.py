@@ -228,26 +228,43 @@ def test_logits_are_named_so(tmp_path):
     np.testing.assert_allclose(runner(points=x)["logits"], model(x).numpy(), atol=CLOSE)
 
 
-def test_script_of_the_guide_serves_image_files_as_modelzoo_reads_them(tmp_path, rng):
-    """With onnxruntime and Pillow alone: colour, transparency, palettes, another size and a camera held upright."""
-    model = modelzoo.create_model("relu_mlp", hidden_units=12, seed=0)
-    set_card(model, dataclasses.replace(card_for(model), class_names=tuple("abcdefghij")))
-    save_onnx(model, tmp_path / "net.onnx")
-    pixels = rng.integers(0, 256, (61, 40, 4), np.uint8)
+def drawings(folder):
+    """Write digits as people draw them, larger, dark on light or in colour, and return how the zoo reads them."""
+    for i, digit in enumerate(datasets.load("mnist").x_test[:3]):
+        page = Image.fromarray(255 - digit).resize((150, 170), Image.Resampling.BILINEAR)
+        (page.convert("RGB") if i else page).save(folder / f"{i}.{'jpg' if i == 2 else 'png'}")
+    return datasets.load_digit_image
+
+
+def photos(folder):
+    """Write colour, transparency, a palette, another size and a camera held upright."""
+    pixels = np.random.default_rng(0).integers(0, 256, (61, 40, 4), np.uint8)
     upright = Image.Exif()
     upright[0x0112] = 6
-    Image.fromarray(pixels[..., :3]).save(tmp_path / "photo.jpg", exif=upright)
-    Image.fromarray(pixels).save(tmp_path / "transparent.png")
-    Image.fromarray(pixels[..., :3]).quantize(16).save(tmp_path / "palette.gif")
-    Image.fromarray(pixels[:28, :28, 0]).save(tmp_path / "small.png")
+    Image.fromarray(pixels[..., :3]).save(folder / "photo.jpg", exif=upright)
+    Image.fromarray(pixels).save(folder / "transparent.png")
+    Image.fromarray(pixels[..., :3]).quantize(16).save(folder / "palette.gif")
+    Image.fromarray(pixels[:28, :28, 0]).save(folder / "small.png")
+    return functools.partial(datasets.read_image, size=(28, 28))
+
+
+@pytest.mark.parametrize(
+    ("preparation", "write", "missing"), [("resize", photos, ["modelzoo"]), ("digit", drawings, ["msgspec", "click"])]
+)
+def test_script_of_the_guide_serves_image_files_as_modelzoo_reads_them(preparation, write, missing, tmp_path):
+    """With onnxruntime and Pillow alone, and for digits with the part of modelzoo that reads them."""
+    model = modelzoo.create_model("relu_mlp", hidden_units=12, seed=0)
+    set_card(model, dataclasses.replace(card_for(model), class_names=tuple("abcdefghij"), preparation=preparation))
+    save_onnx(model, tmp_path / "net.onnx")
+    read = write(tmp_path)
     files = sorted(path for path in tmp_path.iterdir() if path.suffix != ".onnx")
     (script,) = re.findall(r"```python serve.py\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
-    alone = "import sys\nsys.modules |= dict.fromkeys(['modelzoo', 'keras', 'tensorflow', 'scipy'])\n"
+    alone = f"import sys\nsys.modules |= dict.fromkeys({['keras', 'tensorflow', 'scipy', 'matplotlib', *missing]})\n"
     (tmp_path / "serve.py").write_text(alone + script, encoding="utf-8")
     command = [sys.executable, "serve.py", "net.onnx", *(path.name for path in files)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     lines = [line.split() for line in done.stdout.splitlines()]
-    expected = modelzoo.predict(model, np.stack([datasets.read_image(path, size=(28, 28)) for path in files]))
+    expected = modelzoo.predict(model, np.stack([read(path) for path in files]))
     assert [line[:2] for line in lines] == [
         [path.name, "abcdefghij"[row.argmax()]] for path, row in zip(files, expected, strict=True)
     ]
@@ -337,7 +354,8 @@ def test_int8_agrees_and_stores_large_weights_in_integers(name, litert_files):
     assert sum(count > 1 for count in scales) >= len(kernels)
 
 
-@pytest.mark.parametrize(("quantize", "tolerance"), [(None, CLOSE), pytest.param("int8", 0.15, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("quantize", "tolerance"), [(None, CLOSE), ("int8", 0.15)])
 def test_autoencoder_has_its_two_halves(quantize, tolerance, litert_files):
     model, (x, _) = net("tanh_autoencoder"), answers("tanh_autoencoder")
     latent = model.encoder(x).numpy()

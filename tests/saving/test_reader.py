@@ -299,6 +299,24 @@ def test_a_directory_that_is_not_ours(tmp_path, keras_export):
         modelzoo.load(tmp_path / "file")
 
 
+@pytest.mark.parametrize(
+    "use",
+    [
+        modelzoo.load,
+        modelzoo.evaluate,
+        lambda path: modelzoo.predict(path, np.zeros((1, 2))),
+        lambda path: modelzoo.finetune(path, modelzoo.datasets.load("four_class")),
+        modelzoo.verify,
+    ],
+    ids=["load", "evaluate", "predict", "finetune", "verify"],
+)
+def test_a_keras_file_in_the_place_of_a_model(use, tmp_path):
+    path = tmp_path / "net.keras"
+    path.write_bytes(b"PK")
+    with pytest.raises(InputError, match=r"net\.keras is a file.*keras\.models\.load_model"):
+        use(str(path))
+
+
 def test_an_artifact_that_a_killed_process_had_moved_aside_comes_back(net, artifact):
     workplace = artifact.parent / f".{artifact.name}.abcdefgh.tmp"
     workplace.mkdir()

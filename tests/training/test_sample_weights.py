@@ -41,8 +41,9 @@ def by_class():
         (NAMED, {"class_weight": {"a": 0.5, "c": 3.0}}, {"class_weight": {0: 0.5, 1: 1, 2: 3.0, 3: 1}}),
         ((X, Y), {"class_weight": "balanced"}, {"class_weight": BALANCED}),
         ((X, Y), {"sample_weight": OF_SAMPLES}, {"sample_weight": OF_SAMPLES}),
+        (tf.data.Dataset.from_tensor_slices((X, Y, OF_SAMPLES)).batch(40), {}, {"sample_weight": OF_SAMPLES}),
     ],
-    ids=["class names", "balanced", "samples"],
+    ids=["class names", "balanced", "samples", "tf.data"],
 )
 def test_a_weighted_step_is_that_of_keras_fit(data, options, fit):
     model, history = trained(data, RECIPE.replace(xla="loop" if "sample_weight" in options else "off"), **options)
@@ -147,8 +148,14 @@ def test_weights_where_there_is_nothing_to_weigh():
     stream = tf.data.Dataset.from_tensor_slices((X, Y)).batch(40)
     with pytest.raises(InputError, match="mapping"):
         trained(stream, class_weight="balanced")
-    with pytest.raises(InputError, match="sample_weight needs"):
+    with pytest.raises(InputError, match=r"sample_weight needs .*\(samples, labels, weights\)"):
         trained(stream, sample_weight=OF_SAMPLES)
+    for wrong, problem in ((-OF_SAMPLES, "at least 0"), (np.ones((40, 2)), r"one number a sample.*\(None, 2\)")):
+        with pytest.raises(DataError, match=problem):
+            trained(tf.data.Dataset.from_tensor_slices((X, Y, wrong)).batch(40))
+    weighted = tf.data.Dataset.from_tensor_slices((X, Y, OF_SAMPLES)).batch(40)
+    with pytest.raises(InputError, match=r"must yield \(samples, labels\)"):
+        trained(validation_data=weighted)
     model = modelzoo.create_model("tanh_autoencoder", hidden_units=(4, 3), image_shape=(4, 4), seed=0)
     with pytest.raises(InputError, match="classifiers"):
         modelzoo.train(model, np.ones((9, 4, 4)), "lesson", class_weight="balanced")
