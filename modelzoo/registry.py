@@ -13,6 +13,7 @@ import json
 import logging
 import pkgutil
 import random
+import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -37,6 +38,8 @@ logger = logging.getLogger(__name__)
 ENTRY_POINTS = "modelzoo.models"
 
 _REGISTRY: dict[str, ModelSpec] = {}
+#: Held while plug-ins are imported: another thread waits for their networks.
+_LOADING = threading.RLock()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +59,7 @@ class ModelSpec:
     dataset
         Name of the data set it is trained on.
     num_params
-        Number of parameters with default arguments, as ``model.count_params()``; the first such build verifies it.
+        Number of parameters with default arguments, as ``model.count_params()``; every such build verifies it.
     network
         The layer widths in one line, e.g. ``"784 → 500 → 300 → 10"``.
     source
@@ -123,6 +126,8 @@ def register_model(
 
     def decorate(builder: Builder) -> Builder:
         name = builder.__name__
+        if not builder.__module__.startswith("modelzoo.models."):
+            _load_builtin_models()  # whose names are taken, whether they were listed before or not
         known = _REGISTRY.get(name)
         if known is not None and known.builder.__module__ != builder.__module__:
             raise InputError(f"A model named {name!r} is registered already; choose another name.")
@@ -217,14 +222,15 @@ def _plug_ins() -> list[importlib.metadata.EntryPoint]:
 
 def load_plug_ins() -> None:
     """Import what installed packages declare as entry points, once; one that fails is named in a warning."""
-    while _plug_ins():  # each is taken out first, because a plug-in may list models itself
-        entry = _plug_ins().pop(0)
-        try:
-            entry.load()
-        except Exception as error:
-            package = f" of {entry.dist.name}" if entry.dist else ""
-            reason = f"{type(error).__name__}: {error}"
-            logger.warning("The entry point %s = %s%s was left out: %s", entry.name, entry.value, package, reason)
+    with _LOADING:
+        while _plug_ins():  # each is taken out first, because a plug-in may list models itself
+            entry = _plug_ins().pop(0)
+            try:
+                entry.load()
+            except Exception as error:
+                package = f" of {entry.dist.name}" if entry.dist else ""
+                reason = f"{type(error).__name__}: {error}"
+                logger.warning("The entry point %s = %s%s was left out: %s", entry.name, entry.value, package, reason)
 
 
 def _load_models() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import keras
 import pytest
 
@@ -171,6 +174,19 @@ def test_installed_packages_are_known_by_entry_points_and_a_broken_one_is_named(
         create_model("plug_in_net", units="two")
     (record,) = caplog.records
     assert "bad = plug_in_bad of my-nets was left out: ZeroDivisionError" in record.getMessage()
+
+
+def test_the_zoos_names_are_taken_before_they_were_listed():
+    program = """
+from modelzoo import Recipe
+from modelzoo.registry import register_model
+
+@register_model(task="classification", dataset="linear", num_params=6, source="", recipes={"lesson": Recipe(steps=1)})
+def relu_mlp(*, seed=None, name="relu_mlp"):
+    pass
+"""
+    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True, timeout=120)
+    assert "InputError: A model named 'relu_mlp' is registered already" in done.stderr
 
 
 def test_the_declared_number_of_parameters_is_verified(scratch_registry):
