@@ -263,6 +263,10 @@ def _labels(y: Any, model: keras.Model, where: str, *, single_class: bool) -> np
     return labels
 
 
+def _is_real(spec: Any) -> bool:
+    return spec.dtype.is_floating or spec.dtype.is_integer or spec.dtype.is_bool
+
+
 def _checked(part: Any, model: keras.Model, where: str, *, known: bool = False, single_class: bool = True) -> Any:
     """Return a part with integer labels that the model can take; ``known`` samples were checked before."""
     if isinstance(part, tuple):
@@ -281,7 +285,7 @@ def _checked(part: Any, model: keras.Model, where: str, *, known: bool = False, 
     weighted = isinstance(spec, tuple) and len(spec) == 3 and where == "training data"
     if weighted:  # as Keras' fit takes them
         *spec, weights = spec
-        if not (isinstance(weights, tf.TensorSpec) and weights.shape.rank == 1 and not weights.dtype.is_complex):
+        if not (isinstance(weights, tf.TensorSpec) and weights.shape.rank == 1 and _is_real(weights)):
             raise DataError(
                 f"{where}: sample weights must be one number a sample, shape (batch,); got {weights!s:.80}."
             )
@@ -296,7 +300,7 @@ def _checked(part: Any, model: keras.Model, where: str, *, known: bool = False, 
         )
     samples, labels = spec
     integers = labels.dtype.is_integer or labels.shape.rank == 2
-    if not (integers and all(s.dtype.is_floating or s.dtype.is_integer or s.dtype.is_bool for s in spec)):
+    if not (integers and all(map(_is_real, spec))):
         raise DataError(
             f"{where}: batches are of {samples.dtype.name} with labels of {labels.dtype.name}. Give real numbers, with "
             "integer labels 0, 1, 2, ..."
@@ -505,7 +509,7 @@ def _sound(batch: Any, classes: int | None) -> tuple[Any, ...]:
         if part.dtype.is_floating:
             good &= tf.reduce_all(tf.math.is_finite(part))
     for weight in weights:
-        good &= tf.reduce_all(weight >= 0)
+        good &= tf.reduce_all(tf.cast(weight, tf.float32) >= 0)
     if classes is not None and y.shape.rank == 1:
         labels = tf.cast(y, tf.int64)
         good &= tf.reduce_all((labels >= 0) & (labels < classes))
@@ -517,7 +521,14 @@ def explain_failure(dataset: tf.data.Dataset, model: keras.Model, error: tf.erro
     """Read a ``tf.data.Dataset`` that failed in training again, and raise DataError for what failed."""
     for _ in checked_batches(dataset, model, "training data"):
         pass
-    raise DataError(f"training data: the tf.data.Dataset fails: {str(error.message).splitlines()[0]:.200}") from error
+    raise DataError(f"training data: the tf.data.Dataset fails: {_reason_of(error):.200}") from error
+
+
+def _reason_of(error: tf.errors.OpError) -> str:
+    """Return the line of a TensorFlow error that tells what was raised."""
+    lines = [line.strip() for line in str(error.message).splitlines() if line.strip()]
+    told = [line for line in lines if re.match(r"\w*(Error|Exception): ", line)]
+    return (told or lines or [type(error).__name__])[0]
 
 
 def checked_batches(dataset: tf.data.Dataset, model: keras.Model, where: str) -> Iterator[tuple[Any, ...]]:
@@ -529,9 +540,7 @@ def checked_batches(dataset: tf.data.Dataset, model: keras.Model, where: str) ->
         except StopIteration:
             return
         except tf.errors.OpError as error:
-            lines = [line.strip() for line in str(error.message).splitlines() if line.strip()]
-            told = [line for line in lines if re.match(r"\w*(Error|Exception): ", line)]
-            reason = (told or lines or [type(error).__name__])[0]
+            reason = _reason_of(error)
             raise DataError(f"{where}: batch {number} of the tf.data.Dataset fails: {reason:.200}") from error
         check_fits(x.numpy(), y.numpy(), model, f"{where}, batch {number}")
         for weight in weights:

@@ -42,8 +42,9 @@ def by_class():
         ((X, Y), {"class_weight": "balanced"}, {"class_weight": BALANCED}),
         ((X, Y), {"sample_weight": OF_SAMPLES}, {"sample_weight": OF_SAMPLES}),
         (tf.data.Dataset.from_tensor_slices((X, Y, OF_SAMPLES)).batch(40), {}, {"sample_weight": OF_SAMPLES}),
+        (tf.data.Dataset.from_tensor_slices((X, Y, Y > 1)).batch(40), {}, {"sample_weight": 1.0 * (Y > 1)}),
     ],
-    ids=["class names", "balanced", "samples", "tf.data"],
+    ids=["class names", "balanced", "samples", "tf.data", "mask"],
 )
 def test_a_weighted_step_is_that_of_keras_fit(data, options, fit):
     model, history = trained(data, RECIPE.replace(xla="loop" if "sample_weight" in options else "off"), **options)
@@ -150,7 +151,11 @@ def test_weights_where_there_is_nothing_to_weigh():
         trained(stream, class_weight="balanced")
     with pytest.raises(InputError, match=r"sample_weight needs .*\(samples, labels, weights\)"):
         trained(stream, sample_weight=OF_SAMPLES)
-    for wrong, problem in ((-OF_SAMPLES, "at least 0"), (np.ones((40, 2)), r"one number a sample.*\(None, 2\)")):
+    for wrong, problem in (
+        (-OF_SAMPLES, "at least 0"),
+        (np.full(40, "a"), "one number a sample"),
+        (np.ones((40, 2)), r"one number a sample.*\(None, 2\)"),
+    ):
         with pytest.raises(DataError, match=problem):
             trained(tf.data.Dataset.from_tensor_slices((X, Y, wrong)).batch(40))
     weighted = tf.data.Dataset.from_tensor_slices((X, Y, OF_SAMPLES)).batch(40)
