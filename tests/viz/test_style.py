@@ -76,6 +76,8 @@ def test_scale_makes_all_text_larger():
     with viz.theme("dark", scale=1.8):
         scaled = sizes()
     np.testing.assert_allclose(scaled, 1.8 * usual)
+    with viz.theme("light", scale=0.8):  # of whose pages there is more, so that the same picture fits
+        np.testing.assert_allclose(sizes(), 0.8 * usual)
 
 
 def test_every_figure_is_on_the_page_for_a_beamer():

@@ -14,7 +14,7 @@ from modelzoo.evaluation import ready
 from modelzoo.network import NotAChainError, read_network, with_paths
 from modelzoo.registry import card_for
 from modelzoo.viz import style
-from modelzoo.viz.architecture.canvas import Canvas
+from modelzoo.viz.architecture.canvas import Canvas, page_width
 from modelzoo.viz.architecture.hourglass import Hourglass
 from modelzoo.viz.architecture.neurons import Neurons, neuron_columns
 from modelzoo.viz.architecture.stacks import Stacks
@@ -36,7 +36,8 @@ def plot_architecture(
 ) -> Axes:
     """Draw the architecture of a Keras model.
 
-    The figure is as wide as a page, 7.6 inches; :func:`save_figure` writes it as SVG, PDF or PNG.
+    The figure is as wide as a page, 7.6 inches, or wider in a large font; :func:`save_figure` writes it as SVG, PDF
+    or PNG.
 
     Parameters
     ----------
@@ -103,7 +104,7 @@ def plot_architecture(
                     "every model."
                 ) from None
             continue
-        if picture.width <= style.PAGE_WIDTH:
+        if picture.width <= max(style.PAGE_WIDTH, page_width()):
             break
     canvas = Canvas(ax, picture.width, picture.height)
     canvas.heading(model.name if title is None else str(title), network.num_params)
