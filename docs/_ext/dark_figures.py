@@ -30,10 +30,23 @@ running: list[subprocess.Popen] = []
 
 def setup(app):
     """Tell Sphinx what this extension does."""
+    app.connect("builder-inited", forget_unfinished, priority=100)  # before the gallery
     app.connect("builder-inited", draw_pages, priority=900)  # after the gallery
     app.connect("html-page-context", show_both)
     app.connect("build-finished", copy)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def forget_unfinished(app):
+    """Let the gallery run each lesson again whose dark figures are missing, as after a build that stopped."""
+    for lesson in DOCS.glob("lessons/plot_*.py"):
+        if not thumbnail(lesson).is_file():
+            (DARK.parent / f"{lesson.name}.md5").unlink(missing_ok=True)
+
+
+def thumbnail(lesson):
+    """Return the dark picture of a lesson that is written last."""
+    return DARK / f"sphx_glr_{lesson.stem}_thumb.png"
 
 
 def start_lesson(gallery_conf, lesson):
@@ -43,6 +56,7 @@ def start_lesson(gallery_conf, lesson):
     source = DOCS / "lessons" / Path(lesson).name
     if source.is_file():  # the other gallery's script chooses a theme of its own
         DARK.mkdir(parents=True, exist_ok=True)
+        thumbnail(source).unlink(missing_ok=True)
         size = map(str, gallery_conf["thumbnail_size"])
         running.append(subprocess.Popen([sys.executable, __file__, source, *size]))
 
@@ -65,7 +79,7 @@ def draw_lesson(lesson, *thumbnail_size):
         for size, dpi in {"": 100, "_2_00x": 200}.items():
             plt.figure(number).savefig(f"{stem}_{i:03}{size}.png", dpi=dpi)
     chosen = re.search(r"thumbnail_number = (\d+)", lesson.read_text(encoding="utf-8"))
-    scale_image(f"{stem}_{int(chosen[1]) if chosen else 1:03}.png", f"{stem}_thumb.png", *thumbnail_size)
+    scale_image(f"{stem}_{int(chosen[1]) if chosen else 1:03}.png", thumbnail(lesson), *thumbnail_size)
 
 
 def draw_pages(app):
@@ -74,7 +88,7 @@ def draw_pages(app):
     DARK.mkdir(parents=True, exist_ok=True)
     for name in modelzoo.list_models():
         page = DOCS / "architectures" / f"{name}.md"
-        if is_stale(page):
+        if page.is_file() and is_stale(page):  # networks of plug-ins have no page here
             previous = page.read_text(encoding="utf-8")
             for file, text in render(read_subject(name), previous=previous, measure=False, theme="dark").items():
                 (DARK / file).write_text(text, encoding="utf-8")
