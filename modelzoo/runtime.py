@@ -274,7 +274,7 @@ def _dense(layer: Layer, kernel: Array, bias: Array | None = None) -> Step:
                 return _plus(x[:, used] @ kernel.take(used, axis=0), bias)
         y = x @ kernel
         if not finite and kernel.nbytes >= SPARSE:  # 0 times infinity or NaN is NaN: no weight is, if no output is
-            finite = bool(np.isfinite(y).all())
+            finite = len(x) > 0 and bool(np.isfinite(y).all())
         return _plus(y, bias)
 
     return step

@@ -86,9 +86,11 @@ def _unchanged(loaded: Any) -> Iterator[None]:
     """Undo what calls in training mode change, such as the averages of batch normalisation."""
     variables = list(getattr(loaded, "variables", ()))
     values = [variable.numpy() for variable in variables]
-    yield
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
+    try:
+        yield
+    finally:
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
 
 
 def _answers(path: Path) -> Iterator[Point]:
