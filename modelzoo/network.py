@@ -647,7 +647,7 @@ class _Reader:
         ``outer`` are the indices of the layers that a nested model reads in the place of its inputs.
         """
         if isinstance(model, keras.Sequential):  # whose configuration has no calls
-            model = keras.Model(model.inputs, model.outputs)
+            model = keras.Model(model.inputs, model.outputs, name=model.name)  # Keras counts up the names that it makes
         config = json.loads(json.dumps(model.get_config(), default=_plain))
         configs = {layer["name"]: layer for layer in config["layers"]}
         live = {layer.name: layer for layer in model.layers}
