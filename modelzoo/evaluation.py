@@ -6,7 +6,7 @@ import contextlib
 import logging
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -561,13 +561,24 @@ def own_options(model: keras.Model, place: str) -> dict[str, Any] | None:
 
     A file or folder is what the model was trained on if it has the same path, name or checksum.
     """
-    card = card_for(model)
-    trainings, parent = [card.training or {}], card.parent
-    while parent:
-        trainings.append(parent)
-        parent = parent.get("parent")
-    options = (_options_of(training.get("dataset") or {}, place) for training in trainings)
+    options = (_options_of(used, place) for used in _data_of_lineage(model))
     return next((found for found in options if found is not None), None)
+
+
+def own_folder(model: keras.Model) -> Mapping[str, Any] | None:
+    """Return what a card says of a folder that a model or a parent of it was trained on, if there is one."""
+    named = datasets.list_datasets()
+    found = (used for used in _data_of_lineage(model) if "options" in used and used["name"] not in named)
+    return next((used for used in found if not Path(used.get("source") or "").suffix), None)
+
+
+def _data_of_lineage(model: keras.Model) -> Iterator[Mapping[str, Any]]:
+    """Give what the cards of a model and of its parents say of their training data."""
+    card = card_for(model)
+    training: Any = {"dataset": (card.training or {}).get("dataset"), "parent": card.parent}
+    while training:
+        yield training.get("dataset") or {}
+        training = training.get("parent")
 
 
 def _options_of(used: Mapping[str, Any], place: str) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -314,6 +315,10 @@ def test_a_folder_of_own_drawings(modelzoo, folder, artifacts):
     assert json.loads(modelzoo("evaluate", "symbols", "--data", "own", "--json")[1])["accuracy"] == own["accuracy"]
     assert json.loads(modelzoo("evaluate", "symbols", "--data", "own", "--split", "all", "--json")[1])["samples"] == 30
     assert modelzoo("predict", next(folder.glob("3/*.png")), "-m", "symbols")[1].splitlines()[0][-1] in "358"
+    shutil.copytree(folder, folder.with_name("grown"))
+    (folder.with_name("grown") / "3" / "copy.png").write_bytes(next(folder.glob("5/*.png")).read_bytes())
+    assert "share images, --split test measures" in modelzoo("evaluate", "symbols", "--data", "grown")[2]
+    assert "--split test" not in modelzoo("evaluate", "symbols", "--data", "grown", "--split", "all")[2]
     folder.rename(folder.with_name("elsewhere"))
     for command in (["evaluate", "symbols"], ["export", "symbols", "--quantize", "int8", "-o", "symbols.tflite"]):
         told = error_line(modelzoo(*command)[2])

@@ -136,7 +136,7 @@ def _given_data(
     Then they are loaded as for its training, so that the same part is held out. The first of several models that was
     trained on the data decides.
     """
-    from modelzoo.evaluation import own_options
+    from modelzoo.evaluation import own_folder, own_options
 
     used = [known for model in models if (known := own_options(model, data)) is not None]
     if any(known != used[0] for known in used[1:]):
@@ -146,6 +146,15 @@ def _given_data(
     )
     shape, preparation = models[0].input_shape[1:], card_for(models[0]).preparation
     given = load_data(data, shape, options, preparation=preparation, stream=stream, **defaults)
+    other = None if used or split or not Path(data).is_dir() else next(filter(None, map(own_folder, models)), None)
+    if other:
+        same = "".join(f" --data-option {k}={v}" for k, v in other["options"].items() if k in ("seed", "test_fraction"))
+        advice = (
+            f"If the two share images, --split test{same} measures what neither was trained on."
+            if other.get("num_test")
+            else "Nothing was held out there: images that the two share are no test."
+        )
+        click.echo(f"{data}: all samples are measured. Training used {other['name']!r}. {advice}", err=True)
     if used and given.test is None and split in (None, "test"):
         raise InputError(
             f"{data} has no test part, so that all samples trained the model. Measure on other --data, or name --split."
