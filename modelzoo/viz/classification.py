@@ -376,5 +376,8 @@ def plot_misclassified(
         titles.append("\n".join([*guesses, f"truth: {names[truth]}"]))
     shown = wrong.index[: check_integer("count", count)]
     figure = grid_of_images(images[shown], titles, check_integer("columns", columns), fontsize=style.points(8.5))
-    figure.suptitle(f"{len(wrong.index):,} of {len(p):,} wrong; the surest mistakes first", fontsize=style.points(11))
+    title = f"{len(wrong.index):,} of {len(p):,} wrong"
+    if len(shown) > 2:  # else there is no room, and little to order
+        title += "; the surest mistakes first"
+    figure.suptitle(title, fontsize=style.points(11))
     return figure
