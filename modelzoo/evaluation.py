@@ -569,7 +569,7 @@ def own_folder(model: keras.Model) -> Mapping[str, Any] | None:
     """Return what a card says of a folder that a model or a parent of it was trained on, if there is one."""
     named = datasets.list_datasets()
     found = (used for used in _data_of_lineage(model) if "options" in used and used["name"] not in named)
-    return next((used for used in found if not Path(used.get("source") or "").suffix), None)
+    return next((used for used in found if used.get("source") and not Path(used["source"]).suffix), None)
 
 
 def _data_of_lineage(model: keras.Model) -> Iterator[Mapping[str, Any]]:

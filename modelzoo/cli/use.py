@@ -146,8 +146,8 @@ def _given_data(
     )
     shape, preparation = models[0].input_shape[1:], card_for(models[0]).preparation
     given = load_data(data, shape, options, preparation=preparation, stream=stream, **defaults)
-    other = None if used or split or not Path(data).is_dir() else next(filter(None, map(own_folder, models)), None)
-    if other:
+    whole = not used and not split and given.test is None and Path(data).is_dir()
+    if whole and (other := next(filter(None, map(own_folder, models)), None)):
         same = "".join(f" --data-option {k}={v}" for k, v in other["options"].items() if k in ("seed", "test_fraction"))
         advice = (
             f"If the two share images, --split test{same} measures what neither was trained on."
