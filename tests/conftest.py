@@ -19,6 +19,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores: one thre
 import numpy as np
 import pytest
 
+from modelzoo import datasets
 from modelzoo.errors import ModelZooError
 
 
@@ -36,6 +37,12 @@ def _errors_are_one_line():
         assert "\n" not in str(self)
 
     ModelZooError.__init__ = make
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _data_sets_are_registered():
+    """Register the zoo's data sets before a test replaces the registry for a while."""
+    datasets.list_datasets()
 
 
 @pytest.fixture

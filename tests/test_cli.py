@@ -88,7 +88,7 @@ def test_info_of_a_model(modelzoo):
     assert json.loads(modelzoo("info", "xor_mlp", "--json")[1])["num_params"] == 9
 
 
-@pytest.mark.parametrize("command", ["", *cli.app.commands])
+@pytest.mark.parametrize("command", ["", *cli.app.list_commands(None)])
 def test_help_teaches(modelzoo, command):
     status, out, _ = modelzoo(*([command] if command else []), "--help")
     assert status == 0

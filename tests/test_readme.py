@@ -47,7 +47,7 @@ def test_commands_exist():
 
     used = set(re.findall(r"^\$ modelzoo (\w+)", README.read_text(encoding="utf-8"), re.MULTILINE))
     assert used
-    assert used <= set(app.commands)
+    assert used <= set(app.list_commands(None))
 
 
 def test_files_that_are_linked_to_exist():

@@ -11,19 +11,41 @@ import click
 
 import modelzoo
 from modelzoo.cli.common import use_terminal
-from modelzoo.cli.play import play
-from modelzoo.cli.show import describe, info, list_command
-from modelzoo.cli.train import finetune, train
-from modelzoo.cli.use import check, compare, evaluate, export, predict, reproduce
 from modelzoo.errors import InputError, ModelZooError
+
+#: Where each subcommand is.
+_COMMANDS = {
+    "list": "show.list_command",
+    "info": "show.info",
+    "describe": "show.describe",
+    "train": "train.train",
+    "finetune": "train.finetune",
+    "evaluate": "use.evaluate",
+    "compare": "use.compare",
+    "reproduce": "use.reproduce",
+    "predict": "use.predict",
+    "export": "use.export",
+    "check": "use.check",
+    "play": "play.play",
+}
 
 
 class _Group(click.Group):
-    """A command whose list of subcommands has their whole first lines."""
+    """A command that imports only the subcommand it runs; its list of them has their whole first lines."""
+
+    def list_commands(self, ctx: click.Context | None) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context | None, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name].partition(".")
+        return getattr(importlib.import_module(f"modelzoo.cli.{module}"), name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        commands = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
         with formatter.section("Commands"):
-            formatter.write_dl([(name, self.commands[name].get_short_help_str(200)) for name in self.commands])
+            formatter.write_dl([(name, found.get_short_help_str(200)) for name, found in commands.items() if found])
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -82,20 +104,3 @@ def main() -> None:
         click.echo(f"Error: {' '.join(lines) if ours else lines[0]}", err=True)
         status = 2
     sys.exit(status)
-
-
-for command in (
-    list_command,
-    info,
-    describe,
-    train,
-    finetune,
-    evaluate,
-    compare,
-    reproduce,
-    predict,
-    export,
-    check,
-    play,
-):
-    app.add_command(command)

@@ -4,6 +4,5 @@ Importing this package imports neither TensorFlow nor scikit-learn, Pillow or Po
 """
 
 from modelzoo import _public
-from modelzoo.datasets import digit, files, mnist, synthetic, tfrecord  # noqa: F401 (they register their loaders)
 
 __getattr__, __dir__, __all__ = _public.attach_stub(__name__, __file__)

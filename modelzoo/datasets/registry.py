@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import importlib
 import inspect
 import json
 import os
@@ -42,6 +44,7 @@ def register_dataset(loader: Any = None, /, *, class_names: Iterable[str] = ()) 
     """
 
     def register(loader: Loader) -> Loader:
+        _load_builtin_datasets_before(loader)
         name = loader.__name__
         if name in _NAMED and _NAMED[name].__module__ != loader.__module__:
             raise InputError(
@@ -74,16 +77,30 @@ def register_file_loader(
     """
 
     def register(loader: Loader) -> Loader:
+        _load_builtin_datasets_before(loader)
         _BY_PATH.append((accepts, what, streams, loader))
         return loader
 
     return register
 
 
+@functools.cache
+def _load_builtin_datasets() -> None:
+    for module in ("images", "files", "mnist", "synthetic", "tfrecord"):
+        importlib.import_module(f"modelzoo.datasets.{module}")
+
+
+def _load_builtin_datasets_before(loader: Callable[..., Any]) -> None:
+    """Let what others register come after ours: their names are taken, and paths that they read stay theirs."""
+    if not loader.__module__.startswith("modelzoo.datasets."):
+        _load_builtin_datasets()
+
+
 def list_datasets() -> list[str]:
     """Return the names that :func:`load` knows, sorted."""
     from modelzoo.registry import load_plug_ins  # here, because reading images needs NumPy and Pillow alone
 
+    _load_builtin_datasets()
     load_plug_ins()
     return sorted(_NAMED)
 
@@ -97,6 +114,7 @@ def dataset_options(name: str | os.PathLike[str]) -> dict[str, Any]:
 
 def dataset_classes(name: str) -> tuple[str, ...]:
     """Return the class names that a named data set was registered with, without loading it; ``()`` if none."""
+    _load_builtin_datasets()
     return _CLASSES.get(name, ())
 
 
@@ -190,6 +208,7 @@ def _existing(name: str | os.PathLike[str]) -> Path | None:
 
 def _reader(path: Path, *, streamed: bool = False) -> Callable[..., Any]:
     """Return the loader of a path."""
+    _load_builtin_datasets()
     for accepts, _, streams, reader in _BY_PATH:
         if accepts(path) and (streams or not streamed):
             return reader
