@@ -339,7 +339,7 @@ RELU_TUNED = Recipe(
             source=_build.FAST_SOURCE,
         ),
         "tuned": RELU_TUNED,
-        "robust": _build.robust(RELU_TUNED),
+        "robust": _build.robust(RELU_TUNED, looks=0.02),
     },
 )
 def relu_mlp(
