@@ -109,6 +109,7 @@ class Results(TypedDict, total=False):
 
     metrics: Metrics
     corruptions: Metrics | None
+    confusion_matrix: list[list[int]] | None
     seeds: list[int]
     measured_on: dict[str, Any]
     recipe: str

@@ -448,6 +448,8 @@ def measure(
         ``classes``
             For each class of a classifier ``precision``, ``recall``, ``f1`` and ``samples``, see
             :func:`report_by_class`.
+        ``confusion_matrix``
+            How often each class was taken for each: a list for each true class, a number in it for each predicted one.
         ``corruptions``
             For each corruption the share of wrong predictions, 0–1, or the mean squared difference between the
             reconstruction of the corrupted image and the clean one, both on the scale of 0–1. Image models only.
@@ -463,7 +465,9 @@ def measure(
     if found is not None:
         p, right = found.probabilities, found.classes == y
         result["calibration_error"] = None if p is None else reliability(right, p.max(axis=1)).calibration_error
-        result["classes"] = report_by_class(y, found.classes, class_names(model))
+        names = class_names(model)
+        result["classes"] = report_by_class(y, found.classes, names)
+        result["confusion_matrix"] = count_confusions(y, found.classes, len(names)).tolist()
     if corruptions and len(network.input.output_shape) == 2:  # images
         errors = result["corruptions"] = {}
         for name, corrupt in CORRUPTIONS.items():

@@ -36,19 +36,11 @@ PICTURE = ROOT / "docs" / "_static" / "zoo.png"
 Files = dict[Path, str]
 
 
-def architectures(check: bool) -> Files:
-    """Return the pages of all models and their index.
-
-    The networks are run on their test data only where a page does not hold the counts for these very weights and data
-    yet; a check never runs them.
-    """
+def architectures() -> Files:
+    """Return the pages of all models and their index."""
     files: Files = {}
     for name in modelzoo.list_models():
-        previous = PAGES / f"{name}.md"
-        pages = render(
-            read_subject(name), previous=read_text(previous) if previous.is_file() else "", measure=not check
-        )
-        files |= {PAGES / file: text for file, text in pages.items()}
+        files |= {PAGES / file: text for file, text in render(read_subject(name)).items()}
     specs = sorted(map(modelzoo.get_spec, modelzoo.list_models()), key=lambda spec: (spec.num_params, spec.name))
     parts = [
         "# Architectures",
@@ -66,7 +58,7 @@ def architectures(check: bool) -> Files:
     return files | {PAGES / "index.md": "\n\n".join(parts) + "\n"}
 
 
-def results(check: bool) -> Files:
+def results() -> Files:
     """Return the page of results, whose table comes from the cards of the pretrained models."""
     header = ["model", "recipe", "test error", "this artifact", "calibration error", "error when corrupted"]
     header += ["parameters", "multiply-adds", "size", "training"]
@@ -110,7 +102,7 @@ def result_row(label: str, directory: Path) -> list[str]:
         ) from error
 
 
-def speed(check: bool) -> Files:
+def speed() -> Files:
     """Return the page on speed, whose tables come from what the benchmark measured."""
     training = read_measurements(TRAINING, "make bench BENCH_ARGS='--output docs/benchmark.json'")
     costs = read_measurements(COSTS, "make bench-costs BENCH_ARGS='--output docs/benchmark_costs.json'")
@@ -142,7 +134,7 @@ def read_measurements(path: Path, command: str) -> dict[str, Any]:
         raise InputError(f"Cannot read {path}: {error}. Measure first: {command}.") from error
 
 
-def starts(check: bool) -> Files:
+def starts() -> Files:
     """Return the start weights that the playground shows: those of seeds 0 to 4, and the lesson's where it has any."""
     networks = []
     for name in modelzoo.list_models():
@@ -166,7 +158,7 @@ def starts(check: bool) -> Files:
     return {STARTS: "{\n" + ",\n".join(networks) + "\n}\n"}
 
 
-PARTS: dict[str, Callable[[bool], Files]] = {
+PARTS: dict[str, Callable[[], Files]] = {
     "architectures": architectures,
     "results": results,
     "speed": speed,
@@ -182,7 +174,7 @@ def main(parts: tuple[str, ...], check: bool) -> None:
     if "picture" in parts:
         draw_picture()
     for part in [name for name in PARTS if name in (parts or PARTS)]:
-        files = PARTS[part](check)
+        files = PARTS[part]()
         stale = [path for path, text in files.items() if is_stale(path, text)]
         if part == "architectures":
             stale += [path for path in PAGES.glob("*") if path.suffix in (".md", ".svg") and path not in files]

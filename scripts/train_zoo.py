@@ -134,6 +134,7 @@ def results_of(recipe_name: str, paths: Mapping[int, Path], selected: int, reaso
         "selected_by": reason,
         "metrics": over_seeds(per_seed),
         "corruptions": over_seeds({seed: found.get("corruptions", {}) for seed, found in measures.items()}),
+        "confusion_matrix": measures[selected].get("confusion_matrix"),
         "num_params": measures[selected]["num_params"],
         "multiply_adds": measures[selected]["multiply_adds"],
         "measured_on": describe_machine(),

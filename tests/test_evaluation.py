@@ -11,7 +11,7 @@ import tensorflow as tf
 from PIL import Image
 from scipy import special
 from sklearn.calibration import calibration_curve
-from sklearn.metrics import accuracy_score, classification_report, log_loss, mean_squared_error
+from sklearn.metrics import accuracy_score, classification_report, confusion_matrix, log_loss, mean_squared_error
 
 import modelzoo
 from modelzoo import Recipe, datasets
@@ -305,10 +305,13 @@ def test_measures_of_an_image_classifier(net, logit_net, digits):
         for ours, theirs in (("precision",) * 2, ("recall",) * 2, ("f1", "f1-score"), ("samples", "support")):
             value = expected[name][theirs]
             assert row[ours] == (None if np.isnan(value) else pytest.approx(value))
+    matrix = found.pop("confusion_matrix")
+    assert matrix == confusion_matrix(y, net(x).numpy().argmax(axis=1), labels=range(10)).tolist()
     assert found.pop("corruptions")
     assert found.pop("classes")
     logits = modelzoo.measure(logit_net, digits, corruptions=False)
     assert logits.pop("classes")
+    assert logits.pop("confusion_matrix") == matrix
     assert logits == pytest.approx(found, rel=1e-4)
 
 
@@ -324,6 +327,7 @@ def test_one_output_measures_as_two_do():
     logits = modelzoo.create_model("logistic_perceptron", classifier_activation=None, seed=3)
     measured = modelzoo.measure(logits, data)
     assert measured.pop("classes") == classes
+    assert measured.pop("confusion_matrix") == found.pop("confusion_matrix")
     assert measured == pytest.approx(found, rel=1e-5)
 
 

@@ -20,7 +20,7 @@ from modelzoo import cli, datasets, finetuning
 from modelzoo.errors import ArtifactError, InputError, TargetExistsError
 from modelzoo.pages import Subject, describe, read_subject, render
 from modelzoo.pages.markdown import prose
-from modelzoo.pages.pictures import measure_confusion, read_confusion
+from modelzoo.pages.pictures import confusion_of
 from modelzoo.pages.usage import usage_section
 
 
@@ -215,27 +215,32 @@ def test_the_confusion_counts_are_those_of_the_network(described):
     subject, files = described
     x, y = datasets.load("four_class", n=400, n_test=200).test
     predicted = modelzoo.load(subject.source)(x).numpy().argmax(axis=1)
-    confusion = measure_confusion(subject)
+    confusion = confusion_of(subject)
     for truth in range(4):
-        assert confusion["counts"][truth] == [((y == truth) & (predicted == k)).sum() for k in range(4)]
+        assert confusion.counts[truth].tolist() == [((y == truth) & (predicted == k)).sum() for k in range(4)]
     assert f"{(y != predicted).sum()} of 200 test samples" in files["mine.md"]
     precision, recall = precision_score(y, predicted, average=None), recall_score(y, predicted, average=None)
-    assert f"| {confusion['classes'][1]} | {precision[1]:.2%} | {recall[1]:.2%} |" in files["mine.md"]
+    assert f"| {confusion.classes[1]} | {precision[1]:.2%} | {recall[1]:.2%} |" in files["mine.md"]
 
 
-def test_an_earlier_page_saves_the_measurement_for_the_same_weights_alone(described, monkeypatch):
+def test_the_counts_of_a_card_are_taken(described, monkeypatch):
     subject, files = described
+    counts = confusion_of(subject).counts.tolist()
+    wrong = [[[200]], [*counts[:3], [-1, 0, 0, 0]], counts[:3]]
+    for unfit in wrong:
+        assert confusion_of(with_counts(subject, unfit)).counts.tolist() == counts
     monkeypatch.setattr("modelzoo.pages.pictures.predict", lambda *_: pytest.fail("the network was run"))
     with mpl.rc_context({"font.size": 20, "axes.facecolor": "black", "lines.linewidth": 7}):  # which change no byte
-        assert render(subject, previous=files["mine.md"], measure=False) == files
+        assert render(with_counts(subject, counts)) == files
         assert mpl.rcParams["font.size"] == 20
     for name, text in files.items():
         if name.endswith(".svg"):
             assert ElementTree.fromstring(text).tag == "{http://www.w3.org/2000/svg}svg"
-    other = dataclasses.replace(subject, card={**subject.card, "weights_digest": "0" * 64})
-    assert read_confusion(files["mine.md"], subject) is not None
-    assert read_confusion(files["mine.md"], other) is None
-    assert read_confusion(files["mine.md"].replace('"counts":[[', '"counts":[[['), subject) is None
+
+
+def with_counts(subject, counts):
+    results = {**subject.card["results"], "confusion_matrix": counts}
+    return dataclasses.replace(subject, card={**subject.card, "results": results})
 
 
 def test_an_untrained_model_has_neither_results_nor_a_card(monkeypatch):

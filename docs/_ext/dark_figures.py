@@ -89,8 +89,7 @@ def draw_pages(app):
     for name in modelzoo.list_models():
         page = DOCS / "architectures" / f"{name}.md"
         if page.is_file() and is_stale(page):  # networks of plug-ins have no page here
-            previous = page.read_text(encoding="utf-8")
-            for file, text in render(read_subject(name), previous=previous, measure=False, theme="dark").items():
+            for file, text in render(read_subject(name), theme="dark").items():
                 (DARK / file).write_text(text, encoding="utf-8")
     picture = DOCS / "_static" / "zoo.png"
     if is_stale(picture):

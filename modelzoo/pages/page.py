@@ -76,30 +76,20 @@ def describe(source: str | os.PathLike[str], output: str | os.PathLike[str], *, 
             raise InputError(
                 f"{output} holds more than a description of {subject.name}: {foreign[0].name}. Choose another path."
             )
-    files = render(subject, whole=False)
+    files = render(subject)
     with atomic_directory(output, overwrite=overwrite) as temporary:
         for name, text in files.items():
             (temporary / name).write_text(text, encoding="utf-8")
     return output / f"{subject.stem}.md"
 
 
-def render(
-    subject: Subject, *, previous: str = "", measure: bool = True, whole: bool = True, theme: str = "light"
-) -> dict[str, str]:
+def render(subject: Subject, *, theme: str = "light") -> dict[str, str]:
     """Return the page of a model and its pictures.
 
     Parameters
     ----------
     subject
         What :func:`modelzoo.pages.read_subject` returned.
-    previous
-        An earlier page. Its counts of the confusion matrix are taken if they are about the same weights and data, so
-        that the network need not be run again.
-    measure
-        Run the network on its test data for the counts that ``previous`` does not have; otherwise the page goes
-        without.
-    whole
-        Run it on all of its test data, however long that takes; otherwise on some of them, and the page says so.
     theme
         Theme of the pictures, ``"light"`` or ``"dark"``.
 
@@ -110,9 +100,7 @@ def render(
         versions.
     """
     stem = subject.stem
-    confusion = pictures.read_confusion(previous, subject)
-    if confusion is None and measure:
-        confusion = pictures.measure_confusion(subject, whole=whole)
+    confusion = pictures.confusion_of(subject)
     sections = [
         _head(subject),
         _equation(subject),
@@ -350,13 +338,13 @@ def _confusion(subject: Subject, confusion: pictures.Confusion | None) -> str:
         return ""
     truth, predicted = pictures.labels_of(confusion)
     wrong = f"{np.sum(truth != predicted):,} of {len(truth):,} test samples are taken for another class"
-    if "every" in confusion:
-        wrong += f", counted on one in {confusion['every']} to save time; `modelzoo evaluate --per-class` counts on all"
-    report = report_by_class(truth, predicted, confusion["classes"])
+    if confusion.every > 1:
+        wrong += f", counted on one in {confusion.every} to save time; `modelzoo evaluate --per-class` counts on all"
+    report = report_by_class(truth, predicted, confusion.classes)
     rows = [[prose(name), *cells] for name, *cells in class_rows(report)]
     picture = f"![Confusion matrix: {wrong.partition(', counted')[0]}.]({subject.stem}-confusion.svg)"
     scores = table(["class", "precision", "recall", "F1", "test samples"], rows, range(1, 5))
-    return "\n\n".join(["### Classes", pictures.comment_of(confusion), f"{wrong}.", picture, scores])
+    return "\n\n".join(["### Classes", f"{wrong}.", picture, scores])
 
 
 def _licence(subject: Subject) -> str:

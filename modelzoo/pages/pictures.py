@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -22,60 +20,53 @@ from modelzoo.pages.subject import Subject
 
 logger = logging.getLogger(__name__)
 
-#: Multiply-adds that counting for a page may cost where the samples need not be whole.
+#: Multiply-adds that counting for a page may cost.
 COUNTED = 15 * 10**9
 
-#: How often each class was taken for each other: ``weights`` and ``data`` (digest and checksum, as in the card),
-#: ``classes`` (their names) and ``counts`` (a row a true class, a column a predicted one); ``every`` where one in so
-#: many samples was counted.
-Confusion = dict[str, Any]
+
+class Confusion(NamedTuple):
+    """How often each class was taken for each other.
+
+    Attributes
+    ----------
+    classes
+        Their names.
+    counts
+        A row a true class, a column a predicted one.
+    every
+        One in so many samples was counted.
+    """
+
+    classes: tuple[str, ...]
+    counts: np.ndarray
+    every: int = 1
 
 
-def comment_of(confusion: Confusion) -> str:
-    """Return the counts as a comment of a page, from which :func:`read_confusion` takes them again."""
-    held = json.dumps(confusion, separators=(",", ":")).replace(">", "\\u003e")  # no end of comment
-    return f"<!-- confusion: {held} -->"
+def confusion_of(subject: Subject) -> Confusion | None:
+    """Return the counts in a trained classifier's card, or count its predictions on its own test data.
 
-
-def read_confusion(page: str, subject: Subject) -> Confusion | None:
-    """Return the counts in a page, if they are about this model's weights and data."""
-    found = re.search(r"^<!-- confusion: (\{.*\}) -->$", page, re.MULTILINE)
-    if found is None or not (subject.classifies and subject.training):
-        return None
-    try:
-        confusion = json.loads(found[1])
-        return confusion if confusion.items() >= _measured_of(subject).items() else None
-    except (ValueError, AttributeError):
-        return None
-
-
-def measure_confusion(subject: Subject, *, whole: bool = True) -> Confusion | None:
-    """Count a trained zoo classifier's predictions on its own test data; ``None`` for any other model.
-
-    A model that was trained on data that only the caller has is left out, too. Without ``whole``, no more samples are
-    taken, evenly spread, than a second or two is enough for.
+    Of these no more are taken, evenly spread, than a second or two is enough for. ``None`` for any other model, and for
+    one that was trained on data that only the caller has.
     """
     if not (subject.classifies and subject.training):
         return None
+    names = class_names(subject.model)
+    counted = subject.results.get("confusion_matrix") or ()
+    if {len(counted), *map(len, counted)} == {len(names)} and min(map(min, counted)) >= 0:
+        return Confusion(names, np.array(counted))
     try:
         x, y = part_of(subject.model, None, "test", arrays=True)
     except (InputError, DataError) as error:  # DataError: their files are not on this machine
         logger.info("No confusion matrix of %s: %s", subject.source, error)
         return None
-    every = 1 if whole else -(-len(x) * (subject.cost or 0) // COUNTED) or 1
-    found, names = interpret(subject.model, predict(subject.model, x[::every])), class_names(subject.model)
-    counts = count_confusions(y[::every], found.classes, len(names))
-    taken = {} if every == 1 else {"every": every}
-    return {**_measured_of(subject), **taken, "classes": list(names), "counts": counts.tolist()}
-
-
-def _measured_of(subject: Subject) -> dict[str, str]:
-    return {"weights": (subject.card or {})["weights_digest"], "data": str(subject.trained_on.get("checksum"))}
+    every = -(-len(x) * (subject.cost or 0) // COUNTED) or 1
+    found = interpret(subject.model, predict(subject.model, x[::every]))
+    return Confusion(names, count_confusions(y[::every], found.classes, len(names)), every)
 
 
 def labels_of(confusion: Confusion) -> tuple[np.ndarray, np.ndarray]:
     """Return the true and the predicted class of each sample that was counted."""
-    counts = np.array(confusion["counts"])
+    counts = confusion.counts
     truth, predicted = (np.repeat(index.ravel(), counts.ravel()) for index in np.indices(counts.shape))
     return truth, predicted
 
@@ -93,8 +84,7 @@ def learning_curves(subject: Subject, theme: str = "light") -> str:
 
 def confusion_figure(confusion: Confusion, theme: str = "light") -> str:
     """Return the SVG of the confusion matrix."""
-    names = confusion["classes"]
-    return _svg(lambda: viz.plot_confusion_matrix(*labels_of(confusion), class_names=names), theme)
+    return _svg(lambda: viz.plot_confusion_matrix(*labels_of(confusion), class_names=confusion.classes), theme)
 
 
 def _svg(draw: Callable[[], Any], theme: str) -> str:
