@@ -57,7 +57,7 @@ def test_stale_and_obsolete_files_are_noticed_and_mended(tmp_path, monkeypatch):
     page = tmp_path / "page.md"
     (tmp_path / "gone.md").write_text("a model that was removed")
     monkeypatch.setattr(render, "PAGES", tmp_path)
-    monkeypatch.setitem(render.PARTS, "architectures", lambda check: {page: "new\n"})
+    monkeypatch.setitem(render.PARTS, "architectures", lambda: {page: "new\n"})
     result = run("architectures", "--check")
     assert result.exit_code == 1
     assert "Stale: page.md, gone.md. To write them: python scripts/render.py architectures" in result.output

@@ -179,7 +179,7 @@ _ = viz.plot_prediction(model, digit, mnist.class_names, truth=2)
 
 # %%
 # And this is the answer to the same photo, only shrunk and inverted. The paper is grey there, and the digit
-# lies where MNIST has none. No training image was like it. A softmax has to spread one whole probability over the
+# lies where MNIST has none. Hardly a training image was like it. A softmax has to spread one whole probability over the
 # classes; it cannot say *I have never seen such a thing*.
 
 _ = viz.plot_prediction(model, shrunk, mnist.class_names, truth=2)
