@@ -7,7 +7,6 @@ import dataclasses
 import fnmatch
 import functools
 import importlib
-import importlib.metadata
 import inspect
 import json
 import logging
@@ -27,6 +26,8 @@ from modelzoo.network import Network, check_model_name, read_network
 from modelzoo.recipe import Recipe, html_table
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     import keras
 
 Task = Literal["classification", "reconstruction"]
@@ -216,8 +217,10 @@ def _load_builtin_models() -> None:
 
 
 @functools.cache
-def _plug_ins() -> list[importlib.metadata.EntryPoint]:
-    return sorted(importlib.metadata.entry_points(group=ENTRY_POINTS), key=lambda entry: entry.value)
+def _plug_ins() -> list[EntryPoint]:
+    from importlib.metadata import entry_points  # here, because a name of the zoo's own needs no plug-in
+
+    return sorted(entry_points(group=ENTRY_POINTS), key=lambda entry: entry.value)
 
 
 def load_plug_ins() -> None:
@@ -274,7 +277,9 @@ def get_spec(name: str) -> ModelSpec:
     InputError
         No model has that name; the message has the closest match.
     """
-    _load_models()
+    _load_builtin_models()
+    if isinstance(name, str) and name not in _REGISTRY:
+        load_plug_ins()
     if not isinstance(name, str) or name not in _REGISTRY:
         raise InputError(
             f"{unknown_name('model', name, _REGISTRY)} A network of your own is known once its module is imported: "

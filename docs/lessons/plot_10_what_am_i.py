@@ -202,7 +202,7 @@ for pixels in range(5):
 plt.show()
 
 # %%
-# A recipe that moves its images in training, as ``tuned`` does, teaches the network what it cannot know by itself, but
+# A recipe that moves its images in training, as ``robust`` does, teaches the network what it cannot know by itself, but
 # only as far as the images were moved. The next lesson's network is built to look for the same small patterns
 # everywhere. Is that a remedy? There we measure it.
 #

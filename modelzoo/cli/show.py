@@ -68,7 +68,7 @@ def list_command(pattern: str, pretrained: bool, show_datasets: bool, as_json: b
 @as_json
 def info(name: str, as_json: bool) -> None:
     """Show the facts and recipes of a model, or the card of an artifact: NAME is a model or a directory."""
-    if name not in modelzoo.list_models() and Path(name).is_dir():
+    if Path(name).is_dir() and name not in modelzoo.list_models():
         directory = find(name)
         card = read_card(directory)
         if as_json:
