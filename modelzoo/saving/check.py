@@ -60,7 +60,7 @@ def check(path: str | os.PathLike[str], *, files_only: bool = False) -> list[Poi
     Returns
     -------
     list of Point
-        One for each question; one alone if the SavedModel cannot be loaded.
+        One for each question; if the SavedModel cannot be loaded, that and whether its files are the card's.
 
     Raises
     ------
@@ -98,6 +98,7 @@ def _answers(path: Path) -> Iterator[Point]:
         loaded = tf.saved_model.load(str(path))
     except Exception as error:  # whatever TensorFlow raises on a broken graph is the answer
         yield Point("loads", False, _first_line(error), "Write it again with modelzoo.save or tf.saved_model.save.")
+        yield _answer("modelzoo card", path, None)  # which file is damaged
         return
     yield Point("loads", True, f"tf.saved_model.load, TensorFlow {getattr(loaded, 'tensorflow_version', '?')}")
     yield from (_answer(name, path, loaded) for name in _QUESTIONS)

@@ -87,7 +87,8 @@ def test_a_variable_without_gradient_is_named(tmp_path):
 def test_a_broken_graph_is_an_answer_and_not_a_traceback(artifact):
     (artifact / "saved_model.pb").write_bytes(b"\xff" * 100)
     points = modelzoo.check(artifact)
-    assert [(point.name, point.ok) for point in points] == [("loads", False)]
+    assert [(point.name, point.ok) for point in points] == [("loads", False), ("modelzoo card", False)]
+    assert "saved_model.pb" in points[1].detail
     assert points[0].remedy
 
 
