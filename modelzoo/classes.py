@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from modelzoo.datasets import check_labels, dataset_classes
+from modelzoo.datasets import dataset_classes
+from modelzoo.datasets.checks import check_labels
 from modelzoo.errors import DataError
 from modelzoo.network import read_network
 from modelzoo.registry import card_for, spec_of

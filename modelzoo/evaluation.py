@@ -19,6 +19,7 @@ from modelzoo._keras import inference_function, keras, tf
 from modelzoo.card import artifact_name
 from modelzoo.classes import class_names
 from modelzoo.datasets import CORRUPTIONS
+from modelzoo.datasets.checks import as_array
 from modelzoo.errors import DataError, InputError
 from modelzoo.network import read_network
 from modelzoo.recipe import Recipe
@@ -119,7 +120,7 @@ def as_batch(model: Any, samples: Any, *, prepare: str | None = None) -> np.ndar
     if all(isinstance(item, str | os.PathLike) or hasattr(item, "getbands") for item in items):
         batch = np.concatenate([_read(item, model, prepare) for item in items])
     else:
-        batch = _fitting(datasets.as_array(samples, "samples"), tuple(model.input_shape[1:]))
+        batch = _fitting(as_array(samples, "samples"), tuple(model.input_shape[1:]))
     check_fits(batch, None, model, "samples")
     warn_of_other_pixels(batch, model, "samples")
     return batch

@@ -1,8 +1,3 @@
-from .checks import as_array as as_array
-from .checks import check_arrays as check_arrays
-from .checks import check_labels as check_labels
-from .checks import check_samples as check_samples
-from .checks import fits_shape as fits_shape
 from .corruptions import CORRUPTIONS as CORRUPTIONS
 from .dataset import Dataset as Dataset
 from .dataset import from_arrays as from_arrays

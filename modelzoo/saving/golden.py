@@ -11,7 +11,8 @@ import numpy as np
 
 from modelzoo._io import undated_member
 from modelzoo._keras import graph_function, keras, tf
-from modelzoo.datasets import as_array, check_samples, fits_shape, read_npz
+from modelzoo.datasets import read_npz
+from modelzoo.datasets.checks import as_array, check_samples, fits_shape
 from modelzoo.errors import ArtifactError, DataError
 
 #: Where the golden vectors are in a SavedModel directory, beside the card.

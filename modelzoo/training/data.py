@@ -15,17 +15,8 @@ import numpy as np
 
 from modelzoo._keras import is_tf_data, keras, tf
 from modelzoo.classes import adopted_names, match_labels, num_classes
-from modelzoo.datasets import (
-    Dataset,
-    StoredSamples,
-    Stream,
-    as_array,
-    check_arrays,
-    check_labels,
-    check_samples,
-    fits_shape,
-    stratified_split,
-)
+from modelzoo.datasets import Dataset, StoredSamples, Stream, stratified_split
+from modelzoo.datasets.checks import as_array, check_arrays, check_labels, check_samples, fits_shape
 from modelzoo.datasets.streaming import shuffled
 from modelzoo.errors import DataError, InputError, unknown_name
 from modelzoo.network import Network, check_keras_model, read_network

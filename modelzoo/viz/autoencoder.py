@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from modelzoo._checks import check_integer
-from modelzoo.datasets import Dataset, as_array
+from modelzoo.datasets import Dataset
+from modelzoo.datasets.checks import as_array
 from modelzoo.errors import DataError, InputError
 from modelzoo.evaluation import as_batch, loaded, predict
 from modelzoo.viz import style

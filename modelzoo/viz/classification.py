@@ -13,7 +13,8 @@ from matplotlib.patches import Rectangle
 
 from modelzoo._checks import check_integer, check_names
 from modelzoo.classes import class_names as names_of
-from modelzoo.datasets import Dataset, DigitImages, as_array, read_image
+from modelzoo.datasets import Dataset, DigitImages, read_image
+from modelzoo.datasets.checks import as_array
 from modelzoo.errors import DataError, InputError
 from modelzoo.evaluation import (
     count_confusions,

@@ -16,7 +16,8 @@ from matplotlib.legend import Legend
 
 from modelzoo._checks import check_choice, check_integer, check_names, check_seed
 from modelzoo.classes import class_names as names_of
-from modelzoo.datasets import Dataset, as_array, check_labels, check_samples
+from modelzoo.datasets import Dataset
+from modelzoo.datasets.checks import as_array, check_labels, check_samples
 from modelzoo.errors import DataError, InputError
 from modelzoo.evaluation import as_batch, loaded, part_of
 from modelzoo.viz import style

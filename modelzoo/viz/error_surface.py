@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from modelzoo._checks import check_choice, check_integer, check_interval
 from modelzoo._keras import graph_function, keras, tf
-from modelzoo.datasets import as_array
+from modelzoo.datasets.checks import as_array
 from modelzoo.errors import DataError, InputError
 from modelzoo.evaluation import loaded
 from modelzoo.network import with_paths

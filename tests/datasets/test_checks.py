@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from modelzoo.datasets import check_arrays
+from modelzoo.datasets.checks import check_arrays
 from modelzoo.errors import DataError
 
 X, Y = np.ones((4, 2)), np.array([0, 1, 2, 1])
