@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 
+import keras
 import matplotlib
 import numpy as np
 import pytest
@@ -78,6 +79,8 @@ def test_list_filters_and_json(modelzoo):
     assert status == 0
     assert [row["name"] for row in json.loads(out)] == ["relu_mlp"]
     assert "mnist" in modelzoo("list", "--datasets")[1]
+    status, out, _ = modelzoo("list", "--pretrained", "--family", "autoencoder", "--json")
+    assert [row["name"] for row in json.loads(out)] == ["tanh_autoencoder"]
     assert json.loads(modelzoo("list", "--task", "reconstruction", "--json")[1])[0]["name"] == "tanh_autoencoder"
 
 
@@ -227,6 +230,50 @@ def test_train_evaluate_check_export(modelzoo, tmp_path):
     assert json.loads(modelzoo("info", "net", "--json")[1]) == card
 
 
+def test_check_says_which_file_is_not_the_cards(modelzoo, artifacts, tmp_path):
+    damaged = shutil.copytree(artifacts / "good", tmp_path / "damaged")
+    assert modelzoo("check", "--files", damaged)[0] == 0
+    with (damaged / "variables" / "variables.index").open("ab") as file:
+        file.write(b"x")
+    for options in (("--files",), ()):
+        status, out, _ = modelzoo("check", damaged, *options)
+        assert status == 1
+        assert "variables.index" in "".join(line for line in out.splitlines() if "FAIL" in line)
+    (point,) = json.loads(modelzoo("check", "--files", damaged, "--json")[1])
+    assert not point["ok"]
+
+
+def test_an_interrupted_training_goes_on(modelzoo, tmp_path):
+    def stop(epoch, logs):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    options = ("--recipe", "fast", "--steps", 40, "--log-every", 20, "--xla", "off", "--quiet")
+    assert modelzoo("train", "logistic_perceptron", *options, "-o", "whole")[0] == 0
+    model = library.create_model("logistic_perceptron", recipe="fast", seed=0)
+    recipe = library.get_spec("logistic_perceptron").recipe("fast").replace(steps=40, log_every=20, xla="off")
+    with pytest.raises(KeyboardInterrupt):
+        library.train(
+            model,
+            datasets.load("linear", **recipe.data_options),
+            recipe,
+            checkpoint_dir="ck",
+            callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=stop)],
+        )
+    assert [path.name for path in (tmp_path / "ck").glob("step-*")] == ["step-000000020.npz"]
+    status, _, err = modelzoo("train", "logistic_perceptron", *options, "--checkpoint-dir", "ck", "--resume", "-o", "m")
+    assert status == 0, err
+    assert read_card("m")["weights_digest"] == read_card("whole")["weights_digest"]
+
+
+def test_length_precision_and_strategy_are_in_the_card(modelzoo):
+    options = ("--epochs", 0.5, "--precision", "bfloat16", "--strategy", "mirrored", "--batch-size", 50, "--quiet")
+    status, _, err = modelzoo("train", "sigmoid_mlp", "-o", "net", "--xla", "off", *options)
+    assert status == 0, err
+    recipe = read_card("net")["training"]["recipe"]
+    assert (recipe["epochs"], recipe["precision"], recipe.get("steps")) == (0.5, "bfloat16", None)
+
+
 def test_what_was_held_out_is_not_called_a_test(modelzoo, tmp_path):
     options = ("--recipe", "tuned", "--steps", 20, "--learning-rate", 0.05, "--xla", "off", "--quiet")
     status, out, _ = modelzoo("train", "logistic_perceptron", *options, "-o", "m")
@@ -284,6 +331,14 @@ def test_evaluate_by_class_and_with_a_least_accuracy(modelzoo, artifacts):
     told = json.loads(modelzoo("evaluate", artifacts / "good", "--per-class", "--min-accuracy", 0.1, "--json")[1])
     assert sum(row["samples"] for row in told["classes"].values()) == told["samples"] == 1000
     assert modelzoo("evaluate", artifacts / "good", "--split", "validation")[0] == 2
+
+
+@pytest.mark.slow
+def test_evaluate_measures_all_that_the_card_holds(modelzoo):
+    told = json.loads(modelzoo("evaluate", "relu_mlp", "--all", "--json")[1])
+    assert told["agrees"]
+    names = [agreement["name"] for agreement in told["agreements"]]
+    assert {"test_accuracy", *(f"corruptions.{kind}" for kind in datasets.CORRUPTIONS)} <= set(names)
 
 
 @pytest.fixture

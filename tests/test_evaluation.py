@@ -94,6 +94,15 @@ def test_predict_takes_the_name_or_the_directory_of_a_model(net, digits, tmp_pat
         modelzoo.predict("tanh_mlp", datasets.load("four_class"))
 
 
+def test_a_pretrained_network_reads_digits_loaded_or_by_name_and_in_a_file(tmp_path):
+    x, y = datasets.load("mnist").test
+    loaded = modelzoo.predict(modelzoo.load("dense_500_300"), x[:100])
+    np.testing.assert_allclose(modelzoo.predict("dense_500_300", x[:100]), loaded, atol=1e-5)
+    assert (loaded.argmax(1) == y[:100]).all()
+    Image.fromarray(255 - x[0]).resize((280, 280)).save(tmp_path / "seven.png")
+    assert modelzoo.predict("dense_500_300", tmp_path / "seven.png").argmax() == y[0] == 7
+
+
 def test_outputs_of_bfloat16_are_float32():
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, "softmax", dtype="bfloat16")])
     assert modelzoo.predict(model, [[1, 2]]).dtype == np.float32

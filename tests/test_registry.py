@@ -40,6 +40,10 @@ def test_the_ten_of_the_lessons_are_there():
     assert list_models() == sorted(list_models())
 
 
+def test_every_network_comes_pretrained():
+    assert modelzoo.list_pretrained() == {name: [1] for name in modelzoo.list_models()}
+
+
 def test_filters():
     assert list_models("*_perceptron") == ["logistic_perceptron", "threshold_perceptron"]
     assert "tanh_autoencoder" in list_models(task="reconstruction")

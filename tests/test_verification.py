@@ -67,6 +67,12 @@ def test_an_artifact_agrees_with_its_card_and_scikit_learn(unit, points, tmp_pat
     assert (found["num_params"].value, found["multiply_adds"].value) == (3, 2)
 
 
+def test_a_pretrained_network_agrees_with_its_card():
+    found = modelzoo.verify("logistic_perceptron")
+    assert all(agreement.ok for agreement in found)
+    assert found[1].value == modelzoo.evaluate("logistic_perceptron")["accuracy"]
+
+
 def test_every_number_that_is_wrong_is_found(unit, tmp_path):
     model, measured = unit
     shifts = {"test_loss": 1e-3, "test_accuracy": -1 / 300, "calibration_error": 1e-3, "num_params": 1}
