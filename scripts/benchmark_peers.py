@@ -4,8 +4,8 @@ The only argument is a JSON object (see ``benchmark.Case.task``). Then one JSON 
 worker sends ``{"ready": loss}`` once everything is compiled, and after each ``{"seconds": s}`` it receives
 ``{"steps": n, "seconds": s, "loss": loss}``. It ends when its standard input does.
 
-With a ``goal`` it trains at once, epoch by epoch, until the test accuracy is that; then it sends
-``{"accuracies": [a, …]}``, one an epoch, and ends.
+With a ``goal`` it trains at once: by the lesson's recipe epoch by epoch until the test accuracy is that, by the fast
+one to its end. Then it sends ``{"accuracies": [a, …]}``, one an epoch or one in all, and ends.
 
 Each peer is written as its own documentation would have a user write it; those whose names end in ``-tuned`` or
 ``-compile`` as an expert would.
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import os
 import sys
 import time
@@ -53,9 +54,14 @@ class Clock:
     """Times units of ``steps`` optimiser steps between a command and its answer, or counts those to a test accuracy."""
 
     def __init__(
-        self, answers: TextIO, steps: int, goal: float | None = None, test: tuple[Any, Any] | None = None
+        self,
+        answers: TextIO,
+        steps: int,
+        goal: float | None = None,
+        test: tuple[Any, Any] | None = None,
+        most: int = MOST_EPOCHS,
     ) -> None:
-        self.steps, self.test = steps, test
+        self.steps, self.test, self.most = steps, test, most
         self._answers, self._goal = answers, goal
         self._accuracies: list[float] = []
         self._units, self._seconds, self._began = -WARM_UP, 0.0, 0.0
@@ -64,7 +70,7 @@ class Clock:
         """Note a finished unit; return whether to train another one, and wait for a command before that."""
         if self._goal is not None:
             self._accuracies.append(accuracy())
-            going = self._accuracies[-1] < self._goal and len(self._accuracies) < MOST_EPOCHS
+            going = self._accuracies[-1] < self._goal and len(self._accuracies) < self.most
             if not going:
                 self._answer({"accuracies": self._accuracies})
             return going
@@ -93,8 +99,9 @@ def run_modelzoo(task: dict[str, Any], recipe: Recipe, x: Any, y: Any, clock: Cl
     import modelzoo
 
     limit_tensorflow(task["threads"])
-    model = modelzoo.create_model(task["model"], recipe="lesson", seed=task["seed"])
-    recipe = recipe.replace(steps=FOR_EVER, log_train="batches", precision=task["precision"])
+    model = modelzoo.create_model(task["model"], recipe=task["recipe"], seed=task["seed"])
+    if task["recipe"] == "lesson":
+        recipe = recipe.replace(steps=FOR_EVER, log_train="batches")
     if "goal" in task:
         recipe = recipe.replace(log_every=clock.steps, validation_freq=1)
     modelzoo.train(
@@ -108,6 +115,7 @@ def run_fit(task: dict[str, Any], recipe: Recipe, x: Any, y: Any, clock: Clock, 
     With their defaults, or ``tuned``: an epoch of steps a call, and XLA for dense networks.
     """
     import keras
+    import numpy as np
 
     import modelzoo
 
@@ -115,17 +123,21 @@ def run_fit(task: dict[str, Any], recipe: Recipe, x: Any, y: Any, clock: Clock, 
     if task["precision"] == "bfloat16":
         keras.config.set_dtype_policy("mixed_bfloat16")
     keras.utils.set_random_seed(task["seed"])
-    model = modelzoo.create_model(task["model"], recipe="lesson", seed=task["seed"])
+    model = modelzoo.create_model(task["model"], recipe=task["recipe"], seed=task["seed"])
     optimizers = {"adam": keras.optimizers.Adam, "rmsprop": keras.optimizers.RMSprop, "sgd": keras.optimizers.SGD}
     batch_size, steps = task["batch_size"], clock.steps
     options: dict[str, Any] = {}
     if tuned:  # XLA compiles convolutions on a processor to code that is many times slower than TensorFlow's own
         options = {"jit_compile": task["model"] != "two_conv_cnn", "steps_per_execution": steps}
+    rate: Any = recipe.learning_rate
+    if task["recipe"] == "fast":
+        rate = keras.optimizers.schedules.CosineDecay(
+            **rate["config"], decay_steps=steps - rate["config"]["warmup_steps"]
+        )
+        x, y = (np.resize(a, (steps * batch_size, *a.shape[1:])) for a in (x, y))  # fit has no half epochs
     targets = x / 255 if recipe.reconstruct else y
     metrics = [] if recipe.reconstruct else ["accuracy"]
-    model.compile(
-        optimizer=optimizers[recipe.optimizer](recipe.learning_rate), loss=recipe.loss, metrics=metrics, **options
-    )
+    model.compile(optimizer=optimizers[recipe.optimizer](rate), loss=recipe.loss, metrics=metrics, **options)
     callbacks = [keras_callback(clock)]
     model.fit(x, targets, batch_size, epochs=FOR_EVER, verbose=0, callbacks=callbacks, validation_data=clock.test)
 
@@ -155,19 +167,27 @@ def run_torch(task: dict[str, Any], recipe: Recipe, x: Any, y: Any, clock: Clock
         if layer.activation:
             modules.append({"sigmoid": nn.Sigmoid, "relu": nn.ReLU, "tanh": nn.Tanh}[layer.activation]())
     model = nn.Sequential(*modules)
+    if task["recipe"] == "fast":
+        for module in modules:
+            if isinstance(module, nn.Linear | nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                nn.init.zeros_(module.bias)
     if task["model"] == "two_conv_cnn":
         model = model.to(memory_format=torch.channels_last)
-    parameters, rate = list(model.parameters()), recipe.learning_rate
+    parameters, steps = list(model.parameters()), clock.steps
+    rate = recipe.learning_rate if task["recipe"] == "lesson" else 1.0
     optimizer = {
         "adam": lambda: torch.optim.Adam(parameters, lr=rate, fused=True),
         "rmsprop": lambda: torch.optim.RMSprop(parameters, lr=rate, alpha=0.9),  # no fused form exists
         "sgd": lambda: torch.optim.SGD(parameters, lr=rate),
     }[recipe.optimizer]()
+    fast = task["recipe"] == "fast"
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, functools.partial(rate_at, recipe, steps)) if fast else None
     compute_loss = nn.MSELoss() if recipe.reconstruct else nn.CrossEntropyLoss()
     autocast = functools.partial(torch.autocast, "cpu", torch.bfloat16, enabled=task["precision"] == "bfloat16")
     images = torch.tensor(x)
     labels = (images.flatten(1).float() / 255) if recipe.reconstruct else torch.tensor(y).long()
-    batch_size, steps = task["batch_size"], clock.steps
+    batch_size = task["batch_size"]
     order, position = torch.randperm(len(x)), 0
 
     def loss_of(inputs: Any, targets: Any) -> Any:
@@ -186,7 +206,7 @@ def run_torch(task: dict[str, Any], recipe: Recipe, x: Any, y: Any, clock: Clock
     def accuracy_now() -> float:
         model.eval()
         x_test, y_test = map(torch.tensor, clock.test or ((), ()))
-        with torch.no_grad():
+        with torch.no_grad(), autocast():
             correct = [
                 (model(part).argmax(1) == labels).float()
                 for part, labels in zip(x_test.split(500), y_test.split(500), strict=True)
@@ -208,6 +228,8 @@ def run_torch(task: dict[str, Any], recipe: Recipe, x: Any, y: Any, clock: Clock
             optimizer.zero_grad()
             step_loss(inputs, targets).backward()
             optimizer.step()
+            if schedule is not None:
+                schedule.step()
         going = clock.unit_done(loss_now, accuracy_now)
 
 
@@ -224,8 +246,9 @@ def run_jax(task: dict[str, Any], recipe: Recipe, x: Any, y: Any, clock: Clock) 
     layers = layers_of(task["model"])
     shapes = [layer.weights[0].shape for layer in layers if layer.weights]
     keys = jax.random.split(jax.random.key(task["seed"]), len(shapes))
-    glorot = jax.nn.initializers.glorot_uniform()
-    weights = [(glorot(key, shape), jnp.zeros(shape[-1])) for key, shape in zip(keys, shapes, strict=True)]
+    initializers = jax.nn.initializers
+    initialize = initializers.glorot_uniform() if task["recipe"] == "lesson" else initializers.he_normal()
+    weights = [(initialize(key, shape), jnp.zeros(shape[-1])) for key, shape in zip(keys, shapes, strict=True)]
 
     def outputs(weights: Any, inputs: Any, key: Any) -> Any:
         values = iter(jax.tree.map(lambda value: value.astype(precision), weights))
@@ -256,12 +279,15 @@ def run_jax(task: dict[str, Any], recipe: Recipe, x: Any, y: Any, clock: Clock) 
             return jnp.mean((found - inputs.reshape(len(inputs), -1) / 255.0) ** 2)
         return optax.softmax_cross_entropy_with_integer_labels(found, labels).mean()
 
-    rate = recipe.learning_rate
+    batch_size, steps = task["batch_size"], clock.steps
+    rate: Any = recipe.learning_rate
+    if task["recipe"] == "fast":
+        given = rate["config"]
+        rate = optax.warmup_cosine_decay_schedule(0.0, given["warmup_target"], given["warmup_steps"], steps)
     optimizer = {"adam": optax.adam(rate), "rmsprop": optax.rmsprop(rate, decay=0.9), "sgd": optax.sgd(rate)}[
         recipe.optimizer
     ]
     samples, labels = jnp.asarray(x), jnp.asarray(y)
-    batch_size, steps = task["batch_size"], clock.steps
 
     @functools.partial(jax.jit, donate_argnums=0)
     def unit(state: Any, samples: Any, labels: Any) -> tuple[Any, Any]:
@@ -339,6 +365,16 @@ def run_matmul(task: dict[str, Any], recipe: Recipe, x: Any, y: Any, clock: Cloc
         going = clock.unit_done(functools.partial(float, first), float)
 
 
+def rate_at(recipe: Recipe, steps: int, step: int) -> float:
+    """Return the rate of a step: it rises in a straight line, then falls to 0 along half a cosine by the last one."""
+    rate: Any = recipe.learning_rate
+    rate = rate["config"]
+    warm_up = rate["warmup_steps"]
+    if step < warm_up:
+        return rate["warmup_target"] * step / warm_up
+    return rate["warmup_target"] * (1 + math.cos(math.pi * (step - warm_up) / (steps - warm_up))) / 2
+
+
 def limit_tensorflow(threads: int) -> None:
     """Let TensorFlow compute in as many threads as PyTorch gets."""
     import tensorflow as tf
@@ -374,10 +410,13 @@ RUN: dict[str, Callable[..., None]] = {
 def steps_a_unit(task: dict[str, Any], recipe: Recipe, samples: int) -> int:
     """Return the steps between two log entries: an epoch where a peer counts in epochs, else the recipe's.
 
-    JAX takes most of a second for a step of the CNN on a processor, so that a unit of its has few.
+    All steps of the fast recipe are one unit. JAX takes most of a second for a step of the CNN on a processor, so that
+    a unit of its has few.
     """
     if task["peer"] == "matmul":
         return 5
+    if task["recipe"] == "fast":
+        return int(recipe.epochs * (samples // task["batch_size"]))
     if task["peer"] in ("fit", "fit-tuned", "sklearn") or "goal" in task:
         return samples // task["batch_size"]
     return 5 if task["peer"] == "jax" and task["model"] == "two_conv_cnn" else recipe.log_every
@@ -392,13 +431,14 @@ def main() -> None:
         print(train_as_one_of_several(task), file=answers)
         return
     spec = get_spec(task["model"])
-    recipe = spec.recipe("lesson")
+    recipe = spec.recipe(task["recipe"]).replace(precision=task["precision"])
     (x, y), test = datasets.load(spec.dataset, **recipe.data_options)
     x, y = x[: task["samples"]].copy(), y[: task["samples"]].copy()
     if recipe.batch_size is not None:
         recipe = recipe.replace(batch_size=task["batch_size"], learning_rate=task["learning_rate"])
     steps = steps_a_unit(task, recipe, len(x))
-    clock = Clock(answers, steps, task["goal"], test) if "goal" in task else Clock(answers, steps)
+    most = 1 if task["recipe"] == "fast" else MOST_EPOCHS
+    clock = Clock(answers, steps, task["goal"], test, most) if "goal" in task else Clock(answers, steps)
     RUN[task["peer"]](task, recipe, x, y, clock)
 
 
