@@ -32,6 +32,12 @@ FAST_SOURCE = (
     "initial weights (2015)"
 )
 
+#: Where the robust recipes come from.
+ROBUST_SOURCE = (
+    "The tuned recipe with changed looks, whose share was chosen on held-out samples for the dense network, and with a "
+    "temperature as Guo et al. (2017)"
+)
+
 #: How the robust recipes change the looks of images.
 LOOKS: Any = {
     "stroke": 0.8,
@@ -50,16 +56,11 @@ LOOKS: Any = {
 IMAGE_SHAPE = (28, 28)
 
 
-def robust(tuned: Recipe, *, looks: float = 0.04, **changes: Any) -> Recipe:
+def robust(tuned: Recipe, *, looks: float = 0.04, source: str = ROBUST_SOURCE) -> Recipe:
     """Return a tuned recipe for MNIST with changed looks and calibration."""
     assert tuned.augmentation is not None
-    return tuned.replace(
-        augmentation=dataclasses.replace(tuned.augmentation, looks=looks, **LOOKS),
-        calibrate=True,
-        source="The tuned recipe with changed looks, whose share was chosen on held-out samples for the dense network, "
-        "and with a temperature as Guo et al. (2017)",
-        **changes,
-    )
+    augmentation = dataclasses.replace(tuned.augmentation, looks=looks, **LOOKS)
+    return tuned.replace(augmentation=augmentation, calibrate=True, source=source)
 
 
 class Layers:

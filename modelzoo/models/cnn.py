@@ -55,7 +55,7 @@ TUNED = Recipe(
             source=_build.FAST_SOURCE,
         ),
         "tuned": TUNED,
-        "robust": _build.robust(TUNED, epochs=12, precision="float32"),
+        "robust": _build.robust(TUNED),
     },
 )
 def two_conv_cnn(
