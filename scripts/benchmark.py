@@ -25,7 +25,7 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 import click
 from benchmark_peers import MATRIX, operations
 from launch_workers import free_addresses, worker_environment
-from report import ROOT, SETTINGS, Command, in_turns, markdown_table, number, summary, with_range, write_json
+from report import ROOT, SETTINGS, SETTLE, Command, in_turns, markdown_table, number, summary, with_range, write_json
 from rich.console import Console
 
 import modelzoo
@@ -53,7 +53,6 @@ PACKAGES = {"torch": "torch", "torch-compile": "torch", "jax": "optax"}
 #: scikit-learn knows one of the networks, and no schedule for Adam; JAX convolves so slowly on a processor that cnn-99
 #: would take half an hour.
 ONLY, NEVER = {"sklearn": ("dense", "dense-98")}, {"jax": ("cnn-99", "cnn-99-fast")}
-SETTLE = 0.2  # seconds between two runs, for idle threads of the last one to fall asleep
 QUICK_GOAL = 0.5
 
 

@@ -79,6 +79,10 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 20 else f"{value:.2f}"
 
 
+#: Seconds between two runs that are timed, for idle threads of the last one, which compute to wait, to fall asleep.
+SETTLE = 0.2
+
+
 def in_turns(
     calls_of: Mapping[str, Callable[[], Any]],
     rounds: int,
@@ -92,6 +96,7 @@ def in_turns(
     for i in range(-1, rounds):
         for name, call in calls_of.items():
             progress(f"round {i + 1} of {rounds}, {name}")
+            time.sleep(SETTLE)
             began = time.perf_counter()
             for _ in range(calls if i >= 0 else 1):
                 call()
