@@ -54,6 +54,8 @@ PACKAGES = {"torch": "torch", "torch-compile": "torch", "jax": "optax"}
 #: would take half an hour.
 ONLY, NEVER = {"sklearn": ("dense", "dense-98")}, {"jax": ("cnn-99", "cnn-99-fast")}
 QUICK_GOAL = 0.5
+#: By how much a run of a fast recipe may miss its goal, which nine of ten seeds reach; what it reached is told.
+SHORT = 0.005
 
 
 @click.group(context_settings=SETTINGS)
@@ -221,13 +223,13 @@ class Peer:
 
 
 class ColdPeer(Peer):
-    """A peer that starts a process in each round and trains until the test accuracy is high enough."""
+    """A peer that starts a process in each round and trains to a test accuracy, or to the end of the fast recipe."""
 
     def _start(self) -> None:
         return
 
     def run(self, seconds: float, number: int) -> None:
-        """Train with the seed of the round's number to the goal and note the time, process start included."""
+        """Train with the seed of the round's number and note the time, process start included."""
         command = [sys.executable, str(WORKER), json.dumps(self._task | {"seed": number})]
         began = time.perf_counter()
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
@@ -235,15 +237,15 @@ class ColdPeer(Peer):
         if done.returncode:
             raise self._failure(done.returncode, done.stderr)
         accuracies = json.loads(done.stdout.splitlines()[-1])["accuracies"]
-        if self._task["recipe"] == "fast":
+        if fast := self._task["recipe"] == "fast":
             self.accuracies.append(accuracies[-1])
-            return
-        if accuracies[-1] < self._task["goal"]:
+        if accuracies[-1] < self._task["goal"] - SHORT * fast:
             raise PeerError(
                 f"{TITLES[self.name]}: the test accuracy was {max(accuracies):.2%} after {len(accuracies)} epochs and "
                 f"must become {self._task['goal']:.0%}."
             )
-        self.epochs.append(len(accuracies))
+        if not fast:
+            self.epochs.append(len(accuracies))
 
     def close(self) -> None:
         return
@@ -252,7 +254,9 @@ class ColdPeer(Peer):
 @main.command(cls=Command)
 @click.option("cases", "--case", type=click.Choice(list(CASES)), multiple=True, help="Only this case; repeatable.")
 @click.option("peers", "--peer", type=click.Choice(list(PEERS)), multiple=True, help="Only this peer; repeatable.")
-@click.option("--rounds", type=click.IntRange(1), help="Runs of each peer.  [default: 5; 2 of cnn-99 and --quick]")
+@click.option(
+    "--rounds", type=click.IntRange(1), help="Runs of each peer.  [default: 5; 2 of cnn-99, 3 of cnn-99-fast]"
+)
 @click.option("--quick", is_flag=True, help="Short runs on few images: shows that it works, measures little.")
 @output_option
 def train(cases: tuple[str, ...], peers: tuple[str, ...], rounds: int | None, quick: bool, output: Path | None) -> None:
@@ -283,17 +287,17 @@ def train(cases: tuple[str, ...], peers: tuple[str, ...], rounds: int | None, qu
       jax            JAX with optax: all steps between two log entries in one jitted lax.scan
       sklearn        MLPClassifier, which has Adam in place of RMSprop; dense only
 
-    All train on the same data with the same number of threads; compilation, loading and evaluation are not timed,
-    but where a process starts cold. Each peer of a case lives in a process of its own, and all but the one that
-    computes are stopped. In each round every peer runs once, another one first each time. A ratio is the rate of
-    modelzoo divided by the peer's in the same round (the peer's seconds divided by ours), and "best" is the fastest
-    peer of the round. A peer whose loss does not go down is an error. The peak is that of a product of two large
-    matrices in TensorFlow, measured in the same rounds.
+    All train on the same data, which JAX draws with replacement, with the same number of threads; compilation, loading
+    and evaluation are not timed, but where a process starts cold. Each peer of a case has a process of its own, and
+    all but the one that computes are stopped. In each round every peer runs once, another one first each time. A ratio
+    is the rate of modelzoo divided by the peer's in the same round (the peer's seconds divided by ours), and "best" is
+    the fastest peer of the round. A peer whose loss does not go down is an error. The peak is that of a product of two
+    large matrices in TensorFlow, measured in the same rounds.
 
     Rates depend on what else the machine does: run it on an idle one, and look at the range before the median.
 
     \b
-      make bench                                          all of it, more than ten minutes on 2 cores
+      make bench                                          all of it, more than an hour on 2 cores
       make bench BENCH_ARGS="--case toy --rounds 9"       one case, more rounds
       make bench BENCH_ARGS="--quick"                     only shows that all peers work; the rates say little
     """
@@ -398,6 +402,8 @@ def case_section(name: str, case: Mapping[str, Any]) -> str:
         text += f" Beside the best of each: {with_range(best, '×')}."
     if "peak_gflops" in case:
         text += f" The peak was {number(case['peak_gflops']['median'])} GFLOP/s."
+    if "machine" in case:
+        text += f" Of an earlier session, on {case['machine']['processor']}, {case['machine']['system']}."
     title = f"### {name}: `{case['model']}`, batch {case['batch_size']}, {case['precision']}"
     return f"{title}\n\n{markdown_table(header, rows)}\n\n{text}"
 
@@ -544,11 +550,11 @@ def measure_predict(rounds: int, directory: Path, progress: Callable[[str], None
         for form, title in {"saved_model": "SavedModel", "onnx": "ONNX Runtime", "litert": "LiteRT"}.items():
             runs[title] = open_format(form, model, artifact, images, place, usable_cores())[0]
         one = {title: functools.partial(run, images[:1]) for title, run in runs.items()}
-        results[f"{name}: microseconds for one image"] = in_turns(one, rounds, calls=30, scale=1e6)
+        results[f"{name}: microseconds for one image"] = in_turns(one, rounds, calls=30, scale=1e6, settle=SETTLE)
         many = {title: functools.partial(run, images) for title, run in runs.items()}
         results[f"{name}: images/s in batches of {count}"] = {
             title: summary([count / seconds for seconds in row["rounds"]])
-            for title, row in in_turns(many, rounds).items()
+            for title, row in in_turns(many, rounds, settle=SETTLE).items()
         }
     return results
 

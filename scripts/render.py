@@ -98,7 +98,7 @@ def result_row(label: str, directory: Path) -> list[str]:
     except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(
             f"{directory}: the card's results are incomplete ({type(error).__name__}: {error}). Train and export the "
-            f"model again: `python scripts/train_zoo.py {directory.parent.name} --export`."
+            f"model again: `python scripts/train_zoo.py {directory.parent.name} --recipe … --export`."
         ) from error
 
 

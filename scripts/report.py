@@ -89,14 +89,20 @@ def in_turns(
     *,
     calls: int = 1,
     scale: float = 1.0,
+    settle: float = 0.0,
     progress: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
-    """Time some calls in turns, so that a slow moment meets all alike; the first of each is not timed."""
+    """Time some calls in turns, so that a slow moment meets all alike; the first of each is not timed.
+
+    ``settle`` is for how many seconds to wait before each turn, whose first call is then not timed either.
+    """
     found: dict[str, list[float]] = {name: [] for name in calls_of}
     for i in range(-1, rounds):
         for name, call in calls_of.items():
             progress(f"round {i + 1} of {rounds}, {name}")
-            time.sleep(SETTLE)
+            if settle:
+                time.sleep(settle)
+                call()
             began = time.perf_counter()
             for _ in range(calls if i >= 0 else 1):
                 call()

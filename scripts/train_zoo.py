@@ -46,7 +46,7 @@ def main(names: tuple[str, ...], recipe: str, seeds: str, export: bool, runs: Pa
 
     \b
     train_zoo.py                              every model by its tuned recipe, seeds 0 to 4
-    train_zoo.py two_conv_cnn --export        one model, and make it the pretrained one
+    train_zoo.py relu_mlp --export            one model, and make it the pretrained one
     train_zoo.py --recipe lesson --markdown   the lessons' recipes, as a table
 
     A run that is complete is not trained again unless its recipe has changed, and an interrupted one goes on from its

@@ -264,9 +264,11 @@ def test_an_interrupted_training_goes_on(modelzoo, tmp_path):
     status, _, err = modelzoo("train", "logistic_perceptron", *options, "--checkpoint-dir", "ck", "--resume", "-o", "m")
     assert status == 0, err
     assert read_card("m")["weights_digest"] == read_card("whole")["weights_digest"]
+    assert read_card("whole")["training"]["seconds"] > 0
+    assert read_card("m")["training"]["seconds"] is None  # those of a run that was resumed are not known
 
 
-def test_length_precision_and_strategy_are_in_the_card(modelzoo):
+def test_length_and_precision_are_in_the_card_of_a_training_by_a_strategy(modelzoo):
     options = ("--epochs", 0.5, "--precision", "bfloat16", "--strategy", "mirrored", "--batch-size", 50, "--quiet")
     status, _, err = modelzoo("train", "sigmoid_mlp", "-o", "net", "--xla", "off", *options)
     assert status == 0, err

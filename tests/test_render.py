@@ -32,7 +32,7 @@ def test_committed_architecture_pages_are_up_to_date():
 )
 def test_incomplete_results_name_the_command(results, tmp_path, monkeypatch):
     monkeypatch.setattr(render, "read_card", lambda path: {"results": results})
-    with pytest.raises(ArtifactError, match=r"train_zoo\.py net --export"):
+    with pytest.raises(ArtifactError, match=r"train_zoo\.py net --recipe … --export"):
         render.result_row("net", tmp_path / "net" / "1")
 
 

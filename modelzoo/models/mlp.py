@@ -343,7 +343,7 @@ RELU_TUNED = Recipe(
             RELU_TUNED,
             looks=0.02,
             source="The tuned recipe with changed looks, half the share that dense_500_300 has, because a small "
-            "network learns fewer; not chosen on held-out samples. With a temperature as Guo et al. (2017)",
+            "network can learn fewer of them; not chosen on held-out samples. With a temperature as Guo et al. (2017)",
         ),
     },
 )

@@ -236,7 +236,7 @@ def _results(subject: Subject) -> str:
     found = results.get("metrics")
     if not found:
         return ""
-    seeds, machine = results.get("seeds") or (), results.get("measured_on") or {}
+    seeds, machine = results.get("seeds") or (), training.get("machine") or results.get("measured_on") or {}
     several = len(seeds) > 1
     chosen = f", this artifact {results.get('selected_seed')}: the best {_label(str(results.get('selected_by')))}"
     name, recipe = subject.name, results.get("recipe", "")
