@@ -70,8 +70,8 @@ def tasks() -> dict[str, Task]:
     both = ("dense_500_300", "two_conv_cnn")
     return {
         "all": Task(f"{title}, all images", lambda seed: target, changes={"epochs": 2}),
-        "many": Task(f"{title}, {many} a class", lambda seed: target.take(per_class=many, seed=seed)),
-        "few": Task(f"{title}, 20 a class", lambda seed: target.take(per_class=20, seed=seed)),
+        "many": Task(f"{title}, {many} a class", lambda seed: target.take(per_class=many, seed=seed), models=both),
+        "few": Task(f"{title}, 20 a class", lambda seed: target.take(per_class=20, seed=seed), models=both),
         "scanner": Task(
             "scikit-learn digits, 5 a class",
             lambda seed: other_digits().take(per_class=5, seed=seed),
