@@ -474,6 +474,7 @@ _PACKAGES = ("modelzoo", "numpy", "click", "msgspec", "PIL", "matplotlib", "scip
 
 
 def measure_imports(rounds: int, directory: Path, progress: Callable[[str], None]) -> Results:
+    """Measure what commands without TensorFlow import; the others silence its start, and with it Python's report."""
     image, about = write_digit(directory), str(directory / "about")
     commands = {
         "list": ["list"],
@@ -483,7 +484,6 @@ def measure_imports(rounds: int, directory: Path, progress: Callable[[str], None
         "compare": ["compare", "relu_mlp", "dense_500_300"],
         "check --files": ["check", "--files", str(modelzoo.saving.find("two_conv_cnn"))],
         "describe": ["describe", "two_conv_cnn", "-o", about, "--overwrite"],
-        "check": ["check", str(modelzoo.saving.find("two_conv_cnn"))],
     }
     results: Results = {}
     for name, arguments in commands.items():
