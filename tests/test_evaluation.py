@@ -111,6 +111,16 @@ def test_outputs_of_bfloat16_are_float32():
 # --- what outputs mean
 
 
+def test_probabilities_of_int8_are_rounded_and_taken():
+    thin = np.full((1, 10), 0.0059)  # each of which LiteRT's int8 rounds to 2/256
+    thin[0, 3] = 1 - thin[0, 1:].sum()
+    rounded = np.round(thin * 256) / 256
+    assert abs(rounded.sum() - 1) > 0.01
+    assert probabilities_of(rounded).argmax() == 3
+    with pytest.raises(DataError, match="sum to 1"):
+        probabilities_of(rounded + 0.003)
+
+
 def test_outputs_mean_the_same_in_all_forms(net, logit_net, digits):
     x = digits[1][0][:50]
     probabilities, logits = modelzoo.predict(net, x), modelzoo.predict(logit_net, x)
