@@ -255,7 +255,7 @@ class ColdPeer(Peer):
 @click.option("cases", "--case", type=click.Choice(list(CASES)), multiple=True, help="Only this case; repeatable.")
 @click.option("peers", "--peer", type=click.Choice(list(PEERS)), multiple=True, help="Only this peer; repeatable.")
 @click.option(
-    "--rounds", type=click.IntRange(1), help="Runs of each peer.  [default: 5; 2 of cnn-99, 3 of cnn-99-fast]"
+    "--rounds", type=click.IntRange(1), help="Runs of each peer.  [default: 5; cnn-99 and --quick 2, cnn-99-fast 3]"
 )
 @click.option("--quick", is_flag=True, help="Short runs on few images: shows that it works, measures little.")
 @output_option
