@@ -19,7 +19,7 @@ from modelzoo._keras import inference_function, keras, tf
 from modelzoo.card import artifact_name
 from modelzoo.classes import class_names
 from modelzoo.datasets import CORRUPTIONS
-from modelzoo.datasets.checks import as_array
+from modelzoo.datasets.checks import as_array, check_samples
 from modelzoo.errors import DataError, InputError
 from modelzoo.network import read_network
 from modelzoo.recipe import Recipe
@@ -27,7 +27,7 @@ from modelzoo.registry import base_recipe, card_for, spec_of
 from modelzoo.runtime import Runtime, UnknownLayerError, load_runtime
 from modelzoo.saving import load
 from modelzoo.training import compute_metrics
-from modelzoo.training.data import check_fits, check_model, training_data, warn_of_other_pixels
+from modelzoo.training.data import check_model, training_data, warn_of_other_pixels
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ def as_batch(model: Any, samples: Any, *, prepare: str | None = None) -> np.ndar
         batch = np.concatenate([_read(item, model, prepare) for item in items])
     else:
         batch = _fitting(as_array(samples, "samples"), tuple(model.input_shape[1:]))
-    check_fits(batch, None, model, "samples")
+    check_samples(batch, shape=tuple(model.input_shape[1:]), where="samples")
     warn_of_other_pixels(batch, model, "samples")
     return batch
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,14 @@ MAX_CLASSES = 1 << 20
 _ANY_LABELS = "For labels of another kind: modelzoo.datasets.from_arrays(x, y)."
 
 
-def check_arrays(x: Any, y: Any, *, num_classes: int | None = None, where: str = "data") -> None:
+def check_arrays(
+    x: Any,
+    y: Any,
+    *,
+    shape: Sequence[int | None] | None = None,
+    num_classes: int | None = None,
+    where: str = "data",
+) -> tuple[np.ndarray, np.ndarray]:
     """Refuse samples and labels on which nothing can be trained or measured.
 
     Parameters
@@ -24,15 +32,25 @@ def check_arrays(x: Any, y: Any, *, num_classes: int | None = None, where: str =
         Samples, shape ``(n, ...)``, a real numeric dtype, all values finite.
     y
         Labels: integers of shape ``(n,)`` in ``0..num_classes-1``, or one-hot rows of shape ``(n, num_classes)``.
+    shape
+        See :func:`check_shape`.
     num_classes
         How many classes the labels may name; None takes any label >= 0 (or the width of one-hot rows).
     where
         What the arrays are, for the error, e.g. ``"training data"``.
+
+    Returns
+    -------
+    x, y : numpy.ndarray
+        The samples, and integer labels of shape ``(n,)``.
     """
-    check_samples(x, where=where)
-    labels = check_labels(y, num_classes=num_classes, where=where)
-    if len(x) != len(labels):
-        raise DataError(f"{where}: {len(x)} samples but {len(labels)} labels. Give one label for each sample.")
+    x, y = as_array(x, f"{where}: x"), as_array(y, f"{where}: y")
+    if x.ndim == 1 and y.ndim > 1:
+        raise DataError(f"{where}: samples have shape {x.shape}, labels {y.shape}. Are they swapped? Give (x, y).")
+    x, y = check_samples(x, shape=shape, where=where), check_labels(y, num_classes=num_classes, where=where)
+    if len(x) != len(y):
+        raise DataError(f"{where}: {len(x)} samples but {len(y)} labels. Give one label for each sample.")
+    return x, y
 
 
 def as_array(value: Any, name: str) -> np.ndarray:
@@ -56,19 +74,18 @@ def as_array(value: Any, name: str) -> np.ndarray:
         raise DataError(f"{name} must be a rectangular array: {reason}. Give all samples the same shape.") from None
 
 
-def check_samples(x: Any, *, where: str = "data") -> None:
-    """Refuse samples that are empty, not numeric, or not finite.
+def check_samples(x: Any, *, shape: Sequence[int | None] | None = None, where: str = "data") -> np.ndarray:
+    """Refuse samples that are empty, not numeric, or not finite; return them as an array.
 
     Parameters
     ----------
     x
-        An array of shape ``(n, ...)``.
+        An array, or what NumPy makes one of, of shape ``(n, ...)``.
+    shape
+        See :func:`check_shape`.
     where
         What the array is, for the error.
     """
-    dtype, shape = getattr(x, "dtype", None), getattr(x, "shape", None)
-    if dtype is None or shape is None:
-        raise DataError(f"{where}: x is a {type(x).__name__}, not an array. Convert it with numpy.asarray.")
     x = as_array(x, f"{where}: x")
     if x.dtype.kind not in "biuf" or x.dtype.itemsize > 8:
         raise DataError(f"{where}: x has dtype {x.dtype}. Give real numbers, such as uint8 or float32.")
@@ -76,16 +93,36 @@ def check_samples(x: Any, *, where: str = "data") -> None:
         raise DataError(f"{where}: x has shape {x.shape}. Give (n, ...): one row or one image for each sample.")
     if x.size == 0:
         raise DataError(f"{where}: x is empty, shape {x.shape}. Give at least one sample.")
+    check_shape(x.shape[1:], shape, where=where)
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         index = tuple(int(i) for i in np.argwhere(~np.isfinite(x))[0])
         raise DataError(f"{where}: x[{', '.join(map(str, index))}] is {x[index]}. Remove or replace NaN and infinity.")
     if x.dtype == np.float64 and (top := max(x.max(), -x.min())) > np.finfo(np.float32).max:
         raise DataError(f"{where}: x holds {top:.3g}, more than float32 can. Scale the samples.")
+    return x
 
 
-def fits_shape(shape: Sequence[int], wanted: Sequence[int | None]) -> bool:
-    """Return whether samples of a shape are what a model takes, whose open sides are ``None``."""
-    return len(shape) == len(wanted) and all(side in (None, own) for own, side in zip(shape, wanted, strict=True))
+def check_shape(given: Sequence[int], wanted: Sequence[int | None] | None, *, where: str) -> None:
+    """Refuse samples of a shape that a model does not take.
+
+    Parameters
+    ----------
+    given
+        Shape of one sample.
+    wanted
+        What the model takes, with ``None`` for a side of any length; ``None`` takes all.
+    where
+        What the samples are, for the error.
+    """
+    if wanted is None or (
+        len(given) == len(wanted) and all(w in (None, g) for g, w in zip(given, wanted, strict=True))
+    ):
+        return
+    rows = len(given) == 1 and None not in wanted and given[0] == math.prod(w for w in wanted if w is not None)
+    advice = f"Give shape={wanted} to datasets.load of a .csv, or x.reshape(-1, *{wanted})" if rows else "Reshape them"
+    raise DataError(
+        f"{where}: samples have shape {tuple(given)}, but the model takes {wanted}. {advice}, or build it for these."
+    )
 
 
 def check_labels(y: Any, *, num_classes: int | None = None, where: str = "data") -> np.ndarray:
@@ -105,8 +142,6 @@ def check_labels(y: Any, *, num_classes: int | None = None, where: str = "data")
     numpy.ndarray
         Integer labels, shape ``(n,)``; one-hot rows become the index of their one.
     """
-    if getattr(y, "dtype", None) is None:
-        raise DataError(f"{where}: y is a {type(y).__name__}, not an array. Convert it with numpy.asarray.")
     y = as_array(y, f"{where}: y")
     if y.size == 0:
         raise DataError(f"{where}: y is empty, shape {y.shape}. Give at least one label.")

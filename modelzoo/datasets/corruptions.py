@@ -146,8 +146,7 @@ CORRUPTIONS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = MappingProxyType
 
 
 def _checked(images: np.ndarray) -> np.ndarray:
-    images = np.asarray(images)
-    check_samples(images, where="images to corrupt")
+    images = check_samples(images, where="images to corrupt")
     if images.ndim != 3:
         raise DataError(f"images to corrupt: shape {images.shape}. Give grey levels of shape (n, height, width).")
     low, high = images.min(), images.max()

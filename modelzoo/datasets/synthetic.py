@@ -254,8 +254,7 @@ def bayes_predict(name: str, x: np.ndarray, *, seed: int = 1010) -> np.ndarray:
         int64 labels, shape ``(n,)``.
     """
     _check_known(name)
-    x = np.asarray(x)
-    check_samples(x, where=f"bayes_predict({name!r})")
+    x = check_samples(x, where=f"bayes_predict({name!r})")
     if x.ndim != 2 or x.shape[1] != 2:
         raise DataError(f"bayes_predict({name!r}): x has shape {x.shape}. Give points of shape (n, 2).")
     if name in _RULES:

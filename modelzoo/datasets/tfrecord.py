@@ -19,7 +19,7 @@ import numpy as np
 from modelzoo._checks import check_integer, check_names, check_path
 from modelzoo._io import atomic_directory, check_target, sha256_of
 from modelzoo._keras import explained_by_tensorflow, tf
-from modelzoo.datasets.checks import MAX_CLASSES, as_array, check_arrays, check_labels
+from modelzoo.datasets.checks import MAX_CLASSES, as_array, check_arrays
 from modelzoo.datasets.dataset import Dataset
 from modelzoo.datasets.registry import register_file_loader
 from modelzoo.datasets.streaming import StoredSamples, Stream
@@ -134,10 +134,9 @@ def _write_part(
         writers = [stack.enter_context(tf.io.TFRecordWriter(str(path))) for path in paths]
         for number, batch in enumerate(_batches_of(samples)):
             where = f"{part} data, batch {number}"
-            x, y = (as_array(values, f"{where}: {axis}") for axis, values in zip("xy", batch, strict=True))
-            check_arrays(x, y, num_classes=num_classes, where=where)
-            width = y.shape[1] if y.ndim == 2 else 0
-            y = check_labels(y, num_classes=num_classes, where=where)
+            given = as_array(batch[1], f"{where}: y")
+            x, y = check_arrays(batch[0], given, num_classes=num_classes, where=where)
+            width = given.shape[1] if given.ndim == 2 else 0
             if y.max() >= MAX_CLASSES:
                 raise DataError(f"{where}: labels must be class numbers below {MAX_CLASSES}; got {y.max()}.")
             x = np.ascontiguousarray(x, x.dtype.newbyteorder("<"))

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from modelzoo._io import undated_member
 from modelzoo._keras import graph_function, keras, tf
 from modelzoo.datasets import read_npz
-from modelzoo.datasets.checks import as_array, check_samples, fits_shape
+from modelzoo.datasets.checks import check_samples
 from modelzoo.errors import ArtifactError, DataError
 
 #: Where the golden vectors are in a SavedModel directory, beside the card.
@@ -82,19 +81,8 @@ def golden_inputs(model: keras.Model, samples: np.ndarray | None = None) -> np.n
     """
     if samples is None:
         return _made_up(model)
-    samples = check_taken(model, samples, "golden")
+    samples = check_samples(samples, shape=tuple(model.input_shape[1:]), where="golden")
     return samples if samples.dtype == np.uint8 else samples.astype(np.float32)
-
-
-def check_taken(model: keras.Model, samples: Any, where: str) -> np.ndarray:
-    """Return samples as an array, or raise DataError unless the model takes them; ``where`` names them."""
-    samples, wanted = as_array(samples, where), tuple(model.input_shape[1:])
-    check_samples(samples, where=where)
-    if not fits_shape(samples.shape[1:], wanted):
-        raise DataError(
-            f"{where}: samples have shape {samples.shape[1:]}, but {model.name!r} takes {wanted}. Reshape them."
-        )
-    return samples
 
 
 def write_golden(directory: Path, model: keras.Model, inputs: np.ndarray) -> None:

@@ -18,10 +18,10 @@ import numpy as np
 from modelzoo._checks import check_choice, check_integer, check_path
 from modelzoo._io import atomic_file, check_target, explained, undated_member
 from modelzoo._keras import explained_by_tensorflow, keras, tf
+from modelzoo.datasets.checks import check_samples
 from modelzoo.errors import InputError
 from modelzoo.network import read_network
 from modelzoo.registry import base_recipe
-from modelzoo.saving.golden import check_taken
 from modelzoo.saving.saved_model import conversion_error, export_facts, write_saved_model
 
 logger = logging.getLogger(__name__)
@@ -141,7 +141,8 @@ def _calibration(model: keras.Model, quantize: str | None, calibration: Any) -> 
         raise InputError(
             f"quantize='int8' of {model.name!r} needs calibration samples, such as calibration=data.x_train[:500]."
         )
-    return check_taken(model, calibration, "calibration").astype(np.float32)
+    shape = tuple(model.input_shape[1:])
+    return check_samples(calibration, shape=shape, where="calibration").astype(np.float32)
 
 
 def _representative(model: keras.Model, samples: np.ndarray, size: int) -> Iterator[tuple[str, dict[str, Any]]]:

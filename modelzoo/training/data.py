@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
-import math
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ import numpy as np
 from modelzoo._keras import is_tf_data, keras, tf
 from modelzoo.classes import adopted_names, match_labels, num_classes
 from modelzoo.datasets import Dataset, StoredSamples, Stream, stratified_split
-from modelzoo.datasets.checks import as_array, check_arrays, check_labels, check_samples, fits_shape
+from modelzoo.datasets.checks import as_array, check_arrays, check_labels, check_shape
 from modelzoo.datasets.streaming import shuffled
 from modelzoo.errors import DataError, InputError, unknown_name
 from modelzoo.network import Network, check_keras_model, read_network
@@ -134,7 +133,7 @@ def training_data(
         if reconstruct and isinstance(data, np.ndarray):
             data = (data, np.zeros(len(data), np.int64))
         train, test = _pairs(data)
-        facts = {"name": "arrays", "checksum": _checksum(train)}
+        facts = {"name": "arrays"}
     if validation is not None and not (isinstance(validation, StoredSamples) or is_tf_data(validation)):
         validation = _pair(validation)
     model_names = adopted_names(model, names)
@@ -145,15 +144,15 @@ def training_data(
             _matched(part, names, model_names, where)
             for part, where in zip((train, test, validation), places, strict=True)
         )
-    known = isinstance(data, Dataset)  # its samples were checked when it was made
-    train = _checked(train, model, places[0], known=known, single_class=reconstruct or evaluating)
-    test = None if test is None else _checked(test, model, places[1], known=known)
+    train = _checked(train, model, places[0], single_class=reconstruct or evaluating)
+    test = None if test is None else _checked(test, model, places[1])
+    if isinstance(train, tuple) and "checksum" not in facts:
+        facts["checksum"] = _checksum(train)
     weights = None if sample_weight is None else _weights(sample_weight, train)
     if weights is not None:
         facts["sample_weight"] = hashlib.sha256(weights.tobytes()).hexdigest()
     if validation is not None:
-        known = known and validation_data is None
-        hold_out, validation = 0, _checked(validation, model, places[2], known=known)
+        hold_out, validation = 0, _checked(validation, model, places[2])
     elif hold_out:
         train, validation, kept = _split(train, hold_out)
         weights = None if weights is None else weights[kept]
@@ -202,19 +201,6 @@ def check_model(model: Any) -> None:
         )
 
 
-def check_fits(x: Any, y: Any, model: keras.Model, where: str) -> None:
-    """Refuse samples, or labels if they are not ``None``, that the model cannot take; ``where`` names them."""
-    if np.ndim(x) == 1 and np.ndim(y) > 1:
-        raise DataError(
-            f"{where}: samples have shape {np.shape(x)}, labels {np.shape(y)}. Are they swapped? Give (x, y)."
-        )
-    _check_shape(tuple(getattr(x, "shape", (0,)))[1:], model, where)
-    if y is None:
-        check_samples(x, where=where)
-    else:
-        check_arrays(x, y, num_classes=num_classes(model), where=where)
-
-
 def warn_of_other_pixels(x: np.ndarray, model: keras.Model, where: str) -> None:
     """Log a warning if pixels are not what the model was made for: scaled already, or digits dark on white."""
     low, high = x.min(), x.max()
@@ -235,44 +221,31 @@ def warn_of_other_pixels(x: np.ndarray, model: keras.Model, where: str) -> None:
         )
 
 
-def _check_shape(given: tuple[int, ...], model: keras.Model, where: str) -> None:
-    wanted = tuple(model.input_shape[1:])
-    if len(given) and not fits_shape(given, wanted):
-        rows = len(given) == 1 and None not in wanted and given[0] == math.prod(wanted)
-        advice = (
-            f"Give shape={wanted} to datasets.load of a .csv, or x.reshape(-1, *{wanted})" if rows else "Reshape them"
-        )
-        raise DataError(
-            f"{where}: samples have shape {given}, but {model.name!r} takes {wanted}. {advice}, or build it for these."
-        )
-
-
-def _labels(y: Any, model: keras.Model, where: str, *, single_class: bool) -> np.ndarray:
-    labels = check_labels(y, num_classes=num_classes(model), where=where)
-    if not single_class and labels.min() == labels.max():
-        raise DataError(f"{where}: every label is {labels[0]}. A classifier needs at least two classes; add some.")
-    return labels
-
-
 def _is_real(spec: Any) -> bool:
     return spec.dtype.is_floating or spec.dtype.is_integer or spec.dtype.is_bool
 
 
-def _checked(part: Any, model: keras.Model, where: str, *, known: bool = False, single_class: bool = True) -> Any:
-    """Return a part with integer labels that the model can take; ``known`` samples were checked before."""
-    if isinstance(part, tuple):
-        x, y = part
-        if known:
-            _check_shape(x.shape[1:], model, where)
-        else:
-            check_fits(x, y, model, where)
-        warn_of_other_pixels(x, model, where)
-        return x, _labels(y, model, where, single_class=single_class)
-    if isinstance(part, StoredSamples):
-        _check_shape(part.shape, model, where)
-        _labels(part.labels, model, where, single_class=single_class)
+def _checked(part: Any, model: keras.Model, where: str, *, single_class: bool = True) -> Any:
+    """Return a part with integer labels that the model can take."""
+    if is_tf_data(part):
+        _check_batches(part, model, where)
         return part
-    spec = part.element_spec
+    shape, classes = tuple(model.input_shape[1:]), num_classes(model)
+    if isinstance(part, tuple):
+        x, y = part = check_arrays(*part, shape=shape, num_classes=classes, where=where)
+    else:
+        check_shape(part.shape, shape, where=where)
+        x, y = None, check_labels(part.labels, num_classes=classes, where=where)
+    if not single_class and y.min() == y.max():
+        raise DataError(f"{where}: every label is {y[0]}. A classifier needs at least two classes; add some.")
+    if x is not None:
+        warn_of_other_pixels(x, model, where)
+    return part
+
+
+def _check_batches(batches: tf.data.Dataset, model: keras.Model, where: str) -> None:
+    """Refuse a ``tf.data.Dataset`` whose declared batches the model cannot take."""
+    spec = batches.element_spec
     weighted = isinstance(spec, tuple) and len(spec) == 3 and where == "training data"
     if weighted:  # as Keras' fit takes them
         *spec, weights = spec
@@ -304,9 +277,8 @@ def _checked(part: Any, model: keras.Model, where: str, *, known: bool = False, 
     classes = num_classes(model)
     if classes and labels.shape.rank == 2 and labels.shape[1] not in (None, classes):
         raise DataError(f"{where}: one-hot labels are {labels.shape[1]} wide, but there are {classes} classes.")
-    if int(part.cardinality()) == tf.data.INFINITE_CARDINALITY and where != "training data":
+    if int(batches.cardinality()) == tf.data.INFINITE_CARDINALITY and where != "training data":
         raise InputError(f"{where}: the tf.data.Dataset never ends. Leave .repeat() out, or end it with .take(n).")
-    return part
 
 
 def _weights(sample_weight: Any, train: Any) -> np.ndarray:
@@ -361,7 +333,7 @@ def _pair(data: Any) -> tuple[np.ndarray, np.ndarray]:
         raise InputError(
             f"Expected one pair (samples, labels); got {type(data).__name__}. Of a Dataset give .test."
         ) from None
-    return as_array(x, "samples"), as_array(y, "labels")
+    return x, y
 
 
 def _checksum(pair: tuple[np.ndarray, np.ndarray]) -> str:
@@ -533,7 +505,8 @@ def checked_batches(dataset: tf.data.Dataset, model: keras.Model, where: str) ->
         except tf.errors.OpError as error:
             reason = _reason_of(error)
             raise DataError(f"{where}: batch {number} of the tf.data.Dataset fails: {reason:.200}") from error
-        check_fits(x.numpy(), y.numpy(), model, f"{where}, batch {number}")
+        shape, classes = tuple(model.input_shape[1:]), num_classes(model)
+        check_arrays(x, y, shape=shape, num_classes=classes, where=f"{where}, batch {number}")
         for weight in weights:
             value = weight.numpy()
             if value.shape != y.shape[:1] or not np.isfinite(value).all() or value.min() < 0:

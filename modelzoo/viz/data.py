@@ -97,8 +97,7 @@ def samples_of(
         pair = data[split == "test"] if all(isinstance(part, tuple) for part in data) else data
     else:
         pair = data, labels
-    x = as_array(pair[0], "samples")
-    check_samples(x, where="samples")
+    x = check_samples(pair[0], where="samples")
     if pair[1] is None:
         return Samples(x, None, names)
     y = labels_of(pair[1], names)

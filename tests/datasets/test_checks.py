@@ -28,8 +28,11 @@ def bad(array, index, value):
         (X.astype(str), Y, {}, "x has dtype <U"),
         (X.astype(complex), Y, {}, "x has dtype complex"),
         (X[:, 0], Y, {}, r"x has shape \(4,\)"),
-        (X.tolist(), Y, {}, "list, not an array"),
-        (X, Y.tolist(), {}, "list, not an array"),
+        (Y, X, {}, r"samples have shape \(4,\), labels \(4, 2\). Are they swapped"),
+        ([[1, 2], [3]], Y[:2], {}, "x must be a rectangular array"),
+        (X, Y, {"shape": (3,)}, r"samples have shape \(2,\), but the model takes \(3,\)"),
+        (X, Y, {"shape": (None, 1)}, r"the model takes \(None, 1\). Reshape"),
+        (X, Y, {"shape": (2, 1)}, r"x.reshape\(-1, \*\(2, 1\)\)"),
         (X, np.ones((4, 2)), {}, "row 0 of y.*not one-hot"),
         (X, np.eye(4), {"num_classes": 3}, "4 wide, but there are 3 classes"),
         (X, np.zeros((4, 1, 1), int), {}, r"y has shape \(4, 1, 1\)"),
@@ -40,3 +43,9 @@ def test_refuses_with_one_line(x, y, options, message):
     with pytest.raises(DataError, match=message) as caught:
         check_arrays(x, y, where="here", **options)
     assert str(caught.value).startswith("here: ")
+
+
+def test_lists_become_arrays_and_one_hot_rows_the_places_of_their_ones():
+    x, y = check_arrays(X.tolist(), np.eye(4)[[2, 0, 3, 1]].tolist(), shape=(None,))
+    assert np.array_equal(x, X)
+    assert y.tolist() == [2, 0, 3, 1]
