@@ -235,16 +235,18 @@ def _main_part(ink: np.ndarray) -> tuple[np.ndarray, bool]:
 
     Also tell whether no other part can be a digit.
 
-    What touches the border of the picture counts a third, for corners and edges do. The gap to another part of the
-    digit is at most half of the digit's longer side, and such a part has a twentieth of its ink.
+    What touches the border of the picture counts a third, for corners, edges and neighbours do, and is left out beside
+    a digit that does not. The gap to another part of the digit is at most half of the digit's longer side, and such a
+    part has a twentieth of its ink.
     """
     parts, starts, stops = _touching(ink > 0)
     mass = np.bincount(parts.ravel(), weights=ink.ravel())[1:]
-    main = np.argmax(np.where((starts == 0).any(axis=1) | (stops == ink.shape).any(axis=1), 0.3 * mass, mass))
+    cut = (starts == 0).any(axis=1) | (stops == ink.shape).any(axis=1)
+    main = np.argmax(np.where(cut, 0.3 * mass, mass))
     gap = np.maximum(starts - stops[main], starts[main] - stops).max(axis=1)
     height, width = (stops - starts).T
     alike = (mass >= 0.1 * mass[main]) & (height >= 0.33 * height[main])
-    kept = (mass >= 0.05 * mass[main]) & (gap <= 0.5 * (stops - starts)[main].max())
+    kept = (mass >= 0.05 * mass[main]) & (gap <= 0.5 * (stops - starts)[main].max()) & (~cut | cut[main])
     alone = alike.sum() == 1 and width[main] <= _WIDE * height[main]
     return np.where(np.concatenate([[False], kept])[parts], ink, 0), alone
 

@@ -138,10 +138,11 @@ def test_dust_is_ignored():
         lambda draw: draw.line((10, 262, 200, 260), fill=20, width=4),
         lambda draw: draw.polygon([(0, 280), (30, 280), (0, 250)], fill=40),
         lambda draw: draw.rectangle((297, 0, 300, 280), fill=50),
+        lambda draw: draw.rectangle((0, 100, 60, 120), fill=60),
     ],
-    ids=["button", "line", "corner", "edge"],
+    ids=["button", "line", "corner", "edge", "neighbour"],
 )
-def test_what_is_far_from_the_digit_does_not_stretch_the_box(stray, mnist):
+def test_what_is_not_of_the_digit_does_not_stretch_the_box(stray, mnist):
     for image in mnist.x_test[:10]:
         page = Image.new("L", (300, 280), 250)
         page.paste(Image.fromarray(255 - image).point(lambda value: value * 250 // 255).resize((120, 120)), (70, 60))
