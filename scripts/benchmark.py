@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def output_option(command: Any) -> Any:
-    kept = "Also write all figures as JSON; what was measured there on this machine with these versions stays."
+    kept = "Also write all figures as JSON, beside what was measured there before."
     return click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help=kept)(command)
 
 
@@ -86,12 +86,18 @@ def machine_lines(facts: Mapping[str, Any]) -> str:
 
 
 def write_report(output: Path, facts: dict[str, Any], part: str, order: Iterable[str], found: dict[str, Any]) -> None:
-    """Write ``facts`` and, as ``part``, what was found, with what an earlier report of the same facts holds besides."""
+    """Write ``facts`` and, as ``part``, what was found, with what an earlier report holds besides.
+
+    A case that was measured on another machine names it; costs of another are left out.
+    """
     known: dict[str, Any] = {}
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         earlier = json.loads(output.read_text(encoding="utf-8"))
         earlier["machine"]["load"] = facts["machine"]["load"]
-        known = dict(earlier[part]) if facts.items() <= earlier.items() else {}
+        if facts.items() <= earlier.items():
+            known = dict(earlier[part])
+        elif part == "cases" and earlier["quick"] == facts["quick"]:
+            known = {name: {"machine": earlier["machine"], **case} for name, case in earlier[part].items()}
     known |= found
     write_json(output, facts | {part: {name: known[name] for name in order if name in known}})
 

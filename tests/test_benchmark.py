@@ -24,13 +24,17 @@ def run(*arguments):
 
 def test_rates_and_their_ratio_are_reported(tmp_path):
     output = tmp_path / "results.json"
+    elsewhere = {"processor": "another", "load": 0.0}
+    output.write_text(json.dumps({"machine": elsewhere, "quick": True, "cases": {"dense": {"model": "dense_500_300"}}}))
     options = ("--quick", "--rounds", 1, "--case", "toy", "--peer", "modelzoo", "--peer", "fit", "--output", output)
     assert "| Keras fit |" in run("train", *options)
     report = json.loads(output.read_text(encoding="utf-8"))
     assert report["quick"] is True
     assert report["machine"]["threads"] >= 1
     assert report["machine"]["versions"]["tensorflow"]
+    assert report["cases"]["dense"]["machine"]["processor"] == "another"
     toy = report["cases"]["toy"]
+    assert "machine" not in toy
     assert (toy["model"], toy["batch_size"], toy["unit"]) == ("sigmoid_mlp", 1000, "steps/s")
     for peer in toy["peers"].values():
         rate = peer["rate"]
