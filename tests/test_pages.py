@@ -226,7 +226,7 @@ def test_the_confusion_counts_are_those_of_the_network(described):
 def test_the_counts_of_a_card_are_taken(described, monkeypatch):
     subject, files = described
     counts = confusion_of(subject).counts.tolist()
-    wrong = [[[200]], [*counts[:3], [-1, 0, 0, 0]], counts[:3]]
+    wrong = [[[200]], [*counts[:3], [-1, 0, 0, 0]], counts[:3], [*counts[:3], [10**20, 0, 0, 0]], [[0] * 4] * 4]
     for unfit in wrong:
         assert confusion_of(with_counts(subject, unfit)).counts.tolist() == counts
     monkeypatch.setattr("modelzoo.pages.pictures.predict", lambda *_: pytest.fail("the network was run"))

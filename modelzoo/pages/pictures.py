@@ -23,6 +23,9 @@ logger = logging.getLogger(__name__)
 #: Multiply-adds that counting for a page may cost.
 COUNTED = 15 * 10**9
 
+#: Samples that a card's counts may come to: a page makes a label of each.
+MAX_SAMPLES = 10**7
+
 
 class Confusion(NamedTuple):
     """How often each class was taken for each other.
@@ -52,7 +55,8 @@ def confusion_of(subject: Subject) -> Confusion | None:
         return None
     names = class_names(subject.model)
     counted = subject.results.get("confusion_matrix") or ()
-    if {len(counted), *map(len, counted)} == {len(names)} and min(map(min, counted)) >= 0:
+    square = {len(counted), *map(len, counted)} == {len(names)}
+    if square and min(map(min, counted)) >= 0 and 0 < sum(map(sum, counted)) <= MAX_SAMPLES:
         return Confusion(names, np.array(counted))
     try:
         x, y = part_of(subject.model, None, "test", arrays=True)
