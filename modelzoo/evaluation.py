@@ -584,7 +584,10 @@ def _data_of_lineage(model: keras.Model) -> Iterator[Mapping[str, Any]]:
     card = card_for(model)
     training: Any = {"dataset": (card.training or {}).get("dataset"), "parent": card.parent}
     while training:
-        yield training.get("dataset") or {}
+        used = training.get("dataset") or {}
+        yield used
+        if extra := used.get("options", {}).get("extra"):  # a data set whose samples were all added
+            yield {"name": extra, "options": {"test_fraction": 0}}
         training = training.get("parent")
 
 

@@ -75,13 +75,11 @@ def tasks() -> dict[str, Task]:
         "scanner": Task(
             "scikit-learn digits, 5 a class",
             lambda seed: other_digits().take(per_class=5, seed=seed),
-            models=both,
             changes={"steps": 200},
         ),
         "three": Task(
             "the digits 3, 5, 8 alone, 3 a class",
             lambda seed: other_digits((3, 5, 8)).take(per_class=3, seed=seed),
-            models=both,
             changes={"steps": 200},
         ),
     }

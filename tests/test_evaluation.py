@@ -413,6 +413,13 @@ def test_what_a_parent_was_trained_on_is_not_measured_whole(folders):
     assert own_options(model, str(folders)) is None
 
 
+def test_digits_that_were_added_to_mnist_are_no_test():
+    model = modelzoo.create_model("relu_mlp", seed=0)
+    modelzoo.train(model, datasets.load("mnist", extra="digits"), steps=1, xla="off")
+    assert own_options(model, "mnist") == {"extra": "digits"}
+    assert own_options(model, "digits") == {"test_fraction": 0}
+
+
 def test_a_folder_of_one_class_can_be_measured_but_not_learnt(folders, net):
     (folders / "first" / "a").rename(folders / "sevens-7")
     (folders / "one").mkdir()

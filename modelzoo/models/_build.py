@@ -56,11 +56,11 @@ LOOKS: Any = {
 IMAGE_SHAPE = (28, 28)
 
 
-def robust(tuned: Recipe, *, looks: float = 0.04, source: str = ROBUST_SOURCE) -> Recipe:
+def robust(tuned: Recipe, *, source: str = ROBUST_SOURCE, data_options: Any = None, **distortions: Any) -> Recipe:
     """Return a tuned recipe for MNIST with changed looks and calibration."""
     assert tuned.augmentation is not None
-    augmentation = dataclasses.replace(tuned.augmentation, looks=looks, **LOOKS)
-    return tuned.replace(augmentation=augmentation, calibrate=True, source=source)
+    augmentation = dataclasses.replace(tuned.augmentation, **{"looks": 0.04, **LOOKS, **distortions})
+    return tuned.replace(augmentation=augmentation, calibrate=True, source=source, data_options=data_options or {})
 
 
 class Layers:

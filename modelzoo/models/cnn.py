@@ -55,7 +55,13 @@ TUNED = Recipe(
             source=_build.FAST_SOURCE,
         ),
         "tuned": TUNED,
-        "robust": _build.robust(TUNED),
+        "robust": _build.robust(
+            TUNED,
+            data_options={"extra": "digits"},
+            shift=2.0,
+            source=f"{_build.ROBUST_SOURCE}; with larger shifts, and with scikit-learn's digits beside MNIST's for the "
+            "flagged ones that MNIST hardly has",
+        ),
     },
 )
 def two_conv_cnn(
