@@ -121,7 +121,7 @@ def as_batch(model: Any, samples: Any, *, prepare: str | None = None) -> np.ndar
         batch = np.concatenate([_read(item, model, prepare) for item in items])
     else:
         batch = _fitting(as_array(samples, "samples"), tuple(model.input_shape[1:]))
-    check_samples(batch, shape=tuple(model.input_shape[1:]), where="samples")
+    check_samples(batch, model=model, where="samples")
     warn_of_other_pixels(batch, model, "samples")
     return batch
 

@@ -17,12 +17,7 @@ _ANY_LABELS = "For labels of another kind: modelzoo.datasets.from_arrays(x, y)."
 
 
 def check_arrays(
-    x: Any,
-    y: Any,
-    *,
-    shape: Sequence[int | None] | None = None,
-    num_classes: int | None = None,
-    where: str = "data",
+    x: Any, y: Any, *, model: Any = None, num_classes: int | None = None, where: str = "data"
 ) -> tuple[np.ndarray, np.ndarray]:
     """Refuse samples and labels on which nothing can be trained or measured.
 
@@ -32,7 +27,7 @@ def check_arrays(
         Samples, shape ``(n, ...)``, a real numeric dtype, all values finite.
     y
         Labels: integers of shape ``(n,)`` in ``0..num_classes-1``, or one-hot rows of shape ``(n, num_classes)``.
-    shape
+    model
         See :func:`check_shape`.
     num_classes
         How many classes the labels may name; None takes any label >= 0 (or the width of one-hot rows).
@@ -45,9 +40,9 @@ def check_arrays(
         The samples, and integer labels of shape ``(n,)``.
     """
     x, y = as_array(x, f"{where}: x"), as_array(y, f"{where}: y")
-    if x.ndim == 1 and y.ndim > 1:
+    if x.ndim == 1 and y.ndim > 1 and x.size:
         raise DataError(f"{where}: samples have shape {x.shape}, labels {y.shape}. Are they swapped? Give (x, y).")
-    x, y = check_samples(x, shape=shape, where=where), check_labels(y, num_classes=num_classes, where=where)
+    x, y = check_samples(x, model=model, where=where), check_labels(y, num_classes=num_classes, where=where)
     if len(x) != len(y):
         raise DataError(f"{where}: {len(x)} samples but {len(y)} labels. Give one label for each sample.")
     return x, y
@@ -67,24 +62,34 @@ def as_array(value: Any, name: str) -> np.ndarray:
         raise DataError(
             f"{name} has {np.ma.count_masked(value)} masked values. Leave their rows out, or fill them (x.filled(0))."
         )
+    if isinstance(value, list | tuple) and any(map(np.ma.is_masked, value)):
+        raise DataError(f"{name} has masked values. Leave their rows out, or fill them (x.filled(0)).")
     try:
-        return np.asarray(value)
+        array = np.asarray(value)
     except ValueError as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise DataError(f"{name} must be a rectangular array: {reason}. Give all samples the same shape.") from None
+    if array.dtype == object and array.ndim == 0:
+        raise DataError(f"{name} is a {type(value).__name__}, not an array. Give an array, or a list of samples.")
+    return array
 
 
-def check_samples(x: Any, *, shape: Sequence[int | None] | None = None, where: str = "data") -> np.ndarray:
+def check_samples(x: Any, *, model: Any = None, where: str = "data") -> np.ndarray:
     """Refuse samples that are empty, not numeric, or not finite; return them as an array.
 
     Parameters
     ----------
     x
         An array, or what NumPy makes one of, of shape ``(n, ...)``.
-    shape
+    model
         See :func:`check_shape`.
     where
         What the array is, for the error.
+
+    Returns
+    -------
+    numpy.ndarray
+        The samples.
     """
     x = as_array(x, f"{where}: x")
     if x.dtype.kind not in "biuf" or x.dtype.itemsize > 8:
@@ -93,7 +98,7 @@ def check_samples(x: Any, *, shape: Sequence[int | None] | None = None, where: s
         raise DataError(f"{where}: x has shape {x.shape}. Give (n, ...): one row or one image for each sample.")
     if x.size == 0:
         raise DataError(f"{where}: x is empty, shape {x.shape}. Give at least one sample.")
-    check_shape(x.shape[1:], shape, where=where)
+    check_shape(x.shape[1:], model, where=where)
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         index = tuple(int(i) for i in np.argwhere(~np.isfinite(x))[0])
         raise DataError(f"{where}: x[{', '.join(map(str, index))}] is {x[index]}. Remove or replace NaN and infinity.")
@@ -102,26 +107,28 @@ def check_samples(x: Any, *, shape: Sequence[int | None] | None = None, where: s
     return x
 
 
-def check_shape(given: Sequence[int], wanted: Sequence[int | None] | None, *, where: str) -> None:
+def check_shape(given: Sequence[int], model: Any, *, where: str) -> None:
     """Refuse samples of a shape that a model does not take.
 
     Parameters
     ----------
     given
         Shape of one sample.
-    wanted
-        What the model takes, with ``None`` for a side of any length; ``None`` takes all.
+    model
+        Any with one ``input_shape``, in which a side may be ``None``, and a ``name``; ``None`` takes all.
     where
         What the samples are, for the error.
     """
-    if wanted is None or (
-        len(given) == len(wanted) and all(w in (None, g) for g, w in zip(given, wanted, strict=True))
-    ):
+    if model is None:
         return
-    rows = len(given) == 1 and None not in wanted and given[0] == math.prod(w for w in wanted if w is not None)
+    wanted = tuple(model.input_shape[1:])
+    if len(given) == len(wanted) and all(side in (None, own) for own, side in zip(given, wanted, strict=True)):
+        return
+    rows = len(given) == 1 and None not in wanted and given[0] == math.prod(wanted)
     advice = f"Give shape={wanted} to datasets.load of a .csv, or x.reshape(-1, *{wanted})" if rows else "Reshape them"
     raise DataError(
-        f"{where}: samples have shape {tuple(given)}, but the model takes {wanted}. {advice}, or build it for these."
+        f"{where}: samples have shape {tuple(given)}, but {model.name!r} takes {wanted}. {advice}, or build it for "
+        "these."
     )
 
 

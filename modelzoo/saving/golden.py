@@ -81,7 +81,7 @@ def golden_inputs(model: keras.Model, samples: np.ndarray | None = None) -> np.n
     """
     if samples is None:
         return _made_up(model)
-    samples = check_samples(samples, shape=tuple(model.input_shape[1:]), where="golden")
+    samples = check_samples(samples, model=model, where="golden")
     return samples if samples.dtype == np.uint8 else samples.astype(np.float32)
 
 

@@ -141,8 +141,7 @@ def _calibration(model: keras.Model, quantize: str | None, calibration: Any) -> 
         raise InputError(
             f"quantize='int8' of {model.name!r} needs calibration samples, such as calibration=data.x_train[:500]."
         )
-    shape = tuple(model.input_shape[1:])
-    return check_samples(calibration, shape=shape, where="calibration").astype(np.float32)
+    return check_samples(calibration, model=model, where="calibration").astype(np.float32)
 
 
 def _representative(model: keras.Model, samples: np.ndarray, size: int) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -230,11 +230,11 @@ def _checked(part: Any, model: keras.Model, where: str, *, single_class: bool = 
     if is_tf_data(part):
         _check_batches(part, model, where)
         return part
-    shape, classes = tuple(model.input_shape[1:]), num_classes(model)
+    classes = num_classes(model)
     if isinstance(part, tuple):
-        x, y = part = check_arrays(*part, shape=shape, num_classes=classes, where=where)
+        x, y = part = check_arrays(*part, model=model, num_classes=classes, where=where)
     else:
-        check_shape(part.shape, shape, where=where)
+        check_shape(part.shape, model, where=where)
         x, y = None, check_labels(part.labels, num_classes=classes, where=where)
     if not single_class and y.min() == y.max():
         raise DataError(f"{where}: every label is {y[0]}. A classifier needs at least two classes; add some.")
@@ -319,12 +319,17 @@ def _pairs(data: Any) -> tuple[Any, Any]:
             "data must be a modelzoo Dataset or Stream, (x, y), ((x_train, y_train), (x_test, y_test)) or a "
             f"tf.data.Dataset; got {type(data).__name__}."
         ) from None
-    if isinstance(first, tuple | list) and len(first) == 2 and np.ndim(first[0]) > 1:  # not two samples in a list
+    if all(isinstance(pair, tuple | list) and len(pair) == 2 and _is_batch(pair[0]) for pair in (first, second)):
         return _pair(first), _pair(second)
     return _pair(data), None
 
 
-def _pair(data: Any) -> tuple[np.ndarray, np.ndarray]:
+def _is_batch(x: Any) -> bool:
+    """Return whether ``x`` may be samples: not a label, nor one sample of a list of two."""
+    return as_array(x, "samples").ndim > 1
+
+
+def _pair(data: Any) -> tuple[Any, Any]:
     try:
         x, y = data
         if isinstance(x, tuple) or isinstance(data, Dataset):
@@ -505,8 +510,7 @@ def checked_batches(dataset: tf.data.Dataset, model: keras.Model, where: str) ->
         except tf.errors.OpError as error:
             reason = _reason_of(error)
             raise DataError(f"{where}: batch {number} of the tf.data.Dataset fails: {reason:.200}") from error
-        shape, classes = tuple(model.input_shape[1:]), num_classes(model)
-        check_arrays(x, y, shape=shape, num_classes=classes, where=f"{where}, batch {number}")
+        check_arrays(x, y, model=model, num_classes=num_classes(model), where=f"{where}, batch {number}")
         for weight in weights:
             value = weight.numpy()
             if value.shape != y.shape[:1] or not np.isfinite(value).all() or value.min() < 0:

@@ -1,3 +1,5 @@
+import types
+
 import numpy as np
 import pytest
 
@@ -5,6 +7,10 @@ from modelzoo.datasets.checks import check_arrays
 from modelzoo.errors import DataError
 
 X, Y = np.ones((4, 2)), np.array([0, 1, 2, 1])
+
+
+def taking(*shape):
+    return types.SimpleNamespace(name="net", input_shape=(None, *shape))
 
 
 def bad(array, index, value):
@@ -30,9 +36,12 @@ def bad(array, index, value):
         (X[:, 0], Y, {}, r"x has shape \(4,\)"),
         (Y, X, {}, r"samples have shape \(4,\), labels \(4, 2\). Are they swapped"),
         ([[1, 2], [3]], Y[:2], {}, "x must be a rectangular array"),
-        (X, Y, {"shape": (3,)}, r"samples have shape \(2,\), but the model takes \(3,\)"),
-        (X, Y, {"shape": (None, 1)}, r"the model takes \(None, 1\). Reshape"),
-        (X, Y, {"shape": (2, 1)}, r"x.reshape\(-1, \*\(2, 1\)\)"),
+        (None, Y, {}, "x is a NoneType, not an array"),
+        ([np.ma.array([1, 2], mask=[0, 1])] * 4, Y, {}, "x has masked values"),
+        ([], np.eye(3), {}, r"x has shape \(0,\)"),
+        (X, Y, {"model": taking(3)}, r"samples have shape \(2,\), but 'net' takes \(3,\)"),
+        (X, Y, {"model": taking(None, 1)}, r"'net' takes \(None, 1\). Reshape"),
+        (X, Y, {"model": taking(2, 1)}, r"x.reshape\(-1, \*\(2, 1\)\)"),
         (X, np.ones((4, 2)), {}, "row 0 of y.*not one-hot"),
         (X, np.eye(4), {"num_classes": 3}, "4 wide, but there are 3 classes"),
         (X, np.zeros((4, 1, 1), int), {}, r"y has shape \(4, 1, 1\)"),
@@ -46,6 +55,6 @@ def test_refuses_with_one_line(x, y, options, message):
 
 
 def test_lists_become_arrays_and_one_hot_rows_the_places_of_their_ones():
-    x, y = check_arrays(X.tolist(), np.eye(4)[[2, 0, 3, 1]].tolist(), shape=(None,))
+    x, y = check_arrays(X.tolist(), np.eye(4)[[2, 0, 3, 1]].tolist(), model=taking(None))
     assert np.array_equal(x, X)
     assert y.tolist() == [2, 0, 3, 1]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import modelzoo
 from modelzoo import Recipe
-from modelzoo.errors import InputError
+from modelzoo.errors import DataError, InputError
 from modelzoo.training.data import ArrayBatches
 
 
@@ -87,3 +88,13 @@ def test_tf_data_resumes_where_it_was(points, tanh_mlp, tmp_path, interrupt):
     resumed = tanh_mlp(seed=9)
     modelzoo.train(resumed, stream, recipe, checkpoint_dir=tmp_path, resume=True)
     assert modelzoo.weights_digest(resumed) == modelzoo.weights_digest(whole)
+
+
+def test_two_samples_in_a_list_are_no_pair(tanh_mlp):
+    """With their labels they look like two pairs, training and test data."""
+    model, points = tanh_mlp(), [[0.0, 1.0], [1.0, 0.0]]
+    images = keras.Sequential([keras.Input((2, 2)), keras.layers.Flatten(), keras.layers.Dense(2)])
+    assert modelzoo.train(model, (points, [0, 1]), RECIPE).history["step"][-1] == 11
+    assert modelzoo.train(images, ([points, points], [0, 1]), RECIPE).history["step"][-1] == 11
+    with pytest.raises(DataError, match="rectangular"):
+        modelzoo.train(model, (([[0.0, 1.0], [2.0]], [0, 1]), (points, [0, 1])), RECIPE)
