@@ -235,9 +235,9 @@ def _main_part(ink: np.ndarray) -> tuple[np.ndarray, bool]:
 
     Also tell whether no other part can be a digit.
 
-    What touches the border of the picture counts a third, for corners, edges and neighbours do, and is left out beside
-    a digit that does not. The gap to another part of the digit is at most half of the digit's longer side, and such a
-    part has a twentieth of its ink.
+    What touches the border of the picture counts a third, for corners, edges and neighbours do. The gap to another part
+    of the digit is at most half of the digit's longer side, a seventh if the border cuts off that part but not the
+    digit, and such a part has a twentieth of its ink.
     """
     parts, starts, stops = _touching(ink > 0)
     mass = np.bincount(parts.ravel(), weights=ink.ravel())[1:]
@@ -246,7 +246,8 @@ def _main_part(ink: np.ndarray) -> tuple[np.ndarray, bool]:
     gap = np.maximum(starts - stops[main], starts[main] - stops).max(axis=1)
     height, width = (stops - starts).T
     alike = (mass >= 0.1 * mass[main]) & (height >= 0.33 * height[main])
-    kept = (mass >= 0.05 * mass[main]) & (gap <= 0.5 * (stops - starts)[main].max()) & (~cut | cut[main])
+    reach = np.where(cut & ~cut[main], 0.15, 0.5) * (stops - starts)[main].max()
+    kept = (mass >= 0.05 * mass[main]) & (gap <= reach)
     alone = alike.sum() == 1 and width[main] <= _WIDE * height[main]
     return np.where(np.concatenate([[False], kept])[parts], ink, 0), alone
 

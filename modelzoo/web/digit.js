@@ -148,7 +148,7 @@ function normalised(picture, floor, spread) {
   return { ...picture, values: ink.map((value) => Math.min(Math.max((value - low) / (high - low), 0), 1)) };
 }
 
-/** Keep the heaviest connected part and those near it, but not what the border cuts off beside it. */
+/** Keep the heaviest connected part and those near it; what the border cuts off must be nearer. */
 function mainPart({ values, width, height }) {
   const label = new Int32Array(values.length);
   const parts = [];
@@ -178,8 +178,8 @@ function mainPart({ values, width, height }) {
   const main = parts.reduce((best, part) => (weight(part) > weight(best) ? part : best));
   const side = Math.max(main.bottom - main.top, main.right - main.left);
   const gap = (p) => Math.max(p.top - main.bottom, main.top - p.bottom, p.left - main.right, main.left - p.right);
-  const own = (p) => p.mass >= 0.05 * main.mass && gap(p) <= 0.5 * side && (touches(main) || !touches(p));
-  const kept = parts.map(own);
+  const reach = (p) => (touches(p) && !touches(main) ? 0.15 : 0.5) * side;
+  const kept = parts.map((part) => part.mass >= 0.05 * main.mass && gap(part) <= reach(part));
   return { values: values.map((value, i) => (label[i] && kept[label[i] - 1] ? value : 0)), width, height };
 }
 

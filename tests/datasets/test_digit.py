@@ -161,6 +161,12 @@ def test_a_digit_of_two_strokes_keeps_both():
     assert result[4:7, 12:20].max() > 200
 
 
+def test_a_digit_that_is_cropped_at_one_of_its_strokes_keeps_it(mnist):
+    five = mnist.x_test[8]  # the bar apart from the rest
+    cropped = five[np.flatnonzero(five.any(axis=1))[0] :]
+    assert nearly(load_digit_image(cropped), five) < 2
+
+
 @pytest.mark.parametrize(
     ("image", "message"),
     [
