@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def output_option(command: Any) -> Any:
-    kept = "Also write all figures as JSON, beside what was measured there before."
+    kept = "Also write all figures as JSON; other cases that stand there stay (costs: of this machine and versions)."
     return click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help=kept)(command)
 
 
@@ -86,15 +86,16 @@ def machine_lines(facts: Mapping[str, Any]) -> str:
 
 
 def write_report(output: Path, facts: dict[str, Any], part: str, order: Iterable[str], found: dict[str, Any]) -> None:
-    """Write ``facts`` and, as ``part``, what was found, with what an earlier report holds besides.
+    """Write ``facts`` and, as ``part``, what was found, with what an earlier report of the same kind holds besides.
 
-    A case that was measured on another machine names it; costs of another are left out.
+    A case that was measured on another machine, or with other versions, names them; such costs are left out, and so is
+    what a quick run found from a report of full ones, or the other way round.
     """
     known: dict[str, Any] = {}
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         earlier = json.loads(output.read_text(encoding="utf-8"))
-        earlier["machine"]["load"] = facts["machine"]["load"]
-        if facts.items() <= earlier.items():
+        same = {**earlier["machine"], "load": facts["machine"]["load"]} == facts["machine"]
+        if same and all(earlier[key] == value for key, value in facts.items() if key != "machine"):
             known = dict(earlier[part])
         elif part == "cases" and earlier["quick"] == facts["quick"]:
             known = {name: {"machine": earlier["machine"], **case} for name, case in earlier[part].items()}
@@ -409,7 +410,10 @@ def case_section(name: str, case: Mapping[str, Any]) -> str:
     if "peak_gflops" in case:
         text += f" The peak was {number(case['peak_gflops']['median'])} GFLOP/s."
     if "machine" in case:
-        text += f" Of an earlier session, on {case['machine']['processor']}, {case['machine']['system']}."
+        of, versions = case["machine"], case["machine"]["versions"]
+        text += (
+            f" Of an earlier session, on {of['processor']}, {of['system']}, with TensorFlow {versions['tensorflow']}."
+        )
     title = f"### {name}: `{case['model']}`, batch {case['batch_size']}, {case['precision']}"
     return f"{title}\n\n{markdown_table(header, rows)}\n\n{text}"
 

@@ -121,10 +121,11 @@ def speed_table(report: Mapping[str, Any]) -> str:
     for name, case in cases.items():
         ratios = case["ratios"]
         cells = [f"{number(ratios[peer]['median'])}×" if peer in ratios else "–" for peer in (*peers, "best")]
-        rows.append([name, f"{number(case['peers']['modelzoo']['rate']['median'])} {case['unit']}", *cells])
-    return markdown_table(
-        ["case", "modelzoo", *(f"× {PEERS[peer]}" for peer in peers), "× the best of each round"], rows
-    )
+        kept = "*" if "machine" in case else ""
+        rows.append([f"{name}{kept}", f"{number(case['peers']['modelzoo']['rate']['median'])} {case['unit']}", *cells])
+    header = ["case", "modelzoo", *(f"× {PEERS[peer]}" for peer in peers), "× the best of each round"]
+    note = "\n\n\\* Of an earlier session, whose machine stands below the case's own table."
+    return markdown_table(header, rows) + note * any("machine" in case for case in cases.values())
 
 
 def read_measurements(path: Path, command: str) -> dict[str, Any]:

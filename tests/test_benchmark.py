@@ -24,7 +24,7 @@ def run(*arguments):
 
 def test_rates_and_their_ratio_are_reported(tmp_path):
     output = tmp_path / "results.json"
-    elsewhere = {"processor": "another", "load": 0.0}
+    elsewhere = {"processor": "another", "load": -1.0}
     output.write_text(json.dumps({"machine": elsewhere, "quick": True, "cases": {"dense": {"model": "dense_500_300"}}}))
     options = ("--quick", "--rounds", 1, "--case", "toy", "--peer", "modelzoo", "--peer", "fit", "--output", output)
     assert "| Keras fit |" in run("train", *options)
@@ -32,7 +32,7 @@ def test_rates_and_their_ratio_are_reported(tmp_path):
     assert report["quick"] is True
     assert report["machine"]["threads"] >= 1
     assert report["machine"]["versions"]["tensorflow"]
-    assert report["cases"]["dense"]["machine"]["processor"] == "another"
+    assert report["cases"]["dense"]["machine"] == elsewhere
     toy = report["cases"]["toy"]
     assert "machine" not in toy
     assert (toy["model"], toy["batch_size"], toy["unit"]) == ("sigmoid_mlp", 1000, "steps/s")
