@@ -568,8 +568,10 @@ def own_options(model: keras.Model, place: str) -> dict[str, Any] | None:
 
     A file or folder is what the model was trained on if it has the same path, name or checksum.
     """
-    options = (_options_of(used, place) for used in _data_of_lineage(model))
-    return next((found for found in options if found is not None), None)
+    options = [_options_of(used, place) for used in _data_of_lineage(model)]
+    found = [known for known in options if known is not None]
+    whole = (known for known in found if known.get("test_fraction") == 0)  # then no part is a test
+    return next(whole, found[0] if found else None)
 
 
 def own_folder(model: keras.Model) -> Mapping[str, Any] | None:

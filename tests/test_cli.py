@@ -406,6 +406,8 @@ def test_a_folder_also_renamed_is_split_as_in_training(modelzoo, artifacts, fold
     tune = ("finetune", artifacts / "digits", *QUICK, "--data")
     assert modelzoo(*tune, "own", "--data-option", "test_fraction=0", "-o", "all")[0] == 0
     assert "no test part" in error_line(modelzoo("evaluate", "all", "--data", "own")[2])
+    options = ("--data", "own", "--data-option", "test_fraction=0.3")
+    assert "no test part" in error_line(modelzoo("evaluate", "all", *options)[2])
     assert "no test part" in error_line(modelzoo("evaluate", "all")[2])
     assert modelzoo("evaluate", "all", "--data", "own", "--split", "train")[0] == 0
 

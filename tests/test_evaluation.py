@@ -418,6 +418,8 @@ def test_digits_that_were_added_to_mnist_are_no_test():
     modelzoo.train(model, datasets.load("mnist", extra="digits"), steps=1, xla="off")
     assert own_options(model, "mnist") == {"extra": "digits"}
     assert own_options(model, "digits") == {"test_fraction": 0}
+    child, _ = modelzoo.finetune(model, datasets.load("digits"), steps=1, xla="off")
+    assert own_options(child, "digits") == {"test_fraction": 0}
 
 
 def test_a_folder_of_one_class_can_be_measured_but_not_learnt(folders, net):
