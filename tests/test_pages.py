@@ -263,6 +263,8 @@ def short(model, original=finetuning.finetuning_recipe, **facts):
 def test_the_code_of_a_page_runs(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(finetuning, "finetuning_recipe", short)  # the code is the page's, the training is short
+    x, y = datasets.load("mnist").take(per_class=10).train
+    np.savez("others.npz", x=x, y=y)  # what the page of a network that has seen digits leaves to its reader
     section = usage_section(read_subject(name))
     names = {}
     for block in blocks(section):
