@@ -14,6 +14,7 @@ from scipy.special import softmax
 
 import modelzoo
 from modelzoo import create_model, datasets, registry
+from modelzoo._checks import MAX_SEED
 from modelzoo.card import read_card
 from modelzoo.errors import InputError
 from modelzoo.registry import card_for
@@ -125,7 +126,7 @@ VALUES = {
     "filters": st.tuples(WIDTHS, WIDTHS),
     "dropout": st.floats(0, 0.9),
     "image_shape": st.tuples(st.integers(4, 9), st.integers(4, 9)),
-    "seed": st.integers(0, 2**32),
+    "seed": st.integers(0, MAX_SEED),
     "name": st.sampled_from(["a", "another_name", "x-1", "1.b"]),
     "use_bias": st.booleans(),
     "kernel_initializer": st.sampled_from(["he_normal", {"class_name": "Constant", "config": {"value": 0.3}}]),

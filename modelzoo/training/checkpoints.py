@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import filelock
 import numpy as np
 
-from modelzoo._io import atomic_file, explained
+from modelzoo._io import atomic_file, explained, restore
 from modelzoo.datasets import read_npz
 from modelzoo.errors import ArtifactError, TargetExistsError
 
@@ -107,6 +107,8 @@ class Checkpoints:
                 if getattr(error, "errno", errno.ENOSYS) not in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP):
                     raise
                 logger.warning("%s is on a file system without locks; nothing keeps others out.", self.directory)
+            for left in self.directory.glob(".step-*.npz.*.tmp"):  # by a process that was killed
+                restore(self.directory / left.name[1:].rsplit(".", 2)[0])
         try:
             yield
         finally:

@@ -58,6 +58,12 @@ def resume(points, directory, model=None, recipe=RECIPE, seed=3):
     return modelzoo.weights_digest(model), history.history
 
 
+def test_what_a_killed_writer_left_is_cleared_also_of_a_step_that_is_not_written_again(points, interrupted):
+    (interrupted / ".step-000000024.npz.57z_buom.tmp").mkdir()
+    resume(points, interrupted)
+    assert names(interrupted) == ["step-000000048.npz", "step-000000050.npz"]
+
+
 def test_resumed_equals_uninterrupted_weights_and_history(interrupted, points, whole):
     assert resume(points, interrupted) == whole
 
