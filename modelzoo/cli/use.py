@@ -155,9 +155,10 @@ def _given_data(
             else "Nothing was held out there: images that the two share are no test."
         )
         click.echo(f"{data}: all samples are measured. Training used {other['name']!r}. {advice}", err=True)
-    if used and (given.test is None or used[0].get("test_fraction") == 0) and split in (None, "test"):
+    untested = given.test is None or any(known.get("test_fraction") == 0 for known in used)
+    if used and untested and split in (None, "test"):
         raise InputError(
-            f"{data} has no test part, so that all samples trained the model. Measure on other --data, or name --split."
+            f"{data} has no test part, so that all samples trained a model. Measure on other --data, or name --split."
         )
     return given
 

@@ -70,7 +70,7 @@ def as_array(value: Any, name: str) -> np.ndarray:
         reason = str(error).splitlines()[0].rstrip(".")
         raise DataError(f"{name} must be a rectangular array: {reason}. Give all samples the same shape.") from None
     if array.dtype == object and array.ndim == 0:
-        raise DataError(f"{name} is a {type(value).__name__}, not an array. Give an array, or a list of samples.")
+        raise DataError(f"{name} is a {type(value).__name__}, not an array. Give an array or a list.")
     return array
 
 

@@ -110,8 +110,8 @@ def _data_code(subject: Subject) -> tuple[str, str]:
         return load.format('"my_data.npz"'), load.format('"others.npz"')
     data = load.format(_arguments(name, used["options"]))
     if subject.network.input.output_shape == (28, 28):
-        seen = (name, subject.trained_on.get("options", {}).get("extra")) if subject.trained_on else (name,)
-        return data, load.format('"others.npz"' if "digits" in seen else '"digits"')
+        seen = "digits" in (name, subject.trained_on.get("options", {}).get("extra"))
+        return data, load.format('"others.npz"' if seen else '"digits"')
     drawn = {"n", "seed"} <= datasets.dataset_options(name).keys()
     return data, load.format(_arguments(name, {"n": 200, "seed": 1})) if drawn else data
 

@@ -232,14 +232,14 @@ def _checked(part: Any, model: keras.Model, where: str, *, single_class: bool = 
         return part
     classes = num_classes(model)
     if isinstance(part, tuple):
-        x, y = part = check_arrays(*part, model=model, num_classes=classes, where=where)
+        _, y = part = check_arrays(*part, model=model, num_classes=classes, where=where)
     else:
         check_shape(part.shape, model, where=where)
-        x, y = None, check_labels(part.labels, num_classes=classes, where=where)
+        y = check_labels(part.labels, num_classes=classes, where=where)
     if not single_class and y.min() == y.max():
         raise DataError(f"{where}: every label is {y[0]}. A classifier needs at least two classes; add some.")
-    if x is not None:
-        warn_of_other_pixels(x, model, where)
+    if isinstance(part, tuple):
+        warn_of_other_pixels(part[0], model, where)
     return part
 
 
