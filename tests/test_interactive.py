@@ -98,15 +98,24 @@ def test_the_command_writes_a_page(tmp_path):
     assert (tmp_path / "xor.html").stat().st_size < 200_000
 
 
-@pytest.mark.parametrize(("thickness", "neighbour"), [(4, 0), (30, 0), (30, 40), (30, 70)])
-def test_drawings_are_prepared_as_digits_are(thickness, neighbour):
+@pytest.mark.parametrize(
+    ("thickness", "stray"),
+    [
+        (4, np.s_[:0]),
+        (30, np.s_[:0]),
+        (30, np.s_[100:115, :40]),  # cut off by the border, far from the digit
+        (30, np.s_[100:115, :70]),  # and near it
+        (30, np.s_[245:250]),  # from border to border
+    ],
+)
+def test_drawings_are_prepared_as_digits_are(thickness, stray):
     """The page's steps are those of load_digit_image, with ink alone and with paper to take away."""
     if (node := shutil.which("node")) is None:
         pytest.skip("Node.js is not installed: apt install nodejs")
     picture = np.zeros((280, 280), np.uint8)
     picture[60 : 60 + thickness, 80:200] = 255
     picture[60:230, 200 - thickness : 200] = 255
-    picture[100:115, :neighbour] = 255  # cut off by the border; far from the digit, and near it
+    picture[stray] = 255
     module = SCRIPTS / "digit.js"
     script = f"""
 import {{ readFileSync }} from "node:fs";

@@ -148,7 +148,7 @@ function normalised(picture, floor, spread) {
   return { ...picture, values: ink.map((value) => Math.min(Math.max((value - low) / (high - low), 0), 1)) };
 }
 
-/** Keep the heaviest connected part and those near it; what the border cuts off must be nearer. */
+/** Keep the heaviest connected part and those near it; what the border cuts off must be nearer and end in the picture. */
 function mainPart({ values, width, height }) {
   const label = new Int32Array(values.length);
   const parts = [];
@@ -179,7 +179,10 @@ function mainPart({ values, width, height }) {
   const side = Math.max(main.bottom - main.top, main.right - main.left);
   const gap = (p) => Math.max(p.top - main.bottom, main.top - p.bottom, p.left - main.right, main.left - p.right);
   const reach = (p) => (touches(p) && !touches(main) ? 0.15 : 0.5) * side;
-  const kept = parts.map((part) => part.mass >= 0.05 * main.mass && gap(part) <= reach(part));
+  const across = (p) => (p.top === 0 && p.bottom === height) || (p.left === 0 && p.right === width);
+  const kept = parts.map(
+    (p) => p.mass >= 0.05 * main.mass && gap(p) <= reach(p) && (touches(main) || !across(p)),
+  );
   return { values: values.map((value, i) => (label[i] && kept[label[i] - 1] ? value : 0)), width, height };
 }
 

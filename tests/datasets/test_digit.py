@@ -139,8 +139,9 @@ def test_dust_is_ignored():
         lambda draw: draw.polygon([(0, 280), (30, 280), (0, 250)], fill=40),
         lambda draw: draw.rectangle((297, 0, 300, 280), fill=50),
         lambda draw: draw.rectangle((0, 100, 60, 120), fill=60),
+        lambda draw: draw.rectangle((0, 190, 300, 194), fill=60),
     ],
-    ids=["button", "line", "corner", "edge", "neighbour"],
+    ids=["button", "line", "corner", "edge", "neighbour", "ruled line"],
 )
 def test_what_is_not_of_the_digit_does_not_stretch_the_box(stray, mnist):
     for image in mnist.x_test[:10]:
