@@ -1,7 +1,5 @@
 """What every test shares: a quiet TensorFlow, figures without a screen, a seeded generator."""
 
-from __future__ import annotations
-
 import gc
 import os
 import shutil

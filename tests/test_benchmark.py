@@ -1,7 +1,5 @@
 """The benchmark runs and reports; no test says how fast anything is."""
 
-from __future__ import annotations
-
 import json
 import math
 import subprocess

@@ -1,7 +1,5 @@
 """The card: an artifact is read with JSON and NumPy alone, and a wrong fact is one clear error."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The ``modelzoo`` command as a person types it: output, exit status, and files left behind."""
 
-from __future__ import annotations
-
 import io
 import json
 import shutil

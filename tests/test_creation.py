@@ -1,7 +1,5 @@
 """``create_model``: the pretrained artifacts of this checkout, and what any builder makes of any arguments."""
 
-from __future__ import annotations
-
 import os
 import tempfile
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Equations that compute what the networks do, and counts of parameters that add up."""
 
-from __future__ import annotations
-
 import re
 
 import keras

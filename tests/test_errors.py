@@ -1,7 +1,5 @@
 """Every deliberate error is a ModelZooError and also what a caller of Python would expect."""
 
-from __future__ import annotations
-
 import inspect
 import os
 import pickle

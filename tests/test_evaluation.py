@@ -1,7 +1,5 @@
 """Predictions, metrics and calibration against scikit-learn, SciPy and a slow loop."""
 
-from __future__ import annotations
-
 import json
 
 import keras

@@ -4,8 +4,6 @@
 imported TensorFlow, where it may be killed or run out of room.
 """
 
-from __future__ import annotations
-
 import contextlib
 import glob
 import gzip

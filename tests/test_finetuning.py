@@ -1,7 +1,5 @@
 """Fine-tuning starts from the parent's weights, and keeps what is frozen."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import sys

@@ -1,7 +1,5 @@
 """An artifact is fine-tuned without modelzoo as a layer of a Keras model; in plain TensorFlow: test_contract.py."""
 
-from __future__ import annotations
-
 import keras
 import numpy as np
 import pytest

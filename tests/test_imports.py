@@ -1,7 +1,5 @@
 """What lists, reads cards and draws without a model imports neither TensorFlow nor Keras."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

@@ -1,7 +1,5 @@
 """A network as one page: what it holds, and what a person does with it in a real browser."""
 
-from __future__ import annotations
-
 import base64
 import itertools
 import json

@@ -1,7 +1,5 @@
 """A network as data: layers and parameters against Keras' own numbers, cost against TensorFlow's graph."""
 
-from __future__ import annotations
-
 import json
 
 import keras

@@ -1,7 +1,5 @@
 """Pages of models: what they say is so, and no page goes stale."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import re

@@ -1,7 +1,5 @@
 """The parity script compares formats and says where one is too far from Keras; how fast any is, no test says."""
 
-from __future__ import annotations
-
 import functools
 import json
 import subprocess

@@ -1,7 +1,5 @@
 """Networks of other people's packages: LeNet-5 is in the guide, here is a residual one with batch normalisation."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

@@ -1,7 +1,5 @@
 """The oracle has oracles of its own: finite differences, TensorFlow, scikit-learn and SciPy."""
 
-from __future__ import annotations
-
 import doctest
 import itertools
 

@@ -1,7 +1,5 @@
 """Models are found by name, and a new one enters by one decorator."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

@@ -1,7 +1,5 @@
 """The runtimes, in NumPy and JavaScript, against Keras: every kind of layer, every pretrained network, and others."""
 
-from __future__ import annotations
-
 import base64
 import json
 import shutil

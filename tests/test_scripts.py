@@ -1,7 +1,5 @@
 """The demonstration, and the table of faults."""
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """Memory stays flat while the data grow tenfold: what scripts/streaming.py measures, with few samples."""
 
-from __future__ import annotations
-
 import pytest
 import streaming
 from click.testing import CliRunner

@@ -1,7 +1,5 @@
 """The script that trains the zoo: it resumes, selects without the test set, and exports what it selected."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 

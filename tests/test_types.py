@@ -1,7 +1,5 @@
 """What a type checker sees of the public names, although they load on first use."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys

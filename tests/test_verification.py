@@ -1,7 +1,5 @@
 """``verify`` and ``reproduce``: an artifact comes out of its card again, and one that does not is found."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 

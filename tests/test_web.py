@@ -1,7 +1,5 @@
 """The playground computes what modelzoo does: the start weights, the points, and a hundred steps of training."""
 
-from __future__ import annotations
-
 import base64
 import json
 import re

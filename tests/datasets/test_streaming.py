@@ -1,7 +1,5 @@
 """Data on disk: TFRecord shards and folders of images, read as they are wanted."""
 
-from __future__ import annotations
-
 import json
 import resource
 

@@ -1,7 +1,5 @@
 """Files made to harm: each is read or refused in one line by a process that may hold little memory and little time."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import json

@@ -1,7 +1,5 @@
 """Every code block of the user guide and of the front page runs, page by page, in order, in an empty directory."""
 
-from __future__ import annotations
-
 import doctest
 import os
 import re

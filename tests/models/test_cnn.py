@@ -1,7 +1,5 @@
 """Dropout of the convolutional network."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

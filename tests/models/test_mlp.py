@@ -1,7 +1,5 @@
 """The XOR net's named weights, and the distributions of the lessons' initial weights."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Artifacts of small nets, written once and copied by whoever alters them."""
 
-from __future__ import annotations
-
 import shutil
 
 import keras

@@ -1,7 +1,5 @@
 """Models that no builder of the zoo made, or that lost their card on the way, are saved, loaded and fine-tuned."""
 
-from __future__ import annotations
-
 import copy
 import json
 import pickle

@@ -1,7 +1,5 @@
 """``check`` says of any SavedModel, point by point, whether it is reusable, and how to mend it."""
 
-from __future__ import annotations
-
 import pytest
 import tensorflow as tf
 

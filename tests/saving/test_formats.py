@@ -1,7 +1,5 @@
 """ONNX and LiteRT files answer what Keras answers, in their own runtimes, and say what they are."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import json

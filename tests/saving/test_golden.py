@@ -1,7 +1,5 @@
 """Golden vectors: what they are, that they are the same each time, and that `check` compares with them."""
 
-from __future__ import annotations
-
 import io
 import json
 import zipfile

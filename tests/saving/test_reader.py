@@ -1,7 +1,5 @@
 """``load``: nothing altered gets in, and nothing in an artifact is run."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

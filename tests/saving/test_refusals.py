@@ -1,7 +1,5 @@
 """What nothing can be saved, loaded or fine-tuned with: one line of ours, no file, and weights as they were."""
 
-from __future__ import annotations
-
 import dataclasses
 import errno
 import os

@@ -1,7 +1,5 @@
 """``save``: what is written, and that it is complete or absent."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

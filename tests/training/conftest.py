@@ -1,7 +1,5 @@
 """Small data and nets for the trainer's tests."""
 
-from __future__ import annotations
-
 import keras
 import pytest
 import tensorflow as tf

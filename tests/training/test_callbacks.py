@@ -1,7 +1,5 @@
 """The history, and Keras' own callbacks as they work with ``fit``."""
 
-from __future__ import annotations
-
 import csv
 import io
 import re

@@ -1,7 +1,5 @@
 """Interrupted and resumed training gives the weights of the uninterrupted run, or says why it cannot."""
 
-from __future__ import annotations
-
 import json
 import shutil
 

@@ -1,7 +1,5 @@
 """The order of the samples, and tf.data input."""
 
-from __future__ import annotations
-
 import keras
 import numpy as np
 import pytest

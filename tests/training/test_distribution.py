@@ -1,7 +1,5 @@
 """One device or several: the same weights, but for the order of summation."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """What a model and its card say of where the weights came from."""
 
-from __future__ import annotations
-
 import keras
 import numpy as np
 import pytest

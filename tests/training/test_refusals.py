@@ -1,7 +1,5 @@
 """Arguments, arrays and streams that nothing can be trained on: one line of ours, and weights as they were."""
 
-from __future__ import annotations
-
 import logging
 
 import keras

@@ -1,7 +1,5 @@
 """``class_weight`` and ``sample_weight`` weigh the loss as Keras' ``fit`` does; what cannot learn is refused."""
 
-from __future__ import annotations
-
 import keras
 import numpy as np
 import pytest

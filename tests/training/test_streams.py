@@ -1,7 +1,5 @@
 """Training on data that stay on disk gives what training on arrays gives."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
