@@ -3,6 +3,7 @@
 import gc
 import os
 import shutil
+import subprocess
 import sys
 
 # Before anything imports TensorFlow or Matplotlib, in this process or in one that a test starts.
@@ -16,6 +17,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores: one thre
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from modelzoo import datasets
 from modelzoo.errors import ModelZooError
@@ -63,6 +65,44 @@ def _forget_global_seed():
     yield
     if tensorflow := sys.modules.get("tensorflow"):
         tensorflow.random.set_seed(None)
+
+
+@pytest.fixture(scope="session")
+def python():
+    """Return a function that runs Python in a process of its own, which must end with a status."""
+
+    def run(*arguments, status=0, **options):
+        options = {"capture_output": True, "text": True, "timeout": 300, **options}
+        done = subprocess.run([sys.executable, *map(str, arguments)], check=False, **options)
+        assert done.returncode == status, f"{done.stdout}{done.stderr}"
+        return done
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def write_images():
+    """Return a function that writes images into a folder, in which each class is a folder of PNG files."""
+
+    def write(folder, images, labels):
+        for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+            (folder / str(label)).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(folder / str(label) / f"{number:03}.png")
+        return folder
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def interrupt():
+    """Return a function that makes a callback, which presses Ctrl-C at the end of a log entry."""
+    import keras
+
+    def press(epoch, entry):
+        if epoch == entry:
+            raise KeyboardInterrupt
+
+    return lambda entry: keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: press(epoch, entry))
 
 
 @pytest.fixture(scope="session")

@@ -28,23 +28,6 @@ def tanh_mlp():
     return lambda seed=0, **options: modelzoo.create_model("tanh_mlp", seed=seed, **options)
 
 
-class Interrupt(keras.callbacks.Callback):
-    """Presses Ctrl-C at the end of a log entry."""
-
-    def __init__(self, entry):
-        super().__init__()
-        self.entry = entry
-
-    def on_epoch_end(self, epoch, logs=None):
-        if epoch == self.entry:
-            raise KeyboardInterrupt
-
-
-@pytest.fixture(scope="session")
-def interrupt():
-    return Interrupt
-
-
 @pytest.fixture(scope="session")
 def eager():
     """Return a function that trains in plain TensorFlow, with nothing of the trainer but the order of its batches."""
