@@ -1,8 +1,5 @@
 """What lists, reads cards and draws without a model imports neither TensorFlow nor Keras."""
 
-import subprocess
-import sys
-
 #: One process tries it all, the lightest first.
 PROGRAM = """
 import sys
@@ -90,14 +87,11 @@ assert keras.visualization.plot_image_gallery
 """
 
 
-def test_what_needs_no_tensorflow_does_not_import_it(tmp_path):
-    command = [sys.executable, "-c", PROGRAM]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "two_conv_cnn" in done.stdout
-    assert "3,274,634" in done.stdout
+def test_what_needs_no_tensorflow_does_not_import_it(tmp_path, python):
+    told = python("-c", PROGRAM, cwd=tmp_path).stdout
+    assert "two_conv_cnn" in told
+    assert "3,274,634" in told
 
 
-def test_training_imports_neither_matplotlib_nor_scikit_learn_and_leaves_keras_whole():
-    done = subprocess.run([sys.executable, "-c", TRAINING], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+def test_training_imports_neither_matplotlib_nor_scikit_learn_and_leaves_keras_whole(python):
+    python("-c", TRAINING)

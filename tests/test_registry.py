@@ -1,8 +1,5 @@
 """Models are found by name, and a new one enters by one decorator."""
 
-import subprocess
-import sys
-
 import keras
 import pytest
 
@@ -178,7 +175,7 @@ def test_installed_packages_are_known_by_entry_points_and_a_broken_one_is_named(
     assert "bad = plug_in_bad of my-nets was left out: ZeroDivisionError" in record.getMessage()
 
 
-def test_the_zoos_names_are_taken_before_they_were_listed():
+def test_the_zoos_names_are_taken_before_they_were_listed(python):
     program = """
 from modelzoo import Recipe
 from modelzoo.registry import register_model
@@ -187,8 +184,7 @@ from modelzoo.registry import register_model
 def relu_mlp(*, seed=None, name="relu_mlp"):
     pass
 """
-    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True, timeout=120)
-    assert "InputError: A model named 'relu_mlp' is registered already" in done.stderr
+    assert "InputError: A model named 'relu_mlp' is registered already" in python("-c", program, status=1).stderr
 
 
 def test_the_declared_number_of_parameters_is_verified(scratch_registry):

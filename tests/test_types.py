@@ -1,8 +1,6 @@
 """What a type checker sees of the public names, although they load on first use."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -31,17 +29,15 @@ REVEALED = [
 
 
 @pytest.mark.slow
-def test_a_users_program_gets_real_types(tmp_path):
+def test_a_users_program_gets_real_types(tmp_path, python):
     """Keras and TensorFlow ship no types: what they define is ``Any`` to everyone."""
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
     config = tmp_path / "mypy.ini"
     config.write_text("[mypy]\nignore_missing_imports = True\n")
-    command = [sys.executable, "-m", "mypy", "--config-file", str(config), "--no-error-summary", program.name]
-    root = str(Path(__file__).parents[1])
-    result = subprocess.run(
-        command, cwd=tmp_path, env={"MYPYPATH": root, "PATH": ""}, capture_output=True, text=True, check=False
-    )
+    options = ("--config-file", config, "--no-error-summary", program.name)
+    environment = {"MYPYPATH": str(Path(__file__).parents[1]), "PATH": ""}
+    result = python("-m", "mypy", *options, cwd=tmp_path, env=environment, status=1)
     lines = [line for line in result.stdout.splitlines() if line.startswith("program.py")]
     revealed = [re.findall('Revealed type is "(.*)"', line)[0] for line in lines if "Revealed" in line]
     assert len(revealed) == len(REVEALED), result.stdout + result.stderr

@@ -1,5 +1,6 @@
 """Artifacts of small nets, written once and copied by whoever alters them."""
 
+import json
 import shutil
 
 import keras
@@ -7,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 import modelzoo
+from modelzoo.card import CARD_PATH, write_card
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +30,19 @@ def written(net, tmp_path_factory):
 def artifact(written, tmp_path):
     """Return a copy of the net's artifact that a test may damage."""
     return shutil.copytree(written, tmp_path / "tanh_mlp" / "1")
+
+
+@pytest.fixture(scope="session")
+def resign():
+    """Return a function that makes a card valid again, with other facts if given, as bad intentions would."""
+
+    def write(artifact, change=lambda card: None, **facts):
+        card = json.loads((artifact / CARD_PATH).read_text()) | facts
+        change(card)
+        left_out = ("format", "files", "card_digest")
+        write_card(artifact, {k: v for k, v in card.items() if k not in left_out and v is not ...})
+
+    return write
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """Golden vectors: what they are, that they are the same each time, and that `check` compares with them."""
 
 import io
-import json
 import zipfile
 
 import numpy as np
@@ -11,7 +10,6 @@ from scipy.special import softmax
 
 import modelzoo
 from modelzoo import datasets
-from modelzoo.card import CARD_PATH, write_card
 from modelzoo.errors import ArtifactError, DataError
 from modelzoo.saving import GOLDEN_COUNT, read_golden
 from modelzoo.saving.golden import GOLDEN_PATH, golden_inputs
@@ -68,7 +66,7 @@ def test_made_up_samples_fit_every_model(name):
     assert len(np.unique(model(first).numpy().reshape(GOLDEN_COUNT, -1), axis=0)) > 1
 
 
-def test_an_artifact_without_golden_vectors_is_refused(artifact):
+def test_an_artifact_without_golden_vectors_is_refused(artifact, resign):
     (artifact / GOLDEN_PATH).unlink()
     resign(artifact)
     with pytest.raises(ArtifactError, match="golden"):
@@ -108,7 +106,7 @@ NO_GOLDEN = {
 }
 
 
-def test_what_is_no_golden_file_is_refused_in_one_line(artifact):
+def test_what_is_no_golden_file_is_refused_in_one_line(artifact, resign):
     for content in NO_GOLDEN.values():
         (artifact / GOLDEN_PATH).write_bytes(content)
         resign(artifact)
@@ -117,7 +115,7 @@ def test_what_is_no_golden_file_is_refused_in_one_line(artifact):
     assert not points(artifact)["golden vectors"].ok
 
 
-def test_check_compares_with_them(artifact):
+def test_check_compares_with_them(artifact, resign):
     inputs, outputs = read_golden(artifact)
     for shift, ok in ((8e-6, True), (3e-5, False), (np.nan, False)):
         (artifact / GOLDEN_PATH).write_bytes(npz(inputs=inputs, outputs=outputs + np.float32(shift)))
@@ -133,9 +131,3 @@ def test_check_compares_with_them(artifact):
 
 def points(path):
     return {point.name: point for point in modelzoo.check(path)}
-
-
-def resign(artifact):
-    """Make the card valid again after a change of the files."""
-    card = json.loads((artifact / CARD_PATH).read_text())
-    write_card(artifact, {k: v for k, v in card.items() if k not in ("format", "files", "card_digest")})

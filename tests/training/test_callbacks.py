@@ -48,16 +48,11 @@ def test_history_has_an_entry_for_each_chunk_and_the_rest(points, tanh_mlp):
 
 
 def test_early_stopping_restores_the_best_weights(points, tanh_mlp):
-    kept = []
-
-    class Keep(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
-            kept.append(self.model.get_weights())
-
-    model = tanh_mlp()
+    model, kept = tanh_mlp(), []
+    keep = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: kept.append(model.get_weights()))
     stopping = keras.callbacks.EarlyStopping("val_loss", patience=2, restore_best_weights=True)
     recipe = RECIPE.replace(steps=4000, learning_rate=0.5)
-    history = train(model, points.train, recipe, validation_data=points.test, callbacks=[Keep(), stopping])
+    history = train(model, points.train, recipe, validation_data=points.test, callbacks=[keep, stopping])
     assert history["step"][-1] < 4000
     best = int(np.argmin(history["val_loss"]))
     assert best == len(history["val_loss"]) - 3
@@ -102,14 +97,10 @@ def test_keras_loggers_and_checkpoints_write_what_the_history_says(points, tanh_
 
 def test_learning_rate_scheduler_changes_the_steps_that_follow(points, tanh_mlp):
     """The rate falls to nothing from the third entry on: the weights stop moving."""
-    kept = []
-
-    class Keep(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
-            kept.append(self.model.get_weights())
-
+    model, kept = tanh_mlp(), []
+    keep = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: kept.append(model.get_weights()))
     schedule = keras.callbacks.LearningRateScheduler(lambda epoch, rate: 0.05 if epoch < 2 else 0.0)
-    history = train(tanh_mlp(), points, RECIPE.replace(optimizer="sgd"), callbacks=[schedule, Keep()])
+    history = train(model, points, RECIPE.replace(optimizer="sgd"), callbacks=[schedule, keep])
     assert not np.array_equal(kept[0][0], kept[1][0])
     for weights in kept[2:]:
         for a, b in zip(weights, kept[1], strict=True):

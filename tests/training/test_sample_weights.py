@@ -29,8 +29,8 @@ def trained(data=(X, Y), recipe=RECIPE, model=None, **options):
 
 @pytest.fixture(scope="module")
 def by_class():
-    """Return the weights after a step with class weights."""
-    return trained(class_weight=BY_CLASS)[0].get_weights()
+    """Return a net after a step with class weights."""
+    return trained(class_weight=BY_CLASS)[0]
 
 
 @pytest.mark.parametrize(
@@ -44,13 +44,12 @@ def by_class():
     ],
     ids=["class names", "balanced", "samples", "tf.data", "mask"],
 )
-def test_a_weighted_step_is_that_of_keras_fit(data, options, fit):
+def test_a_weighted_step_is_that_of_keras_fit(data, options, fit, same_weights):
     model, history = trained(data, RECIPE.replace(xla="loop" if "sample_weight" in options else "off"), **options)
     peer = modelzoo.create_model("tanh_mlp", seed=0)
     peer.compile(keras.optimizers.SGD(0.5), "sparse_categorical_crossentropy")
     loss = peer.fit(X, Y, batch_size=40, verbose=0, **fit).history["loss"]
-    for ours, theirs in zip(model.get_weights(), peer.get_weights(), strict=True):
-        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+    same_weights(model, peer, rtol=1e-7, atol=1e-6)
     np.testing.assert_allclose(history["loss"], loss, rtol=1e-5)
 
 
@@ -62,7 +61,7 @@ def test_a_weighted_step_is_that_of_keras_fit(data, options, fit):
     ],
     ids=["one output", "logits"],
 )
-def test_a_weight_of_2_is_a_sample_that_comes_twice(build):
+def test_a_weight_of_2_is_a_sample_that_comes_twice(build, same_weights):
     x, y, weights = X, (Y > 0).astype(int), 1.0 + (Y > 1)
     start = build()
     loss = "binary_crossentropy" if start.output_shape[-1] == 1 else "sparse_categorical_crossentropy"
@@ -75,24 +74,21 @@ def test_a_weight_of_2_is_a_sample_that_comes_twice(build):
         model = keras.models.clone_model(start)
         model.set_weights(start.get_weights())
         trained(data, recipe.replace(learning_rate=0.5 * factor), model, **options)
-        results.append(model.get_weights())
-    for a, b in zip(*results, strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-6)
+        results.append(model)
+    same_weights(*results, rtol=1e-7, atol=1e-6)
 
 
-def test_weights_follow_the_samples_through_batches_and_held_out_parts():
+def test_weights_follow_the_samples_through_batches_and_held_out_parts(same_weights):
     recipe = RECIPE.replace(steps=12, batch_size=8, learning_rate=0.1, validation_size=8)
     by_class, _ = trained(recipe=recipe, class_weight=BY_CLASS)
     by_sample, _ = trained(recipe=recipe, sample_weight=[BY_CLASS.get(y, 1) for y in Y])
-    for a, b in zip(by_class.get_weights(), by_sample.get_weights(), strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-6)
+    same_weights(by_class, by_sample, rtol=1e-7, atol=1e-6)
 
 
 @pytest.mark.parametrize("labels", [Y, np.eye(4)[Y]], ids=["numbers", "one-hot"])
-def test_streams_know_class_weights(labels, by_class):
+def test_streams_know_class_weights(labels, by_class, same_weights):
     model, _ = trained(tf.data.Dataset.from_tensor_slices((X, labels)).batch(40), class_weight=BY_CLASS)
-    for a, b in zip(model.get_weights(), by_class, strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-6)
+    same_weights(model, by_class, rtol=1e-7, atol=1e-6)
 
 
 def test_the_record_says_how_samples_were_weighted():

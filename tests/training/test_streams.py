@@ -34,14 +34,8 @@ def test_a_stream_trains_as_arrays_do(points, stream, tanh_mlp, recipe):
         np.testing.assert_allclose(from_stream[name], from_arrays[name], rtol=1e-6)
 
 
-def test_a_folder_of_images_trains_as_when_loaded(digits, tmp_path):
-    from PIL import Image
-
-    x, y = digits[0]
-    for number, (image, label) in enumerate(zip(x, y, strict=True)):
-        path = tmp_path / "digits" / str(label) / f"{number}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image).save(path)
+def test_a_folder_of_images_trains_as_when_loaded(digits, tmp_path, write_images):
+    write_images(tmp_path / "digits", *digits[0])
     recipe = Recipe(steps=12, batch_size=20, log_every=6, xla="off")
     results = []
     for open_it in (datasets.load, datasets.stream):
