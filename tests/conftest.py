@@ -1,8 +1,10 @@
 """What every test shares: a quiet TensorFlow, figures without a screen, a seeded generator."""
 
 import gc
+import gzip
 import os
 import shutil
+import struct
 import subprocess
 import sys
 
@@ -19,7 +21,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from modelzoo import datasets
+import modelzoo
+from modelzoo import datasets, registry
+from modelzoo.datasets import registry as data_registry
 from modelzoo.errors import ModelZooError
 
 
@@ -43,6 +47,14 @@ def _errors_are_one_line():
 def _data_sets_are_registered():
     """Register the zoo's data sets before a test replaces the registry for a while."""
     datasets.list_datasets()
+
+
+@pytest.fixture
+def scratch_registry(monkeypatch):
+    """Let a test register models, data sets and file formats that are gone after it."""
+    modelzoo.list_models()
+    for module, name in ((registry, "_REGISTRY"), (data_registry, "_NAMED"), (data_registry, "_BY_PATH")):
+        monkeypatch.setattr(module, name, getattr(module, name).copy())
 
 
 @pytest.fixture
@@ -114,6 +126,41 @@ def same_weights():
             np.testing.assert_allclose(a, b, **({"rtol": 0, "atol": 0} | tolerance))
 
     return compare
+
+
+def _idx(array):
+    """An IDX file's bytes, written here from the format's description and not by the code under test."""
+    codes = {"u1": 8, "i1": 9, "i2": 0x0B, "i4": 0x0C, "f4": 0x0D, "f8": 0x0E}
+    head = struct.pack(">HBB", 0, codes[array.dtype.str[1:]], array.ndim) + struct.pack(f">{array.ndim}I", *array.shape)
+    return head + array.astype(array.dtype.newbyteorder(">")).tobytes()
+
+
+@pytest.fixture(scope="session")
+def idx_bytes():
+    return _idx
+
+
+@pytest.fixture(scope="session")
+def small_images():
+    rng = np.random.default_rng(7)
+    x_train, x_test = (rng.integers(0, 256, (n, 28, 28), np.uint8) for n in (30, 20))
+    return x_train, (np.arange(30) % 10).astype(np.uint8), x_test, (np.arange(20) % 10).astype(np.uint8)
+
+
+@pytest.fixture
+def idx_folder(tmp_path, small_images):
+    folder = tmp_path / "idx"
+    folder.mkdir()
+    names = (
+        "train-images-idx3-ubyte",
+        "train-labels.idx1-ubyte",
+        "t10k-images-idx3-ubyte.gz",
+        "t10k-labels-idx1-ubyte",
+    )
+    for name, array in zip(names, small_images, strict=True):
+        content = _idx(array)
+        (folder / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    return folder
 
 
 @pytest.fixture(scope="module")  # Playwright's event loop would stand in the way of other modules

@@ -21,6 +21,9 @@ from modelzoo.saving import read_golden
 
 QUICK = ("--steps", 20, "--log-every", 20, "--batch-size", 8, "--xla", "off", "--quiet")
 
+ONNX = ("relu_mlp", "--format", "onnx", "-o", "net.onnx")
+LITERT = ("relu_mlp", "--format", "litert", "-o", "net.tflite")
+
 
 @pytest.fixture
 def modelzoo(monkeypatch, capsys, tmp_path):
@@ -149,6 +152,13 @@ def test_the_package_is_the_command(python):
             ["train", "tanh_mlp", "-o", "net", *QUICK, "--learning-rate", 1e38],
             ["between steps", "Lower the learning rate", "1e+38"],
         ),
+        (["export", *ONNX, "--quantize", "int8"], ["--quantize int8 goes with --format litert"]),
+        (["export", *ONNX, "--batch-size", 1], ["--batch-size 1 goes with --format litert"]),
+        (["export", "relu_mlp", "--quantize", "float16", "-o", "net"], ["goes with --format litert, not saved_model"]),
+        (["export", *LITERT, "--opset", 13], ["--opset 13 goes with --format onnx"]),
+        (["export", *LITERT, "--data", "linear"], ["--quantize int8 alone"]),
+        (["export", *LITERT, "--quantize", "int8", "--data", "linear"], ["(2,)"]),
+        (["export", "relu_mlp", "--format", "litert", "-o", "net.onnx"], ["must end in .tflite"]),
         *((["reproduce", "tanh_mlp", f"--seeds={seeds}"], ["seeds"]) for seeds in ("", "a", "3-1", "0-99999999999")),
     ],
 )
@@ -380,14 +390,10 @@ def test_a_folder_also_renamed_is_split_as_in_training(modelzoo, artifacts, fold
     assert json.loads(modelzoo("evaluate", "streamed", "--data", "renamed", "--json")[1])["samples"] == own["samples"]
 
 
-def test_options_are_those_of_the_loader_of_a_folder(modelzoo, tmp_path, artifacts):
+def test_options_are_those_of_the_loader_of_a_folder(modelzoo, idx_folder, artifacts):
     """A hidden folder makes no class folders of IDX files."""
-    arrays = [array[:20] for array in (*datasets.load("mnist").train, *datasets.load("mnist").test)]
-    (tmp_path / "idx" / ".ipynb_checkpoints").mkdir(parents=True)
-    for name, array in zip(("train-images", "train-labels", "t10k-images", "t10k-labels"), arrays, strict=True):
-        head = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">i4").tobytes()
-        (tmp_path / "idx" / f"{name}-idx{array.ndim}-ubyte").write_bytes(head + array.astype(np.uint8).tobytes())
-    assert datasets.dataset_options(tmp_path / "idx") == {"prefix": None}
+    (idx_folder / ".ipynb_checkpoints").mkdir()
+    assert datasets.dataset_options(idx_folder) == {"prefix": None}
     status, out, err = modelzoo("evaluate", artifacts / "digits", "--data", "idx", "--json")
     assert (status, err) == (0, "")
     assert json.loads(out)["samples"] == 20

@@ -105,8 +105,7 @@ def test_what_does_not_fit_is_one_clear_error(name, options, words):
 
 
 def test_a_model_without_pretrained_weights_says_so(monkeypatch, tmp_path):
-    modelzoo.list_models()
-    monkeypatch.setattr(registry, "_REGISTRY", {**registry._REGISTRY, "newcomer": registry._REGISTRY["relu_mlp"]})
+    monkeypatch.setitem(registry._REGISTRY, "newcomer", modelzoo.get_spec("relu_mlp"))
     (tmp_path / "newcomer").mkdir()
     monkeypatch.chdir(tmp_path)  # a folder of that name is no pretrained model
     with pytest.raises(InputError, match=r"no pretrained newcomer.*relu_mlp"):

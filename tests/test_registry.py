@@ -23,13 +23,6 @@ TEN = [
 ]
 
 
-@pytest.fixture
-def scratch_registry(monkeypatch):
-    """Let a test register models that are gone after it."""
-    list_models()
-    monkeypatch.setattr(registry, "_REGISTRY", dict(registry._REGISTRY))
-
-
 def test_the_ten_of_the_lessons_are_there():
     assert set(TEN) <= set(list_models())
     assert list_models() == sorted(list_models())
@@ -163,7 +156,6 @@ def test_installed_packages_are_known_by_entry_points_and_a_broken_one_is_named(
     (facts / "entry_points.txt").write_text("[modelzoo.models]\ngood = plug_in_good\nbad = plug_in_bad\n")
     (tmp_path / "plug_in_good.py").write_text(PLUG_IN)
     (tmp_path / "plug_in_bad.py").write_text("1 / 0")
-    monkeypatch.setattr(datasets.registry, "_NAMED", dict(datasets.registry._NAMED))
     monkeypatch.syspath_prepend(tmp_path)
     registry._plug_ins.cache_clear()
     assert "plug_in_points" in datasets.list_datasets()

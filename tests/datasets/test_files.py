@@ -68,8 +68,7 @@ def test_idx_errors_name_the_file_and_what_is_wrong(tmp_path, idx_bytes):
 def test_an_idx_folder_loads(idx_folder, small_images, idx_bytes):
     dataset = datasets.load_idx_folder(idx_folder)
     assert datasets.load(idx_folder).checksum == dataset.checksum
-    for result, array in zip((*dataset.train, *dataset.test), small_images, strict=True):
-        np.testing.assert_array_equal(result, array)
+    np.testing.assert_equal((*dataset.train, *dataset.test), small_images)
     (idx_folder / "train-labels.idx1-ubyte").write_bytes(idx_bytes(np.arange(10, dtype=np.uint8)))
     assert "30 samples but 10 labels" in refusal(datasets.load, idx_folder)
     (idx_folder / "train-labels.idx1-ubyte").unlink()
@@ -313,7 +312,6 @@ def test_rows_of_pixels_become_images(tmp_path, small_images):
         ("a,b,kind\n" + ROWS, {"label": "k"}, "Columns: a, b, kind"),
         (ROWS, {"label": 3}, "label must be an integer from -3 to 2"),
         (ROWS, {**LAST, "test_fraction": 1.5}, "test_fraction must be"),
-        ("é,b\n1,2".encode("latin-1"), {}, "not UTF-8"),
     ],
 )
 def test_csv_refuses(tmp_path, text, options, message):

@@ -15,7 +15,6 @@ from PIL import Image
 import modelzoo
 from modelzoo import registry
 from modelzoo.cli import app
-from modelzoo.datasets import registry as dataset_registry
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guide"
 PAGES = ["../index.md", *sorted(page.name for page in GUIDE.glob("*.md"))]
@@ -25,12 +24,9 @@ DOCTEST = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
 @pytest.fixture
-def directory(tmp_path, monkeypatch):
+def directory(tmp_path, monkeypatch, scratch_registry):
     """Return an empty directory to run in, which may hold further builders; undo what a page registers."""
     monkeypatch.chdir(tmp_path)
-    modelzoo.list_models()
-    for module, name in ((registry, "_REGISTRY"), (dataset_registry, "_NAMED")):
-        monkeypatch.setattr(module, name, dict(getattr(module, name)))
     monkeypatch.setattr(modelzoo.models, "__path__", [*modelzoo.models.__path__, str(tmp_path / "modelzoo" / "models")])
     registry._load_builtin_models.cache_clear()
     known = set(sys.modules)

@@ -69,13 +69,6 @@ def test_builder_options_are_in_the_card_and_come_back(tmp_path):
     assert loaded.get_layer("dropout").rate == 0.25
 
 
-def test_existing_target_is_refused_and_untouched(net, artifact):
-    before = contents(artifact)
-    with pytest.raises(TargetExistsError, match="overwrite"):
-        modelzoo.save(net, artifact)
-    assert contents(artifact) == before
-
-
 def test_overwrite_replaces_everything(net, artifact):
     (artifact / "old file").write_text("x")
     other = modelzoo.create_model("sigmoid_mlp", seed=0)

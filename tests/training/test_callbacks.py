@@ -56,8 +56,7 @@ def test_early_stopping_restores_the_best_weights(points, tanh_mlp):
     assert history["step"][-1] < 4000
     best = int(np.argmin(history["val_loss"]))
     assert best == len(history["val_loss"]) - 3
-    for found, expected in zip(model.get_weights(), kept[best], strict=True):
-        np.testing.assert_array_equal(found, expected)
+    np.testing.assert_equal(model.get_weights(), kept[best])
     assert modelzoo.evaluate(model, points, recipe=recipe)["loss"] == pytest.approx(min(history["val_loss"]), rel=1e-5)
 
 
@@ -103,8 +102,7 @@ def test_learning_rate_scheduler_changes_the_steps_that_follow(points, tanh_mlp)
     history = train(model, points, RECIPE.replace(optimizer="sgd"), callbacks=[schedule, keep])
     assert not np.array_equal(kept[0][0], kept[1][0])
     for weights in kept[2:]:
-        for a, b in zip(weights, kept[1], strict=True):
-            np.testing.assert_array_equal(a, b)
+        np.testing.assert_equal(weights, kept[1])
     np.testing.assert_allclose(history["learning_rate"], [0.05] * 2 + [0.0] * 5)
 
 

@@ -67,20 +67,6 @@ def stacked(*parts, name="net"):
     return keras.Sequential(list(parts), name=name)
 
 
-def lenet():
-    return stacked(
-        keras.Input((32, 32, 1)),
-        layers.Conv2D(6, 5, activation="tanh"),
-        layers.AveragePooling2D(2),
-        layers.Conv2D(16, 5, activation="tanh"),
-        layers.AveragePooling2D(2),
-        layers.Flatten(),
-        layers.Dense(120, activation="tanh"),
-        layers.Dense(84, activation="tanh"),
-        layers.Dense(10, activation="softmax"),
-    )
-
-
 def colour_cnn():
     return stacked(
         keras.Input((64, 96, 3)),
@@ -135,7 +121,6 @@ def long_names():
 
 
 FOREIGN = {
-    "lenet": (lenet, "stacks"),
     "colour_cnn": (colour_cnn, "stacks"),
     "recurrent": (recurrent, "table"),
     "two_inputs": (two_inputs, "table"),
@@ -253,8 +238,8 @@ def channels_first():
         (two_inputs, "stacks", r"inputs \['picture', 'facts'\]"),
         (open_shape, "stacks", "output shape"),
         (channels_first, "stacks", "has no place"),
-        (lenet, "neurons", "dense layers only"),
-        (lenet, "hourglass", "dense layers only"),
+        (colour_cnn, "neurons", "dense layers only"),
+        (colour_cnn, "hourglass", "dense layers only"),
         (normalized, "hourglass", "20 → 64 → 3"),
         (normalized, "stacks", "the model has neither"),
     ],
