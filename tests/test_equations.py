@@ -117,16 +117,8 @@ def test_long_graphs_have_no_equation():
 
 
 def test_layers_with_settings_of_their_own_are_not_written_as_plain_ones():
-    model = keras.Sequential(
-        [
-            keras.Input((6, 6, 4)),
-            keras.layers.Conv2D(4, 3, groups=2),
-            keras.layers.ReLU(max_value=6),
-            keras.layers.ReLU(negative_slope=0.1),
-            keras.layers.ReLU(),
-        ]
-    )
-    steps = steps_of(model)
+    units = (keras.layers.ReLU(**settings) for settings in ({"max_value": 6}, {"negative_slope": 0.1}, {}))
+    steps = steps_of(keras.Sequential([keras.Input((6, 6, 4)), keras.layers.Conv2D(4, 3, groups=2), *units]))
     equation = equation_of(steps)
     assert [expression for _, expression, _ in equation.lines[1:]] == [
         r"\mathrm{Conv2D}(x; \theta_{1})",

@@ -119,14 +119,14 @@ class Run:
     """A network's run: undisturbed once, then killed and resumed."""
 
     def __init__(self, name, directory):
-        self.name, self._earlier = name, directory / "earlier"
-        modelzoo.save(build(name, seed=1), self._earlier)
+        self.name, self.earlier = name, directory / "earlier"
+        modelzoo.save(build(name, seed=1), self.earlier)
         _, messages = start(train_and_save, name, directory / "checkpoints", directory / "new")
         marks = list(messages)
         self.expected = marks[-1][2]
         self.windows = [(a[0], i, b[1] - a[1]) for i, (a, b) in enumerate(itertools.pairwise(marks))]
         self._known = {
-            self._digest(self._earlier): "earlier artifact intact",
+            self._digest(self.earlier): "earlier artifact intact",
             self.expected[0]: "new artifact complete",
         }
         assert len(self._known) == 2
@@ -159,9 +159,6 @@ class Run:
         assert self.state(place / "models" / "1") == "new artifact complete"
         assert [path.name for path in place.glob("*/.*") if path.name != ".lock"] == []
 
-    def put_earlier(self, place):
-        shutil.copytree(self._earlier, place / "models" / "1")
-
 
 @pytest.fixture(scope="module", params=NETWORKS)
 def run(request, tmp_path_factory):
@@ -172,7 +169,7 @@ def run(request, tmp_path_factory):
 def test_kill_and_resume(phase, run, tmp_path, rng, report):
     replaces = rng.random() < 0.5
     if replaces:
-        run.put_earlier(tmp_path)
+        shutil.copytree(run.earlier, tmp_path / "models" / "1")
     landed, published = run.kill(tmp_path, phase, rng)
     report(fault=f"`{run.name}` killed in {'the export' if landed in ('export', 'end') else landed}")
     state = run.state(tmp_path / "models" / "1")

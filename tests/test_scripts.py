@@ -1,4 +1,4 @@
-"""The demonstration, and the table of faults."""
+"""The demonstration, the table of faults, and the memory that streaming takes."""
 
 import os
 import re
@@ -6,6 +6,8 @@ import re
 import demo
 import faults
 import pytest
+import streaming
+from click.testing import CliRunner
 
 
 @pytest.mark.slow
@@ -52,3 +54,14 @@ def test_losses_and_skipped_faults_are_in_the_table(tmp_path):
 def test_faults_are_tried_and_counted(python):
     done = python(faults.__file__, "-k", "download and 404")
     assert "| the server answers 404 | 1 | one line says so" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["TFRecord", "folder"])
+def test_memory_stays_flat_while_the_data_grow_tenfold(kind):
+    """What the script measures, with few samples."""
+    result = CliRunner().invoke(streaming.main, ["--quick", "--only", kind], catch_exceptions=False)
+    rows = [line.strip("| ").replace(",", "").split(" | ") for line in result.stdout.splitlines()[2:]]
+    (few, small, _), (many, large, _) = [map(int, row[1:]) for row in rows]
+    assert many == 10 * few
+    assert large < 1.05 * small

@@ -16,7 +16,6 @@ from matplotlib.patches import Circle
 import modelzoo
 from modelzoo import viz
 from modelzoo.card import set_card
-from modelzoo.errors import InputError
 from modelzoo.network import NotAChainError, read_network, with_paths
 from modelzoo.registry import card_for
 from modelzoo.viz import style
@@ -374,18 +373,3 @@ def test_rows_of_the_table():
     nested = layer_rows(read_network(zoo("tanh_autoencoder")))
     assert [row[0] for row, _ in nested if not row[1]] == ["encoder", "decoder"]
     assert next(depth for row, depth in nested if row[0] == "latent") == 1
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"kind": "neuron"}, "Did you mean 'neurons'"),
-        ({"ax": "here"}, "ax must be"),
-        ({"output_names": ["a"]}, "output_names must be 4 names"),
-        ({"input_names": "ab"}, "input_names must be a sequence of names"),
-    ],
-)
-def test_wrong_arguments_are_named(options, words):
-    with pytest.raises(InputError, match=words):
-        viz.plot_architecture(zoo("tanh_mlp"), **options)
-    assert not plt.get_fignums()

@@ -119,6 +119,11 @@ def n(tanh_mlp, image_mlp, small_cnn, autoencoder, xor_net):
         (lambda n: viz.plot_history({"step": [1, 2], "loss": [1, 2, 3]}), r"\(3,\) values at \(2,\)"),
         (lambda n: viz.plot_history([{"step": [s], "loss": [1]} for s in (1, 2)]), "no step in common"),
         (lambda n: viz.plot_training({"loss": [1.0]}, "loss"), "sequence of names"),
+        # architecture
+        (lambda n: viz.plot_architecture(n["points"], kind="neuron"), "Did you mean 'neurons'"),
+        (lambda n: viz.plot_architecture(n["points"], ax="here"), "ax must be"),
+        (lambda n: viz.plot_architecture(n["points"], output_names=["a"]), "output_names must be 4 names"),
+        (lambda n: viz.plot_architecture(n["points"], input_names="ab"), "input_names must be a sequence of names"),
         # style
         (lambda n: viz.theme_rc("night"), "Unknown theme 'night'"),
         (lambda n: viz.save_figure(plt.figure(), "figure.jpg"), r"figure\.jpg"),
