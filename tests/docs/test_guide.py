@@ -4,7 +4,6 @@ import doctest
 import os
 import re
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
@@ -47,7 +46,7 @@ def install(package, project):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
-def test_page_runs(page, directory, monkeypatch):
+def test_page_runs(page, directory, monkeypatch, python):
     if page == "cards.md":  # goes on with the artifact of README
         modelzoo.save(modelzoo.create_model("relu_mlp", seed=0), "my_mlp")
     Image.fromarray(modelzoo.datasets.load("mnist").x_test[0]).save("photo.png")
@@ -72,9 +71,7 @@ def test_page_runs(page, directory, monkeypatch):
                 result = CliRunner().invoke(app, shlex.split(line), catch_exceptions=False)
                 assert result.exit_code == 0, line
             if "$ pytest\n" in block:  # in a process of its own, as the author of a plug-in would
-                env = os.environ | {"PYTHONPATH": str(package)}
-                done = subprocess.run([sys.executable, "-m", "pytest", "-q"], cwd=package, env=env, check=False)
-                assert done.returncode == 0
+                python("-m", "pytest", "-q", cwd=package, env=os.environ | {"PYTHONPATH": str(package)})
 
 
 def test_every_page_is_in_the_guides_index():

@@ -109,21 +109,17 @@ def test_learning_rate_scheduler_changes_the_steps_that_follow(points, tanh_mlp)
 def test_callbacks_are_called_in_order_and_see_a_live_model(points, tanh_mlp):
     seen = []
 
-    class Record(keras.callbacks.Callback):
-        def on_train_begin(self, logs=None):
-            seen.append(("begin", self.params["steps"], self.params["epochs"]))
+    def measure(epoch, logs):
+        accuracy = (record.model(points.x_test).numpy().argmax(axis=1) == points.y_test).mean()
+        seen.append(("epoch end", epoch, logs["step"], logs["test_accuracy"] == pytest.approx(accuracy)))
 
-        def on_epoch_begin(self, epoch, logs=None):
-            seen.append(("epoch begin", epoch))
-
-        def on_epoch_end(self, epoch, logs=None):
-            accuracy = (self.model(points.x_test).numpy().argmax(axis=1) == points.y_test).mean()
-            seen.append(("epoch end", epoch, logs["step"], logs["test_accuracy"] == pytest.approx(accuracy)))
-
-        def on_train_end(self, logs=None):
-            seen.append(("end",))
-
-    train(tanh_mlp(), points, RECIPE.replace(steps=12), callbacks=[Record()])
+    record = keras.callbacks.LambdaCallback(
+        on_train_begin=lambda logs: seen.append(("begin", record.params["steps"], record.params["epochs"])),
+        on_epoch_begin=lambda epoch, logs: seen.append(("epoch begin", epoch)),
+        on_epoch_end=measure,
+        on_train_end=lambda logs: seen.append(("end",)),
+    )
+    train(tanh_mlp(), points, RECIPE.replace(steps=12), callbacks=[record])
     assert seen == [
         ("begin", 12, 2),
         ("epoch begin", 0),
