@@ -19,11 +19,6 @@ from modelzoo.registry import card_for
 
 
 @pytest.fixture(scope="module")
-def digits():
-    return datasets.load("mnist").x_test[:50]
-
-
-@pytest.fixture(scope="module")
 def parent():
     return modelzoo.load("relu_mlp")
 
@@ -63,7 +58,8 @@ def test_other_classes_replace_the_head_and_keep_the_rest(parent, tmp_path):
     assert read_card(tmp_path / "1")["builder"] == {"name": "relu_mlp", "options": options, "seed": 0}
 
 
-def test_options_without_weights_may_change(parent, digits):
+def test_options_without_weights_may_change(parent):
+    digits = datasets.load("mnist").x_test[:50]
     logits = create_model("relu_mlp", pretrained=True, classifier_activation=None, dropout=0.5, name="mine")
     assert logits.name == "mine"
     np.testing.assert_allclose(softmax(logits(digits).numpy(), axis=1), parent(digits).numpy(), atol=1e-5)

@@ -5,7 +5,6 @@ import shutil
 
 import keras
 import pytest
-import tensorflow as tf
 
 import modelzoo
 from modelzoo.card import CARD_PATH, write_card
@@ -51,22 +50,4 @@ def keras_export(tmp_path_factory):
     path = tmp_path_factory.mktemp("keras") / "export"
     model = modelzoo.create_model("relu_mlp", hidden_units=8, seed=0)
     keras.Model(model.inputs, model.outputs).export(path, verbose=False)
-    return path
-
-
-@pytest.fixture(scope="session")
-def module_export(tmp_path_factory):
-    """A tf.Module with a one-argument __call__ and nothing else of the interface."""
-
-    class Line(tf.Module):
-        def __init__(self):
-            super().__init__()
-            self.w = tf.Variable([[2.0], [3.0]])
-
-        @tf.function(input_signature=[tf.TensorSpec([None, 2])])
-        def __call__(self, x):
-            return x @ self.w
-
-    path = tmp_path_factory.mktemp("module") / "export"
-    tf.saved_model.save(Line(), str(path))
     return path

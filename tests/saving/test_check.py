@@ -42,8 +42,18 @@ def test_keras_export_meets_little_of_it(keras_export):
     assert not points["named signature"].ok
 
 
-def test_tf_module_lacks_the_training_argument_and_the_lists(module_export):
-    points = answers(module_export)
+def test_tf_module_lacks_the_training_argument_and_the_lists(tmp_path):
+    class Line(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = tf.Variable([[2.0], [3.0]])
+
+        @tf.function(input_signature=[tf.TensorSpec([None, 2])])
+        def __call__(self, x):
+            return x @ self.w
+
+    tf.saved_model.save(Line(), str(tmp_path))
+    points = answers(tmp_path)
     assert points["callable"].ok
     for name in ("training argument", "variables", "trainable_variables", "regularization_losses"):
         assert not points[name].ok, name

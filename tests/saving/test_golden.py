@@ -15,11 +15,6 @@ from modelzoo.saving import GOLDEN_COUNT, read_golden
 from modelzoo.saving.golden import GOLDEN_PATH, golden_inputs
 
 
-@pytest.fixture(scope="module")
-def digits():
-    return datasets.load("mnist").x_test[:5]
-
-
 @pytest.fixture
 def small_mlp():
     return modelzoo.create_model("relu_mlp", hidden_units=4, seed=0)
@@ -32,7 +27,8 @@ def test_outputs_are_those_of_the_network_in_numpy(net, artifact):
     np.testing.assert_allclose(outputs, softmax(np.tanh(inputs @ w1 + b1) @ w2 + b2, axis=1), atol=1e-6)
 
 
-def test_given_samples_are_kept_as_they_are_also_by_a_loaded_model(small_mlp, digits, tmp_path):
+def test_given_samples_are_kept_as_they_are_also_by_a_loaded_model(small_mlp, tmp_path):
+    digits = datasets.load("mnist").x_test[:5]
     modelzoo.save(small_mlp, tmp_path / "1", golden=digits)
     loaded = modelzoo.load(tmp_path / "1")
     loaded.set_weights([w * 0.5 for w in loaded.get_weights()])

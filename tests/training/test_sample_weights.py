@@ -27,12 +27,6 @@ def trained(data=(X, Y), recipe=RECIPE, model=None, **options):
     return model, history.history
 
 
-@pytest.fixture(scope="module")
-def by_class():
-    """Return a net after a step with class weights."""
-    return trained(class_weight=BY_CLASS)[0]
-
-
 @pytest.mark.parametrize(
     ("data", "options", "fit"),
     [
@@ -86,9 +80,9 @@ def test_weights_follow_the_samples_through_batches_and_held_out_parts(same_weig
 
 
 @pytest.mark.parametrize("labels", [Y, np.eye(4)[Y]], ids=["numbers", "one-hot"])
-def test_streams_know_class_weights(labels, by_class, same_weights):
+def test_streams_know_class_weights(labels, same_weights):
     model, _ = trained(tf.data.Dataset.from_tensor_slices((X, labels)).batch(40), class_weight=BY_CLASS)
-    same_weights(model, by_class, rtol=1e-7, atol=1e-6)
+    same_weights(model, trained(class_weight=BY_CLASS)[0], rtol=1e-7, atol=1e-6)
 
 
 def test_the_record_says_how_samples_were_weighted():
