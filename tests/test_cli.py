@@ -96,13 +96,10 @@ def test_help_teaches(modelzoo, command):
 
 def test_networks_of_ones_own_are_known_to_the_command(tmp_path, python):
     (tmp_path / "mynets.py").write_text(
-        "from modelzoo.models import tanh_mlp\n"
-        "from modelzoo.registry import get_spec, register_model\n"
-        "from modelzoo.recipe import Recipe\n"
+        "from modelzoo import Recipe, register_model\n"
         "@register_model(task='classification', dataset='linear', num_params=6, network='2 → 2', source='own',\n"
         "                recipes={'lesson': Recipe(steps=1, batch_size=4)})\n"
-        "def my_net(num_classes: int = 2, *, seed: int | None = None, name: str = 'my_net'):\n"
-        "    return tanh_mlp(num_classes, seed=seed, name=name)\n"
+        "def my_net(*, seed=None, name='my_net'): ...\n"
     )
     assert "2 → 2" in python("-m", "modelzoo", "--import", "mynets", "info", "my_net", cwd=tmp_path).stdout
     done = python("-m", "modelzoo", "--import", "yournets", "list", cwd=tmp_path, status=2)
@@ -131,10 +128,7 @@ def test_the_package_is_the_command(python):
         (["train", "sigmoid_mlp", "-o", "/dev/null/x"], ["/dev/null/x"]),
         (["train", "sigmoid_mlp", "--stream"], ["--stream", "--data"]),
         (["train", "relu_mlp", "--stream", "--data", "mnist"], ["--stream", "'mnist'", "named data set"]),
-        (
-            ["finetune", "tanh_mlp", "--data", "four_class", "--layer-learning-rate", "x"],
-            ["KEY=VALUE, such as hidden=0.1"],
-        ),
+        (["finetune", "tanh_mlp", "--data", "four_class", "--layer-learning-rate", "x"], ["KEY=VALUE, such as"]),
         (["evaluate", "nowhere/at/all"], ["nowhere/at/all"]),
         (["evaluate", "tanh_mlp", "--data-option", "n=3"], ["'n=3'", "--data"]),
         (["evaluate", "tanh_mlp", "--all", "--data", "four_class"], ["--all"]),
@@ -145,10 +139,7 @@ def test_the_package_is_the_command(python):
         (["compare", "tanh_mlp", "tanh_autoencoder"], ["tanh_autoencoder is not a classifier"]),
         (["predict", "absent.png"], ["absent.png"]),
         (["predict", __file__], ["test_cli.py", "Images end in .bmp"]),
-        (
-            ["train", "tanh_mlp", "-o", "net", *QUICK, "--learning-rate", 1e38],
-            ["between steps", "Lower the learning rate", "1e+38"],
-        ),
+        (["train", "tanh_mlp", "-o", "net", *QUICK, "--learning-rate", 1e38], ["between steps", "Lower", "1e+38"]),
         (["export", *ONNX, "--quantize", "int8"], ["--quantize int8 goes with --format litert"]),
         (["export", *ONNX, "--batch-size", 1], ["--batch-size 1 goes with --format litert"]),
         (["export", "relu_mlp", "--quantize", "float16", "-o", "net"], ["goes with --format litert, not saved_model"]),

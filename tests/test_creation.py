@@ -89,6 +89,10 @@ def test_a_recipes_options_are_the_artifacts():
         ("relu_mlp", {"num_classes": 1}, ["num_classes"]),
         ("relu_mlp", {"pretrained": "yes"}, ["pretrained", "'yes'"]),
         ("relu_mpl", {}, ["Did you mean 'relu_mlp'"]),
+        *(
+            (name, {"pretrained": False, "image_shape": (32, 32, 3)}, ["Give (32, 32)", "x.mean(axis=-1)"])
+            for name in ("two_conv_cnn", "relu_mlp")
+        ),
         ("relu_mlp", {"recipe": "leson"}, ["Did you mean 'lesson'"]),
     ],
     ids=str,

@@ -29,19 +29,14 @@ from modelzoo.saving import find
 card = read_card(find("relu_mlp"))
 assert read_weights(find("relu_mlp"), card)[0].shape == (784, 100)
 
-from modelzoo import cli
+from modelzoo.cli.app import app
 
-sys.argv = ["modelzoo", "list"]
-try:
-    cli.main()
-except SystemExit as leaving:
-    assert not leaving.code
+app(["list"], standalone_mode=False)
 absent("tensorflow", "keras", "matplotlib", "sklearn")
 
 import numpy as np
 from PIL import Image
 from modelzoo import reference, viz
-from modelzoo.cli.app import app
 from modelzoo.runtime import load_runtime
 
 for name in modelzoo.list_pretrained():

@@ -58,37 +58,32 @@ def in_javascript():
         process.stdin.close()
 
 
-def question(network, weights, samples):
-    """Return what JavaScript is asked: the weights as a page holds them, in base64."""
-    return {
-        "network": network.to_dict(),
-        "weights": {
-            path: {"dtype": "float32", "data": base64.b64encode(value.tobytes()).decode()}
-            for path, value in weights.items()
-            if value.dtype == np.float32
-        },
-        "x": samples.ravel().tolist(),
-        "n": len(samples),
-    }
-
-
 @pytest.fixture
-def assert_as_keras(in_javascript):
-    """Return a function that compares both runtimes with Keras."""
+def assert_outputs(in_javascript):
+    """Return a function that compares the outputs of a runtime, and of its twin in JavaScript."""
 
-    def check(model, x):
-        expected = model(x, training=False).numpy()
-        runtime = runtime_of(model)
-        outputs = runtime(x)
+    def check(runtime, x, expected):
+        outputs, atol = runtime(x), 1e-5 * np.abs(expected).max()
         assert (outputs.dtype, outputs.shape) == (np.float32, expected.shape)
-        atol = 1e-5 * np.abs(expected).max()
         np.testing.assert_allclose(outputs, expected, rtol=0, atol=atol)
         if in_javascript:  # test_javascript_knows_what_numpy_knows says where it is missing
-            answer = in_javascript(question(runtime.network, runtime.weights, x))
+            weights = {  # as a page holds them, in base64
+                path: {"dtype": "float32", "data": base64.b64encode(value.tobytes()).decode()}
+                for path, value in runtime.weights.items()
+                if value.dtype == np.float32
+            }
+            given = {"network": runtime.network.to_dict(), "weights": weights, "x": x.ravel().tolist(), "n": len(x)}
+            answer = in_javascript(given)
             assert not isinstance(answer, str), answer
             np.testing.assert_allclose(np.reshape(answer, expected.shape), expected, rtol=0, atol=atol)
 
     return check
+
+
+@pytest.fixture
+def assert_as_keras(assert_outputs):
+    """Return a function that compares both runtimes with Keras."""
+    return lambda model, x: assert_outputs(runtime_of(model), x, model(x, training=False).numpy())
 
 
 def runtime_of(model):
@@ -256,13 +251,8 @@ def test_random_options_of_a_builder(assert_as_keras, activation, **options):
 
 
 @pytest.mark.parametrize("name", list_pretrained())
-def test_pretrained_networks_give_their_golden_outputs(name, in_javascript):
-    inputs, outputs = read_golden(find(name))[:2]
-    runtime, atol = load_runtime(name), 1e-5 * np.abs(outputs).max()
-    np.testing.assert_allclose(runtime(inputs), outputs, rtol=0, atol=atol)
-    if in_javascript:
-        answer = in_javascript(question(runtime.network, runtime.weights, inputs))
-        np.testing.assert_allclose(np.reshape(answer, outputs.shape), outputs, rtol=0, atol=atol)
+def test_pretrained_networks_give_their_golden_outputs(name, assert_outputs):
+    assert_outputs(load_runtime(name), *read_golden(find(name)))
 
 
 def test_javascript_knows_what_numpy_knows(in_javascript):

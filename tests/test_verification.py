@@ -243,14 +243,12 @@ def test_what_no_card_can_tell_is_one_clear_error(net):
     with pytest.raises(InputError, match=r"fine-tuned from tanh_mlp.*modelzoo.finetune"):
         modelzoo.reproduce(tuned)
     training = card_for(net).training
+    data = training["dataset"]
     for facts, problem in (
         ({"training": None}, r"does not say how.*modelzoo.train"),
         ({"seed": None}, "without a seed"),
-        (
-            {"training": training | {"dataset": training["dataset"] | {"checksum": "0" * 64}}},
-            "'four_class', which is not",
-        ),
-        ({"training": training | {"dataset": training["dataset"] | {"sample_weight": "0" * 64}}}, "with sample_weight"),
+        ({"training": training | {"dataset": data | {"checksum": "0" * 64}}}, "'four_class', which is not"),
+        ({"training": training | {"dataset": data | {"sample_weight": "0" * 64}}}, "with sample_weight"),
     ):
         model = keras.models.clone_model(net)
         model.set_weights(net.get_weights())
