@@ -121,14 +121,6 @@ console.log(JSON.stringify([true, false].map((drawn) => [...digitImage(picture, 
         np.testing.assert_allclose(np.reshape(seen, (28, 28)), load_digit_image(picture), atol=1)
 
 
-def test_play_opens_the_page_of_a_network(monkeypatch):
-    opened = []
-    monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or True)
-    result = CliRunner().invoke(app, ["play", "tanh_mlp"], catch_exceptions=False)
-    assert opened == [Path(result.output.removeprefix("Wrote ").strip()).as_uri()]
-    assert opened[0].endswith("/tanh_mlp.html")
-
-
 # --- in a browser
 
 
