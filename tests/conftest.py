@@ -84,7 +84,7 @@ def python():
     """Return a function that runs Python in a process of its own, which must end with a status."""
 
     def run(*arguments, status=0, **options):
-        options = {"capture_output": True, "text": True, "timeout": 300, **options}
+        options = {"capture_output": True, "text": True, "timeout": 600, **options}
         done = subprocess.run([sys.executable, *map(str, arguments)], check=False, **options)
         assert done.returncode == status, f"{done.stdout}{done.stderr}"
         return done
@@ -128,16 +128,16 @@ def same_weights():
     return compare
 
 
-def _idx(array):
-    """An IDX file's bytes, written here from the format's description and not by the code under test."""
-    codes = {"u1": 8, "i1": 9, "i2": 0x0B, "i4": 0x0C, "f4": 0x0D, "f8": 0x0E}
-    head = struct.pack(">HBB", 0, codes[array.dtype.str[1:]], array.ndim) + struct.pack(f">{array.ndim}I", *array.shape)
-    return head + array.astype(array.dtype.newbyteorder(">")).tobytes()
-
-
 @pytest.fixture(scope="session")
 def idx_bytes():
-    return _idx
+    """Return a function that makes an IDX file's bytes, from the format's description, not by the code under test."""
+    codes = {"u1": 8, "i1": 9, "i2": 0x0B, "i4": 0x0C, "f4": 0x0D, "f8": 0x0E}
+
+    def write(array):
+        head = struct.pack(f">HBB{array.ndim}I", 0, codes[array.dtype.str[1:]], array.ndim, *array.shape)
+        return head + array.astype(array.dtype.newbyteorder(">")).tobytes()
+
+    return write
 
 
 @pytest.fixture(scope="session")
@@ -148,7 +148,7 @@ def small_images():
 
 
 @pytest.fixture
-def idx_folder(tmp_path, small_images):
+def idx_folder(tmp_path, small_images, idx_bytes):
     folder = tmp_path / "idx"
     folder.mkdir()
     names = (
@@ -158,7 +158,7 @@ def idx_folder(tmp_path, small_images):
         "t10k-labels-idx1-ubyte",
     )
     for name, array in zip(names, small_images, strict=True):
-        content = _idx(array)
+        content = idx_bytes(array)
         (folder / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
     return folder
 

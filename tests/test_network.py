@@ -140,16 +140,8 @@ def test_detours_of_the_zoo_are_one_layer_of_the_chain():
 
 
 def test_activations_are_named_however_they_are_given():
-    parts = [
-        L.Dense(3, activation="relu"),
-        L.Dense(3, activation=keras.activations.gelu),
-        L.Dense(3, activation=L.LeakyReLU()),
-        L.Dense(3),
-        L.Activation("tanh"),
-        L.PReLU(),
-        L.Softmax(),
-    ]
-    read = read_network(ending(*parts, shape=(3,))).layers[1:]
+    dense = (L.Dense(3, activation=given) for given in ("relu", keras.activations.gelu, L.LeakyReLU(), None))
+    read = read_network(ending(*dense, L.Activation("tanh"), L.PReLU(), L.Softmax(), shape=(3,))).layers[1:]
     assert [layer.activation for layer in read] == ["relu", "gelu", "leaky_relu", "", "tanh", "prelu", "softmax"]
     assert [layer.is_activation for layer in read] == [False] * 4 + [True] * 3
 
