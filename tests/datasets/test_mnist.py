@@ -14,8 +14,6 @@ from modelzoo import datasets
 from modelzoo.datasets import mnist as module
 from modelzoo.errors import DataError, InputError, TargetError
 
-TRAIN_COUNTS = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
-TEST_COUNTS = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
 PUBLISHED_MD5 = (
     "6bbc9ace898e44ae57da46a324031adb",
     "a25bea736e30d166cdddb491f175f624",
@@ -27,13 +25,8 @@ PUBLISHED_MD5 = (
 def test_is_the_canonical_mnist(idx_bytes):
     dataset = datasets.load("mnist")
     arrays = (*dataset.train, *dataset.test)
-    assert [a.shape for a in arrays] == [(60000, 28, 28), (60000,), (10000, 28, 28), (10000,)]
-    assert {a.dtype for a in arrays} == {np.dtype(np.uint8)}
-    assert np.bincount(dataset.y_train).tolist() == TRAIN_COUNTS
-    assert np.bincount(dataset.y_test).tolist() == TEST_COUNTS
     found = tuple(hashlib.md5(idx_bytes(a), usedforsecurity=False).hexdigest() for a in arrays)
     assert found == PUBLISHED_MD5
-    assert dataset.y_train[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
     assert dataset.class_names == tuple("0123456789")
     assert "LeCun" in dataset.source
     assert dataset.license == "CC BY-SA 3.0"
