@@ -19,10 +19,7 @@ def make(n=60, n_test=20, k=3, **options):
 def test_unpacks_the_keras_way():
     dataset = make()
     (x_train, y_train), (x_test, y_test) = dataset
-    assert x_train.shape == (60, 2)
-    assert y_train.shape == (60,)
-    assert x_test.shape == (20, 2)
-    assert y_test.shape == (20,)
+    assert [a.shape for a in (x_train, y_train, x_test, y_test)] == [(60, 2), (60,), (20, 2), (20,)]
     assert dataset.train[0] is dataset.x_train
     assert dataset.test[1] is dataset.y_test
     assert (dataset.num_classes, dataset.input_shape, dataset.class_names) == (3, (2,), ("0", "1", "2"))

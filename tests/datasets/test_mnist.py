@@ -49,7 +49,6 @@ def test_digits_of_other_writers_join_the_training_part_alone():
     np.testing.assert_array_equal(more.x_train[:60000], own.x_train)
     assert more.x_train.shape == (61797, 28, 28)
     assert more.x_train.dtype == np.uint8
-    assert more.x_test is not None
     np.testing.assert_array_equal(more.x_test, own.x_test)
     assert more.options == {"extra": "digits"}
     assert own.license in more.license
@@ -200,8 +199,7 @@ def test_digits():
     counts = np.bincount(load_digits().target)
     np.testing.assert_array_equal(np.bincount(y_train) + np.bincount(y_test), counts)
     np.testing.assert_allclose(np.bincount(y_test), counts * 359 / 1797, atol=1)
-    assert x_train.max() == 255
-    assert x_train.min() == 0
+    assert (x_train.min(), x_train.max()) == (0, 255)
     assert x_train[:, :4].max() == x_train[:, :, 24:].max() == 0  # MNIST's empty frame
     # shrinking the enlarged images gives scikit-learn's back
     small = np.concatenate([x_train, x_test])[:, 4:24, 4:24].reshape(-1, 4, 5, 4, 5).mean((2, 4))

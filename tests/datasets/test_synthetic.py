@@ -13,8 +13,7 @@ def test_form(name):
     dataset = datasets.load(name)
     for x, y in dataset:
         assert x.dtype == np.float32
-        assert x.ndim == 2
-        assert x.shape[1] == 2
+        assert x.shape[1:] == (2,)
         assert y.dtype == np.int64
     assert dataset.name == name
     assert dataset.source
