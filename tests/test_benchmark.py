@@ -1,11 +1,7 @@
 """The benchmark runs and reports; no test says how fast anything is."""
 
-from __future__ import annotations
-
 import json
 import math
-import subprocess
-import sys
 
 import benchmark
 import pytest
@@ -15,14 +11,12 @@ import modelzoo
 pytestmark = pytest.mark.slow
 
 
-def run(*arguments):
-    command = [sys.executable, benchmark.__file__, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+@pytest.fixture
+def run(python):
+    return lambda *arguments: python(benchmark.__file__, *arguments).stdout
 
 
-def test_rates_and_their_ratio_are_reported(tmp_path):
+def test_rates_and_their_ratio_are_reported(run, tmp_path):
     output = tmp_path / "results.json"
     elsewhere = {"processor": "another", "load": -1.0}
     output.write_text(json.dumps({"machine": elsewhere, "quick": True, "cases": {"dense": {"model": "dense_500_300"}}}))
@@ -45,7 +39,7 @@ def test_rates_and_their_ratio_are_reported(tmp_path):
     assert toy["ratios"]["fit"]["median"] == pytest.approx(rates[0] / rates[1])
 
 
-def test_loading_is_reported_for_every_pretrained_model(tmp_path):
+def test_loading_is_reported_for_every_pretrained_model(run, tmp_path):
     output = tmp_path / "costs.json"
     run("costs", "--case", "load", "--rounds", 2, "--output", output)
     loads = json.loads(output.read_text(encoding="utf-8"))["parts"]["load"]
@@ -55,7 +49,7 @@ def test_loading_is_reported_for_every_pretrained_model(tmp_path):
         assert all(0 < values["min"] <= values["median"] <= values["max"] for values in row.values())
 
 
-def test_what_the_order_of_sums_comes_to():
+def test_what_the_order_of_sums_comes_to(run):
     rows = [line.strip("| ").split(" | ") for line in run("sums", "--seeds", "0").splitlines()[2:]]
     assert [row[0] for row in rows] == ["SGD, rate 0.1", "RMSprop, rate 0.001 (the lesson's)"]
     for row in rows:

@@ -83,16 +83,10 @@ def test_training_on_a_subset_moves_the_outputs_of_its_names(digits):
 
 
 @pytest.fixture
-def pictures(tmp_path, digits):
-    from PIL import Image
-
-    for name in ("3", "5"):
-        (tmp_path / "pictures" / name).mkdir(parents=True)
-        for number, image in enumerate(digits.x_test[digits.y_test == int(name)][:4]):
-            Image.fromarray(255 - np.pad(image, ((0, 40), (0, 40)))).save(
-                tmp_path / "pictures" / name / f"{number}.png"
-            )
-    return tmp_path / "pictures"
+def pictures(tmp_path, digits, write_images):
+    chosen = np.concatenate([np.flatnonzero(digits.y_test == label)[:4] for label in (3, 5)])
+    images = 255 - np.pad(digits.x_test[chosen], ((0, 0), (0, 40), (0, 40)))
+    return write_images(tmp_path / "pictures", images, digits.y_test[chosen])
 
 
 def test_a_folder_is_prepared_as_it_is_asked(pictures):

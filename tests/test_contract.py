@@ -1,7 +1,5 @@
 """The contract of every network in the registry: a new one is tested by being registered."""
 
-from __future__ import annotations
-
 import pytest
 
 import modelzoo

@@ -1,7 +1,5 @@
 """``create_model``: the pretrained artifacts of this checkout, and what any builder makes of any arguments."""
 
-from __future__ import annotations
-
 import os
 import tempfile
 from pathlib import Path
@@ -18,11 +16,6 @@ from modelzoo._checks import MAX_SEED
 from modelzoo.card import read_card
 from modelzoo.errors import InputError
 from modelzoo.registry import card_for
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return datasets.load("mnist").x_test[:50]
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +58,8 @@ def test_other_classes_replace_the_head_and_keep_the_rest(parent, tmp_path):
     assert read_card(tmp_path / "1")["builder"] == {"name": "relu_mlp", "options": options, "seed": 0}
 
 
-def test_options_without_weights_may_change(parent, digits):
+def test_options_without_weights_may_change(parent):
+    digits = datasets.load("mnist").x_test[:50]
     logits = create_model("relu_mlp", pretrained=True, classifier_activation=None, dropout=0.5, name="mine")
     assert logits.name == "mine"
     np.testing.assert_allclose(softmax(logits(digits).numpy(), axis=1), parent(digits).numpy(), atol=1e-5)
@@ -95,6 +89,10 @@ def test_a_recipes_options_are_the_artifacts():
         ("relu_mlp", {"num_classes": 1}, ["num_classes"]),
         ("relu_mlp", {"pretrained": "yes"}, ["pretrained", "'yes'"]),
         ("relu_mpl", {}, ["Did you mean 'relu_mlp'"]),
+        *(
+            (name, {"pretrained": False, "image_shape": (32, 32, 3)}, ["Give (32, 32)", "x.mean(axis=-1)"])
+            for name in ("two_conv_cnn", "relu_mlp")
+        ),
         ("relu_mlp", {"recipe": "leson"}, ["Did you mean 'lesson'"]),
     ],
     ids=str,
@@ -107,8 +105,7 @@ def test_what_does_not_fit_is_one_clear_error(name, options, words):
 
 
 def test_a_model_without_pretrained_weights_says_so(monkeypatch, tmp_path):
-    modelzoo.list_models()
-    monkeypatch.setattr(registry, "_REGISTRY", {**registry._REGISTRY, "newcomer": registry._REGISTRY["relu_mlp"]})
+    monkeypatch.setitem(registry._REGISTRY, "newcomer", modelzoo.get_spec("relu_mlp"))
     (tmp_path / "newcomer").mkdir()
     monkeypatch.chdir(tmp_path)  # a folder of that name is no pretrained model
     with pytest.raises(InputError, match=r"no pretrained newcomer.*relu_mlp"):

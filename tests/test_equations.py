@@ -1,13 +1,12 @@
 """Equations that compute what the networks do, and counts of parameters that add up."""
 
-from __future__ import annotations
-
 import re
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy.special import expit, softmax
 
 import modelzoo
 from modelzoo.network import read_network
@@ -31,16 +30,11 @@ def steps_of(model):
 # The equation, read back and computed in NumPy.
 
 
-def softmax(t):
-    e = np.exp(t - t.max(axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)
-
-
 FUNCTIONS = {
-    "sigma": lambda t: 1 / (1 + np.exp(-t)),
+    "sigma": expit,
     "tanh": np.tanh,
     "ReLU": lambda t: np.maximum(t, 0),
-    "softmax": softmax,
+    "softmax": lambda t: softmax(t, axis=-1),
     "step": lambda t: (t > 0).astype(float),
     "vec": lambda h: h.reshape(len(h), -1),
     "dropout": lambda h: h,
@@ -123,16 +117,8 @@ def test_long_graphs_have_no_equation():
 
 
 def test_layers_with_settings_of_their_own_are_not_written_as_plain_ones():
-    model = keras.Sequential(
-        [
-            keras.Input((6, 6, 4)),
-            keras.layers.Conv2D(4, 3, groups=2),
-            keras.layers.ReLU(max_value=6),
-            keras.layers.ReLU(negative_slope=0.1),
-            keras.layers.ReLU(),
-        ]
-    )
-    steps = steps_of(model)
+    units = (keras.layers.ReLU(**settings) for settings in ({"max_value": 6}, {"negative_slope": 0.1}, {}))
+    steps = steps_of(keras.Sequential([keras.Input((6, 6, 4)), keras.layers.Conv2D(4, 3, groups=2), *units]))
     equation = equation_of(steps)
     assert [expression for _, expression, _ in equation.lines[1:]] == [
         r"\mathrm{Conv2D}(x; \theta_{1})",

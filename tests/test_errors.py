@@ -1,12 +1,8 @@
 """Every deliberate error is a ModelZooError and also what a caller of Python would expect."""
 
-from __future__ import annotations
-
 import inspect
 import os
 import pickle
-import subprocess
-import sys
 import warnings
 
 import pytest
@@ -84,6 +80,7 @@ def test_a_forked_process_gets_an_error_where_tensorflow_would_hang():
     os.close(write)
 
 
+#: Run without any environment, this is a user whom the system does not know.
 NOBODY = """
 import os, pwd, sys
 
@@ -94,14 +91,8 @@ pwd.getpwuid = getpwuid
 """
 
 
-def as_nobody(code, directory):
-    """Run Python without any environment, as a user whom the system does not know."""
-    command = [sys.executable, "-c", NOBODY + code]
-    return subprocess.run(command, env={}, cwd=directory, capture_output=True, text=True, check=False, timeout=300)
-
-
 @pytest.mark.slow
-def test_without_a_home_directory_all_that_is_bundled_works(tmp_path):
+def test_without_a_home_directory_all_that_is_bundled_works(tmp_path, python):
     code = """
 import modelzoo
 from modelzoo import datasets, viz
@@ -112,15 +103,13 @@ viz.save_figure(viz.plot_architecture(modelzoo.load("mine")), "net.svg")
 sys.argv = ["modelzoo", "evaluate", "relu_mlp"]
 from modelzoo.cli import main; main()
 """
-    done = as_nobody(code, tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "agrees" in done.stdout
+    assert "agrees" in python("-c", NOBODY + code, env={}, cwd=tmp_path).stdout
     written = {path.name for path in tmp_path.iterdir()}
     assert written - {"~"} == {"mine", "net.svg"}  # Keras puts its settings into ~/.keras, whatever that is
 
 
-def test_a_download_without_a_home_directory_asks_for_a_place(tmp_path):
+def test_a_download_without_a_home_directory_asks_for_a_place(tmp_path, python):
     code = "from modelzoo import datasets; datasets.load('fashion_mnist', download=True)"
-    done = as_nobody(code, tmp_path)
+    done = python("-c", NOBODY + code, env={}, cwd=tmp_path, status=1)
     assert "XDG_CACHE_HOME" in done.stderr.splitlines()[-1]
     assert not list(tmp_path.iterdir())

@@ -1,7 +1,5 @@
 """The script that measures what fine-tuning gains: its table, its results file, and the guide it writes to."""
 
-from __future__ import annotations
-
 import json
 
 import finetune_tasks as script

@@ -1,15 +1,12 @@
 """Fine-tuning starts from the parent's weights, and keeps what is frozen."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
-import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
+from click.testing import CliRunner
 
 import modelzoo
 from modelzoo import Recipe, cli, datasets, finetune
@@ -157,16 +154,10 @@ def test_frozen_layers_stay_bit_identical_and_the_others_move(parent, digits):
     assert all(not np.array_equal(value, new[path]) for path, value in by_path(model).items())
 
 
-def test_an_interrupted_run_resumes_with_the_same_parent_and_frozen_layers(parent, digits, tmp_path):
-    import keras
-
-    def stop(epoch, logs):
-        if epoch == 1:
-            raise KeyboardInterrupt
-
+def test_an_interrupted_run_resumes_with_the_same_parent_and_frozen_layers(parent, digits, tmp_path, interrupt):
     options = {"recipe": MOVE.replace(steps=6, log_every=2), "freeze": "backbone", "checkpoint_dir": tmp_path}
     with pytest.raises(KeyboardInterrupt):
-        finetune(parent, digits, callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=stop)], **options)
+        finetune(parent, digits, callbacks=[interrupt(1)], **options)
     other = modelzoo.create_model("dense_500_300", hidden_units=(9, 8), seed=77)
     for source, changed in ((parent, {"freeze": ["hidden_1"]}), (other, {})):
         with pytest.raises(ArtifactError):
@@ -181,10 +172,6 @@ def test_bad_arguments(parent, digits):
         finetune("dense_500_30", digits)
     with pytest.raises(DataError):
         finetune(parent, digits, num_classes=3, recipe=STILL)
-    for option, wrong in (("num_classes", (0, 1, 2.5, "4", True)), ("freeze", (3, True, [3]))):
-        for value in wrong:
-            with pytest.raises(InputError, match=option):
-                finetune(parent, digits, recipe=STILL, **{option: value})
     with pytest.raises(InputError, match="num_classes"):
         finetune(modelzoo.create_model("logistic_perceptron"), datasets.load("linear"), num_classes=5)
 
@@ -236,6 +223,8 @@ def test_a_recipe_keeps_its_own_learning_rates_where_nothing_else_is_said(parent
         ({"freeze": ["hidden_1", "hidden_2", "logits"]}, "nothing to train"),
         ({"recipe": "lessons"}, "Did you mean 'lesson'"),
         ({"recipe": {"steps": 1}}, "recipe must be a Recipe"),
+        *(({"num_classes": wrong}, "num_classes") for wrong in (0, 1, 2.5, "4", True)),
+        *(({"freeze": wrong}, "freeze") for wrong in (3, True, [3])),
         ({"freez": "backbone"}, "Unknown argument of finetune 'freez'. Did you mean 'freeze'"),
         ({}, r"data must be loaded: modelzoo\.datasets\.load"),
     ],
@@ -326,17 +315,14 @@ def test_a_chain_of_fine_tunes_is_in_the_card(parent, three_digits, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def stored(three_digits, tmp_path_factory):
+def stored(three_digits, tmp_path_factory, write_images):
     """Return the same three classes as a folder of images, an npz and a csv."""
     root = tmp_path_factory.mktemp("stored")
-    names = ("1", "5", "6")
+    names = np.array(["1", "5", "6"])
     for split, (images, labels) in (("train", three_digits.train), ("test", (a[:90] for a in three_digits.test))):
-        for number, (image, label) in enumerate(zip(images, labels, strict=True)):
-            folder = root / "images" / split / names[label]
-            folder.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(image).save(folder / f"{number:03}.png")
+        write_images(root / "images" / split, images, names[labels])
     x, y = three_digits.train
-    np.savez(root / "digits.npz", x=x, y=np.array(names)[y])
+    np.savez(root / "digits.npz", x=x, y=names[y])
     rows = [",".join([names[label], *map(str, image.ravel())]) for image, label in zip(x, y, strict=True)]
     header = ",".join(["label", *(f"pixel{i}" for i in range(x[0].size))])
     (root / "digits.csv").write_text("\n".join([header, *rows]) + "\n")
@@ -360,7 +346,7 @@ def test_files_through_the_library_and_the_command(form, stored, parent, tmp_pat
     arguments += ["--steps", 40, "--learning-rate", 0.02, "--xla", "off"]
     arguments += ["--backbone-learning-rate", 0.5, "--layer-learning-rate", "hidden_1=0.1"]
     monkeypatch.chdir(tmp_path)
-    assert command(monkeypatch, *arguments) == 0
+    assert CliRunner().invoke(cli.app, list(map(str, arguments)), catch_exceptions=False).exit_code == 0
     card = json.loads((tmp_path / "child" / CARD_PATH).read_text())
     assert card["weights_digest"] == modelzoo.weights_digest(model)
     assert card["parent"]["weights_digest"] == modelzoo.weights_digest(parent)
@@ -379,11 +365,3 @@ def test_a_tf_dataset_with_other_classes(parent, three_digits):
     assert history.history["val_accuracy"][-1] > 0.6
     np.testing.assert_array_equal(by_path(model)["hidden_1/kernel"], by_path(parent)["hidden_1/kernel"])
     assert card_for(model).parent["weights_digest"] == modelzoo.weights_digest(parent)
-
-
-def command(monkeypatch, *arguments):
-    """Run the command line in this process and return its exit status."""
-    monkeypatch.setattr(sys, "argv", ["modelzoo", *map(str, arguments)])
-    with pytest.raises(SystemExit) as leaving:
-        cli.main()
-    return leaving.value.code or 0

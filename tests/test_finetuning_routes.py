@@ -1,7 +1,5 @@
 """An artifact is fine-tuned without modelzoo as a layer of a Keras model; in plain TensorFlow: test_contract.py."""
 
-from __future__ import annotations
-
 import keras
 import numpy as np
 import pytest
@@ -16,25 +14,18 @@ def digits():
     return datasets.load("digits")
 
 
-@pytest.fixture(scope="module")
-def artifact(tmp_path_factory):
-    """Return the artifact of a small net that learned some of MNIST."""
-    model = modelzoo.create_model("dense_500_300", hidden_units=(64, 32), seed=0)
-    recipe = modelzoo.Recipe(steps=400, batch_size=64, log_every=400, xla="off")
-    modelzoo.train(model, datasets.load("mnist").take(per_class=500).train, recipe, seed=0)
-    path = tmp_path_factory.mktemp("routes") / "net"
-    modelzoo.save(model, path)
-    return path
-
-
 def accuracy_of(function, data):
     outputs = function(tf.constant(data.x_test, tf.float32))
     return float(np.mean(np.asarray(outputs).argmax(axis=1) == data.y_test))
 
 
 @pytest.mark.slow
-def test_tfsm_layer_trains_with_plain_gradient_descent_and_goes_back_to_a_saved_model(artifact, digits, tmp_path):
-    layer = keras.layers.TFSMLayer(str(artifact), call_endpoint="__call__")
+def test_tfsm_layer_trains_with_plain_gradient_descent_and_goes_back_to_a_saved_model(digits, tmp_path):
+    learned = modelzoo.create_model("dense_500_300", hidden_units=(64, 32), seed=0)
+    recipe = modelzoo.Recipe(steps=400, batch_size=64, log_every=400, xla="off")
+    modelzoo.train(learned, datasets.load("mnist").take(per_class=500).train, recipe, seed=0)
+    modelzoo.save(learned, tmp_path / "net")
+    layer = keras.layers.TFSMLayer(str(tmp_path / "net"), call_endpoint="__call__")
     images = keras.Input((28, 28))
     model = keras.Model(images, layer(images))
     before = accuracy_of(model, digits)

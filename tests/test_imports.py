@@ -1,10 +1,5 @@
 """What lists, reads cards and draws without a model imports neither TensorFlow nor Keras."""
 
-from __future__ import annotations
-
-import subprocess
-import sys
-
 #: One process tries it all, the lightest first.
 PROGRAM = """
 import sys
@@ -34,19 +29,14 @@ from modelzoo.saving import find
 card = read_card(find("relu_mlp"))
 assert read_weights(find("relu_mlp"), card)[0].shape == (784, 100)
 
-from modelzoo import cli
+from modelzoo.cli.app import app
 
-sys.argv = ["modelzoo", "list"]
-try:
-    cli.main()
-except SystemExit as leaving:
-    assert not leaving.code
+app(["list"], standalone_mode=False)
 absent("tensorflow", "keras", "matplotlib", "sklearn")
 
 import numpy as np
 from PIL import Image
 from modelzoo import reference, viz
-from modelzoo.cli.app import app
 from modelzoo.runtime import load_runtime
 
 for name in modelzoo.list_pretrained():
@@ -92,14 +82,11 @@ assert keras.visualization.plot_image_gallery
 """
 
 
-def test_what_needs_no_tensorflow_does_not_import_it(tmp_path):
-    command = [sys.executable, "-c", PROGRAM]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "two_conv_cnn" in done.stdout
-    assert "3,274,634" in done.stdout
+def test_what_needs_no_tensorflow_does_not_import_it(tmp_path, python):
+    told = python("-c", PROGRAM, cwd=tmp_path).stdout
+    assert "two_conv_cnn" in told
+    assert "3,274,634" in told
 
 
-def test_training_imports_neither_matplotlib_nor_scikit_learn_and_leaves_keras_whole():
-    done = subprocess.run([sys.executable, "-c", TRAINING], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+def test_training_imports_neither_matplotlib_nor_scikit_learn_and_leaves_keras_whole(python):
+    python("-c", TRAINING)

@@ -1,7 +1,5 @@
 """A network as one page: what it holds, and what a person does with it in a real browser."""
 
-from __future__ import annotations
-
 import base64
 import itertools
 import json
@@ -22,7 +20,7 @@ from modelzoo.errors import InputError
 from modelzoo.pages import write_page
 from modelzoo.pages.interactive import page_facts
 from modelzoo.runtime import UnknownLayerError, load_runtime
-from modelzoo.saving import find, list_pretrained, read_golden
+from modelzoo.saving import list_pretrained
 from modelzoo.web import playground
 
 SCRIPTS = Path(modelzoo.__file__).parent / "web"
@@ -132,14 +130,6 @@ console.log(JSON.stringify([true, false].map((drawn) => [...digitImage(picture, 
         np.testing.assert_allclose(np.reshape(seen, (28, 28)), load_digit_image(picture), atol=1)
 
 
-def test_play_opens_the_page_of_a_network(monkeypatch):
-    opened = []
-    monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or True)
-    result = CliRunner().invoke(app, ["play", "tanh_mlp"], catch_exceptions=False)
-    assert opened == [Path(result.output.removeprefix("Wrote ").strip()).as_uri()]
-    assert opened[0].endswith("/tanh_mlp.html")
-
-
 # --- in a browser
 
 
@@ -232,32 +222,6 @@ def test_codes_are_decoded_where_the_pointer_is(visit):
     page.wait_for_function("document.querySelector('.code').textContent.includes('from (')")
     page.get_by_label("decoded everywhere").check()
     assert page.locator(".strip canvas").count() == 9
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize("name", list_pretrained())
-def test_networks_give_their_golden_outputs(browser, name):
-    runtime = load_runtime(name)
-    inputs, outputs = read_golden(find(name))
-    given = {
-        "network": runtime.network.to_dict(),
-        "weights": {
-            weight.path: {"dtype": "float32", "data": base64.b64encode(runtime.weights[weight.path].tobytes()).decode()}
-            for layer in runtime.network.layers
-            for weight in layer.weights
-        },
-        "x": inputs.ravel().tolist(),
-        "n": len(inputs),
-    }
-    script = re.sub(r"^export ", "", (SCRIPTS / "runtime.js").read_text(encoding="utf-8"), flags=re.MULTILINE)
-    page = browser.new_page()
-    found = page.evaluate(
-        f"({{ x, n, ...facts }}) => {{ {script}; const network = loadNetwork(facts);"
-        "return Array.from(network.forward(Float32Array.from(x), n)[network.output]); }",
-        given,
-    )
-    np.testing.assert_allclose(np.reshape(found, outputs.shape), outputs, rtol=0, atol=1e-4)
-    page.close()
 
 
 def press(page, means, target):

@@ -1,7 +1,5 @@
 """Files and directories are complete or absent."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import os

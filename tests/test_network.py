@@ -1,7 +1,5 @@
 """A network as data: layers and parameters against Keras' own numbers, cost against TensorFlow's graph."""
 
-from __future__ import annotations
-
 import json
 
 import keras
@@ -12,6 +10,12 @@ import tensorflow as tf
 import modelzoo
 from modelzoo.errors import InputError
 from modelzoo.network import Network, NotAChainError, logits_model, parameter_arithmetic, read_network, shape_text
+
+L = keras.layers
+
+
+def ending(*layers, shape=(8, 8, 1)):
+    return keras.Sequential([keras.Input(shape), *layers])
 
 
 def multiply_adds(model):
@@ -36,27 +40,20 @@ def graph_multiply_adds(model):
 
 
 def test_multiply_adds_of_other_graphs():
-    shared = keras.layers.Dense(6)
+    shared = L.Dense(6)
     inputs = keras.Input((6,))
-    twice = keras.Model(inputs, keras.layers.Add()([shared(shared(inputs)), inputs]))
+    twice = keras.Model(inputs, L.Add()([shared(shared(inputs)), inputs]))
     assert multiply_adds(twice) == graph_multiply_adds(twice) == 2 * 36
     outer = keras.Input((6,))
-    nested = keras.Model(outer, keras.layers.Dense(2)(twice(twice(outer))))
+    nested = keras.Model(outer, L.Dense(2)(twice(twice(outer))))
     assert multiply_adds(nested) == graph_multiply_adds(nested) == 2 * 72 + 12
 
-    layers = keras.layers
-    sequential = keras.Sequential(
-        [
-            keras.Input((11, 9, 4)),
-            layers.Conv2D(6, (3, 2), strides=(2, 1), padding="valid", groups=2),
-            layers.BatchNormalization(),
-            layers.Dense(5),  # at each of the 5 × 8 places
-        ]
-    )
-    assert multiply_adds(sequential) == 5 * 8 * 6 * (3 * 2 * 2) + 5 * 8 * 6 * 5
+    # The last is at each of the 5 × 8 places.
+    layers = L.Conv2D(6, (3, 2), strides=(2, 1), padding="valid", groups=2), L.BatchNormalization(), L.Dense(5)
+    assert multiply_adds(ending(*layers, shape=(11, 9, 4))) == 5 * 8 * 6 * (3 * 2 * 2) + 5 * 8 * 6 * 5
     # Convolutions at several sizes share one kernel here.
-    conv, image = layers.Conv2D(3, 3, padding="same"), keras.Input((8, 8, 3))
-    pyramid = keras.Model(image, conv(layers.MaxPooling2D(2)(conv(image))))
+    conv, image = L.Conv2D(3, 3, padding="same"), keras.Input((8, 8, 3))
+    pyramid = keras.Model(image, conv(L.MaxPooling2D(2)(conv(image))))
     assert multiply_adds(pyramid) == graph_multiply_adds(pyramid) == (64 + 16) * 3 * 27
 
 
@@ -81,16 +78,8 @@ def test_cost_parameters_and_arithmetic_are_those_of_keras_and_its_graph(name):
 
 
 def test_any_layer_has_arithmetic():
-    layers = keras.layers
-    model = keras.Sequential(
-        [
-            keras.Input((40,)),
-            layers.Embedding(50, 6),
-            layers.Bidirectional(layers.LSTM(3)),
-            layers.BatchNormalization(),
-            layers.Dense(1, use_bias=False),
-        ]
-    )
+    recurrent = L.Bidirectional(L.LSTM(3))
+    model = ending(L.Embedding(50, 6), recurrent, L.BatchNormalization(), L.Dense(1, use_bias=False), shape=(40,))
     read = read_network(model).layers[1:]
     assert [layer.kind for layer in read] == ["Embedding", "Bidirectional", "BatchNormalization", "Dense"]
     assert [layer.num_params for layer in read] == [layer.count_params() for layer in model.layers]
@@ -110,11 +99,10 @@ def test_nested_models_are_opened_in_order():
 
 
 def branching() -> keras.Model:
-    layers = keras.layers
     picture, facts = keras.Input((8, 8, 1), name="picture"), keras.Input((7,), name="facts")
-    x = layers.GlobalAveragePooling2D(name="means")(layers.Conv2D(4, 3, name="conv")(picture))
-    x = layers.Concatenate(name="joined")([x, facts])
-    return keras.Model([picture, facts], [layers.Dense(3, name="kind")(x), layers.Dense(1, name="price")(x)])
+    x = L.GlobalAveragePooling2D(name="means")(L.Conv2D(4, 3, name="conv")(picture))
+    x = L.Concatenate(name="joined")([x, facts])
+    return keras.Model([picture, facts], [L.Dense(3, name="kind")(x), L.Dense(1, name="price")(x)])
 
 
 def test_branches_keep_what_they_read():
@@ -129,14 +117,14 @@ def test_branches_keep_what_they_read():
 
 
 def test_shared_layers_count_once():
-    shared, points = keras.layers.Dense(6), keras.Input((6,))
+    shared, points = L.Dense(6), keras.Input((6,))
     layers = read_network(keras.Model(points, shared(shared(points)))).layers
     assert [layer.num_params for layer in layers] == [0, 42, 0]
     assert [layer.shared for layer in layers] == [False, False, True]
 
-    tower = keras.Sequential([keras.Input((6,)), keras.layers.Dense(2)], name="tower")
+    tower = keras.Sequential([keras.Input((6,)), L.Dense(2)], name="tower")
     left, right = keras.Input((6,)), keras.Input((6,))
-    twins = keras.Model([left, right], keras.layers.Concatenate()([tower(left), tower(right)]))
+    twins = keras.Model([left, right], L.Concatenate()([tower(left), tower(right)]))
     network = read_network(twins)
     assert network.num_params == twins.count_params() == 14
     assert [layer.kind for layer in network.layers].count("Dense") == 2
@@ -152,28 +140,19 @@ def test_detours_of_the_zoo_are_one_layer_of_the_chain():
 
 
 def test_activations_are_named_however_they_are_given():
-    layers = keras.layers
-    parts = [
-        layers.Dense(3, activation="relu"),
-        layers.Dense(3, activation=keras.activations.gelu),
-        layers.Dense(3, activation=layers.LeakyReLU()),
-        layers.Dense(3),
-        layers.Activation("tanh"),
-        layers.PReLU(),
-        layers.Softmax(),
-    ]
-    read = read_network(keras.Sequential([keras.Input((3,)), *parts])).layers[1:]
+    dense = (L.Dense(3, activation=given) for given in ("relu", keras.activations.gelu, L.LeakyReLU(), None))
+    read = read_network(ending(*dense, L.Activation("tanh"), L.PReLU(), L.Softmax(), shape=(3,))).layers[1:]
     assert [layer.activation for layer in read] == ["relu", "gelu", "leaky_relu", "", "tanh", "prelu", "softmax"]
     assert [layer.is_activation for layer in read] == [False] * 4 + [True] * 3
 
 
 def test_other_networks_than_chains_are_refused_as_such():
     points = keras.Input((8,), name="points")
-    hidden = keras.layers.Dense(8, name="hidden")(points)
+    hidden = L.Dense(8, name="hidden")(points)
     for model, words in (
         (branching(), r"inputs \['picture', 'facts'\], outputs \['kind', 'price'\]"),
-        (keras.Model(points, [hidden, keras.layers.Dense(1, name="end")(hidden)]), r"outputs \['hidden', 'end'\]"),
-        (keras.Model(points, keras.layers.Add()([hidden, points])), "branches after 'points'"),
+        (keras.Model(points, [hidden, L.Dense(1, name="end")(hidden)]), r"outputs \['hidden', 'end'\]"),
+        (keras.Model(points, L.Add()([hidden, points])), "branches after 'points'"),
     ):
         with pytest.raises(NotAChainError, match=words):
             read_network(model).chain()
@@ -182,7 +161,7 @@ def test_other_networks_than_chains_are_refused_as_such():
 class Subclassed(keras.Model):
     def __init__(self):
         super().__init__()
-        self.dense = keras.layers.Dense(3)
+        self.dense = L.Dense(3)
 
     def call(self, x):
         return self.dense(x)
@@ -192,11 +171,11 @@ class Subclassed(keras.Model):
     ("model", "words"),
     [
         (None, "must be a Keras model; got NoneType"),
-        (keras.layers.Dense(3), "must be a Keras model"),
-        (keras.Sequential([keras.layers.Dense(3)]), "that is built"),
+        (L.Dense(3), "must be a Keras model"),
+        (keras.Sequential([L.Dense(3)]), "that is built"),
         (Subclassed(), "functional or Sequential"),
-        (keras.Sequential([keras.Input((5, 3)), keras.layers.LSTM(4, name="memory")]), r"'memory'.*LSTM"),
-        (keras.Sequential([keras.Input((None, 3)), keras.layers.Dense(4, name="sequence")]), "'sequence'"),
+        (ending(L.LSTM(4, name="memory"), shape=(5, 3)), r"'memory'.*LSTM"),
+        (ending(L.Dense(4, name="sequence"), shape=(None, 3)), "'sequence'"),
     ],
 )
 def test_only_models_with_a_known_graph_and_cost_are_read(model, words):
@@ -207,16 +186,9 @@ def test_only_models_with_a_known_graph_and_cost_are_read(model, words):
 # --- the head
 
 
-def ending(*layers, shape=(8, 8, 1)):
-    return keras.Sequential([keras.Input(shape), *layers])
-
-
 def two_branches():
     x = keras.Input((4,))
-    return keras.Model(x, keras.layers.Dense(3, name="a")(x) + keras.layers.Dense(3, name="b")(x))
-
-
-L = keras.layers
+    return keras.Model(x, L.Dense(3, name="a")(x) + L.Dense(3, name="b")(x))
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """Pages of models: what they say is so, and no page goes stale."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import re
@@ -26,6 +24,18 @@ from modelzoo.pages.usage import usage_section
 
 def blocks(text, language="python"):
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def run(code):
+    """Run blocks of code one after the other; return the names they leave."""
+    names = {}
+    for block in code:
+        exec(compile(block, "page", "exec"), names)
+    return names
+
+
+def sections(text):
+    return re.findall(r"^## (.*)", text, re.MULTILINE)
 
 
 # Keras models of other people.
@@ -53,22 +63,15 @@ def test_a_keras_file(tmp_path, monkeypatch):
     text = page.read_text(encoding="utf-8")
     assert page == Path("about/my_net.md")
     assert sorted(path.name for path in page.parent.iterdir()) == ["my_net.md", "my_net.svg"]
-    assert [line for line in text.splitlines() if line.startswith("#")] == [
-        "# my net",
-        "## Equation",
-        "## Layers",
-        "## Use",
-    ]
+    assert text.startswith("# my net\n")
+    assert sections(text) == ["Equation", "Layers", "Use"]
     assert "| `see` | Conv2D 3 × 3, stride 2 × 2 | $h_{1}$ | 4 × 4 × 4 |" in text
     assert "3 × 3 × 2 × 4 + 4 = 76" in text
     assert "4 × 4 = 16" in text  # gamma, beta, mean and variance
     assert f"**{model.count_params()}**" in text
     assert "of which 8 are not trained" in text
     assert r"\gamma_{2} \odot \frac{h_{1} - \mu_{2}}{\sqrt{\sigma_{2}^2 + \epsilon}} + \beta_{2}" in text
-    names = {}
-    for block in blocks(text):
-        exec(compile(block, str(page), "exec"), names)
-    assert names["outputs"].shape == (1, 3)
+    assert run(blocks(text))["outputs"].shape == (1, 3)
     assert (tmp_path / "my_net_served" / "1" / "saved_model.pb").is_file()
 
 
@@ -80,9 +83,7 @@ def test_a_keras_file_of_several_inputs_and_open_lengths(tmp_path, monkeypatch):
     text = describe("two.keras", "about").read_text(encoding="utf-8")
     assert r"h_{3} &= [h_{1}, h_{2}]" in text
     assert "| `both` | Dense | $\\hat{y}$ | 2 | 7 × 2 + 2 = 16 |" in text
-    names = {}
-    exec(compile(blocks(text)[0], "two.keras", "exec"), names)
-    assert names["outputs"].shape == (1, 2)
+    assert run(blocks(text)[:1])["outputs"].shape == (1, 2)
 
 
 def test_names_of_other_people_stay_names():
@@ -247,8 +248,7 @@ def test_an_untrained_model_has_neither_results_nor_a_card(monkeypatch):
     monkeypatch.setattr("modelzoo.pages.subject.list_pretrained", dict)
     files = render(read_subject("xor_mlp"))
     assert sorted(files) == ["xor_mlp.md", "xor_mlp.svg"]
-    headings = [line for line in files["xor_mlp.md"].splitlines() if line.startswith("## ")]
-    assert headings == ["## Equation", "## Layers", "## Recipes", "## Use", "## Licence and citation"]
+    assert sections(files["xor_mlp.md"]) == ["Equation", "Layers", "Recipes", "Use", "Licence and citation"]
     assert "There are no pretrained weights." in files["xor_mlp.md"]
 
 
@@ -266,9 +266,7 @@ def test_the_code_of_a_page_runs(name, tmp_path, monkeypatch):
     x, y = datasets.load("mnist").take(per_class=10).train
     np.savez("others.npz", x=x, y=y)  # what the page of a network that has seen digits leaves to its reader
     section = usage_section(read_subject(name))
-    names = {}
-    for block in blocks(section):
-        exec(compile(block, name, "exec"), names)
+    names = run(blocks(section))
     assert len(blocks(section)) == 4
     assert (tmp_path / f"my_{name}" / "saved_model.pb").is_file()
     assert modelzoo.load(tmp_path / f"my_{name}").name == name
@@ -292,26 +290,12 @@ def test_an_artifact_of_another_persons_network(tmp_path, monkeypatch):
     modelzoo.save(model, "net")
     page = describe("net", "about")
     text = page.read_text(encoding="utf-8")
-    assert sorted(path.name for path in page.parent.iterdir()) == [
-        "net-confusion.svg",
-        "net-training.svg",
-        "net.md",
-        "net.svg",
-    ]
-    assert [line for line in text.splitlines() if line.startswith("## ")] == [
-        "## Equation",
-        "## Layers",
-        "## Recipes",
-        "## Results",
-        "## Use",
-        "## Licence and citation",
-    ]
+    files = ["net-confusion.svg", "net-training.svg", "net.md", "net.svg"]
+    assert sorted(path.name for path in page.parent.iterdir()) == files
+    assert sections(text) == ["Equation", "Layers", "Recipes", "Results", "Use", "Licence and citation"]
     assert "- **Classes:** below, above" in text
     monkeypatch.setattr(finetuning, "finetuning_recipe", lambda model, **facts: recipe)
-    names = {}
-    for block in blocks(text):
-        exec(compile(block, "mine", "exec"), names)
-    assert names["p"].shape == (5, 2)
+    assert run(blocks(text))["p"].shape == (5, 2)
 
 
 # Text.
@@ -327,23 +311,23 @@ def test_foreign_text_stays_text():
 def test_command(tmp_path, monkeypatch, artifact):
     monkeypatch.chdir(tmp_path)
 
-    def run(*arguments):
+    def describe(*arguments):
         return CliRunner().invoke(cli.app, ["describe", *map(str, arguments)])
 
-    lines = run("two_conv_cnn").output.splitlines()
+    lines = describe("two_conv_cnn").output.splitlines()
     assert lines[0].startswith("two_conv_cnn: Two convolutions")
     assert any(
         re.search(r"conv_2 +Conv2D 5 × 5, padding same, relu +14 × 14 × 64 +5 × 5 × 32 × 64 \+ 64 = 51,264", line)
         for line in lines
     )
     assert "3,274,634 parameters, 13,883,904 multiply-adds a sample" in lines
-    assert run(artifact).output.splitlines()[-1] == "test accuracy 76.00% ± 1.25% over seeds 0–2"
-    assert json.loads(run("xor_mlp", "--json").output)["num_params"] == 9
+    assert describe(artifact).output.splitlines()[-1] == "test accuracy 76.00% ± 1.25% over seeds 0–2"
+    assert json.loads(describe("xor_mlp", "--json").output)["num_params"] == 9
     foreign().save("net.keras")
-    assert json.loads(run("net.keras", "--json").output)["layers"][1]["parameters"] == "3 × 3 × 2 × 4 + 4 = 76"
-    assert run("net.keras", "-o", "about").output == f"Wrote {Path('about/net.md')}\n"
-    assert isinstance(run("net.keras", "-o", "about").exception, TargetExistsError)
-    assert run("net.keras", "-o", "about", "--overwrite").exit_code == 0
-    assert isinstance(run("net.keras", "--overwrite").exception, InputError)
-    assert isinstance(run("net.keras", "-o", "other", "--json").exception, InputError)
+    assert json.loads(describe("net.keras", "--json").output)["layers"][1]["parameters"] == "3 × 3 × 2 × 4 + 4 = 76"
+    assert describe("net.keras", "-o", "about").output == f"Wrote {Path('about/net.md')}\n"
+    assert isinstance(describe("net.keras", "-o", "about").exception, TargetExistsError)
+    assert describe("net.keras", "-o", "about", "--overwrite").exit_code == 0
+    assert isinstance(describe("net.keras", "--overwrite").exception, InputError)
+    assert isinstance(describe("net.keras", "-o", "other", "--json").exception, InputError)
     assert not Path("other").exists()

@@ -1,11 +1,7 @@
 """The parity script compares formats and says where one is too far from Keras; how fast any is, no test says."""
 
-from __future__ import annotations
-
 import functools
 import json
-import subprocess
-import sys
 
 import parity
 import pytest
@@ -56,17 +52,13 @@ def test_tables():
 
 
 @pytest.mark.slow
-def test_script_measures_every_format(tmp_path):
+def test_script_measures_every_format(tmp_path, python):
     model = modelzoo.create_model("tanh_mlp", seed=0)
     data = datasets.load("four_class")
     recipe = modelzoo.get_spec("tanh_mlp").recipe("lesson").replace(steps=200, log_every=200)
     modelzoo.train(model, data, recipe, seed=0)
     modelzoo.save(model, tmp_path / "net", golden=data.x_test[:16])
-    command = [sys.executable, parity.__file__, str(tmp_path / "net"), "--calls", "10"]
-    done = subprocess.run(
-        [*command, "--output", str(tmp_path / "parity.json")], capture_output=True, text=True, timeout=300, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    done = python(parity.__file__, tmp_path / "net", "--calls", 10, "--output", tmp_path / "parity.json")
     assert "LiteRT int8" in done.stdout
     found = json.loads((tmp_path / "parity.json").read_text(encoding="utf-8"))
     assert found["measured_on"]["threads"] == 1

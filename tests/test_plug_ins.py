@@ -1,10 +1,5 @@
 """Networks of other people's packages: LeNet-5 is in the guide, here is a residual one with batch normalisation."""
 
-from __future__ import annotations
-
-import subprocess
-import sys
-
 import pytest
 
 PLUG_IN = '''
@@ -53,9 +48,7 @@ TestOwn = modelzoo.testing.contract_tests("small_resnet", nonsense={"depth": ("d
 
 
 @pytest.mark.slow
-def test_a_residual_network_with_batch_normalisation_keeps_the_contract(tmp_path):
+def test_a_residual_network_with_batch_normalisation_keeps_the_contract(tmp_path, python):
     (tmp_path / "test_own.py").write_text(PLUG_IN)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_own.py"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
+    done = python("-m", "pytest", "-q", "-p", "no:cacheprovider", "test_own.py", cwd=tmp_path)
     assert "17 passed" in done.stdout

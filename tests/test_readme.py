@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 import modelzoo
-from modelzoo import registry
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -24,6 +23,7 @@ def test_python_blocks_run(tmp_path, monkeypatch):
     assert modelzoo.evaluate(modelzoo.load("my_digits"), digits)["accuracy"] > 0.5
 
 
+@pytest.mark.usefixtures("scratch_registry")
 def test_contributing_shows_a_builder_that_works():
     text = (README.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
     block = re.search(r"^    @register_model.*?(?=^The registry)", text, re.DOTALL | re.MULTILINE)[0]
@@ -32,14 +32,11 @@ def test_contributing_shows_a_builder_that_works():
         "from modelzoo.registry import register_model\nfrom modelzoo.recipe import Recipe\n"
     )
     names = {"__name__": "modelzoo.models.mine"}
-    try:
-        exec(imports + textwrap.dedent(block), names)
-        model = modelzoo.create_model("my_network", seed=1, num_classes=3)
-        assert modelzoo.models.my_network is names["my_network"]
-        assert model.output_shape == (None, 3)
-        assert modelzoo.create_model("my_network").count_params() == modelzoo.get_spec("my_network").num_params
-    finally:
-        registry._REGISTRY.pop("my_network", None)
+    exec(imports + textwrap.dedent(block), names)
+    model = modelzoo.create_model("my_network", seed=1, num_classes=3)
+    assert modelzoo.models.my_network is names["my_network"]
+    assert model.output_shape == (None, 3)
+    assert modelzoo.create_model("my_network").count_params() == modelzoo.get_spec("my_network").num_params
 
 
 def test_commands_exist():

@@ -1,7 +1,5 @@
 """Recipes and specs: plain, frozen facts."""
 
-from __future__ import annotations
-
 import copy
 import dataclasses
 import json

@@ -1,7 +1,5 @@
 """The tables and pages that `scripts/render.py` writes: number by number, and a check that notices stale ones."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

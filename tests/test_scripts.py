@@ -1,26 +1,22 @@
-"""The demonstration, and the table of faults."""
-
-from __future__ import annotations
+"""The demonstration, the table of faults, and the memory that streaming takes."""
 
 import os
 import re
-import subprocess
-import sys
 
 import demo
 import faults
 import pytest
+import streaming
+from click.testing import CliRunner
 
 
 @pytest.mark.slow
-def test_demo_says_what_it_does_and_nothing_else(tmp_path):
-    command = [sys.executable, demo.__file__, "--steps", "20", "--output", str(tmp_path)]
+def test_demo_says_what_it_does_and_nothing_else(tmp_path, python):
     environment = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"} | {
         "COLUMNS": "80",
         "PYTHONIOENCODING": "ascii:strict",  # a terminal that lacks most characters
     }
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
+    done = python(demo.__file__, "--steps", 20, "--output", tmp_path, env=environment)
     for text in ("The zoo", "Training two_conv_cnn", "Test accuracy", "Exporting", "The export says", "demo.png"):
         assert text in done.stdout
     assert (tmp_path / "demo.png").stat().st_size > 10_000
@@ -55,8 +51,17 @@ def test_losses_and_skipped_faults_are_in_the_table(tmp_path):
 
 
 @pytest.mark.slow
-def test_faults_are_tried_and_counted():
-    command = [sys.executable, faults.__file__, "-k", "download and 404"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
+def test_faults_are_tried_and_counted(python):
+    done = python(faults.__file__, "-k", "download and 404")
     assert "| the server answers 404 | 1 | one line says so" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["TFRecord", "folder"])
+def test_memory_stays_flat_while_the_data_grow_tenfold(kind):
+    """What the script measures, with few samples."""
+    result = CliRunner().invoke(streaming.main, ["--quick", "--only", kind], catch_exceptions=False)
+    rows = [line.strip("| ").replace(",", "").split(" | ") for line in result.stdout.splitlines()[2:]]
+    (few, small, _), (many, large, _) = [map(int, row[1:]) for row in rows]
+    assert many == 10 * few
+    assert large < 1.05 * small

@@ -1,7 +1,5 @@
 """The script that trains the zoo: it resumes, selects without the test set, and exports what it selected."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 
@@ -120,15 +118,10 @@ def test_other_test_data_change_neither_the_weights_nor_the_selection(tmp_path, 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("tiny")
-def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path, monkeypatch):
-    class Interrupted(train_zoo.ProgressBar):
-        def on_epoch_end(self, epoch, logs=None):
-            super().on_epoch_end(epoch, logs)
-            raise KeyboardInterrupt
-
+def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path, monkeypatch, interrupt):
     invoke(tmp_path / "whole", "--seeds", "0")
     with monkeypatch.context() as context:
-        context.setattr(train_zoo, "ProgressBar", Interrupted)
+        context.setattr(train_zoo, "ProgressBar", lambda *arguments, **options: interrupt(0))
         result = CliRunner().invoke(train_zoo.main, [NAME, "--runs", str(tmp_path / "parts"), "--seeds", "0"])
         assert result.exit_code != 0
     invoke(tmp_path / "parts", "--seeds", "0")

@@ -1,7 +1,5 @@
 """The playground computes what modelzoo does: the start weights, the points, and a hundred steps of training."""
 
-from __future__ import annotations
-
 import base64
 import json
 import re
@@ -85,11 +83,12 @@ def test_start_weights_are_the_builders(data):
 def test_play_writes_the_page_and_opens_it(monkeypatch, tmp_path):
     opened = []
     monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or True)
-    result = CliRunner().invoke(play, [])
-    assert result.exit_code == 0, result.output
-    assert re.fullmatch(r"file:.*playground\.html", opened[0])
+    for name, arguments in (("playground", []), ("tanh_mlp", ["tanh_mlp"])):
+        result = CliRunner().invoke(play, arguments, catch_exceptions=False)
+        assert opened.pop() == Path(result.output.removeprefix("Wrote ").strip()).as_uri()
+        assert result.output.endswith(f"/{name}.html\n")
     CliRunner().invoke(play, ["-o", str(tmp_path / "page.html")], catch_exceptions=False)
-    assert len(opened) == 1
+    assert opened == []
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert page == web.playground()
     assert not re.search(r'(src|href)="(?!data:)', page)  # nothing is asked for

@@ -59,11 +59,8 @@ def test_a_registered_name_comes_before_a_folder_of_that_name(tmp_path, monkeypa
         datasets.load("./xor")
 
 
-def test_a_new_data_set_is_one_decorated_function(monkeypatch):
-    from modelzoo.datasets import registry
-
-    monkeypatch.setattr(registry, "_NAMED", dict(registry._NAMED))
-
+@pytest.mark.usefixtures("scratch_registry")
+def test_a_new_data_set_is_one_decorated_function():
     @datasets.register_dataset
     def two_points(*, gap=1):
         """Return two points."""
@@ -80,11 +77,8 @@ def test_a_new_data_set_is_one_decorated_function(monkeypatch):
         datasets.register_dataset(mnist)
 
 
-def test_a_file_format_of_ones_own_is_one_decorated_function(tmp_path, monkeypatch):
-    from modelzoo.datasets import registry
-
-    monkeypatch.setattr(registry, "_BY_PATH", list(registry._BY_PATH))
-
+@pytest.mark.usefixtures("scratch_registry")
+def test_a_file_format_of_ones_own_is_one_decorated_function(tmp_path):
     @datasets.register_file_loader(lambda path: path.suffix == ".dat", "a .dat file of numbers")
     def load_dat(path, *, scale=1.0):
         *x, y = np.loadtxt(path).T

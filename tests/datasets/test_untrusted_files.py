@@ -1,14 +1,10 @@
 """Files made to harm: each is read or refused in one line by a process that may hold little memory and little time."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import json
 import os
 import struct
-import subprocess
-import sys
 import zipfile
 import zlib
 
@@ -95,9 +91,6 @@ def harmful_files() -> dict[str, tuple[bytes, str]]:
         "image/pages.tiff": (pictures("TIFF"), "read"),
         "image/icon.png": (plain(Image.new("RGB", (32, 32)), "ICO"), "read"),
         "image/print.jpg": (plain(Image.new("CMYK", (20, 20)), "JPEG"), "read"),
-        "image/deep.png": (plain(Image.new("I;16", (20, 20)), "PNG"), "read"),
-        "image/palette.png": (plain(Image.new("P", (20, 20)), "PNG"), "read"),
-        "image/see_through.png": (plain(Image.new("LA", (20, 20)), "PNG"), "read"),
         "npz/bomb.npz": (npz([(f"{i}.npy", npy((2**31,), "|u1")) for i in range(3)], claimed=2**31), "at most 42949"),
         "npz/deep_header.npz": (npz([("x.npy", b"\x93NUMPY\1\0\x60\xea" + b"(" * 60_000)]), "Header info length"),
         "npz/code_header.npz": (npz([("x.npy", b"\x93NUMPY\1\0\x18\0" + b"__import__('os').abort()")]), "Cannot read"),
@@ -118,23 +111,14 @@ def harmful_files() -> dict[str, tuple[bytes, str]]:
 FUNCTIONS = {"image": "read_image", "npz": "read_npz", "idx": "read_idx", "csv": "read_csv"}
 
 
-def test_nothing_fills_the_memory_hangs_or_runs(tmp_path):
+def test_nothing_fills_the_memory_hangs_or_runs(tmp_path, python):
     questions, expected = [], []
     for name, (content, answer) in harmful_files().items():
         kind, _, file = name.partition("/")
         (tmp_path / file).write_bytes(content)
         questions.append((FUNCTIONS[kind], str(tmp_path / file)))
         expected.append(answer)
-    child = subprocess.run(
-        [sys.executable, "-c", CHILD],
-        input=json.dumps(questions),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    answers = [json.loads(line) for line in child.stdout.splitlines()]
-    assert len(answers) == len(questions), (questions[len(answers)], child.returncode, child.stderr[-600:])
+    answers = [json.loads(line) for line in python("-c", CHILD, input=json.dumps(questions)).stdout.splitlines()]
     for (function, path), answer, wanted in zip(questions, answers, expected, strict=True):
         assert wanted.lower() in answer.lower(), (function, path, answer)
         assert "\n" not in answer

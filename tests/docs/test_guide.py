@@ -1,12 +1,9 @@
 """Every code block of the user guide and of the front page runs, page by page, in order, in an empty directory."""
 
-from __future__ import annotations
-
 import doctest
 import os
 import re
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
@@ -17,7 +14,6 @@ from PIL import Image
 import modelzoo
 from modelzoo import registry
 from modelzoo.cli import app
-from modelzoo.datasets import registry as dataset_registry
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guide"
 PAGES = ["../index.md", *sorted(page.name for page in GUIDE.glob("*.md"))]
@@ -27,12 +23,9 @@ DOCTEST = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
 @pytest.fixture
-def directory(tmp_path, monkeypatch):
+def directory(tmp_path, monkeypatch, scratch_registry):
     """Return an empty directory to run in, which may hold further builders; undo what a page registers."""
     monkeypatch.chdir(tmp_path)
-    modelzoo.list_models()
-    for module, name in ((registry, "_REGISTRY"), (dataset_registry, "_NAMED")):
-        monkeypatch.setattr(module, name, dict(getattr(module, name)))
     monkeypatch.setattr(modelzoo.models, "__path__", [*modelzoo.models.__path__, str(tmp_path / "modelzoo" / "models")])
     registry._load_builtin_models.cache_clear()
     known = set(sys.modules)
@@ -53,7 +46,7 @@ def install(package, project):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
-def test_page_runs(page, directory, monkeypatch):
+def test_page_runs(page, directory, monkeypatch, python):
     if page == "cards.md":  # goes on with the artifact of README
         modelzoo.save(modelzoo.create_model("relu_mlp", seed=0), "my_mlp")
     Image.fromarray(modelzoo.datasets.load("mnist").x_test[0]).save("photo.png")
@@ -78,9 +71,7 @@ def test_page_runs(page, directory, monkeypatch):
                 result = CliRunner().invoke(app, shlex.split(line), catch_exceptions=False)
                 assert result.exit_code == 0, line
             if "$ pytest\n" in block:  # in a process of its own, as the author of a plug-in would
-                env = os.environ | {"PYTHONPATH": str(package)}
-                done = subprocess.run([sys.executable, "-m", "pytest", "-q"], cwd=package, env=env, check=False)
-                assert done.returncode == 0
+                python("-m", "pytest", "-q", cwd=package, env=os.environ | {"PYTHONPATH": str(package)})
 
 
 def test_every_page_is_in_the_guides_index():

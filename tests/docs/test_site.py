@@ -1,7 +1,5 @@
 """The built site works from the file system: it asks for nothing outside, no link is broken, and it fits a phone."""
 
-from __future__ import annotations
-
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit

@@ -1,7 +1,5 @@
 """Each network against the same mathematics in NumPy, both in float64; the convolutions against SciPy's."""
 
-from __future__ import annotations
-
 import keras
 import numpy as np
 import pytest

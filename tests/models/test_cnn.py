@@ -1,12 +1,7 @@
 """Dropout of the convolutional network."""
 
-from __future__ import annotations
-
 import numpy as np
-import pytest
 
-import modelzoo
-from modelzoo.errors import InputError
 from modelzoo.models import two_conv_cnn
 
 
@@ -21,9 +16,3 @@ def test_dropout_only_in_training_and_half_of_the_units(rng):
     assert 850 < (dropped == 0).sum() < 1150
     still = two_conv_cnn(seed=0, dropout=0.0, filters=(2, 2), hidden_units=6, image_shape=(9, 11))
     np.testing.assert_array_equal(still(images, training=True).numpy(), still(images).numpy())
-
-
-def test_images_of_colour_are_told_how_to_become_grey():
-    for name in ("two_conv_cnn", "relu_mlp"):
-        with pytest.raises(InputError, match=r"got image_shape=\(32, 32, 3\)\. Give \(32, 32\).*x\.mean\(axis=-1\)"):
-            modelzoo.create_model(name, image_shape=(32, 32, 3))

@@ -1,7 +1,5 @@
 """Every network has a recipe named ``fast`` that reaches what it promises."""
 
-from __future__ import annotations
-
 import pytest
 
 import modelzoo

@@ -1,7 +1,5 @@
 """The threshold perceptron: set by hand, and trained by Rosenblatt's rule."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

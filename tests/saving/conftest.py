@@ -1,14 +1,13 @@
 """Artifacts of small nets, written once and copied by whoever alters them."""
 
-from __future__ import annotations
-
+import json
 import shutil
 
 import keras
 import pytest
-import tensorflow as tf
 
 import modelzoo
+from modelzoo.card import CARD_PATH, write_card
 
 
 @pytest.fixture(scope="session")
@@ -33,27 +32,22 @@ def artifact(written, tmp_path):
 
 
 @pytest.fixture(scope="session")
+def resign():
+    """Return a function that makes a card valid again, with other facts if given, as bad intentions would."""
+
+    def write(artifact, change=lambda card: None, **facts):
+        card = json.loads((artifact / CARD_PATH).read_text()) | facts
+        change(card)
+        left_out = ("format", "files", "card_digest")
+        write_card(artifact, {k: v for k, v in card.items() if k not in left_out and v is not ...})
+
+    return write
+
+
+@pytest.fixture(scope="session")
 def keras_export(tmp_path_factory):
     """What Keras 3's own ``model.export`` writes."""
     path = tmp_path_factory.mktemp("keras") / "export"
     model = modelzoo.create_model("relu_mlp", hidden_units=8, seed=0)
     keras.Model(model.inputs, model.outputs).export(path, verbose=False)
-    return path
-
-
-@pytest.fixture(scope="session")
-def module_export(tmp_path_factory):
-    """A tf.Module with a one-argument __call__ and nothing else of the interface."""
-
-    class Line(tf.Module):
-        def __init__(self):
-            super().__init__()
-            self.w = tf.Variable([[2.0], [3.0]])
-
-        @tf.function(input_signature=[tf.TensorSpec([None, 2])])
-        def __call__(self, x):
-            return x @ self.w
-
-    path = tmp_path_factory.mktemp("module") / "export"
-    tf.saved_model.save(Line(), str(path))
     return path

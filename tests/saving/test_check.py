@@ -1,7 +1,5 @@
 """``check`` says of any SavedModel, point by point, whether it is reusable, and how to mend it."""
 
-from __future__ import annotations
-
 import pytest
 import tensorflow as tf
 
@@ -33,10 +31,6 @@ def answers(path):
     return {point.name: point for point in points}
 
 
-def test_ours_is_clean(artifact):
-    assert all(point.ok for point in answers(artifact).values())
-
-
 def test_keras_export_meets_little_of_it(keras_export):
     """Keras 3's export has no __call__, no lists of weights under these names that work, and no card."""
     points = answers(keras_export)
@@ -48,8 +42,18 @@ def test_keras_export_meets_little_of_it(keras_export):
     assert not points["named signature"].ok
 
 
-def test_tf_module_lacks_the_training_argument_and_the_lists(module_export):
-    points = answers(module_export)
+def test_tf_module_lacks_the_training_argument_and_the_lists(tmp_path):
+    class Line(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = tf.Variable([[2.0], [3.0]])
+
+        @tf.function(input_signature=[tf.TensorSpec([None, 2])])
+        def __call__(self, x):
+            return x @ self.w
+
+    tf.saved_model.save(Line(), str(tmp_path))
+    points = answers(tmp_path)
     assert points["callable"].ok
     for name in ("training argument", "variables", "trainable_variables", "regularization_losses"):
         assert not points[name].ok, name

@@ -1,13 +1,10 @@
 """ONNX and LiteRT files answer what Keras answers, in their own runtimes, and say what they are."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import json
 import os
 import re
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -19,18 +16,16 @@ import onnxruntime
 import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
-from click.testing import CliRunner
 from onnx import numpy_helper
 from PIL import Image
 
 import modelzoo
 from modelzoo import datasets
 from modelzoo.card import set_card
-from modelzoo.cli import app
-from modelzoo.errors import DataError, InputError, ModelZooError, TargetError, TargetExistsError
+from modelzoo.errors import DataError, InputError, TargetError, TargetExistsError
 from modelzoo.network import read_network
 from modelzoo.registry import card_for
-from modelzoo.saving import litert, needs_calibration, save_litert, save_onnx
+from modelzoo.saving import needs_calibration, save_litert, save_onnx
 
 NAMES = modelzoo.list_models()
 GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "exporting.md"
@@ -125,6 +120,15 @@ def run_litert(path: Path, name: str, x: np.ndarray) -> np.ndarray:
     return Interpreter(model_path=str(path)).get_signature_runner("serving_default")(**{given: x})[returned]
 
 
+def onnx_facts(path: Path) -> dict[str, str]:
+    return {prop.key: prop.value for prop in onnx.load(path).metadata_props}
+
+
+def litert_facts(path: Path) -> dict[str, str]:
+    with zipfile.ZipFile(path) as archive:
+        return json.loads(archive.read("modelzoo.json"))
+
+
 def first_graph(name: str) -> keras.Model:
     """Return what the tensors are of that an interpreter lists: of several signatures, the alphabetically first."""
     return getattr(net(name), "decoder", net(name))
@@ -164,8 +168,7 @@ def test_onnx_file_is_clean(name, onnx_files):
 
 @every_model
 def test_onnx_file_says_what_it_is(name, onnx_files):
-    proto = onnx.load(onnx_files(name))
-    facts = {prop.key: prop.value for prop in proto.metadata_props}
+    proto, facts = onnx.load(onnx_files(name)), onnx_facts(onnx_files(name))
     assert facts["name"] == name == proto.graph.name
     assert json.loads(facts["class_names"]) == ["kurz", "länger"]
     assert facts["weights_digest"] == modelzoo.weights_digest(net(name))
@@ -184,14 +187,13 @@ def test_files_say_how_a_picture_becomes_a_sample(preparation, tmp_path):
     set_card(model, dataclasses.replace(card_for(model), preparation=preparation))
     save_onnx(model, tmp_path / "net.onnx")
     save_litert(model, tmp_path / "net.tflite")
-    facts = {prop.key: prop.value for prop in onnx.load(tmp_path / "net.onnx").metadata_props}
+    facts = onnx_facts(tmp_path / "net.onnx")
     assert facts["preparation"] == preparation
     steps = json.loads(facts["preparation_steps"])
     text = " ".join(steps)
     own = {"digit": "centre of mass", "resize": "as dark or light as in the file"}[preparation]
     assert all(word in text for word in ("0.299 R", "BICUBIC", "0-255", own))
-    with zipfile.ZipFile(tmp_path / "net.tflite") as archive:
-        assert json.loads(json.loads(archive.read("modelzoo.json"))["preparation_steps"]) == steps
+    assert json.loads(litert_facts(tmp_path / "net.tflite")["preparation_steps"]) == steps
 
 
 @pytest.mark.slow
@@ -201,17 +203,16 @@ def test_facts_of_training_go_with_the_weights_that_were_trained(tmp_path):
     modelzoo.train(model, datasets.load("four_class"), recipe, seed=2)
     save_onnx(model, tmp_path / "trained.onnx")
     save_litert(model, tmp_path / "trained.tflite")
-    facts = {prop.key: prop.value for prop in onnx.load(tmp_path / "trained.onnx").metadata_props}
+    facts = onnx_facts(tmp_path / "trained.onnx")
     assert facts["dataset"] == "four_class"
     assert facts["dataset_license"] == datasets.load("four_class").license
     assert facts["seed"] == "2"
     assert json.loads(facts["recipe"])["steps"] == 5
-    with zipfile.ZipFile(tmp_path / "trained.tflite") as archive:
-        assert json.loads(archive.read("modelzoo.json")) == {**facts, "quantize": "none"}
+    assert litert_facts(tmp_path / "trained.tflite") == {**facts, "quantize": "none"}
 
     model.trainable_weights[0].assign_add(model.trainable_weights[0])
     save_onnx(model, tmp_path / "changed.onnx")
-    changed = {prop.key: prop.value for prop in onnx.load(tmp_path / "changed.onnx").metadata_props}
+    changed = onnx_facts(tmp_path / "changed.onnx")
     assert set(facts) - set(changed) >= {"recipe", "dataset", "dataset_license", "seed"}
     assert changed["weights_digest"] != facts["weights_digest"]
 
@@ -251,7 +252,7 @@ def photos(folder):
 @pytest.mark.parametrize(
     ("preparation", "write", "missing"), [("resize", photos, ["modelzoo"]), ("digit", drawings, ["msgspec", "click"])]
 )
-def test_script_of_the_guide_serves_image_files_as_modelzoo_reads_them(preparation, write, missing, tmp_path):
+def test_script_of_the_guide_serves_image_files_as_modelzoo_reads_them(preparation, write, missing, tmp_path, python):
     """With onnxruntime and Pillow alone, and for digits with the part of modelzoo that reads them."""
     model = modelzoo.create_model("relu_mlp", hidden_units=12, seed=0)
     set_card(model, dataclasses.replace(card_for(model), class_names=tuple("abcdefghij"), preparation=preparation))
@@ -261,8 +262,7 @@ def test_script_of_the_guide_serves_image_files_as_modelzoo_reads_them(preparati
     (script,) = re.findall(r"```python serve.py\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
     alone = f"import sys\nsys.modules |= dict.fromkeys({['keras', 'tensorflow', 'scipy', 'matplotlib', *missing]})\n"
     (tmp_path / "serve.py").write_text(alone + script, encoding="utf-8")
-    command = [sys.executable, "serve.py", "net.onnx", *(path.name for path in files)]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    done = python("serve.py", "net.onnx", *(path.name for path in files), cwd=tmp_path)
     lines = [line.split() for line in done.stdout.splitlines()]
     expected = modelzoo.predict(model, np.stack([read(path) for path in files]))
     assert [line[:2] for line in lines] == [
@@ -288,14 +288,8 @@ def test_bytes_in_and_out_of_a_fixed_batch(tmp_path):
     """What a microcontroller wants: one image of bytes, one row of bytes."""
     name, path = "relu_mlp", tmp_path / "net.tflite"
     calibration = training_samples(name) // 2  # none reaches 255
-    save_litert(
-        *(net(name), path),
-        quantize="int8",
-        calibration=calibration,
-        batch_size=1,
-        input_type="uint8",
-        output_type="uint8",
-    )
+    options = {"calibration": calibration, "batch_size": 1, "input_type": "uint8", "output_type": "uint8"}
+    save_litert(net(name), path, quantize="int8", **options)
     interpreter = Interpreter(model_path=str(path))
     assert interpreter.get_signature_list()["serving_default"] == {"inputs": ["images"], "outputs": ["probabilities"]}
     (given,), (returned,) = interpreter.get_input_details(), interpreter.get_output_details()
@@ -441,58 +435,10 @@ def test_a_network_the_converter_does_not_know(function, path, tmp_path):
 # --- the command
 
 
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory):
-    path = tmp_path_factory.mktemp("saved") / "net"
-    modelzoo.save(net("relu_mlp"), path)
-    return path
-
-
 @pytest.mark.slow
-def test_command_writes_quietly(saved, tmp_path):
-    command = [sys.executable, "-m", "modelzoo", "export", str(saved), "--format", "litert"]
-    command += ["--quantize", "int8", "-o", str(tmp_path / "net.tflite")]
+def test_command_writes_quietly(tmp_path, python):
+    command = ("-m", "modelzoo", "export", "relu_mlp", "--format", "litert")
     users = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}  # the tests set it
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=users)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"Wrote {tmp_path / 'net.tflite'}\n"
-    with zipfile.ZipFile(tmp_path / "net.tflite") as archive:
-        assert json.loads(archive.read("modelzoo.json"))["quantize"] == "int8"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "match"),
-    [
-        (["--format", "onnx", "--quantize", "int8", "-o", "net.onnx"], "--quantize int8 goes with --format litert"),
-        (["--quantize", "float16", "-o", "net"], "goes with --format litert, not saved_model"),
-        (["--format", "litert", "--opset", "13", "-o", "net.tflite"], "--opset 13 goes with --format onnx"),
-        (["--format", "onnx", "--batch-size", "1", "-o", "net.onnx"], "--batch-size 1 goes with --format litert"),
-        (["--format", "litert", "--data", "linear", "-o", "net.tflite"], "--quantize int8 alone"),
-        (["--format", "litert", "-o", "net.onnx"], "must end in .tflite"),
-        (["--format", "litert", "--quantize", "int8", "--data", "linear", "-o", "net.tflite"], "(2,)"),
-    ],
-)
-def test_command_refuses_what_does_not_go_together(arguments, match, saved, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    result = CliRunner().invoke(app, ["export", str(saved), *arguments])
-    assert isinstance(result.exception, ModelZooError)
-    assert match in str(result.exception)
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        tf.errors.ResourceExhaustedError(None, None, "{{node x}} /t/f; No space left on device [Op:SaveV2]"),
-        OSError(28, "No space left on device"),
-    ],
-    ids=["TensorFlow's error", "OSError"],
-)
-def test_no_room_for_temporary_files_is_one_clear_error(error, tmp_path, monkeypatch):
-    def full(*arguments, **options):
-        raise error
-
-    monkeypatch.setattr(litert, "write_saved_model", full)
-    with pytest.raises(TargetError, match=r"Cannot write \S+: No space left on device\. Check"):
-        save_litert(modelzoo.create_model("sigmoid_mlp", seed=0), tmp_path / "m.tflite")
-    assert list(tmp_path.iterdir()) == []
+    done = python(*command, "--quantize", "int8", "-o", tmp_path / "net.tflite", env=users)
+    assert (done.stdout, done.stderr) == (f"Wrote {tmp_path / 'net.tflite'}\n", "")
+    assert litert_facts(tmp_path / "net.tflite")["quantize"] == "int8"

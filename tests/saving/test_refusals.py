@@ -1,7 +1,5 @@
 """What nothing can be saved, loaded or fine-tuned with: one line of ours, no file, and weights as they were."""
 
-from __future__ import annotations
-
 import dataclasses
 import errno
 import os
@@ -16,7 +14,6 @@ from modelzoo.errors import ModelZooError
 from modelzoo.saving import save_keras, save_litert, save_onnx, saved_models_dir
 
 WRITERS = {modelzoo.save: "", save_keras: ".keras", save_onnx: ".onnx", save_litert: ".tflite"}
-DATA = np.zeros((8, 2), "f4"), np.arange(8) % 4
 
 #: For options of `save` and `finetune`, values that are refused.
 RESULTS = [3, {"a": np.nan}, {"a": object()}, {"metrics": 3}, {"metrics": {"loss": "low"}}, {"seeds": "0-4"}]

@@ -1,7 +1,5 @@
 """Results and machine in the card: what `save` writes, and when it still holds."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Small data and nets for the trainer's tests."""
 
-from __future__ import annotations
-
 import keras
 import pytest
 import tensorflow as tf
@@ -28,23 +26,6 @@ def digits():
 def tanh_mlp():
     """Build the same small net anew at each call."""
     return lambda seed=0, **options: modelzoo.create_model("tanh_mlp", seed=seed, **options)
-
-
-class Interrupt(keras.callbacks.Callback):
-    """Presses Ctrl-C at the end of a log entry."""
-
-    def __init__(self, entry):
-        super().__init__()
-        self.entry = entry
-
-    def on_epoch_end(self, epoch, logs=None):
-        if epoch == self.entry:
-            raise KeyboardInterrupt
-
-
-@pytest.fixture(scope="session")
-def interrupt():
-    return Interrupt
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,5 @@
 """What the tests of several replicas run in processes of their own: ``python distributed.py PART DIRECTORY``."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

@@ -1,7 +1,5 @@
 """Distortions against SciPy's interpolation and Gaussian filter, and inside the compiled loop."""
 
-from __future__ import annotations
-
 import functools
 
 import keras

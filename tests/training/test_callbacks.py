@@ -1,7 +1,5 @@
 """The history, and Keras' own callbacks as they work with ``fit``."""
 
-from __future__ import annotations
-
 import csv
 import io
 import re
@@ -50,21 +48,15 @@ def test_history_has_an_entry_for_each_chunk_and_the_rest(points, tanh_mlp):
 
 
 def test_early_stopping_restores_the_best_weights(points, tanh_mlp):
-    kept = []
-
-    class Keep(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
-            kept.append(self.model.get_weights())
-
-    model = tanh_mlp()
+    model, kept = tanh_mlp(), []
+    keep = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: kept.append(model.get_weights()))
     stopping = keras.callbacks.EarlyStopping("val_loss", patience=2, restore_best_weights=True)
     recipe = RECIPE.replace(steps=4000, learning_rate=0.5)
-    history = train(model, points.train, recipe, validation_data=points.test, callbacks=[Keep(), stopping])
+    history = train(model, points.train, recipe, validation_data=points.test, callbacks=[keep, stopping])
     assert history["step"][-1] < 4000
     best = int(np.argmin(history["val_loss"]))
     assert best == len(history["val_loss"]) - 3
-    for found, expected in zip(model.get_weights(), kept[best], strict=True):
-        np.testing.assert_array_equal(found, expected)
+    np.testing.assert_equal(model.get_weights(), kept[best])
     assert modelzoo.evaluate(model, points, recipe=recipe)["loss"] == pytest.approx(min(history["val_loss"]), rel=1e-5)
 
 
@@ -104,39 +96,30 @@ def test_keras_loggers_and_checkpoints_write_what_the_history_says(points, tanh_
 
 def test_learning_rate_scheduler_changes_the_steps_that_follow(points, tanh_mlp):
     """The rate falls to nothing from the third entry on: the weights stop moving."""
-    kept = []
-
-    class Keep(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
-            kept.append(self.model.get_weights())
-
+    model, kept = tanh_mlp(), []
+    keep = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: kept.append(model.get_weights()))
     schedule = keras.callbacks.LearningRateScheduler(lambda epoch, rate: 0.05 if epoch < 2 else 0.0)
-    history = train(tanh_mlp(), points, RECIPE.replace(optimizer="sgd"), callbacks=[schedule, Keep()])
+    history = train(model, points, RECIPE.replace(optimizer="sgd"), callbacks=[schedule, keep])
     assert not np.array_equal(kept[0][0], kept[1][0])
     for weights in kept[2:]:
-        for a, b in zip(weights, kept[1], strict=True):
-            np.testing.assert_array_equal(a, b)
+        np.testing.assert_equal(weights, kept[1])
     np.testing.assert_allclose(history["learning_rate"], [0.05] * 2 + [0.0] * 5)
 
 
 def test_callbacks_are_called_in_order_and_see_a_live_model(points, tanh_mlp):
     seen = []
 
-    class Record(keras.callbacks.Callback):
-        def on_train_begin(self, logs=None):
-            seen.append(("begin", self.params["steps"], self.params["epochs"]))
+    def measure(epoch, logs):
+        accuracy = (record.model(points.x_test).numpy().argmax(axis=1) == points.y_test).mean()
+        seen.append(("epoch end", epoch, logs["step"], logs["test_accuracy"] == pytest.approx(accuracy)))
 
-        def on_epoch_begin(self, epoch, logs=None):
-            seen.append(("epoch begin", epoch))
-
-        def on_epoch_end(self, epoch, logs=None):
-            accuracy = (self.model(points.x_test).numpy().argmax(axis=1) == points.y_test).mean()
-            seen.append(("epoch end", epoch, logs["step"], logs["test_accuracy"] == pytest.approx(accuracy)))
-
-        def on_train_end(self, logs=None):
-            seen.append(("end",))
-
-    train(tanh_mlp(), points, RECIPE.replace(steps=12), callbacks=[Record()])
+    record = keras.callbacks.LambdaCallback(
+        on_train_begin=lambda logs: seen.append(("begin", record.params["steps"], record.params["epochs"])),
+        on_epoch_begin=lambda epoch, logs: seen.append(("epoch begin", epoch)),
+        on_epoch_end=measure,
+        on_train_end=lambda logs: seen.append(("end",)),
+    )
+    train(tanh_mlp(), points, RECIPE.replace(steps=12), callbacks=[record])
     assert seen == [
         ("begin", 12, 2),
         ("epoch begin", 0),

@@ -1,7 +1,5 @@
 """Interrupted and resumed training gives the weights of the uninterrupted run, or says why it cannot."""
 
-from __future__ import annotations
-
 import json
 import shutil
 
@@ -141,8 +139,7 @@ def test_a_damaged_byte_is_noticed_wherever_it_is(tmp_path):
         except ArtifactError:
             continue
         assert (saved.step, saved.history, saved.stopped) == (3, [{"loss": 0.5}], False)
-        for found, value in zip(saved.values, values, strict=True):
-            np.testing.assert_array_equal(found, value)
+        np.testing.assert_equal(list(saved.values), values)
 
 
 def test_checkpoints_of_another_run_are_refused(interrupted, points, tanh_mlp, same_weights):
@@ -197,20 +194,6 @@ def test_a_checkpoint_directory_below_a_file_is_one_clear_error(points, tanh_mlp
     (tmp_path / "file").write_text("x")
     with pytest.raises(TargetError, match="Cannot write"):
         modelzoo.train(tanh_mlp(), points, RECIPE, checkpoint_dir=tmp_path / "file" / "checkpoints")
-
-
-def test_a_full_disk_leaves_the_earlier_checkpoints(interrupted, points, monkeypatch):
-    before = contents(interrupted)
-
-    def full(file, **arrays):
-        file.write(b"some")
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(np, "savez", full)
-        with pytest.raises(TargetError, match="No space left"):
-            resume(points, interrupted)
-    assert contents(interrupted) == before
 
 
 # --- divergence

@@ -1,7 +1,5 @@
 """The order of the samples, and tf.data input."""
 
-from __future__ import annotations
-
 import keras
 import numpy as np
 import pytest
@@ -38,15 +36,14 @@ def test_order_depends_only_on_seed_and_step():
 RECIPE = Recipe(steps=11, batch_size=16, optimizer="sgd", learning_rate=0.1, log_every=4, xla="off")
 
 
-def test_tf_data_input_equals_array_input_with_the_same_batches(points, tanh_mlp):
+def test_tf_data_input_equals_array_input_with_the_same_batches(points, tanh_mlp, same_weights):
     x, y = points.train
     plan = ArrayBatches(x, y, 16, 2).plan(0, 11).numpy()
     stream = tf.data.Dataset.from_tensor_slices((x[plan], y[plan]))
     arrays, streamed = tanh_mlp(), tanh_mlp()
     expected = modelzoo.train(arrays, points.train, RECIPE, seed=2, validation_data=points.test).history
     found = modelzoo.train(streamed, stream, RECIPE, seed=2, validation_data=points.test).history
-    for a, b in zip(streamed.get_weights(), arrays.get_weights(), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+    same_weights(streamed, arrays, rtol=1e-4, atol=1e-5)
     assert found.keys() == expected.keys()
     for name in found:
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-4, err_msg=name)

@@ -1,9 +1,6 @@
 """One device or several: the same weights, but for the order of summation."""
 
-from __future__ import annotations
-
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -73,8 +70,8 @@ def test_a_cluster_must_be_named(text, monkeypatch):
 
 
 @pytest.mark.slow
-def test_two_devices_give_what_one_gives(tmp_path):
-    subprocess.run([sys.executable, str(SCRIPT), "mirrored", str(tmp_path)], check=True, timeout=300)
+def test_two_devices_give_what_one_gives(tmp_path, python):
+    python(SCRIPT, "mirrored", tmp_path)
     found = json.loads((tmp_path / "mirrored.json").read_text())
     norm, noise = found.pop("refused")
     assert norm.startswith("The layer 'norm' (BatchNormalization) would do something else on each replica's share")
@@ -84,20 +81,14 @@ def test_two_devices_give_what_one_gives(tmp_path):
         np.testing.assert_allclose(two["weights"], one["weights"], **CLOSE, err_msg=name)
 
 
-def launch(part: str, directory: Path) -> subprocess.CompletedProcess[str]:
-    launcher = [sys.executable, str(ROOT / "scripts" / "launch_workers.py"), "--workers", "2", "--"]
-    command = [*launcher, sys.executable, str(SCRIPT), part, str(directory)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-
-
 @pytest.mark.slow
-def test_two_workers_give_what_one_gives_and_go_on_after_a_kill(tmp_path):
+def test_two_workers_give_what_one_gives_and_go_on_after_a_kill(tmp_path, python):
     sys.path.insert(0, str(SCRIPT.parent))
     from distributed import run, run_stored, write_stored
 
     write_stored(tmp_path / "shards")
-    done = launch("work", tmp_path)
-    assert done.returncode == 128 + 9, done.stdout  # the launcher tells of the killed worker
+    launcher = (ROOT / "scripts" / "launch_workers.py", "--workers", 2, "--", sys.executable, SCRIPT)
+    python(*launcher, "work", tmp_path, status=128 + 9)  # it tells of the killed worker
     zero, one = (json.loads((tmp_path / f"worker-{index}.json").read_text()) for index in (0, 1))
     for index, result in enumerate((zero, one)):
         assert f"do not have the same seed and initial weights (here: seed {index}," in result["disagreement"]
@@ -120,8 +111,7 @@ def test_two_workers_give_what_one_gives_and_go_on_after_a_kill(tmp_path):
     assert zero["lost"].startswith("Another worker stopped or cannot be reached")
     assert zero["lost"].endswith(f"with resume=True (--resume), from {tmp_path / 'shared'}.")
     assert len(list((tmp_path / "shared").glob("*.npz"))) == 1
-    done = launch("resume", tmp_path)
-    assert done.returncode == 0, done.stdout
+    python(*launcher, "resume", tmp_path)
     for index in (0, 1):
         resumed = json.loads((tmp_path / f"resumed-{index}.json").read_text())["resumed"]
         assert resumed["digest"] == zero["two_conv_cnn"]["digest"]

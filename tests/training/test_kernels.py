@@ -1,7 +1,5 @@
 """The faster kernels of a training step: the losses and gradients that TensorFlow computes without them."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import tensorflow as tf

@@ -1,7 +1,5 @@
 """The compiled loop against the same steps done eagerly by plain TensorFlow and Keras."""
 
-from __future__ import annotations
-
 import keras
 import numpy as np
 import pytest

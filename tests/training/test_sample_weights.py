@@ -1,7 +1,5 @@
 """``class_weight`` and ``sample_weight`` weigh the loss as Keras' ``fit`` does; what cannot learn is refused."""
 
-from __future__ import annotations
-
 import keras
 import numpy as np
 import pytest
@@ -23,16 +21,14 @@ BALANCED = dict(enumerate(compute_class_weight("balanced", classes=np.arange(4),
 OF_SAMPLES = rng.uniform(0, 2, 40).astype("float32")
 
 
+def batches(*arrays):
+    return tf.data.Dataset.from_tensor_slices(arrays).batch(40)
+
+
 def trained(data=(X, Y), recipe=RECIPE, model=None, **options):
     model = model or modelzoo.create_model("tanh_mlp", seed=0)
     history = modelzoo.train(model, data, recipe, **options)
     return model, history.history
-
-
-@pytest.fixture(scope="module")
-def by_class():
-    """Return the weights after a step with class weights."""
-    return trained(class_weight=BY_CLASS)[0].get_weights()
 
 
 @pytest.mark.parametrize(
@@ -41,18 +37,17 @@ def by_class():
         (NAMED, {"class_weight": {"a": 0.5, "c": 3.0}}, {"class_weight": {0: 0.5, 1: 1, 2: 3.0, 3: 1}}),
         ((X, Y), {"class_weight": "balanced"}, {"class_weight": BALANCED}),
         ((X, Y), {"sample_weight": OF_SAMPLES}, {"sample_weight": OF_SAMPLES}),
-        (tf.data.Dataset.from_tensor_slices((X, Y, OF_SAMPLES)).batch(40), {}, {"sample_weight": OF_SAMPLES}),
-        (tf.data.Dataset.from_tensor_slices((X, Y, Y > 1)).batch(40), {}, {"sample_weight": 1.0 * (Y > 1)}),
+        (batches(X, Y, OF_SAMPLES), {}, {"sample_weight": OF_SAMPLES}),
+        (batches(X, Y, Y > 1), {}, {"sample_weight": 1.0 * (Y > 1)}),
     ],
     ids=["class names", "balanced", "samples", "tf.data", "mask"],
 )
-def test_a_weighted_step_is_that_of_keras_fit(data, options, fit):
+def test_a_weighted_step_is_that_of_keras_fit(data, options, fit, same_weights):
     model, history = trained(data, RECIPE.replace(xla="loop" if "sample_weight" in options else "off"), **options)
     peer = modelzoo.create_model("tanh_mlp", seed=0)
     peer.compile(keras.optimizers.SGD(0.5), "sparse_categorical_crossentropy")
     loss = peer.fit(X, Y, batch_size=40, verbose=0, **fit).history["loss"]
-    for ours, theirs in zip(model.get_weights(), peer.get_weights(), strict=True):
-        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+    same_weights(model, peer, rtol=1e-7, atol=1e-6)
     np.testing.assert_allclose(history["loss"], loss, rtol=1e-5)
 
 
@@ -64,7 +59,7 @@ def test_a_weighted_step_is_that_of_keras_fit(data, options, fit):
     ],
     ids=["one output", "logits"],
 )
-def test_a_weight_of_2_is_a_sample_that_comes_twice(build):
+def test_a_weight_of_2_is_a_sample_that_comes_twice(build, same_weights):
     x, y, weights = X, (Y > 0).astype(int), 1.0 + (Y > 1)
     start = build()
     loss = "binary_crossentropy" if start.output_shape[-1] == 1 else "sparse_categorical_crossentropy"
@@ -77,24 +72,21 @@ def test_a_weight_of_2_is_a_sample_that_comes_twice(build):
         model = keras.models.clone_model(start)
         model.set_weights(start.get_weights())
         trained(data, recipe.replace(learning_rate=0.5 * factor), model, **options)
-        results.append(model.get_weights())
-    for a, b in zip(*results, strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-6)
+        results.append(model)
+    same_weights(*results, rtol=1e-7, atol=1e-6)
 
 
-def test_weights_follow_the_samples_through_batches_and_held_out_parts():
+def test_weights_follow_the_samples_through_batches_and_held_out_parts(same_weights):
     recipe = RECIPE.replace(steps=12, batch_size=8, learning_rate=0.1, validation_size=8)
     by_class, _ = trained(recipe=recipe, class_weight=BY_CLASS)
     by_sample, _ = trained(recipe=recipe, sample_weight=[BY_CLASS.get(y, 1) for y in Y])
-    for a, b in zip(by_class.get_weights(), by_sample.get_weights(), strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-6)
+    same_weights(by_class, by_sample, rtol=1e-7, atol=1e-6)
 
 
 @pytest.mark.parametrize("labels", [Y, np.eye(4)[Y]], ids=["numbers", "one-hot"])
-def test_streams_know_class_weights(labels, by_class):
-    model, _ = trained(tf.data.Dataset.from_tensor_slices((X, labels)).batch(40), class_weight=BY_CLASS)
-    for a, b in zip(model.get_weights(), by_class, strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-6)
+def test_streams_know_class_weights(labels, same_weights):
+    model, _ = trained(batches(X, labels), class_weight=BY_CLASS)
+    same_weights(model, trained(class_weight=BY_CLASS)[0], rtol=1e-7, atol=1e-6)
 
 
 def test_the_record_says_how_samples_were_weighted():
@@ -134,6 +126,12 @@ def test_another_weighting_is_another_run(tmp_path):
         ({"sample_weight": np.ones(39)}, r"shape \(40,\).*got \(39,\)"),
         ({"sample_weight": np.full(40, np.nan)}, "finite"),
         ({"sample_weight": np.zeros(40)}, "above 0"),
+        ({"data": batches(X, Y), "class_weight": "balanced"}, "mapping"),
+        ({"data": batches(X, Y), "sample_weight": OF_SAMPLES}, r"sample_weight needs .*\(samples, labels, weights\)"),
+        ({"data": batches(X, Y, -OF_SAMPLES)}, "at least 0"),
+        ({"data": batches(X, Y, np.full(40, "a"))}, "one number a sample"),
+        ({"data": batches(X, Y, np.ones((40, 2)))}, r"one number a sample.*\(None, 2\)"),
+        ({"validation_data": batches(X, Y, OF_SAMPLES)}, r"must yield \(samples, labels\)"),
         ({"epoch": 3}, "Unknown argument of train 'epoch'. Did you mean 'epochs'"),
         ({"lr": 3}, "Did you mean 'learning_rate'"),
         ({"checkpoint_dirs": "x"}, "Did you mean 'checkpoint_dir'"),
@@ -145,22 +143,7 @@ def test_what_is_no_weighting_or_no_argument_is_refused(options, problem):
         trained(**options)
 
 
-def test_weights_where_there_is_nothing_to_weigh():
-    stream = tf.data.Dataset.from_tensor_slices((X, Y)).batch(40)
-    with pytest.raises(InputError, match="mapping"):
-        trained(stream, class_weight="balanced")
-    with pytest.raises(InputError, match=r"sample_weight needs .*\(samples, labels, weights\)"):
-        trained(stream, sample_weight=OF_SAMPLES)
-    for wrong, problem in (
-        (-OF_SAMPLES, "at least 0"),
-        (np.full(40, "a"), "one number a sample"),
-        (np.ones((40, 2)), r"one number a sample.*\(None, 2\)"),
-    ):
-        with pytest.raises(DataError, match=problem):
-            trained(tf.data.Dataset.from_tensor_slices((X, Y, wrong)).batch(40))
-    weighted = tf.data.Dataset.from_tensor_slices((X, Y, OF_SAMPLES)).batch(40)
-    with pytest.raises(InputError, match=r"must yield \(samples, labels\)"):
-        trained(validation_data=weighted)
+def test_what_does_not_classify_has_no_class_weights():
     model = modelzoo.create_model("tanh_autoencoder", hidden_units=(4, 3), image_shape=(4, 4), seed=0)
     with pytest.raises(InputError, match="classifiers"):
         modelzoo.train(model, np.ones((9, 4, 4)), "lesson", class_weight="balanced")

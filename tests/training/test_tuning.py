@@ -1,7 +1,5 @@
 """What tuned recipes use: averaged weights, smoothed labels, layer-wise rates, held-out samples, schedules."""
 
-from __future__ import annotations
-
 import keras
 import numpy as np
 import pytest

@@ -1,7 +1,5 @@
 """Small data and models for figures."""
 
-from __future__ import annotations
-
 import keras
 import numpy as np
 import pytest

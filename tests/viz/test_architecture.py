@@ -16,7 +16,6 @@ from matplotlib.patches import Circle
 import modelzoo
 from modelzoo import viz
 from modelzoo.card import set_card
-from modelzoo.errors import InputError
 from modelzoo.network import NotAChainError, read_network, with_paths
 from modelzoo.registry import card_for
 from modelzoo.viz import style
@@ -65,20 +64,6 @@ def zoo(name):
 
 def stacked(*parts, name="net"):
     return keras.Sequential(list(parts), name=name)
-
-
-def lenet():
-    return stacked(
-        keras.Input((32, 32, 1)),
-        layers.Conv2D(6, 5, activation="tanh"),
-        layers.AveragePooling2D(2),
-        layers.Conv2D(16, 5, activation="tanh"),
-        layers.AveragePooling2D(2),
-        layers.Flatten(),
-        layers.Dense(120, activation="tanh"),
-        layers.Dense(84, activation="tanh"),
-        layers.Dense(10, activation="softmax"),
-    )
 
 
 def colour_cnn():
@@ -135,7 +120,6 @@ def long_names():
 
 
 FOREIGN = {
-    "lenet": (lenet, "stacks"),
     "colour_cnn": (colour_cnn, "stacks"),
     "recurrent": (recurrent, "table"),
     "two_inputs": (two_inputs, "table"),
@@ -253,8 +237,8 @@ def channels_first():
         (two_inputs, "stacks", r"inputs \['picture', 'facts'\]"),
         (open_shape, "stacks", "output shape"),
         (channels_first, "stacks", "has no place"),
-        (lenet, "neurons", "dense layers only"),
-        (lenet, "hourglass", "dense layers only"),
+        (colour_cnn, "neurons", "dense layers only"),
+        (colour_cnn, "hourglass", "dense layers only"),
         (normalized, "hourglass", "20 → 64 → 3"),
         (normalized, "stacks", "the model has neither"),
     ],
@@ -389,18 +373,3 @@ def test_rows_of_the_table():
     nested = layer_rows(read_network(zoo("tanh_autoencoder")))
     assert [row[0] for row, _ in nested if not row[1]] == ["encoder", "decoder"]
     assert next(depth for row, depth in nested if row[0] == "latent") == 1
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"kind": "neuron"}, "Did you mean 'neurons'"),
-        ({"ax": "here"}, "ax must be"),
-        ({"output_names": ["a"]}, "output_names must be 4 names"),
-        ({"input_names": "ab"}, "input_names must be a sequence of names"),
-    ],
-)
-def test_wrong_arguments_are_named(options, words):
-    with pytest.raises(InputError, match=words):
-        viz.plot_architecture(zoo("tanh_mlp"), **options)
-    assert not plt.get_fignums()

@@ -53,8 +53,7 @@ def test_errors_are_those_of_the_reference(xor_net, rng):
     for place in np.ndindex(5, 3):
         np.testing.assert_allclose(found.errors[place], numpy_errors(xor_net, *settings[place]), atol=1e-6)
     np.testing.assert_allclose(found.total, found.errors.sum(axis=2))
-    for old, new in zip(before, xor_net.get_weights(), strict=True):
-        np.testing.assert_array_equal(old, new)
+    np.testing.assert_equal(xor_net.get_weights(), before)
 
 
 def test_errors_of_several_outputs(tanh_mlp, four_class):

@@ -3,8 +3,6 @@
 import itertools
 import os
 import re
-import subprocess
-import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -114,18 +112,16 @@ for path in sys.argv[2:]:
 """
 
 
-def test_files_are_the_same_in_another_process_at_another_time(tmp_path):
+def test_files_are_the_same_in_another_process_at_another_time(tmp_path, python):
     names = ["figure.svg", "figure.pdf", "figure.png"]
     for name in names:
         viz.save_figure(small_figure(), tmp_path / name)
-    others = [str(tmp_path / f"other_{name}") for name in names]
+    others = [tmp_path / f"other_{name}" for name in names]
     # Without a fixed salt, SVG identifiers differ between processes; SOURCE_DATE_EPOCH would hide a date.
     environment = {key: value for key, value in os.environ.items() if key != "SOURCE_DATE_EPOCH"}
-    command = [sys.executable, "-c", _AGAIN, os.path.dirname(__file__), *others]
-    subprocess.run(command, env=environment, check=True, cwd=os.getcwd())
+    python("-c", _AGAIN, os.path.dirname(__file__), *others, env=environment)
     for name, other in zip(names, others, strict=True):
-        with open(other, "rb") as file:
-            assert file.read() == (tmp_path / name).read_bytes(), name
+        assert other.read_bytes() == (tmp_path / name).read_bytes(), name
     assert b"CreationDate" not in (tmp_path / "figure.pdf").read_bytes()
     assert b"dc:date" not in (tmp_path / "figure.svg").read_bytes()
     root = ET.parse(tmp_path / "figure.svg").getroot()
