@@ -205,7 +205,12 @@ class Network:
     @property
     def gives_probabilities(self) -> bool:
         """Whether the outputs are probabilities: a softmax of several, or the sigmoid of one."""
-        return len(self.outputs) == 1 and self.output.activation == self._probability_function
+        return self.squashes and (self.output.activation == "sigmoid") == (self.output.output_shape == (1,))
+
+    @property
+    def squashes(self) -> bool:
+        """Whether the outputs come from a softmax or sigmoids, be they probabilities or not."""
+        return len(self.outputs) == 1 and self.output.activation in ("softmax", "sigmoid")
 
     @property
     def gives_logits(self) -> bool:
@@ -264,10 +269,6 @@ class Network:
     def is_convolutional(self) -> bool:
         """Whether any layer is a convolution."""
         return any("Conv" in layer.kind for layer in self.layers)
-
-    @property
-    def _probability_function(self) -> str:
-        return "sigmoid" if self.output.output_shape == (1,) else "softmax"
 
     def chain(self) -> tuple[Layer, ...]:
         """Return the layers as one chain from the input to the output, each reading only the one before.

@@ -319,21 +319,18 @@ def _resolved(recipe: Recipe | str, model: keras.Model, changes: Mapping[str, An
     beside = inspect.signature(train).parameters.keys() - {"changes"}
     check_fields("argument of train", Recipe, changes, beside=beside)
     recipe = recipe.replace(**changes)
-    output = read_network(model).output
-    if output.activation == "softmax" and output.output_shape[-1] == 1:
-        raise InputError(
-            f"{model.name!r} ends in a softmax of one unit, which is 1 whatever it sees. End in a sigmoid of one unit, "
-            "or in a softmax with a unit for each class."
-        )
-    if (
-        output.activation == "sigmoid"
-        and output.output_shape[-1] != 1
-        and recipe.loss.endswith("categorical_crossentropy")
-    ):
-        raise InputError(
-            f"{model.name!r} ends in {output.output_shape[-1]} sigmoids, which are no probabilities of classes, as the "
-            f"loss {recipe.loss!r} wants them. End in a softmax, or in one sigmoid for two classes."
-        )
+    network = read_network(model)
+    if network.squashes and not network.gives_probabilities:  # a softmax of one unit, or sigmoids of several
+        if network.output.output_shape == (1,):
+            raise InputError(
+                f"{model.name!r} ends in a softmax of one unit, which is 1 whatever it sees. End in a sigmoid of one "
+                "unit, or in a softmax with a unit for each class."
+            )
+        if recipe.loss.endswith("categorical_crossentropy"):
+            raise InputError(
+                f"{model.name!r} ends in {model.output_shape[-1]} sigmoids, which are no probabilities of classes, as "
+                f"the loss {recipe.loss!r} wants them. End in a softmax, or in one sigmoid for two classes."
+            )
     if recipe.augmentation is not None and len(model.input_shape) != 3:
         raise InputError(
             f"{model.name!r} takes samples of shape {model.input_shape[1:]}, and augmentation distorts images of "
