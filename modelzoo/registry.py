@@ -236,11 +236,6 @@ def load_plug_ins() -> None:
                 logger.warning("The entry point %s = %s%s was left out: %s", entry.name, entry.value, package, reason)
 
 
-def _load_models() -> None:
-    _load_builtin_models()
-    load_plug_ins()
-
-
 def list_models(
     pattern: str = "*", *, task: str | None = None, dataset: str | None = None, family: str | None = None
 ) -> list[str]:
@@ -256,11 +251,10 @@ def list_models(
     Raises
     ------
     InputError
-        No registered model has that task, data set or family, or ``pattern`` is not a string.
+        No registered model has that task, data set or family.
     """
-    if not isinstance(pattern, str):
-        raise InputError(f"pattern must be a text such as '*_mlp'; got pattern={pattern!r:.80}.")
-    _load_models()
+    _load_builtin_models()
+    load_plug_ins()
     found = [spec for spec in _REGISTRY.values() if fnmatch.fnmatchcase(spec.name, pattern)]
     for kind, wanted in (("task", task), ("dataset", dataset), ("family", family)):
         if wanted is not None:

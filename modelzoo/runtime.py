@@ -427,18 +427,6 @@ def _rescaling(layer: Layer) -> Step:
     return lambda x: x * scale + offset
 
 
-def _flatten(layer: Layer) -> Step:
-    return lambda x: x.reshape(len(x), -1)
-
-
-def _reshape(layer: Layer) -> Step:
-    return lambda x: x.reshape(len(x), *layer.config["target_shape"])
-
-
-def _zero_padding(layer: Layer) -> Step:
-    return lambda x: np.pad(x, [(0, 0), *layer.config["padding"], (0, 0)])
-
-
 def _joined(function: Any) -> Callable[..., Step]:
     def make(layer: Layer) -> Step:
         return lambda *inputs: _total(function, iter(np.broadcast_arrays(*_of_one_rank(inputs))))
@@ -450,10 +438,6 @@ def _of_one_rank(inputs: Sequence[Array]) -> list[Array]:
     """Insert axes after the batch axis, as Keras does to join images and vectors."""
     rank = max(x.ndim for x in inputs)
     return [x.reshape(len(x), *[1] * (rank - x.ndim), *x.shape[1:]) for x in inputs]
-
-
-def _concatenate(layer: Layer) -> Step:
-    return lambda *inputs: np.concatenate(inputs, axis=layer.config.get("axis", -1))
 
 
 def _unchanged(layer: Layer, **state: Array) -> Step:
@@ -493,11 +477,11 @@ _LAYERS: dict[str, Callable[..., Step]] = {
     "Average": lambda layer: lambda *inputs: _joined(np.add)(layer)(*inputs) / np.float32(len(inputs)),
     "AveragePooling2D": _average_pooling,
     "BatchNormalization": _batch_normalization,
-    "Concatenate": _concatenate,
+    "Concatenate": lambda layer: lambda *inputs: np.concatenate(inputs, axis=layer.config.get("axis", -1)),
     "Conv2D": _conv2d,
     "Dense": _dense,
     "DepthwiseConv2D": _depthwise_conv2d,
-    "Flatten": _flatten,
+    "Flatten": lambda layer: lambda x: x.reshape(len(x), -1),
     "GlobalAveragePooling2D": _global_pooling(np.mean),
     "GlobalMaxPooling2D": _global_pooling(np.max),
     "MaxPooling2D": _max_pooling,
@@ -507,9 +491,9 @@ _LAYERS: dict[str, Callable[..., Step]] = {
     "Normalization": _normalization,
     "PReLU": lambda layer, alpha: lambda x: np.where(x > 0, x, alpha * x),
     "Rescaling": _rescaling,
-    "Reshape": _reshape,
+    "Reshape": lambda layer: lambda x: x.reshape(len(x), *layer.config["target_shape"]),
     "Subtract": _joined(np.subtract),
-    "ZeroPadding2D": _zero_padding,
+    "ZeroPadding2D": lambda layer: lambda x: np.pad(x, [(0, 0), *layer.config["padding"], (0, 0)]),
 }
 
 # --- operations between tensors, as in keras.ops
