@@ -546,7 +546,7 @@ def _filled(arguments: Any, inputs: Sequence[Array]) -> Any:
     return tuple(_filled(value, inputs) for value in arguments) if isinstance(arguments, list | tuple) else arguments
 
 
-def load_runtime(source: str | os.PathLike[str], *, version: int | None = None) -> Runtime:
+def load_runtime(source: str | os.PathLike[str]) -> Runtime:
     """Return a pretrained network, or one that :func:`modelzoo.save` wrote, ready to be called.
 
     Every file is checked against the card first, and the weights are mapped into memory, not copied.
@@ -554,9 +554,7 @@ def load_runtime(source: str | os.PathLike[str], *, version: int | None = None) 
     Parameters
     ----------
     source
-        Name of a pretrained model, or a SavedModel directory with a card.
-    version
-        Which of several numbered versions; the highest by default.
+        Name of a pretrained model, or a SavedModel directory with a card; of numbered versions in it the highest.
 
     Raises
     ------
@@ -565,7 +563,7 @@ def load_runtime(source: str | os.PathLike[str], *, version: int | None = None) 
     UnknownLayerError
         A layer is known to Keras only, or computes in another precision than float32.
     """
-    directory = find(source, version=version)
+    directory = find(source)
     card = read_card(directory)
     if half := {policy for policy in _precisions(card["keras"]) if policy != "float32"}:
         raise UnknownLayerError(f"{card['name']} computes in {min(half)}, which only Keras does.")

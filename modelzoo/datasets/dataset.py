@@ -176,12 +176,7 @@ class Dataset:
 
     def _replace(self, parts: Mapping[str, Pair], **changes: Any) -> Dataset:
         """Return these data with other arrays in some parts."""
-        arrays: dict[str, Any] = {
-            f"{axis}_{PARTS[part]}": array
-            for part, pair in parts.items()
-            for axis, array in zip("xy", pair, strict=True)
-        }
-        return dataclasses.replace(self, **arrays, **changes)
+        return dataclasses.replace(self, **fields_of(parts), **changes)
 
     def subset(self, classes: Iterable[int]) -> Dataset:
         """Return the samples of some classes, relabelled 0..k-1.
@@ -276,6 +271,13 @@ class Dataset:
         return self._replace({"train": (self.x_train[indices], self.y_train[indices])})
 
 
+def fields_of(parts: Mapping[str, Pair]) -> dict[str, Any]:
+    """Return the pairs of parts as the fields of a :class:`Dataset`."""
+    return {
+        f"{axis}_{PARTS[part]}": values for part, pair in parts.items() for axis, values in zip("xy", pair, strict=True)
+    }
+
+
 def _integers(y: np.ndarray) -> np.ndarray:
     """Return labels as integers, whichever form they have."""
     return y if y.ndim == 1 else y.argmax(axis=1)
@@ -352,7 +354,6 @@ def from_arrays(
     class_names: Sequence[str] = (),
     name: str = "arrays",
     source: str = "",
-    license: str = "unknown",
 ) -> Dataset:
     """Make a data set of arrays with labels of any kind: 1…k, {3, 5, 8}, -1 and 1, texts, whole floats, columns.
 
@@ -365,7 +366,7 @@ def from_arrays(
     class_names
         Names of the classes: those that the labels are, or else one for each number from 0, or one for each value of
         the labels in rising order. By default the values name the classes, and 0…k-1 have no names.
-    name, source, license
+    name, source
         See :class:`Dataset`.
 
     Returns
@@ -413,7 +414,7 @@ def from_arrays(
         name=name,
         class_names=names,
         source=source,
-        license=license,
+        license="unknown",
     )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from modelzoo._checks import check_fraction, check_integer, check_seed
 from modelzoo._keras import tf
-from modelzoo.datasets.dataset import MAX_BYTES, PARTS, Dataset, stratified_split
+from modelzoo.datasets.dataset import MAX_BYTES, PARTS, Dataset, fields_of, stratified_split
 from modelzoo.errors import DataError, InputError
 
 #: Batches that are read ahead in parallel: a fixed number, because what tf.data chooses grows with the memory it sees.
@@ -248,10 +248,6 @@ class Stream:
                 f"{count} samples of shape {self.input_shape} need {size} bytes; at most {MAX_BYTES} are loaded. "
                 "Give a smaller size, or read them as training goes: datasets.stream, or --stream."
             )
-        arrays: dict[str, Any] = {
-            f"{axis}_{PARTS[part]}": values
-            for part, samples in self.parts.items()
-            for axis, values in zip("xy", samples[:], strict=True)
-        }
+        arrays = fields_of({part: samples[:] for part, samples in self.parts.items()})
         facts = ("name", "class_names", "source", "license", "options", "preparation", "named")
         return Dataset(**arrays, **{fact: getattr(self, fact) for fact in facts})
