@@ -27,7 +27,7 @@ from modelzoo.network import (
     with_paths,
 )
 from modelzoo.recipe import Recipe, check_fields
-from modelzoo.registry import base_recipe, build_model, card_for, get_spec, plain_option, spec_of
+from modelzoo.registry import base_recipe, build_model, card_for, changed_options, get_spec, spec_of
 from modelzoo.saving import list_pretrained, load
 from modelzoo.training import compile_model, train
 
@@ -83,13 +83,8 @@ def create_model(
             f"Pretrained: {', '.join(available) or '(none)'}."
         )
     parent = load(name)
-    known = {**spec.options, **card_for(parent).options}
-    changed = {
-        key: value
-        for key, value in options.items()
-        if key not in known or plain_option(name, key, value) != plain_option(name, key, known[key])
-    }
-    return _inherit(parent, seed=seed, **changed) if changed else parent
+    changed = changed_options(name, options, {**spec.options, **card_for(parent).options})
+    return _inherit(parent, seed=seed, **{key: options[key] for key in changed}) if changed else parent
 
 
 def finetune(

@@ -165,19 +165,13 @@ def register_model(
                 given_text = " ".join(", ".join(given).splitlines())
                 raise InputError(f"{name} cannot be built with {given_text}: {reason}") from error
             check_model_name(model.name)  # a builder may give it itself
-            chosen = {key: plain_option(name, key, value) for key, value in bound.arguments.items() if key != "seed"}
-            defaults = {
-                key: plain_option(name, key, parameter.default)
-                for key, parameter in signature.parameters.items()
-                if parameter.default is not parameter.empty
-            }
-            options = {key: value for key, value in chosen.items() if key not in defaults or value != defaults[key]}
+            seed = bound.arguments.pop("seed", None)
+            options = changed_options(name, bound.arguments, _REGISTRY[name].options)
             if not options and model.count_params() != num_params:
                 raise InputError(
                     f"{name} declares num_params={num_params!r:.80}, and its builder makes a network of "
                     f"{model.count_params()} parameters. Correct one of them."
                 )
-            seed = plain_option(name, "seed", bound.arguments.get("seed"))
             set_card(model, Card(name, name, options, seed, weights_digest=weights_digest(model)))
             return model
 
@@ -197,8 +191,18 @@ def register_model(
     return decorate
 
 
-def plain_option(model: str, option: str, value: Any) -> Any:
-    """Return the value of a builder's option as a card holds it."""
+def changed_options(model: str, given: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the given options of a builder that differ from the known ones, as a card holds them."""
+    plain = {option: _plain_option(model, option, value) for option, value in given.items()}
+    empty = inspect.Parameter.empty  # of an option without a default
+    return {
+        option: value
+        for option, value in plain.items()
+        if known.get(option, empty) is empty or value != _plain_option(model, option, known[option])
+    }
+
+
+def _plain_option(model: str, option: str, value: Any) -> Any:
     if hasattr(value, "get_config"):  # a Keras initializer
         return {"class_name": type(value).__name__, "config": value.get_config()}
     try:
@@ -333,8 +337,8 @@ def card_for(model: keras.Model) -> Card:
             inputs, outputs = ends
             fitting = {"num_classes": outputs[-1], "input_dim": inputs[0], "image_shape": inputs}
             defaults = _REGISTRY[network.name].options
-            given = {key: value for key, value in fitting.items() if key in defaults and value != defaults[key]}
-            options = plain_option(network.name, "options", given)
+            fitting = {key: value for key, value in fitting.items() if key in defaults}
+            options = changed_options(network.name, fitting, defaults)
         known = find_builder(network.name, options, network)
         card = Card(network.name) if known is None else Card(network.name, network.name, options)
         set_card(model, card)
