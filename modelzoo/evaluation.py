@@ -352,7 +352,11 @@ def score(
         if crossentropy:
             fits = fits and flat and (recipe.loss == "binary_crossentropy") == (width == (1,))
         if computed is not None and fits and recipe.loss in _LOSSES and (flat or recipe.loss != "sum_of_squares"):
-            return _score_in_numpy(model, computed, samples, recipe, classes=classes)
+            metrics, outputs = _score_in_numpy(computed, samples, recipe)
+            if classes and crossentropy:
+                probabilities = probabilities_of(np.concatenate(outputs), from_logits=True)
+                return metrics, Prediction(probabilities.argmax(axis=1), probabilities)
+            return metrics, interpret(model, np.concatenate(outputs), recipe=recipe) if classes else None
     if isinstance(model, Runtime):
         logger.info("The loss %r of %s is computed by Keras.", recipe.loss, model.name)
         model = loaded(model)
@@ -360,9 +364,8 @@ def score(
     return metrics, interpret(model, predict(model, samples[0]), recipe=recipe) if classes else None
 
 
-def _score_in_numpy(
-    model: Runtime, computed: Runtime, samples: Any, recipe: Recipe, *, classes: bool
-) -> tuple[dict[str, float], Prediction | None]:
+def _score_in_numpy(computed: Runtime, samples: Any, recipe: Recipe) -> tuple[dict[str, float], list[np.ndarray]]:
+    """Return loss and metrics over all samples, and a classifier's outputs by batches."""
     stored = isinstance(samples, datasets.StoredSamples)
     count = len(samples if stored else samples[0])
     total, right, outputs = 0.0, 0, []
@@ -377,19 +380,10 @@ def _score_in_numpy(
             one = found.shape[1] == 1
             right += int(((found[:, 0] > threshold if one else found.argmax(axis=1)) == y).sum())
             target = y[:, np.newaxis] if one else y if crossentropy else datasets.one_hot(y, found.shape[1])
-        total += _LOSSES[recipe.loss](found, target) * (1 if summed else len(x))
-        if classes:
             outputs.append(found)
+        total += _LOSSES[recipe.loss](found, target) * (1 if summed else len(x))
     metrics = {"loss": total if summed else total / count}
-    if not recipe.reconstruct:
-        metrics["accuracy"] = right / count
-    if not classes:
-        return metrics, None
-    rows = np.concatenate(outputs)
-    if not crossentropy:
-        return metrics, interpret(model, rows, recipe=recipe)
-    probabilities = probabilities_of(rows, from_logits=True)
-    return metrics, Prediction(probabilities.argmax(axis=1), probabilities)
+    return metrics if recipe.reconstruct else metrics | {"accuracy": right / count}, outputs
 
 
 def evaluate(
