@@ -682,16 +682,14 @@ class _Reader:
                 config = configs[name]
                 if name not in live:
                     config = {**config, "config": config["config"] | _arguments(config["inbound_nodes"][call[1]])}
-                made[call] = self._append(live.get(name), config, inputs, shapes[call], group)[0]
+                made[call] = self._append(live.get(name), config, inputs, shapes[call], group)
         return [made[end] for end in ends]
 
-    def _append(
-        self, layer: Any, config: Any, inputs: Sequence[int], shape: Shape, group: tuple[str, ...]
-    ) -> list[int]:
+    def _append(self, layer: Any, config: Any, inputs: Sequence[int], shape: Shape, group: tuple[str, ...]) -> int:
         """Append one call of a layer, an operation (``layer`` is ``None``) or a nested model's layers."""
         nested = layer is not None and hasattr(layer, "layers") and _is_graph(layer)
         if nested and len(layer.inputs) == len(inputs) and len(layer.outputs) == 1:
-            return self.read(layer, inputs, (*group, layer.name))
+            return self.read(layer, inputs, (*group, layer.name))[0]
         weights = tuple(Weight(self._paths[id(w)], tuple(w.shape)) for w in getattr(layer, "weights", ()))
         unneeded = {"name"} if layer is None else _TRAINING_SETTINGS
         settings = {
@@ -709,7 +707,7 @@ class _Reader:
         self.layers.append(
             Layer(config["class_name"], name, settings, tuple(inputs), tuple(shape[1:]), weights, group, shared)
         )
-        return [len(self.layers) - 1]
+        return len(self.layers) - 1
 
 
 def _tensors(node: Any) -> Iterator[Mapping[str, Any]]:
