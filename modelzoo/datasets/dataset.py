@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from modelzoo.datasets.checks import MAX_CLASSES, as_array, check_arrays, check_
 from modelzoo.errors import DataError, InputError
 
 Pair = tuple[np.ndarray, np.ndarray]
+Data = TypeVar("Data", bound="_Parts")
 MAX_BYTES = 4 << 30  # of one data set that is read into memory; larger ones are streamed
 #: The parts, with the ending of their arrays' names.
 PARTS = {"train": "train", "test": "test", "validation": "val"}
@@ -25,8 +26,47 @@ PART_NAMES = dict.fromkeys(("train", "training"), "train") | dict.fromkeys(("tes
 PART_NAMES |= dict.fromkeys(("val", "valid", "validation"), "validation")
 
 
+class _Parts:
+    """What samples in memory and on disk share: a training, a test and a validation part of some classes."""
+
+    name: str
+    class_names: tuple[str, ...]
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """The samples of the parts there are, by name: ``"train"``, ``"test"``, ``"validation"``."""
+        return {part: samples for part in PARTS if (samples := getattr(self, part)) is not None}
+
+    @property
+    def num_classes(self) -> int:
+        """The number of classes."""
+        return len(self.class_names)
+
+    def hold_out(self: Data, fraction_or_n: float | int = 0.1) -> Data:
+        """Move training samples into the validation part, each class in proportion, the same ones in every run.
+
+        Recipes and hyper-parameters are chosen on the validation part; the test part stays as it is.
+
+        Parameters
+        ----------
+        fraction_or_n
+            Fraction (float) or number (int) of the training samples to move.
+        """
+        if "validation" in self.parts:
+            raise InputError(f"{self.name} has a validation part already. Use it.")
+        return self._split("validation", fraction_or_n, 0, where="hold_out")
+
+    def split_test(self: Data, test_fraction: float, seed: int = 0) -> Data:
+        """Move training samples into the test part, each class in proportion; a fraction of 0 moves none."""
+        some = check_fraction("test_fraction", test_fraction)
+        return self._split("test", test_fraction, seed, where="test_fraction") if some else self
+
+    def _split(self: Data, part: str, amount: float | int, seed: int, *, where: str) -> Data:
+        raise NotImplementedError
+
+
 @dataclass(frozen=True, eq=False)
-class Dataset:
+class Dataset(_Parts):
     """Training samples with labels, optionally a test and a validation part, and where they come from.
 
     Unpacks the Keras way: ``(x_train, y_train), (x_test, y_test) = dataset``. The arrays are read-only.
@@ -130,11 +170,6 @@ class Dataset:
         )
 
     @property
-    def parts(self) -> dict[str, Pair]:
-        """The pairs of the parts there are, by name: ``"train"``, ``"test"``, ``"validation"``."""
-        return {part: pair for part in PARTS if (pair := getattr(self, part)) is not None}
-
-    @property
     def train(self) -> Pair:
         """The training pair ``(x_train, y_train)``."""
         return self.x_train, self.y_train
@@ -148,11 +183,6 @@ class Dataset:
     def validation(self) -> Pair | None:
         """The validation pair ``(x_val, y_val)``, or ``None``."""
         return None if self.x_val is None or self.y_val is None else (self.x_val, self.y_val)
-
-    @property
-    def num_classes(self) -> int:
-        """The number of classes."""
-        return len(self.class_names)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -215,25 +245,6 @@ class Dataset:
         return self._replace(
             {part: (x, one_hot(_integers(y), self.num_classes)) for part, (x, y) in self.parts.items()}
         )
-
-    def hold_out(self, fraction_or_n: float | int = 0.1) -> Dataset:
-        """Move training samples into the validation part, each class in proportion, the same ones in every run.
-
-        Recipes and hyper-parameters are chosen on the validation part; the test part stays as it is.
-
-        Parameters
-        ----------
-        fraction_or_n
-            Fraction (float) or number (int) of the training samples to move.
-        """
-        if self.validation is not None:
-            raise InputError(f"{self.name} has a validation part of {len(self.validation[0])} samples already. Use it.")
-        return self._split("validation", fraction_or_n, 0, where="hold_out")
-
-    def split_test(self, test_fraction: float, seed: int = 0) -> Dataset:
-        """Move training samples into the test part, each class in proportion; a fraction of 0 moves none."""
-        some = check_fraction("test_fraction", test_fraction)
-        return self._split("test", test_fraction, seed, where="test_fraction") if some else self
 
     def _split(self, part: str, amount: float | int, seed: int, *, where: str) -> Dataset:
         kept, held = stratified_split(_integers(self.y_train), amount, seed, where=where)
