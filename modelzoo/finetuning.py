@@ -10,12 +10,12 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from modelzoo._checks import check_flag, check_integer, check_names
+from modelzoo._checks import check_choice, check_flag, check_integer, check_names
 from modelzoo._keras import given_seed, keras
 from modelzoo.card import set_card, weights_digest
 from modelzoo.classes import num_classes as num_classes_of
 from modelzoo.datasets import Dataset, Stream
-from modelzoo.errors import InputError, unknown_name
+from modelzoo.errors import InputError
 from modelzoo.network import (
     Layer,
     Network,
@@ -284,9 +284,7 @@ def plan_finetuning(
     if isinstance(recipe, str):
         spec = spec_of(model)
         known = {RECIPE: finetuning_recipe(model, new_head=new_head), **(spec.recipes if spec else {})}
-        if recipe not in known:
-            raise unknown_name(f"recipe of {model.name}", recipe, known)
-        recipe = known[recipe]
+        recipe = known[check_choice(f"recipe of {model.name}", recipe, known)]
     if not isinstance(recipe, Recipe):
         raise InputError(f"recipe must be a Recipe or the name of one; got {recipe!r}.")
     network = read_network(model)
@@ -302,12 +300,8 @@ def plan_finetuning(
                 "Leave it out, or freeze less."
             )
         rates |= dict.fromkeys(backbone, backbone_learning_rate)
-    if not isinstance(layer_learning_rates or {}, Mapping):
-        raise InputError(f"layer_learning_rates must map layers' names to factors; got {layer_learning_rates!r}.")
     for name, rate in (layer_learning_rates or {}).items():
-        if name not in names:
-            raise unknown_name("layer with weights to train", name, names)
-        if name in still:
+        if check_choice("layer with weights to train", name, names) in still:
             raise InputError(f"The layer {name!r} has a learning rate ({rate!r}) and is frozen. Leave one out.")
         rates[name] = rate
     return recipe.replace(layer_learning_rates=rates), frozen
@@ -319,8 +313,7 @@ def _frozen_names(network: Network, freeze: str | Sequence[str] | None) -> list[
     layers = [layer.name for layer in _weighted(network)]
     frozen: dict[str, None] = {}
     for name in (freeze,) if isinstance(freeze, str) else check_names("freeze", freeze):
-        if name not in [*layers, BACKBONE]:
-            raise unknown_name("layer to freeze", name, [*layers, BACKBONE])
+        check_choice("layer to freeze", name, [*layers, BACKBONE])
         frozen |= dict.fromkeys(_backbone(network) if name == BACKBONE else [name])
     if len(frozen) == len(layers):
         raise InputError(f"freeze={list(frozen)} leaves nothing to train. Leave out at least one of {layers}.")
