@@ -652,18 +652,16 @@ class _Reader:
         config = json.loads(json.dumps(model.get_config(), default=_plain))
         configs = {layer["name"]: layer for layer in config["layers"]}
         live = {layer.name: layer for layer in model.layers}
-        reads = {
-            (name, number): [_call_of(tensor) for tensor in _tensors(node)]
+        tensors = {
+            (name, number): [m["config"] for m in mappings_in(node) if m.get("class_name") == "__keras_tensor__"]
             for name, layer in configs.items()
             for number, node in enumerate(layer["inbound_nodes"])
         }
-        shapes = {
-            _call_of(tensor): tuple(tensor["shape"])
-            for layer in configs.values()
-            for node in layer["inbound_nodes"]
-            for tensor in _tensors(node)
-        }
-        ends = [_end(history, configs) for history in _histories(config["output_layers"])]
+        reads = {call: [_call_of(tensor) for tensor in read] for call, read in tensors.items()}
+        shapes = {_call_of(tensor): tuple(tensor["shape"]) for read in tensors.values() for tensor in read}
+        # Keras counts the making of a nested functional model as its first call here, and nowhere else.
+        made_once = {name for name, layer in configs.items() if layer["class_name"] == "Functional"}
+        ends = [(name, number - (name in made_once)) for name, number, _ in _histories(config["output_layers"])]
         shapes |= {end: tuple(output.shape) for end, output in zip(ends, model.outputs, strict=True)}
         starts = [(name, 0) for name, *_ in _histories(config["input_layers"])]
         made: dict[_Call, int] = {} if outer is None else dict(zip(starts, outer, strict=True))
@@ -677,11 +675,11 @@ class _Reader:
                 waiting.extend(reversed(missing))
             else:
                 waiting.pop()
-                name, _ = call
+                name, number = call
                 inputs = [made[source] for source in reads.get(call, [])]
                 config = configs[name]
                 if name not in live:
-                    config = {**config, "config": config["config"] | _arguments(config["inbound_nodes"][call[1]])}
+                    config = {**config, "config": config["config"] | _arguments(config["inbound_nodes"][number])}
                 made[call] = self._append(live.get(name), config, inputs, shapes[call], group)
         return [made[end] for end in ends]
 
@@ -710,17 +708,14 @@ class _Reader:
         return len(self.layers) - 1
 
 
-def _tensors(node: Any) -> Iterator[Mapping[str, Any]]:
-    """Give the configurations of the tensors among the arguments of a call."""
-    if isinstance(node, Mapping):
-        if node.get("class_name") == "__keras_tensor__":
-            yield node["config"]
-        else:
-            for value in node.values():
-                yield from _tensors(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _tensors(value)
+def mappings_in(config: Any) -> Iterator[Mapping[str, Any]]:
+    """Give all mappings in Keras' configuration, outer ones first."""
+    if isinstance(config, Mapping):
+        yield config
+        config = list(config.values())
+    if isinstance(config, list):
+        for value in config:
+            yield from mappings_in(value)
 
 
 def _arguments(node: Mapping[str, Any]) -> dict[str, Any]:
@@ -749,15 +744,6 @@ def _histories(ends: Any) -> list[Any]:
     if isinstance(ends, Mapping):
         ends = list(ends.values())
     return [ends] if ends and isinstance(ends[0], str) else list(ends)
-
-
-def _end(history: Sequence[Any], configs: Mapping[str, Any]) -> _Call:
-    """Return the call behind an output.
-
-    Keras counts the making of a nested functional model as its first call there, and nowhere else.
-    """
-    name, number, _ = history
-    return name, number - (configs[name]["class_name"] == "Functional")
 
 
 def _plain(value: Any) -> Any:

@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent import futures
 from typing import Any
 
@@ -18,7 +18,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from modelzoo.card import Card, read_card, read_weights, set_card, usable_cores
 from modelzoo.errors import ArtifactError, ModelZooError
-from modelzoo.network import Layer, Network
+from modelzoo.network import Layer, Network, mappings_in
 from modelzoo.reference import logistic, softmax
 from modelzoo.saving import find
 
@@ -565,7 +565,9 @@ def load_runtime(source: str | os.PathLike[str]) -> Runtime:
     """
     directory = find(source)
     card = read_card(directory)
-    if half := {policy for policy in _precisions(card["keras"]) if policy != "float32"}:
+    policies = [config.get("dtype") for config in mappings_in(card["keras"])]
+    named = {str(policy["config"]["name"]) for policy in policies if isinstance(policy, Mapping)}
+    if half := named - {"float32"}:
         raise UnknownLayerError(f"{card['name']} computes in {min(half)}, which only Keras does.")
     names = [weight["path"] for weight in card["weights"]]
     weights = dict(zip(names, read_weights(directory, card), strict=True))
@@ -579,16 +581,3 @@ def load_runtime(source: str | os.PathLike[str]) -> Runtime:
     runtime.weights_digest = card["weights_digest"]
     set_card(runtime, Card.from_file(card, directory))
     return runtime
-
-
-def _precisions(config: Any) -> Iterator[str]:
-    """Give the precision policies of all layers in Keras' configuration."""
-    if isinstance(config, Mapping):
-        policy = config.get("dtype")
-        if isinstance(policy, Mapping):
-            yield str(policy["config"]["name"])
-        for value in config.values():
-            yield from _precisions(value)
-    elif isinstance(config, list):
-        for value in config:
-            yield from _precisions(value)
