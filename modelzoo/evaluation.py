@@ -171,13 +171,11 @@ def digits_of(model: Any, item: Any, *, prepare: str | None = None) -> datasets.
         As for :func:`predict`.
     """
     if isinstance(item, str | os.PathLike):
-        if os.path.isdir(item) or str(item).lower().endswith(".csv"):
-            return None
-    elif not hasattr(item, "getbands"):
-        return None
-    if (prepare or card_for(model).preparation) != "digit" or tuple(model.input_shape[1:3]) != (28, 28):
-        return None
-    return datasets.load_digit_images(item)
+        is_picture = not (os.path.isdir(item) or str(item).lower().endswith(".csv"))
+    else:
+        is_picture = hasattr(item, "getbands")
+    prepared = (prepare or card_for(model).preparation) == "digit" and tuple(model.input_shape[1:3]) == (28, 28)
+    return datasets.load_digit_images(item) if is_picture and prepared else None
 
 
 def doubts(digits: datasets.DigitImages, probabilities: np.ndarray) -> list[str]:
@@ -227,9 +225,7 @@ def interpret(model: keras.Model, outputs: Any, *, recipe: Recipe | None = None)
         of a zoo model; linear outputs of other models are logits.
     """
     network = read_network(model)
-    logits = network.gives_logits
-    if logits:
-        logits = (recipe or recipe_of(model)).loss.endswith("crossentropy")
+    logits = network.gives_logits and (recipe or recipe_of(model)).loss.endswith("crossentropy")
     if logits or network.gives_probabilities:
         probabilities = probabilities_of(outputs, from_logits=logits)
         return Prediction(probabilities.argmax(axis=1), probabilities)
