@@ -72,11 +72,11 @@ def create_model(
     >>> modelzoo.create_model("relu_mlp", pretrained=True, num_classes=3, seed=0).output_shape
     (None, 3)
     """
-    if not check_flag("pretrained", pretrained):
-        return build_model(name, recipe=recipe, seed=seed, **options)
     spec = get_spec(name)
     if recipe is not None:
         options = {**spec.recipe(recipe).model_options, **options}
+    if not check_flag("pretrained", pretrained):
+        return build_model(name, seed=seed, **options)
     if name not in (available := list_pretrained()):
         raise InputError(
             f"There is no pretrained {name}. Train it with `modelzoo train {name}`. "

@@ -286,19 +286,17 @@ def get_spec(name: str) -> ModelSpec:
     return _REGISTRY[name]
 
 
-def build_model(name: str, /, *, recipe: str | None = None, seed: int | None = None, **options: Any) -> keras.Model:
+def build_model(name: str, /, *, seed: int | None = None, **options: Any) -> keras.Model:
     """Build a model with fresh weights; :func:`modelzoo.create_model` also gives pretrained ones.
 
     Parameters
     ----------
     name
         Name of the model, see :func:`list_models`.
-    recipe
-        Build it as this recipe wants it (some recipes have builder options of their own).
     seed
         Seed of the initial weights; ``None`` draws one, which ``keras.utils.set_random_seed`` decides.
     **options
-        Arguments of the builder; they win over those of the recipe.
+        Arguments of the builder.
 
     Returns
     -------
@@ -308,11 +306,9 @@ def build_model(name: str, /, *, recipe: str | None = None, seed: int | None = N
     Raises
     ------
     InputError
-        The name, the recipe or an option is not known, or an option's value is not allowed.
+        The name or an option is not known, or an option's value is not allowed.
     """
     spec = get_spec(name)
-    if recipe is not None:
-        options = {**spec.recipe(recipe).model_options, **options}
     if "seed" in spec.options:
         options["seed"] = seed
     return spec.builder(**options)
