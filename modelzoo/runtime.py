@@ -14,7 +14,7 @@ from concurrent import futures
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
+from numpy.lib.stride_tricks import sliding_window_view
 
 from modelzoo.card import Card, read_card, read_weights, set_card, usable_cores
 from modelzoo.errors import ArtifactError, ModelZooError
@@ -286,84 +286,62 @@ def _plus(y: Array, bias: Array | None) -> Array:
     return y
 
 
-def _sides(layer: Layer, lengths: Sequence[int]) -> Callable[[Array, float], tuple[Array, list[int]]]:
-    """Return what pads images as the layer says; it also gives the height and the width of the output.
+def _windows(
+    layer: Layer, sides: Sequence[int], dilation: Sequence[int] = (1, 1), filling: float = 0
+) -> Callable[[Array], Array]:
+    """Return what gives the windows of images, padded as the layer says.
 
-    ``lengths`` are the height and the width of the window, holes of a dilation included.
+    ``sides`` are height and width of a window; the windows have the shape ``(n, rows, columns, channels, *sides)``.
     """
-    strides, same = layer.config["strides"], layer.config["padding"] == "same"
+    (down, right), same = layer.config["strides"], layer.config["padding"] == "same"
+    lengths = [(k - 1) * d + 1 for k, d in zip(sides, dilation, strict=True)]
 
-    def pad(x: Array, filling: float) -> tuple[Array, list[int]]:
-        sizes = x.shape[1:3]
-        if not same:
-            return x, [(n - k) // s + 1 for n, k, s in zip(sizes, lengths, strides, strict=True)]
-        out = [-(-n // s) for n, s in zip(sizes, strides, strict=True)]
-        lacking = [max((o - 1) * s + k - n, 0) for o, s, k, n in zip(out, strides, lengths, sizes, strict=True)]
-        if any(lacking):
-            (top, left), (height, width) = ((total // 2 for total in lacking), sizes)
+    def windows(x: Array) -> Array:
+        sizes = (height, width) = x.shape[1:3]
+        lacking = [max(-n % s + k - s, 0) for n, s, k in zip(sizes, (down, right), lengths, strict=True)]
+        if same and any(lacking):
+            top, left = (total // 2 for total in lacking)
             padded = np.full((len(x), height + lacking[0], width + lacking[1], x.shape[3]), filling, x.dtype)
             padded[:, top : top + height, left : left + width] = x  # ten times as fast as numpy.pad
-            return padded, out
-        return x, out
+            x = padded
+        seen = sliding_window_view(x, lengths, axis=(1, 2))
+        return seen[:, ::down, ::right, :, :: dilation[0], :: dilation[1]]
 
-    return pad
+    return windows
 
 
 def _conv2d(layer: Layer, kernel: Array, bias: Array | None = None) -> Step:
     if layer.config.get("groups", 1) != 1:
         raise _unknown(layer, "a convolution in groups")
-    height, width, channels, filters = kernel.shape
-    down, right = layer.config["strides"]
-    dilation = layer.config["dilation_rate"]
-    pad = _sides(layer, [(k - 1) * d + 1 for k, d in zip((height, width), dilation, strict=True)])
-    size = height * width * channels
-    matrix = np.ascontiguousarray(kernel.reshape(size, filters))
+    windows, filters = _windows(layer, kernel.shape[:2], layer.config["dilation_rate"]), kernel.shape[3]
+    matrix = np.ascontiguousarray(kernel.reshape(-1, filters))
 
     def step(x: Array) -> Array:
-        x, (rows, columns) = pad(x, 0)
-        x = np.ascontiguousarray(x)
-        n, y, z, c = x.strides
         # In this order of axes the pixels that a window copies lie side by side.
-        shape = (len(x), rows, columns, height, width, channels)
-        windows = as_strided(x, shape, (n, y * down, z * right, y * dilation[0], z * dilation[1], c))
+        seen = windows(x).transpose(0, 1, 2, 4, 5, 3)
+        _, rows, columns, *window = seen.shape
         result = np.empty((len(x), rows * columns, filters), np.float32)
-        count = min(len(x), max(1, UNFOLDED // (rows * columns * size * x.itemsize)))
-        unfolded = np.empty((count, *shape[1:]), np.float32)
+        count = min(len(x), max(1, UNFOLDED // (rows * columns * len(matrix) * x.itemsize)))
+        unfolded = np.empty((count, rows, columns, *window), np.float32)
         for i in range(0, len(x), count):
             part = result[i : i + count]
-            np.copyto(unfolded[: len(part)], windows[i : i + count])
-            np.matmul(unfolded[: len(part)].reshape(-1, size), matrix, out=part.reshape(-1, filters))
+            np.copyto(unfolded[: len(part)], seen[i : i + count])
+            np.matmul(unfolded[: len(part)].reshape(-1, len(matrix)), matrix, out=part.reshape(-1, filters))
         return _plus(result.reshape(len(x), rows, columns, filters), bias)
 
     return step
 
 
 def _depthwise_conv2d(layer: Layer, kernel: Array, bias: Array | None = None) -> Step:
-    height, width, channels, multiplier = kernel.shape
-    dilation = layer.config["dilation_rate"]
-    views = _shifted(layer, (height, width), dilation)
+    sides, units = kernel.shape[:2], math.prod(kernel.shape[2:])
+    windows = _windows(layer, sides, layer.config["dilation_rate"])
 
     def step(x: Array) -> Array:
-        products = (view[..., np.newaxis] * kernel[i, j] for i, j, view in views(x, 0))
-        y = _total(np.add, products)
-        return _plus(y.reshape(*y.shape[:3], channels * multiplier), bias)
+        seen = windows(x)[..., np.newaxis]
+        y = _total(np.add, (seen[..., i, j, :] * kernel[i, j] for i, j in np.ndindex(*sides)))
+        return _plus(y.reshape(*y.shape[:3], units), bias)
 
     return step
-
-
-def _shifted(layer: Layer, window: Sequence[int], dilation: Sequence[int] = (1, 1)) -> Callable[[Array, float], Any]:
-    """Return what gives, for each place in a window, the pixels that lie there in all windows."""
-    pad = _sides(layer, [(k - 1) * d + 1 for k, d in zip(window, dilation, strict=True)])
-    down, right = layer.config["strides"]
-
-    def views(x: Array, filling: float) -> Any:
-        x, (rows, columns) = pad(x, filling)
-        for i in range(window[0]):
-            for j in range(window[1]):
-                y, z = i * dilation[0], j * dilation[1]
-                yield i, j, x[:, y : y + (rows - 1) * down + 1 : down, z : z + (columns - 1) * right + 1 : right]
-
-    return views
 
 
 def _total(function: Any, arrays: Any) -> Array:
@@ -375,17 +353,19 @@ def _total(function: Any, arrays: Any) -> Array:
     return total
 
 
-def _max_pooling(layer: Layer) -> Step:
-    views = _shifted(layer, layer.config["pool_size"])
-    return lambda x: _total(np.maximum, (view for _, _, view in views(x, -np.inf)))
+def _pooling(function: Any, layer: Layer, filling: float) -> Step:
+    sides = layer.config["pool_size"]
+    windows = _windows(layer, sides, filling=filling)
+
+    def step(x: Array) -> Array:
+        seen = windows(x)
+        return _total(function, (seen[..., i, j] for i, j in np.ndindex(*sides)))
+
+    return step
 
 
 def _average_pooling(layer: Layer) -> Step:
-    views = _shifted(layer, layer.config["pool_size"])
-
-    def total(x: Array) -> Array:
-        return _total(np.add, (view for _, _, view in views(x, 0)))
-
+    total = _pooling(np.add, layer, 0)
     return lambda x: total(x) / total(np.ones_like(x[:1, :, :, :1]))  # padding does not count
 
 
@@ -484,7 +464,7 @@ _LAYERS: dict[str, Callable[..., Step]] = {
     "Flatten": lambda layer: lambda x: x.reshape(len(x), -1),
     "GlobalAveragePooling2D": _global_pooling(np.mean),
     "GlobalMaxPooling2D": _global_pooling(np.max),
-    "MaxPooling2D": _max_pooling,
+    "MaxPooling2D": lambda layer: _pooling(np.maximum, layer, -np.inf),
     "Maximum": _joined(np.maximum),
     "Minimum": _joined(np.minimum),
     "Multiply": _joined(np.multiply),
