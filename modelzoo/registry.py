@@ -22,7 +22,7 @@ from modelzoo._checks import check_choice, check_seed
 from modelzoo._keras import tf
 from modelzoo.card import Card, set_card, weights_digest
 from modelzoo.errors import InputError, ModelZooError, unknown_name
-from modelzoo.network import Network, check_model_name, read_network
+from modelzoo.network import Network, Shape, check_model_name, read_network
 from modelzoo.recipe import Recipe, html_table
 
 if TYPE_CHECKING:
@@ -109,6 +109,12 @@ class ModelSpec:
         """The builder's arguments with their defaults."""
         return {name: p.default for name, p in inspect.signature(self.builder).parameters.items()}
 
+    def fitting_options(self, input_shape: Shape, num_classes: int | None) -> dict[str, Any]:
+        """Return the builder's arguments for samples of a shape and a number of classes, as far as it has such."""
+        by_rank: dict[int, dict[str, Any]] = {1: {"input_dim": input_shape[0]}, 2: {"image_shape": input_shape}}
+        fitting = {"num_classes": num_classes, **by_rank.get(len(input_shape), {})}
+        return {option: value for option, value in fitting.items() if option in self.options}
+
 
 def register_model(
     *,
@@ -175,17 +181,8 @@ def register_model(
             set_card(model, Card(name, name, options, seed, weights_digest=weights_digest(model)))
             return model
 
-        _REGISTRY[name] = ModelSpec(
-            name=name,
-            builder=build,
-            family=builder.__module__.rpartition(".")[2],
-            task=task,
-            dataset=dataset,
-            num_params=num_params,
-            network=network,
-            source=source,
-            recipes=dict(recipes),
-        )
+        family = builder.__module__.rpartition(".")[2]
+        _REGISTRY[name] = ModelSpec(name, build, family, task, dataset, num_params, network, source, dict(recipes))
         return build  # type: ignore[return-value]
 
     return decorate
@@ -330,11 +327,8 @@ def card_for(model: keras.Model) -> Card:
         network, options = read_network(model), {}
         ends = [network.layers[index].output_shape for index in (*network.inputs, *network.outputs)]
         if network.name in list_models() and len(ends) == 2 and all(ends):
-            inputs, outputs = ends
-            fitting = {"num_classes": outputs[-1], "input_dim": inputs[0], "image_shape": inputs}
-            defaults = _REGISTRY[network.name].options
-            fitting = {key: value for key, value in fitting.items() if key in defaults}
-            options = changed_options(network.name, fitting, defaults)
+            spec, (inputs, outputs) = _REGISTRY[network.name], ends
+            options = changed_options(network.name, spec.fitting_options(inputs, outputs[-1]), spec.options)
         known = find_builder(network.name, options, network)
         card = Card(network.name) if known is None else Card(network.name, network.name, options)
         set_card(model, card)
