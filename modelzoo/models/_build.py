@@ -80,23 +80,12 @@ class Layers:
 
     def dense(self, units: int, activation: Any = None, *, name: str, use_bias: bool = True) -> keras.layers.Layer:
         """Return a dense layer."""
-        return keras.layers.Dense(
-            units,
-            activation=activation,
-            use_bias=use_bias,
-            name=name,
-            **self._initializers(),
-        )
+        return keras.layers.Dense(units, activation=activation, use_bias=use_bias, name=name, **self._initializers())
 
     def conv(self, filters: int, kernel_size: int, activation: Any, *, name: str) -> keras.layers.Layer:
         """Return a convolution with SAME padding."""
         return keras.layers.Conv2D(
-            filters,
-            kernel_size,
-            padding="same",
-            activation=activation,
-            name=name,
-            **self._initializers(),
+            filters, kernel_size, padding="same", activation=activation, name=name, **self._initializers()
         )
 
     def dropout(self, rate: float, *, name: str) -> keras.layers.Layer:
