@@ -365,6 +365,12 @@ def _joined(part: Sequence[Layer]) -> Layer:
     raise NotAChainError(f"The model is not one chain of layers: it branches after {before.name!r}.")
 
 
+def reconstructs(model: Any) -> bool:
+    """Return whether a model's outputs have the shape of its inputs, which are more than rows of numbers."""
+    shape = tuple(model.output_shape[1:])
+    return len(shape) > 1 and shape == tuple(model.input_shape[1:])
+
+
 def check_keras_model(model: Any) -> None:
     """Raise InputError unless it is a live Keras model."""
     if not isinstance(model, keras.Model):

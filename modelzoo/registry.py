@@ -22,7 +22,7 @@ from modelzoo._checks import check_choice, check_seed
 from modelzoo._keras import tf
 from modelzoo.card import Card, set_card, weights_digest
 from modelzoo.errors import InputError, ModelZooError, unknown_name
-from modelzoo.network import Network, Shape, check_model_name, read_network
+from modelzoo.network import Network, Shape, check_model_name, read_network, reconstructs
 from modelzoo.recipe import Recipe, html_table
 
 if TYPE_CHECKING:
@@ -363,7 +363,7 @@ def base_recipe(model: keras.Model) -> Recipe:
     """
     if (spec := spec_of(model)) is not None:
         return spec.recipe("lesson")
-    if len(model.output_shape) > 2 and model.output_shape == model.input_shape:
+    if reconstructs(model):
         return Recipe(steps=1000, batch_size=64, loss="mean_squared_error", reconstruct=True)
     loss = "binary_crossentropy" if model.output_shape[-1] == 1 else "sparse_categorical_crossentropy"
     return Recipe(steps=1000, batch_size=64, loss=loss)
