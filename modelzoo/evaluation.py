@@ -539,13 +539,8 @@ def own_data(model: keras.Model) -> datasets.Dataset:
         options = used["options"]
     if place is None:
         raise InputError(f"Nothing says which data {name} is for. Say which: data=…, or --data.")
-    try:
-        data = datasets.load(place, **options)
-    except InputError:
-        if place in datasets.list_datasets():
-            raise
-        data = None
-    if data is None or not _is_same(data, place, options, used.get("checksum")) or used.get("name") == "tf.data":
+    data = _load_same(place, options, used.get("checksum"))
+    if data is None or used.get("name") == "tf.data":
         raise InputError(
             f"{name} was trained on {used.get('name')!r}, which is not what is found as {place!r} now. Say where it "
             f"is: data=…, or add --data {place}."
@@ -596,21 +591,24 @@ def _options_of(used: Mapping[str, Any], place: str) -> dict[str, Any] | None:
         return options
     if used["name"] in named or "test_fraction" not in known:
         return None
-    try:  # renamed or copied
-        found = datasets.load(place, **options)
-    except InputError:
-        return None
-    return options if _is_same(found, place, options, used.get("checksum")) else None
+    renamed = _load_same(place, options, used.get("checksum"))  # or copied
+    return None if renamed is None else options
 
 
-def _is_same(data: datasets.Dataset, place: str, options: Mapping[str, Any], checksum: str | None) -> bool:
-    """Return whether data, loaded from a place, have a checksum there or as a stream, whose checksum is another."""
-    if checksum in (None, data.checksum):
-        return True
+def _load_same(place: str, options: Mapping[str, Any], checksum: str | None) -> datasets.Dataset | None:
+    """Return the data of a name or path if they have a checksum, in memory or as a stream (which has another)."""
     try:
-        return datasets.stream(place, **options).checksum == checksum
+        data = datasets.load(place, **options)
     except InputError:
-        return False
+        if place in datasets.list_datasets():
+            raise
+        return None
+    if checksum in (None, data.checksum):
+        return data
+    with contextlib.suppress(InputError):
+        if datasets.stream(place, **options).checksum == checksum:
+            return data
+    return None
 
 
 @dataclass(frozen=True)
