@@ -308,8 +308,8 @@ def machine_differences(recorded: Mapping[str, Any] | None) -> dict[str, tuple[A
     value, value here)``.
     """
     recorded, here = recorded or {}, describe_machine()
-    deciding = ("cpu", "cores", "system", *package_versions())
-    differing = {key: (recorded.get(key), here[key]) for key in deciding if recorded.get(key) != here[key]}
+    del here["python"]  # which computes none of it
+    differing = {key: (recorded.get(key), value) for key, value in here.items() if recorded.get(key) != value}
     if recorded.get("replicas", 1) != 1:  # several replicas sum in another order than one
         differing["replicas"] = (recorded["replicas"], 1)
     return differing

@@ -436,11 +436,11 @@ def _with_classes(parent: keras.Model, num_classes: int | None, seed: int | None
         for name in (*head[0].group, head[0].name):
             layer = next(inner for inner in layer["config"]["layers"] if inner["config"]["name"] == name)
         settings = layer["config"]
-        width = next((key for key in ("units", "filters") if key in settings), None)
-        if num_classes is not None and width is None:
-            raise InputError(f"The head of {parent.name!r}, a {head[0].kind}, cannot have other classes.")
         if num_classes is not None:
-            settings[str(width)] = check_integer("num_classes", num_classes, minimum=2)
+            width = next((key for key in ("units", "filters") if key in settings), None)
+            if width is None:
+                raise InputError(f"The head of {parent.name!r}, a {head[0].kind}, cannot have other classes.")
+            settings[width] = check_integer("num_classes", num_classes, minimum=2)
         for initializer in (settings[key] for key in settings if key.endswith("_initializer") and settings[key]):
             if "seed" in initializer["config"]:
                 initializer["config"]["seed"] = seed
