@@ -32,10 +32,24 @@ class _Parts:
     name: str
     class_names: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        samples = {part: found[0] if isinstance(found, tuple) else found for part, found in self.parts.items()}
+        sizes = ", ".join(f"{part}={len(found)}" for part, found in samples.items())
+        return (
+            f"{type(self).__name__}({self.name!r}, {sizes}, input_shape={self.input_shape}, "
+            f"dtype={samples['train'].dtype}, num_classes={self.num_classes})"
+        )
+
     @property
     def parts(self) -> dict[str, Any]:
         """The samples of the parts there are, by name: ``"train"``, ``"test"``, ``"validation"``."""
         return {part: samples for part in PARTS if (samples := getattr(self, part)) is not None}
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one sample."""
+        train = self.parts["train"]
+        return train[0].shape[1:] if isinstance(train, tuple) else train.shape
 
     @property
     def num_classes(self) -> int:
@@ -65,7 +79,7 @@ class _Parts:
         raise NotImplementedError
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Dataset(_Parts):
     """Training samples with labels, optionally a test and a validation part, and where they come from.
 
@@ -162,13 +176,6 @@ class Dataset(_Parts):
         """Give the training pair, then the test pair (``None`` without a test part)."""
         return iter((self.train, self.test))
 
-    def __repr__(self) -> str:
-        sizes = ", ".join(f"{part}={len(x)}" for part, (x, _) in self.parts.items())
-        return (
-            f"Dataset({self.name!r}, {sizes}, input_shape={self.input_shape}, dtype={self.x_train.dtype}, "
-            f"num_classes={self.num_classes})"
-        )
-
     @property
     def train(self) -> Pair:
         """The training pair ``(x_train, y_train)``."""
@@ -183,11 +190,6 @@ class Dataset(_Parts):
     def validation(self) -> Pair | None:
         """The validation pair ``(x_val, y_val)``, or ``None``."""
         return None if self.x_val is None or self.y_val is None else (self.x_val, self.y_val)
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """The shape of one sample."""
-        return self.x_train.shape[1:]
 
     @cached_property
     def checksum(self) -> str:

@@ -169,7 +169,7 @@ class StoredSamples:
             raise DataError(found[1]) from None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Stream(_Parts):
     """Samples on disk, and where they come from: a :class:`Dataset` that need not fit in memory.
 
@@ -197,18 +197,6 @@ class Stream(_Parts):
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     preparation: str | None = None
     named: bool = True
-
-    def __repr__(self) -> str:
-        sizes = ", ".join(f"{part}={len(samples)}" for part, samples in self.parts.items())
-        return (
-            f"Stream({self.name!r}, {sizes}, input_shape={self.input_shape}, dtype={self.train.dtype}, "
-            f"num_classes={self.num_classes})"
-        )
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """The shape of one sample."""
-        return self.train.shape
 
     def _split(self, part: str, amount: float | int, seed: int, *, where: str) -> Stream:
         changes: dict[str, Any] = {}
