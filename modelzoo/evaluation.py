@@ -264,8 +264,7 @@ def probabilities_of(outputs: Any, *, from_logits: bool = False) -> np.ndarray:
         raise DataError("The outputs of a classifier must be finite; got NaN or infinite values.")
     if from_logits:
         logits = np.column_stack([np.zeros(len(rows)), rows]) if rows.shape[1] == 1 else rows
-        e = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return e / e.sum(axis=1, keepdims=True)
+        return reference.softmax(logits)
     if rows.shape[1] == 1:
         rows = np.column_stack([1 - rows, rows])
     sums = rows.sum(axis=1)
