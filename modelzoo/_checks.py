@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from modelzoo.errors import InputError, unknown_name
+from modelzoo.errors import InputError, reason_of, unknown_name
 
 #: Seeds are what every random generator used here accepts.
 MAX_SEED = 2**31 - 1
@@ -117,8 +117,7 @@ def check_path(path: Any, what: str, *, suffix: str = "") -> Path:
     except (FileNotFoundError, NotADirectoryError):
         pass
     except (OSError, ValueError) as error:  # it may not be looked up, or is no name of a file
-        reason = getattr(error, "strerror", error)
-        raise InputError(f"{str(path)!r:.80}: {reason}. Give the path of {what}.") from None
+        raise InputError(f"{str(path)!r:.80}: {reason_of(error)}. Give the path of {what}.") from None
     if suffix and Path(path).suffix != suffix:
         raise InputError(f"{path} must end in {suffix} for this format.")
     return Path(path)

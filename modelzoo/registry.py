@@ -21,7 +21,7 @@ import numpy as np
 from modelzoo._checks import check_choice, check_seed
 from modelzoo._keras import tf
 from modelzoo.card import Card, set_card, weights_digest
-from modelzoo.errors import InputError, ModelZooError, unknown_name
+from modelzoo.errors import InputError, ModelZooError, reason_of, unknown_name
 from modelzoo.network import Network, Shape, check_model_name, read_network, reconstructs
 from modelzoo.recipe import Recipe, html_table
 
@@ -167,9 +167,8 @@ def register_model(
             except (TypeError, ValueError) as error:
                 if isinstance(error, ModelZooError) or not given:  # without options the mistake is the builder's
                     raise
-                reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
                 given_text = " ".join(", ".join(given).splitlines())
-                raise InputError(f"{name} cannot be built with {given_text}: {reason}") from error
+                raise InputError(f"{name} cannot be built with {given_text}: {reason_of(error)}") from error
             check_model_name(model.name)  # a builder may give it itself
             seed = bound.arguments.pop("seed", None)
             options = changed_options(name, bound.arguments, _REGISTRY[name].options)

@@ -14,7 +14,7 @@ from modelzoo._checks import check_choice, check_fraction, check_integers, check
 from modelzoo.datasets.dataset import PART_NAMES, by_number
 from modelzoo.datasets.registry import register_file_loader
 from modelzoo.datasets.streaming import StoredSamples, Stream
-from modelzoo.errors import DataError, InputError
+from modelzoo.errors import DataError, InputError, reason_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -64,11 +64,11 @@ def _open(path: Path) -> Any:
     except FileNotFoundError:
         raise DataError(f"No image file {path}. Give the path of an existing image.") from None
     except Exception as error:  # damaged bytes make Pillow's decoders raise errors of many kinds
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        reason = reason_of(error)
         if isinstance(error, UnidentifiedImageError):
             reason = f"its content is not of a format that is read ({', '.join(sorted(FORMATS))})"
         remedy = "Save it again" if path.suffix.lower() in SUFFIXES else f"Images end in {', '.join(SUFFIXES)}"
-        raise DataError(f"Cannot read image {path}: {reason or type(error).__name__:.120}. {remedy}.") from error
+        raise DataError(f"Cannot read image {path}: {reason:.120}. {remedy}.") from error
 
 
 def _flatten(image: Any, path: object) -> Any:
