@@ -42,31 +42,6 @@ from modelzoo.errors import InputError
 
 FloatArray = NDArray[np.float64]
 
-__all__ = [
-    "ACTIVATIONS",
-    "Activation",
-    "ForwardPass",
-    "PerceptronResult",
-    "backward",
-    "finite_differences",
-    "forward",
-    "gradient_descent",
-    "heaviside",
-    "lesson_derivative",
-    "lesson_function",
-    "logistic",
-    "mean_squared_error",
-    "mean_squared_error_gradient",
-    "perceptron_rule",
-    "sigmoid_cross_entropy",
-    "sigmoid_cross_entropy_gradient",
-    "softmax",
-    "softmax_cross_entropy",
-    "softmax_cross_entropy_gradient",
-    "sum_of_squares",
-    "sum_of_squares_gradient",
-]
-
 
 # ------------------------------------------------------------------------------------------- activations
 
