@@ -237,10 +237,8 @@ class Network:
         if len(self.outputs) != 1 or len(self.output.output_shape) != 1 or not mixing:
             return ()
         layer = self.layers[mixing[-1]]
-        alone = self._closes(mixing[-1]) and not layer.shared
-        if not alone or layer.output_shape[-1:] != self.output.output_shape:
-            return ()
-        return tuple(layer for layer in self.layers[mixing[-1] :] if layer.weights)
+        alone = self._closes(mixing[-1]) and not layer.shared and layer.output_shape[-1:] == self.output.output_shape
+        return tuple(layer for layer in self.layers[mixing[-1] :] if layer.weights) if alone else ()
 
     @property
     def rescalable(self) -> tuple[Layer, ...]:
