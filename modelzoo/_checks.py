@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import math
 import os
 from collections.abc import Iterable, Sequence
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from modelzoo.errors import InputError, unknown_name
+from modelzoo.errors import InputError, reason_of, unknown_name
 
 #: Seeds are what every random generator used here accepts.
 MAX_SEED = 2**31 - 1
@@ -110,16 +109,15 @@ def check_path(path: Any, what: str, *, suffix: str = "") -> Path:
     suffix
         How the name must end.
     """
-    if not isinstance(path, str | os.PathLike) or "\0" in str(path):
+    if not isinstance(path, str | os.PathLike):
         raise InputError(f"Expected the path of {what}; got {path!r:.80}.")
     path = os.path.expanduser(path)
     try:
         os.stat(path)
-    except OSError as error:
-        if error.errno in (errno.ENAMETOOLONG, errno.EACCES):
-            raise InputError(f"{str(path)!r:.80}: {error.strerror}. Give the path of {what}.") from None
-    except ValueError:  # characters that no file name has
-        raise InputError(f"Expected the path of {what}; got {str(path)!r:.80}.") from None
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:  # it may not be looked up, or is no name of a file
+        raise InputError(f"{str(path)!r:.80}: {reason_of(error)}. Give the path of {what}.") from None
     if suffix and Path(path).suffix != suffix:
         raise InputError(f"{path} must end in {suffix} for this format.")
     return Path(path)

@@ -1,7 +1,7 @@
 """Files and directories that are complete or absent, whatever happens while they are written; and their hashes.
 
 A writer works in a hidden directory beside its target (``_workplace``), so that the last step is a rename within one
-file system. Its content is flushed first (``_sync``): a power failure would otherwise leave the new name with old
+file system. Its content is flushed first: a power failure would otherwise leave the new name with old
 blocks. A file replaces another by ``os.replace``, a directory by exchanging the two (``_exchange``, Linux), elsewhere
 by two renames, between which a killed process leaves the old directory in its workplace (``_swap``). Without
 ``overwrite`` a target that appeared meanwhile is kept (``_publish``). ``restore`` deletes what killed processes left
@@ -123,7 +123,8 @@ def atomic_file(path: str | os.PathLike[str], *, overwrite: bool = True) -> Iter
         yield temporary
         for file in (temporary, *temporary.rglob("*")):
             if file.is_file():
-                _sync(file)
+                with open(file, "rb") as written:
+                    os.fsync(written.fileno())
         if overwrite:
             _swap(temporary, path)
         else:
@@ -233,8 +234,3 @@ def _exchange(new: Path, path: Path) -> bool:
         return False
     here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
     return renameat2(here, os.fsencode(new), here, os.fsencode(path), exchange) == 0
-
-
-def _sync(path: Path) -> None:
-    with open(path, "rb") as file:
-        os.fsync(file.fileno())

@@ -102,11 +102,11 @@ def inference_function(model: keras.Model) -> Callable[[Any], Any]:
     return function
 
 
-def given_seed(default: int = 0) -> int:
-    """Return the seed of ``keras.utils.set_random_seed`` (or ``tf.random.set_seed``) where one was set."""
+def given_seed() -> int:
+    """Return the seed of ``keras.utils.set_random_seed`` (or ``tf.random.set_seed``), and 0 where none was set."""
     unset = 87654321  # what TensorFlow answers then; Keras has no public name for the seed it was given
     seed, _ = tf.compat.v1.get_seed(0)
-    return default if seed in (None, unset) else int(seed)
+    return 0 if seed in (None, unset) else int(seed)
 
 
 def all_layers(model: keras.Model) -> list[keras.layers.Layer]:

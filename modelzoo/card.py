@@ -308,8 +308,8 @@ def machine_differences(recorded: Mapping[str, Any] | None) -> dict[str, tuple[A
     value, value here)``.
     """
     recorded, here = recorded or {}, describe_machine()
-    deciding = ("cpu", "cores", "system", *package_versions())
-    differing = {key: (recorded.get(key), here[key]) for key in deciding if recorded.get(key) != here[key]}
+    del here["python"]  # which computes none of it
+    differing = {key: (recorded.get(key), value) for key, value in here.items() if recorded.get(key) != value}
     if recorded.get("replicas", 1) != 1:  # several replicas sum in another order than one
         differing["replicas"] = (recorded["replicas"], 1)
     return differing
@@ -485,7 +485,6 @@ def wrong_fact(facts: Any, kind: Any = CardFile) -> str | None:
 
 
 def _parse(path: Path) -> dict[str, Any]:
-    wrong = None
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise ValueError
@@ -493,8 +492,6 @@ def _parse(path: Path) -> dict[str, Any]:
         card = json.loads(text)
         claimed = card["card_digest"]
         good = _text(card) == text and _digest({k: v for k, v in card.items() if k != "card_digest"}) == claimed
-        if good and card.get("format") == CARD_FORMAT:
-            wrong = wrong_fact(card)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         good = False
     if not good:
@@ -505,7 +502,7 @@ def _parse(path: Path) -> dict[str, Any]:
         raise ArtifactError(
             f"{path}: the card has format {card.get('format')!r}, this modelzoo reads {CARD_FORMAT}. Update modelzoo."
         )
-    if wrong:
+    if wrong := wrong_fact(card):
         raise ArtifactError(f"{path} does not fit the format of cards: {wrong}. Export the artifact again.")
     return card
 

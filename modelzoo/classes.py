@@ -12,7 +12,7 @@ import numpy as np
 from modelzoo.datasets import dataset_classes
 from modelzoo.datasets.checks import check_labels
 from modelzoo.errors import DataError
-from modelzoo.network import read_network
+from modelzoo.network import read_network, reconstructs
 from modelzoo.registry import card_for, spec_of
 
 
@@ -44,10 +44,10 @@ def class_names(model: Any) -> tuple[str, ...]:
 
 def num_classes(model: Any) -> int | None:
     """Return how many classes a model tells apart, or ``None`` if it reconstructs its input."""
-    shape, spec = tuple(model.output_shape[1:]), spec_of(model)
-    if (shape == tuple(model.input_shape[1:]) and len(shape) > 1) or (spec and spec.task == "reconstruction"):
+    spec = spec_of(model)
+    if reconstructs(model) or (spec and spec.task == "reconstruction"):
         return None
-    return max(math.prod(shape), 2)
+    return max(math.prod(model.output_shape[1:]), 2)
 
 
 def adopted_names(model: Any, names: Sequence[str]) -> tuple[str, ...]:

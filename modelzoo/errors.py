@@ -34,6 +34,12 @@ class TargetError(ModelZooError, OSError):
     """The target of a write cannot be written: read-only, full, or without a parent directory."""
 
 
+def reason_of(error: BaseException) -> str:
+    """Return what an error says in one line: the words of the system, the first line of its text, or its kind."""
+    text = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
+    return text.splitlines()[0]
+
+
 def unknown_name(kind: str, name: object, available: Iterable[str], *, close: str | None = None) -> InputError:
     """Return the error for a name that is not among the available ones, with the closest match.
 

@@ -171,13 +171,11 @@ def digits_of(model: Any, item: Any, *, prepare: str | None = None) -> datasets.
         As for :func:`predict`.
     """
     if isinstance(item, str | os.PathLike):
-        if os.path.isdir(item) or str(item).lower().endswith(".csv"):
-            return None
-    elif not hasattr(item, "getbands"):
-        return None
-    if (prepare or card_for(model).preparation) != "digit" or tuple(model.input_shape[1:3]) != (28, 28):
-        return None
-    return datasets.load_digit_images(item)
+        is_picture = not (os.path.isdir(item) or str(item).lower().endswith(".csv"))
+    else:
+        is_picture = hasattr(item, "getbands")
+    prepared = (prepare or card_for(model).preparation) == "digit" and tuple(model.input_shape[1:3]) == (28, 28)
+    return datasets.load_digit_images(item) if is_picture and prepared else None
 
 
 def doubts(digits: datasets.DigitImages, probabilities: np.ndarray) -> list[str]:
@@ -227,9 +225,7 @@ def interpret(model: keras.Model, outputs: Any, *, recipe: Recipe | None = None)
         of a zoo model; linear outputs of other models are logits.
     """
     network = read_network(model)
-    logits = network.gives_logits
-    if logits:
-        logits = (recipe or recipe_of(model)).loss.endswith("crossentropy")
+    logits = network.gives_logits and (recipe or recipe_of(model)).loss.endswith("crossentropy")
     if logits or network.gives_probabilities:
         probabilities = probabilities_of(outputs, from_logits=logits)
         return Prediction(probabilities.argmax(axis=1), probabilities)
@@ -268,8 +264,7 @@ def probabilities_of(outputs: Any, *, from_logits: bool = False) -> np.ndarray:
         raise DataError("The outputs of a classifier must be finite; got NaN or infinite values.")
     if from_logits:
         logits = np.column_stack([np.zeros(len(rows)), rows]) if rows.shape[1] == 1 else rows
-        e = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return e / e.sum(axis=1, keepdims=True)
+        return reference.softmax(logits)
     if rows.shape[1] == 1:
         rows = np.column_stack([1 - rows, rows])
     sums = rows.sum(axis=1)
@@ -352,7 +347,11 @@ def score(
         if crossentropy:
             fits = fits and flat and (recipe.loss == "binary_crossentropy") == (width == (1,))
         if computed is not None and fits and recipe.loss in _LOSSES and (flat or recipe.loss != "sum_of_squares"):
-            return _score_in_numpy(model, computed, samples, recipe, classes=classes)
+            metrics, outputs = _score_in_numpy(computed, samples, recipe)
+            if classes and crossentropy:
+                probabilities = probabilities_of(np.concatenate(outputs), from_logits=True)
+                return metrics, Prediction(probabilities.argmax(axis=1), probabilities)
+            return metrics, interpret(model, np.concatenate(outputs), recipe=recipe) if classes else None
     if isinstance(model, Runtime):
         logger.info("The loss %r of %s is computed by Keras.", recipe.loss, model.name)
         model = loaded(model)
@@ -360,9 +359,8 @@ def score(
     return metrics, interpret(model, predict(model, samples[0]), recipe=recipe) if classes else None
 
 
-def _score_in_numpy(
-    model: Runtime, computed: Runtime, samples: Any, recipe: Recipe, *, classes: bool
-) -> tuple[dict[str, float], Prediction | None]:
+def _score_in_numpy(computed: Runtime, samples: Any, recipe: Recipe) -> tuple[dict[str, float], list[np.ndarray]]:
+    """Return loss and metrics over all samples, and a classifier's outputs by batches."""
     stored = isinstance(samples, datasets.StoredSamples)
     count = len(samples if stored else samples[0])
     total, right, outputs = 0.0, 0, []
@@ -377,19 +375,10 @@ def _score_in_numpy(
             one = found.shape[1] == 1
             right += int(((found[:, 0] > threshold if one else found.argmax(axis=1)) == y).sum())
             target = y[:, np.newaxis] if one else y if crossentropy else datasets.one_hot(y, found.shape[1])
-        total += _LOSSES[recipe.loss](found, target) * (1 if summed else len(x))
-        if classes:
             outputs.append(found)
+        total += _LOSSES[recipe.loss](found, target) * (1 if summed else len(x))
     metrics = {"loss": total if summed else total / count}
-    if not recipe.reconstruct:
-        metrics["accuracy"] = right / count
-    if not classes:
-        return metrics, None
-    rows = np.concatenate(outputs)
-    if not crossentropy:
-        return metrics, interpret(model, rows, recipe=recipe)
-    probabilities = probabilities_of(rows, from_logits=True)
-    return metrics, Prediction(probabilities.argmax(axis=1), probabilities)
+    return metrics if recipe.reconstruct else metrics | {"accuracy": right / count}, outputs
 
 
 def evaluate(
@@ -549,13 +538,8 @@ def own_data(model: keras.Model) -> datasets.Dataset:
         options = used["options"]
     if place is None:
         raise InputError(f"Nothing says which data {name} is for. Say which: data=…, or --data.")
-    try:
-        data = datasets.load(place, **options)
-    except InputError:
-        if place in datasets.list_datasets():
-            raise
-        data = None
-    if data is None or not _is_same(data, place, options, used.get("checksum")) or used.get("name") == "tf.data":
+    data = _load_same(place, options, used.get("checksum"))
+    if data is None or used.get("name") == "tf.data":
         raise InputError(
             f"{name} was trained on {used.get('name')!r}, which is not what is found as {place!r} now. Say where it "
             f"is: data=…, or add --data {place}."
@@ -606,21 +590,24 @@ def _options_of(used: Mapping[str, Any], place: str) -> dict[str, Any] | None:
         return options
     if used["name"] in named or "test_fraction" not in known:
         return None
-    try:  # renamed or copied
-        found = datasets.load(place, **options)
-    except InputError:
-        return None
-    return options if _is_same(found, place, options, used.get("checksum")) else None
+    renamed = _load_same(place, options, used.get("checksum"))  # or copied
+    return None if renamed is None else options
 
 
-def _is_same(data: datasets.Dataset, place: str, options: Mapping[str, Any], checksum: str | None) -> bool:
-    """Return whether data, loaded from a place, have a checksum there or as a stream, whose checksum is another."""
-    if checksum in (None, data.checksum):
-        return True
+def _load_same(place: str, options: Mapping[str, Any], checksum: str | None) -> datasets.Dataset | None:
+    """Return the data of a name or path if they have a checksum, in memory or as a stream (which has another)."""
     try:
-        return datasets.stream(place, **options).checksum == checksum
+        data = datasets.load(place, **options)
     except InputError:
-        return False
+        if place in datasets.list_datasets():
+            raise
+        return None
+    if checksum in (None, data.checksum):
+        return data
+    with contextlib.suppress(InputError):
+        if datasets.stream(place, **options).checksum == checksum:
+            return data
+    return None
 
 
 @dataclass(frozen=True)

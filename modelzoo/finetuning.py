@@ -10,12 +10,12 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from modelzoo._checks import check_flag, check_integer, check_names
+from modelzoo._checks import check_choice, check_flag, check_integer, check_names
 from modelzoo._keras import given_seed, keras
 from modelzoo.card import set_card, weights_digest
 from modelzoo.classes import num_classes as num_classes_of
 from modelzoo.datasets import Dataset, Stream
-from modelzoo.errors import InputError, unknown_name
+from modelzoo.errors import InputError
 from modelzoo.network import (
     Layer,
     Network,
@@ -27,7 +27,7 @@ from modelzoo.network import (
     with_paths,
 )
 from modelzoo.recipe import Recipe, check_fields
-from modelzoo.registry import base_recipe, build_model, card_for, get_spec, plain_option, spec_of
+from modelzoo.registry import base_recipe, build_model, card_for, changed_options, get_spec, spec_of
 from modelzoo.saving import list_pretrained, load
 from modelzoo.training import compile_model, train
 
@@ -72,24 +72,19 @@ def create_model(
     >>> modelzoo.create_model("relu_mlp", pretrained=True, num_classes=3, seed=0).output_shape
     (None, 3)
     """
-    if not check_flag("pretrained", pretrained):
-        return build_model(name, recipe=recipe, seed=seed, **options)
     spec = get_spec(name)
     if recipe is not None:
         options = {**spec.recipe(recipe).model_options, **options}
+    if not check_flag("pretrained", pretrained):
+        return build_model(name, seed=seed, **options)
     if name not in (available := list_pretrained()):
         raise InputError(
             f"There is no pretrained {name}. Train it with `modelzoo train {name}`. "
             f"Pretrained: {', '.join(available) or '(none)'}."
         )
     parent = load(name)
-    known = {**spec.options, **card_for(parent).options}
-    changed = {
-        key: value
-        for key, value in options.items()
-        if key not in known or plain_option(name, key, value) != plain_option(name, key, known[key])
-    }
-    return _inherit(parent, seed=seed, **changed) if changed else parent
+    changed = changed_options(name, options, {**spec.options, **card_for(parent).options})
+    return _inherit(parent, seed=seed, **{key: options[key] for key in changed}) if changed else parent
 
 
 def finetune(
@@ -289,9 +284,7 @@ def plan_finetuning(
     if isinstance(recipe, str):
         spec = spec_of(model)
         known = {RECIPE: finetuning_recipe(model, new_head=new_head), **(spec.recipes if spec else {})}
-        if recipe not in known:
-            raise unknown_name(f"recipe of {model.name}", recipe, known)
-        recipe = known[recipe]
+        recipe = known[check_choice(f"recipe of {model.name}", recipe, known)]
     if not isinstance(recipe, Recipe):
         raise InputError(f"recipe must be a Recipe or the name of one; got {recipe!r}.")
     network = read_network(model)
@@ -307,12 +300,8 @@ def plan_finetuning(
                 "Leave it out, or freeze less."
             )
         rates |= dict.fromkeys(backbone, backbone_learning_rate)
-    if not isinstance(layer_learning_rates or {}, Mapping):
-        raise InputError(f"layer_learning_rates must map layers' names to factors; got {layer_learning_rates!r}.")
     for name, rate in (layer_learning_rates or {}).items():
-        if name not in names:
-            raise unknown_name("layer with weights to train", name, names)
-        if name in still:
+        if check_choice("layer with weights to train", name, names) in still:
             raise InputError(f"The layer {name!r} has a learning rate ({rate!r}) and is frozen. Leave one out.")
         rates[name] = rate
     return recipe.replace(layer_learning_rates=rates), frozen
@@ -324,8 +313,7 @@ def _frozen_names(network: Network, freeze: str | Sequence[str] | None) -> list[
     layers = [layer.name for layer in _weighted(network)]
     frozen: dict[str, None] = {}
     for name in (freeze,) if isinstance(freeze, str) else check_names("freeze", freeze):
-        if name not in [*layers, BACKBONE]:
-            raise unknown_name("layer to freeze", name, [*layers, BACKBONE])
+        check_choice("layer to freeze", name, [*layers, BACKBONE])
         frozen |= dict.fromkeys(_backbone(network) if name == BACKBONE else [name])
     if len(frozen) == len(layers):
         raise InputError(f"freeze={list(frozen)} leaves nothing to train. Leave out at least one of {layers}.")
@@ -448,11 +436,11 @@ def _with_classes(parent: keras.Model, num_classes: int | None, seed: int | None
         for name in (*head[0].group, head[0].name):
             layer = next(inner for inner in layer["config"]["layers"] if inner["config"]["name"] == name)
         settings = layer["config"]
-        width = next((key for key in ("units", "filters") if key in settings), None)
-        if num_classes is not None and width is None:
-            raise InputError(f"The head of {parent.name!r}, a {head[0].kind}, cannot have other classes.")
         if num_classes is not None:
-            settings[str(width)] = check_integer("num_classes", num_classes, minimum=2)
+            width = next((key for key in ("units", "filters") if key in settings), None)
+            if width is None:
+                raise InputError(f"The head of {parent.name!r}, a {head[0].kind}, cannot have other classes.")
+            settings[width] = check_integer("num_classes", num_classes, minimum=2)
         for initializer in (settings[key] for key in settings if key.endswith("_initializer") and settings[key]):
             if "seed" in initializer["config"]:
                 initializer["config"]["seed"] = seed

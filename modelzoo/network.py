@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from modelzoo._keras import all_layers, keras, swapped, tf
-from modelzoo.errors import InputError
+from modelzoo.errors import InputError, reason_of
 
 Shape = tuple[int | None, ...]
 
@@ -205,7 +205,12 @@ class Network:
     @property
     def gives_probabilities(self) -> bool:
         """Whether the outputs are probabilities: a softmax of several, or the sigmoid of one."""
-        return len(self.outputs) == 1 and self.output.activation == self._probability_function
+        return self.squashes and (self.output.activation == "sigmoid") == (self.output.output_shape == (1,))
+
+    @property
+    def squashes(self) -> bool:
+        """Whether the outputs come from a softmax or sigmoids, be they probabilities or not."""
+        return len(self.outputs) == 1 and self.output.activation in ("softmax", "sigmoid")
 
     @property
     def gives_logits(self) -> bool:
@@ -232,10 +237,8 @@ class Network:
         if len(self.outputs) != 1 or len(self.output.output_shape) != 1 or not mixing:
             return ()
         layer = self.layers[mixing[-1]]
-        alone = self._closes(mixing[-1]) and not layer.shared
-        if not alone or layer.output_shape[-1:] != self.output.output_shape:
-            return ()
-        return tuple(layer for layer in self.layers[mixing[-1] :] if layer.weights)
+        alone = self._closes(mixing[-1]) and not layer.shared and layer.output_shape[-1:] == self.output.output_shape
+        return tuple(layer for layer in self.layers[mixing[-1] :] if layer.weights) if alone else ()
 
     @property
     def rescalable(self) -> tuple[Layer, ...]:
@@ -264,10 +267,6 @@ class Network:
     def is_convolutional(self) -> bool:
         """Whether any layer is a convolution."""
         return any("Conv" in layer.kind for layer in self.layers)
-
-    @property
-    def _probability_function(self) -> str:
-        return "sigmoid" if self.output.output_shape == (1,) else "softmax"
 
     def chain(self) -> tuple[Layer, ...]:
         """Return the layers as one chain from the input to the output, each reading only the one before.
@@ -362,6 +361,12 @@ def _joined(part: Sequence[Layer]) -> Layer:
     if kinds == _ONES:
         return dataclasses.replace(last, kind="ColumnOfOnes")
     raise NotAChainError(f"The model is not one chain of layers: it branches after {before.name!r}.")
+
+
+def reconstructs(model: Any) -> bool:
+    """Return whether a model's outputs have the shape of its inputs, which are more than rows of numbers."""
+    shape = tuple(model.output_shape[1:])
+    return len(shape) > 1 and shape == tuple(model.input_shape[1:])
 
 
 def check_keras_model(model: Any) -> None:
@@ -507,8 +512,7 @@ def build_from_config(config: Mapping[str, Any], network: Network | None = None)
         model = keras.saving.deserialize_keras_object(config, safe_mode=True)
         read_network(model)
     except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(f"Keras cannot build the model from its configuration: {reason:.200}") from error
+        raise InputError(f"Keras cannot build the model from its configuration: {reason_of(error):.200}") from error
     for layer in (model, *all_layers(model)):  # Keras keeps some of what was frozen
         layer.trainable = True
     return model
@@ -651,18 +655,16 @@ class _Reader:
         config = json.loads(json.dumps(model.get_config(), default=_plain))
         configs = {layer["name"]: layer for layer in config["layers"]}
         live = {layer.name: layer for layer in model.layers}
-        reads = {
-            (name, number): [_call_of(tensor) for tensor in _tensors(node)]
+        tensors = {
+            (name, number): [m["config"] for m in mappings_in(node) if m.get("class_name") == "__keras_tensor__"]
             for name, layer in configs.items()
             for number, node in enumerate(layer["inbound_nodes"])
         }
-        shapes = {
-            _call_of(tensor): tuple(tensor["shape"])
-            for layer in configs.values()
-            for node in layer["inbound_nodes"]
-            for tensor in _tensors(node)
-        }
-        ends = [_end(history, configs) for history in _histories(config["output_layers"])]
+        reads = {call: [_call_of(tensor) for tensor in read] for call, read in tensors.items()}
+        shapes = {_call_of(tensor): tuple(tensor["shape"]) for read in tensors.values() for tensor in read}
+        # Keras counts the making of a nested functional model as its first call here, and nowhere else.
+        made_once = {name for name, layer in configs.items() if layer["class_name"] == "Functional"}
+        ends = [(name, number - (name in made_once)) for name, number, _ in _histories(config["output_layers"])]
         shapes |= {end: tuple(output.shape) for end, output in zip(ends, model.outputs, strict=True)}
         starts = [(name, 0) for name, *_ in _histories(config["input_layers"])]
         made: dict[_Call, int] = {} if outer is None else dict(zip(starts, outer, strict=True))
@@ -676,21 +678,19 @@ class _Reader:
                 waiting.extend(reversed(missing))
             else:
                 waiting.pop()
-                name, _ = call
+                name, number = call
                 inputs = [made[source] for source in reads.get(call, [])]
                 config = configs[name]
                 if name not in live:
-                    config = {**config, "config": config["config"] | _arguments(config["inbound_nodes"][call[1]])}
-                made[call] = self._append(live.get(name), config, inputs, shapes[call], group)[0]
+                    config = {**config, "config": config["config"] | _arguments(config["inbound_nodes"][number])}
+                made[call] = self._append(live.get(name), config, inputs, shapes[call], group)
         return [made[end] for end in ends]
 
-    def _append(
-        self, layer: Any, config: Any, inputs: Sequence[int], shape: Shape, group: tuple[str, ...]
-    ) -> list[int]:
+    def _append(self, layer: Any, config: Any, inputs: Sequence[int], shape: Shape, group: tuple[str, ...]) -> int:
         """Append one call of a layer, an operation (``layer`` is ``None``) or a nested model's layers."""
         nested = layer is not None and hasattr(layer, "layers") and _is_graph(layer)
         if nested and len(layer.inputs) == len(inputs) and len(layer.outputs) == 1:
-            return self.read(layer, inputs, (*group, layer.name))
+            return self.read(layer, inputs, (*group, layer.name))[0]
         weights = tuple(Weight(self._paths[id(w)], tuple(w.shape)) for w in getattr(layer, "weights", ()))
         unneeded = {"name"} if layer is None else _TRAINING_SETTINGS
         settings = {
@@ -708,20 +708,17 @@ class _Reader:
         self.layers.append(
             Layer(config["class_name"], name, settings, tuple(inputs), tuple(shape[1:]), weights, group, shared)
         )
-        return [len(self.layers) - 1]
+        return len(self.layers) - 1
 
 
-def _tensors(node: Any) -> Iterator[Mapping[str, Any]]:
-    """Give the configurations of the tensors among the arguments of a call."""
-    if isinstance(node, Mapping):
-        if node.get("class_name") == "__keras_tensor__":
-            yield node["config"]
-        else:
-            for value in node.values():
-                yield from _tensors(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _tensors(value)
+def mappings_in(config: Any) -> Iterator[Mapping[str, Any]]:
+    """Give all mappings in Keras' configuration, outer ones first."""
+    if isinstance(config, Mapping):
+        yield config
+        config = list(config.values())
+    if isinstance(config, list):
+        for value in config:
+            yield from mappings_in(value)
 
 
 def _arguments(node: Mapping[str, Any]) -> dict[str, Any]:
@@ -750,15 +747,6 @@ def _histories(ends: Any) -> list[Any]:
     if isinstance(ends, Mapping):
         ends = list(ends.values())
     return [ends] if ends and isinstance(ends[0], str) else list(ends)
-
-
-def _end(history: Sequence[Any], configs: Mapping[str, Any]) -> _Call:
-    """Return the call behind an output.
-
-    Keras counts the making of a nested functional model as its first call there, and nowhere else.
-    """
-    name, number, _ = history
-    return name, number - (configs[name]["class_name"] == "Functional")
 
 
 def _plain(value: Any) -> Any:

@@ -15,8 +15,22 @@ Xla = Literal["auto", "loop", "update", "off"]
 Precision = Literal["float32", "bfloat16"]
 
 
+class _Fields:
+    """Refuses fields that do not exist, with the closest name, and writes those that differ from the defaults."""
+
+    if not TYPE_CHECKING:
+
+        def __new__(cls, *args, **fields):
+            check_fields(f"{cls.__name__.lower()} field", cls, fields)
+            return super().__new__(cls)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields that differ from the defaults, ready for JSON."""
+        return _plain(_changed(self))
+
+
 @dataclasses.dataclass(frozen=True)
-class Augmentation:
+class Augmentation(_Fields):
     """Random changes of training images, drawn anew for each sample and step: of shape, of looks, and noise.
 
     Every amount of shape is the half-width of a uniform distribution around "no change", and an amount of looks the end
@@ -84,12 +98,6 @@ class Augmentation:
     gaussian_noise: float = 0.0
     salt_pepper: float = 0.0
 
-    if not TYPE_CHECKING:
-
-        def __new__(cls, *args, **fields):  # noqa: D102
-            check_fields("augmentation field", cls, fields)
-            return super().__new__(cls)
-
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             check_number(field.name, getattr(self, field.name), 0)
@@ -110,10 +118,6 @@ class Augmentation:
         names = [field.name for field in dataclasses.fields(self)]
         return any(getattr(self, name) for name in names[names.index("looks") + 1 :])
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields that differ from the defaults, ready for JSON."""
-        return _plain(_changed(self))
-
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Augmentation:
         """Rebuild an augmentation from :meth:`to_dict`."""
@@ -121,7 +125,7 @@ class Augmentation:
 
 
 @dataclasses.dataclass(frozen=True)
-class Recipe:
+class Recipe(_Fields):
     """How to train a network: every hyper-parameter, and nothing that depends on the machine.
 
     Parameters
@@ -208,12 +212,6 @@ class Recipe:
     data_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     source: str = dataclasses.field(default="", compare=False)  # words do not make another recipe
 
-    if not TYPE_CHECKING:
-
-        def __new__(cls, *args, **fields):  # noqa: D102
-            check_fields("recipe field", cls, fields)
-            return super().__new__(cls)
-
     def __post_init__(self) -> None:
         for name, value in vars(self).items():  # NumPy's numbers become Python's, as a card holds them
             if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
@@ -282,10 +280,6 @@ class Recipe:
         assert self.epochs is not None
         batch_size = min(self.batch_size or num_samples, num_samples)
         return max(1, round(self.epochs * num_samples / batch_size))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields that differ from the defaults, ready for JSON."""
-        return _plain(_changed(self))
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Recipe:

@@ -42,31 +42,6 @@ from modelzoo.errors import InputError
 
 FloatArray = NDArray[np.float64]
 
-__all__ = [
-    "ACTIVATIONS",
-    "Activation",
-    "ForwardPass",
-    "PerceptronResult",
-    "backward",
-    "finite_differences",
-    "forward",
-    "gradient_descent",
-    "heaviside",
-    "lesson_derivative",
-    "lesson_function",
-    "logistic",
-    "mean_squared_error",
-    "mean_squared_error_gradient",
-    "perceptron_rule",
-    "sigmoid_cross_entropy",
-    "sigmoid_cross_entropy_gradient",
-    "softmax",
-    "softmax_cross_entropy",
-    "softmax_cross_entropy_gradient",
-    "sum_of_squares",
-    "sum_of_squares_gradient",
-]
-
 
 # ------------------------------------------------------------------------------------------- activations
 
@@ -470,17 +445,11 @@ class PerceptronResult(NamedTuple):
 
 
 def perceptron_rule(
-    x: ArrayLike,
-    y: ArrayLike,
-    *,
-    learning_rate: float = 1.0,
-    weights: ArrayLike | None = None,
-    bias: float = 0.0,
-    max_epochs: int = 1000,
+    x: ArrayLike, y: ArrayLike, *, learning_rate: float = 1.0, max_epochs: int = 1000
 ) -> PerceptronResult:
     r"""Train a threshold perceptron by Rosenblatt's rule until it makes no mistake.
 
-    Sample by sample, in the order given: :math:`w \leftarrow w + \eta (t - \hat y) x`,
+    From zero weights, sample by sample, in the order given: :math:`w \leftarrow w + \eta (t - \hat y) x`,
     :math:`b \leftarrow b + \eta (t - \hat y)`, with :math:`\hat y = 1` if :math:`x \cdot w + b > 0`. For separable
     points it ends after finitely many updates (Bishop 2006, section 4.1.7).
 
@@ -492,8 +461,6 @@ def perceptron_rule(
         Their classes, 0 or 1, shape ``(n,)``.
     learning_rate
         The step size :math:`\eta`, above 0.
-    weights, bias
-        The start; zeros by default.
     max_epochs
         After how many passes with mistakes to give up.
 
@@ -509,8 +476,7 @@ def perceptron_rule(
             f"x must be points (n, features) and y their classes (n,), 0 or 1; got {x.shape} and {y.shape} with the "
             f"classes {np.unique(y).tolist()}."
         )
-    w = np.zeros(x.shape[1]) if weights is None else np.asarray(weights, np.float64)
-    b, updates, mistakes = float(bias), 0, 0
+    w, b, updates, mistakes = np.zeros(x.shape[1]), 0.0, 0, 0
     for epoch in range(1, check_integer("max_epochs", max_epochs) + 1):
         mistakes = 0
         for point, target in zip(x, y, strict=True):
@@ -528,11 +494,11 @@ def perceptron_rule(
     )
 
 
-def finite_differences(function: Callable[[Any], Any], x: Any, *, step: float = 1e-6) -> Any:
+def finite_differences(function: Callable[[Any], Any], x: Any) -> Any:
     r"""Approximate a gradient by central differences, :math:`(f(x + \epsilon) - f(x - \epsilon)) / 2 \epsilon`.
 
-    The error is of order :math:`\epsilon^2` (Bishop 2006, eq. 5.69). It costs two evaluations for each number in
-    ``x``: for checking gradients, not for training.
+    :math:`\epsilon` is 1e-6; the error is of order :math:`\epsilon^2` (Bishop 2006, eq. 5.69). It costs two evaluations
+    for each number in ``x``: for checking gradients, not for training.
 
     Parameters
     ----------
@@ -540,16 +506,13 @@ def finite_differences(function: Callable[[Any], Any], x: Any, *, step: float = 
         Takes what ``x`` is, in float64, and returns one number.
     x
         A number or array; or a list of them, such as the weights of a network.
-    step
-        The distance :math:`\epsilon`, above 0.
 
     Returns
     -------
     numpy.ndarray or list of numpy.ndarray
         The gradient in the shape of ``x``, or one for each entry of the list.
     """
-    check_number("step", step, 0, exclusive=True)
-    several = isinstance(x, list)
+    step, several = 1e-6, isinstance(x, list)
     points = [np.array(value, np.float64) for value in (x if several else [x])]
     gradients = [np.empty_like(point) for point in points]
 

@@ -21,8 +21,8 @@ import numpy as np
 from modelzoo._checks import check_choice, check_seed
 from modelzoo._keras import tf
 from modelzoo.card import Card, set_card, weights_digest
-from modelzoo.errors import InputError, ModelZooError, unknown_name
-from modelzoo.network import Network, check_model_name, read_network
+from modelzoo.errors import InputError, ModelZooError, reason_of, unknown_name
+from modelzoo.network import Network, Shape, check_model_name, read_network, reconstructs
 from modelzoo.recipe import Recipe, html_table
 
 if TYPE_CHECKING:
@@ -109,6 +109,12 @@ class ModelSpec:
         """The builder's arguments with their defaults."""
         return {name: p.default for name, p in inspect.signature(self.builder).parameters.items()}
 
+    def fitting_options(self, input_shape: Shape, num_classes: int | None) -> dict[str, Any]:
+        """Return the builder's arguments for samples of a shape and a number of classes, as far as it has such."""
+        by_rank: dict[int, dict[str, Any]] = {1: {"input_dim": input_shape[0]}, 2: {"image_shape": input_shape}}
+        fitting = {"num_classes": num_classes, **by_rank.get(len(input_shape), {})}
+        return {option: value for option, value in fitting.items() if option in self.options}
+
 
 def register_model(
     *,
@@ -161,44 +167,38 @@ def register_model(
             except (TypeError, ValueError) as error:
                 if isinstance(error, ModelZooError) or not given:  # without options the mistake is the builder's
                     raise
-                reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
                 given_text = " ".join(", ".join(given).splitlines())
-                raise InputError(f"{name} cannot be built with {given_text}: {reason}") from error
+                raise InputError(f"{name} cannot be built with {given_text}: {reason_of(error)}") from error
             check_model_name(model.name)  # a builder may give it itself
-            chosen = {key: plain_option(name, key, value) for key, value in bound.arguments.items() if key != "seed"}
-            defaults = {
-                key: plain_option(name, key, parameter.default)
-                for key, parameter in signature.parameters.items()
-                if parameter.default is not parameter.empty
-            }
-            options = {key: value for key, value in chosen.items() if key not in defaults or value != defaults[key]}
+            seed = bound.arguments.pop("seed", None)
+            options = changed_options(name, bound.arguments, _REGISTRY[name].options)
             if not options and model.count_params() != num_params:
                 raise InputError(
                     f"{name} declares num_params={num_params!r:.80}, and its builder makes a network of "
                     f"{model.count_params()} parameters. Correct one of them."
                 )
-            seed = plain_option(name, "seed", bound.arguments.get("seed"))
             set_card(model, Card(name, name, options, seed, weights_digest=weights_digest(model)))
             return model
 
-        _REGISTRY[name] = ModelSpec(
-            name=name,
-            builder=build,
-            family=builder.__module__.rpartition(".")[2],
-            task=task,
-            dataset=dataset,
-            num_params=num_params,
-            network=network,
-            source=source,
-            recipes=dict(recipes),
-        )
+        family = builder.__module__.rpartition(".")[2]
+        _REGISTRY[name] = ModelSpec(name, build, family, task, dataset, num_params, network, source, dict(recipes))
         return build  # type: ignore[return-value]
 
     return decorate
 
 
-def plain_option(model: str, option: str, value: Any) -> Any:
-    """Return the value of a builder's option as a card holds it."""
+def changed_options(model: str, given: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the given options of a builder that differ from the known ones, as a card holds them."""
+    plain = {option: _plain_option(model, option, value) for option, value in given.items()}
+    empty = inspect.Parameter.empty  # of an option without a default
+    return {
+        option: value
+        for option, value in plain.items()
+        if known.get(option, empty) is empty or value != _plain_option(model, option, known[option])
+    }
+
+
+def _plain_option(model: str, option: str, value: Any) -> Any:
     if hasattr(value, "get_config"):  # a Keras initializer
         return {"class_name": type(value).__name__, "config": value.get_config()}
     try:
@@ -236,11 +236,6 @@ def load_plug_ins() -> None:
                 logger.warning("The entry point %s = %s%s was left out: %s", entry.name, entry.value, package, reason)
 
 
-def _load_models() -> None:
-    _load_builtin_models()
-    load_plug_ins()
-
-
 def list_models(
     pattern: str = "*", *, task: str | None = None, dataset: str | None = None, family: str | None = None
 ) -> list[str]:
@@ -256,11 +251,10 @@ def list_models(
     Raises
     ------
     InputError
-        No registered model has that task, data set or family, or ``pattern`` is not a string.
+        No registered model has that task, data set or family.
     """
-    if not isinstance(pattern, str):
-        raise InputError(f"pattern must be a text such as '*_mlp'; got pattern={pattern!r:.80}.")
-    _load_models()
+    _load_builtin_models()
+    load_plug_ins()
     found = [spec for spec in _REGISTRY.values() if fnmatch.fnmatchcase(spec.name, pattern)]
     for kind, wanted in (("task", task), ("dataset", dataset), ("family", family)):
         if wanted is not None:
@@ -288,19 +282,17 @@ def get_spec(name: str) -> ModelSpec:
     return _REGISTRY[name]
 
 
-def build_model(name: str, /, *, recipe: str | None = None, seed: int | None = None, **options: Any) -> keras.Model:
+def build_model(name: str, /, *, seed: int | None = None, **options: Any) -> keras.Model:
     """Build a model with fresh weights; :func:`modelzoo.create_model` also gives pretrained ones.
 
     Parameters
     ----------
     name
         Name of the model, see :func:`list_models`.
-    recipe
-        Build it as this recipe wants it (some recipes have builder options of their own).
     seed
         Seed of the initial weights; ``None`` draws one, which ``keras.utils.set_random_seed`` decides.
     **options
-        Arguments of the builder; they win over those of the recipe.
+        Arguments of the builder.
 
     Returns
     -------
@@ -310,11 +302,9 @@ def build_model(name: str, /, *, recipe: str | None = None, seed: int | None = N
     Raises
     ------
     InputError
-        The name, the recipe or an option is not known, or an option's value is not allowed.
+        The name or an option is not known, or an option's value is not allowed.
     """
     spec = get_spec(name)
-    if recipe is not None:
-        options = {**spec.recipe(recipe).model_options, **options}
     if "seed" in spec.options:
         options["seed"] = seed
     return spec.builder(**options)
@@ -336,11 +326,8 @@ def card_for(model: keras.Model) -> Card:
         network, options = read_network(model), {}
         ends = [network.layers[index].output_shape for index in (*network.inputs, *network.outputs)]
         if network.name in list_models() and len(ends) == 2 and all(ends):
-            inputs, outputs = ends
-            fitting = {"num_classes": outputs[-1], "input_dim": inputs[0], "image_shape": inputs}
-            defaults = _REGISTRY[network.name].options
-            given = {key: value for key, value in fitting.items() if key in defaults and value != defaults[key]}
-            options = plain_option(network.name, "options", given)
+            spec, (inputs, outputs) = _REGISTRY[network.name], ends
+            options = changed_options(network.name, spec.fitting_options(inputs, outputs[-1]), spec.options)
         known = find_builder(network.name, options, network)
         card = Card(network.name) if known is None else Card(network.name, network.name, options)
         set_card(model, card)
@@ -375,7 +362,7 @@ def base_recipe(model: keras.Model) -> Recipe:
     """
     if (spec := spec_of(model)) is not None:
         return spec.recipe("lesson")
-    if len(model.output_shape) > 2 and model.output_shape == model.input_shape:
+    if reconstructs(model):
         return Recipe(steps=1000, batch_size=64, loss="mean_squared_error", reconstruct=True)
     loss = "binary_crossentropy" if model.output_shape[-1] == 1 else "sparse_categorical_crossentropy"
     return Recipe(steps=1000, batch_size=64, loss=loss)

@@ -9,16 +9,16 @@ import dataclasses
 import functools
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent import futures
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
+from numpy.lib.stride_tricks import sliding_window_view
 
 from modelzoo.card import Card, read_card, read_weights, set_card, usable_cores
 from modelzoo.errors import ArtifactError, ModelZooError
-from modelzoo.network import Layer, Network
+from modelzoo.network import Layer, Network, mappings_in
 from modelzoo.reference import logistic, softmax
 from modelzoo.saving import find
 
@@ -286,84 +286,62 @@ def _plus(y: Array, bias: Array | None) -> Array:
     return y
 
 
-def _sides(layer: Layer, lengths: Sequence[int]) -> Callable[[Array, float], tuple[Array, list[int]]]:
-    """Return what pads images as the layer says; it also gives the height and the width of the output.
+def _windows(
+    layer: Layer, sides: Sequence[int], dilation: Sequence[int] = (1, 1), filling: float = 0
+) -> Callable[[Array], Array]:
+    """Return what gives the windows of images, padded as the layer says.
 
-    ``lengths`` are the height and the width of the window, holes of a dilation included.
+    ``sides`` are height and width of a window; the windows have the shape ``(n, rows, columns, channels, *sides)``.
     """
-    strides, same = layer.config["strides"], layer.config["padding"] == "same"
+    (down, right), same = layer.config["strides"], layer.config["padding"] == "same"
+    lengths = [(k - 1) * d + 1 for k, d in zip(sides, dilation, strict=True)]
 
-    def pad(x: Array, filling: float) -> tuple[Array, list[int]]:
-        sizes = x.shape[1:3]
-        if not same:
-            return x, [(n - k) // s + 1 for n, k, s in zip(sizes, lengths, strides, strict=True)]
-        out = [-(-n // s) for n, s in zip(sizes, strides, strict=True)]
-        lacking = [max((o - 1) * s + k - n, 0) for o, s, k, n in zip(out, strides, lengths, sizes, strict=True)]
-        if any(lacking):
-            (top, left), (height, width) = ((total // 2 for total in lacking), sizes)
+    def windows(x: Array) -> Array:
+        sizes = (height, width) = x.shape[1:3]
+        lacking = [max(-n % s + k - s, 0) for n, s, k in zip(sizes, (down, right), lengths, strict=True)]
+        if same and any(lacking):
+            top, left = (total // 2 for total in lacking)
             padded = np.full((len(x), height + lacking[0], width + lacking[1], x.shape[3]), filling, x.dtype)
             padded[:, top : top + height, left : left + width] = x  # ten times as fast as numpy.pad
-            return padded, out
-        return x, out
+            x = padded
+        seen = sliding_window_view(x, lengths, axis=(1, 2))
+        return seen[:, ::down, ::right, :, :: dilation[0], :: dilation[1]]
 
-    return pad
+    return windows
 
 
 def _conv2d(layer: Layer, kernel: Array, bias: Array | None = None) -> Step:
     if layer.config.get("groups", 1) != 1:
         raise _unknown(layer, "a convolution in groups")
-    height, width, channels, filters = kernel.shape
-    down, right = layer.config["strides"]
-    dilation = layer.config["dilation_rate"]
-    pad = _sides(layer, [(k - 1) * d + 1 for k, d in zip((height, width), dilation, strict=True)])
-    size = height * width * channels
-    matrix = np.ascontiguousarray(kernel.reshape(size, filters))
+    windows, filters = _windows(layer, kernel.shape[:2], layer.config["dilation_rate"]), kernel.shape[3]
+    matrix = np.ascontiguousarray(kernel.reshape(-1, filters))
 
     def step(x: Array) -> Array:
-        x, (rows, columns) = pad(x, 0)
-        x = np.ascontiguousarray(x)
-        n, y, z, c = x.strides
         # In this order of axes the pixels that a window copies lie side by side.
-        shape = (len(x), rows, columns, height, width, channels)
-        windows = as_strided(x, shape, (n, y * down, z * right, y * dilation[0], z * dilation[1], c))
+        seen = windows(x).transpose(0, 1, 2, 4, 5, 3)
+        _, rows, columns, *window = seen.shape
         result = np.empty((len(x), rows * columns, filters), np.float32)
-        count = min(len(x), max(1, UNFOLDED // (rows * columns * size * x.itemsize)))
-        unfolded = np.empty((count, *shape[1:]), np.float32)
+        count = min(len(x), max(1, UNFOLDED // (rows * columns * len(matrix) * x.itemsize)))
+        unfolded = np.empty((count, rows, columns, *window), np.float32)
         for i in range(0, len(x), count):
             part = result[i : i + count]
-            np.copyto(unfolded[: len(part)], windows[i : i + count])
-            np.matmul(unfolded[: len(part)].reshape(-1, size), matrix, out=part.reshape(-1, filters))
+            np.copyto(unfolded[: len(part)], seen[i : i + count])
+            np.matmul(unfolded[: len(part)].reshape(-1, len(matrix)), matrix, out=part.reshape(-1, filters))
         return _plus(result.reshape(len(x), rows, columns, filters), bias)
 
     return step
 
 
 def _depthwise_conv2d(layer: Layer, kernel: Array, bias: Array | None = None) -> Step:
-    height, width, channels, multiplier = kernel.shape
-    dilation = layer.config["dilation_rate"]
-    views = _shifted(layer, (height, width), dilation)
+    sides, units = kernel.shape[:2], math.prod(kernel.shape[2:])
+    windows = _windows(layer, sides, layer.config["dilation_rate"])
 
     def step(x: Array) -> Array:
-        products = (view[..., np.newaxis] * kernel[i, j] for i, j, view in views(x, 0))
-        y = _total(np.add, products)
-        return _plus(y.reshape(*y.shape[:3], channels * multiplier), bias)
+        seen = windows(x)[..., np.newaxis]
+        y = _total(np.add, (seen[..., i, j, :] * kernel[i, j] for i, j in np.ndindex(*sides)))
+        return _plus(y.reshape(*y.shape[:3], units), bias)
 
     return step
-
-
-def _shifted(layer: Layer, window: Sequence[int], dilation: Sequence[int] = (1, 1)) -> Callable[[Array, float], Any]:
-    """Return what gives, for each place in a window, the pixels that lie there in all windows."""
-    pad = _sides(layer, [(k - 1) * d + 1 for k, d in zip(window, dilation, strict=True)])
-    down, right = layer.config["strides"]
-
-    def views(x: Array, filling: float) -> Any:
-        x, (rows, columns) = pad(x, filling)
-        for i in range(window[0]):
-            for j in range(window[1]):
-                y, z = i * dilation[0], j * dilation[1]
-                yield i, j, x[:, y : y + (rows - 1) * down + 1 : down, z : z + (columns - 1) * right + 1 : right]
-
-    return views
 
 
 def _total(function: Any, arrays: Any) -> Array:
@@ -375,17 +353,19 @@ def _total(function: Any, arrays: Any) -> Array:
     return total
 
 
-def _max_pooling(layer: Layer) -> Step:
-    views = _shifted(layer, layer.config["pool_size"])
-    return lambda x: _total(np.maximum, (view for _, _, view in views(x, -np.inf)))
+def _pooling(function: Any, layer: Layer, filling: float) -> Step:
+    sides = layer.config["pool_size"]
+    windows = _windows(layer, sides, filling=filling)
+
+    def step(x: Array) -> Array:
+        seen = windows(x)
+        return _total(function, (seen[..., i, j] for i, j in np.ndindex(*sides)))
+
+    return step
 
 
 def _average_pooling(layer: Layer) -> Step:
-    views = _shifted(layer, layer.config["pool_size"])
-
-    def total(x: Array) -> Array:
-        return _total(np.add, (view for _, _, view in views(x, 0)))
-
+    total = _pooling(np.add, layer, 0)
     return lambda x: total(x) / total(np.ones_like(x[:1, :, :, :1]))  # padding does not count
 
 
@@ -427,18 +407,6 @@ def _rescaling(layer: Layer) -> Step:
     return lambda x: x * scale + offset
 
 
-def _flatten(layer: Layer) -> Step:
-    return lambda x: x.reshape(len(x), -1)
-
-
-def _reshape(layer: Layer) -> Step:
-    return lambda x: x.reshape(len(x), *layer.config["target_shape"])
-
-
-def _zero_padding(layer: Layer) -> Step:
-    return lambda x: np.pad(x, [(0, 0), *layer.config["padding"], (0, 0)])
-
-
 def _joined(function: Any) -> Callable[..., Step]:
     def make(layer: Layer) -> Step:
         return lambda *inputs: _total(function, iter(np.broadcast_arrays(*_of_one_rank(inputs))))
@@ -450,10 +418,6 @@ def _of_one_rank(inputs: Sequence[Array]) -> list[Array]:
     """Insert axes after the batch axis, as Keras does to join images and vectors."""
     rank = max(x.ndim for x in inputs)
     return [x.reshape(len(x), *[1] * (rank - x.ndim), *x.shape[1:]) for x in inputs]
-
-
-def _concatenate(layer: Layer) -> Step:
-    return lambda *inputs: np.concatenate(inputs, axis=layer.config.get("axis", -1))
 
 
 def _unchanged(layer: Layer, **state: Array) -> Step:
@@ -493,23 +457,23 @@ _LAYERS: dict[str, Callable[..., Step]] = {
     "Average": lambda layer: lambda *inputs: _joined(np.add)(layer)(*inputs) / np.float32(len(inputs)),
     "AveragePooling2D": _average_pooling,
     "BatchNormalization": _batch_normalization,
-    "Concatenate": _concatenate,
+    "Concatenate": lambda layer: lambda *inputs: np.concatenate(inputs, axis=layer.config.get("axis", -1)),
     "Conv2D": _conv2d,
     "Dense": _dense,
     "DepthwiseConv2D": _depthwise_conv2d,
-    "Flatten": _flatten,
+    "Flatten": lambda layer: lambda x: x.reshape(len(x), -1),
     "GlobalAveragePooling2D": _global_pooling(np.mean),
     "GlobalMaxPooling2D": _global_pooling(np.max),
-    "MaxPooling2D": _max_pooling,
+    "MaxPooling2D": lambda layer: _pooling(np.maximum, layer, -np.inf),
     "Maximum": _joined(np.maximum),
     "Minimum": _joined(np.minimum),
     "Multiply": _joined(np.multiply),
     "Normalization": _normalization,
     "PReLU": lambda layer, alpha: lambda x: np.where(x > 0, x, alpha * x),
     "Rescaling": _rescaling,
-    "Reshape": _reshape,
+    "Reshape": lambda layer: lambda x: x.reshape(len(x), *layer.config["target_shape"]),
     "Subtract": _joined(np.subtract),
-    "ZeroPadding2D": _zero_padding,
+    "ZeroPadding2D": lambda layer: lambda x: np.pad(x, [(0, 0), *layer.config["padding"], (0, 0)]),
 }
 
 # --- operations between tensors, as in keras.ops
@@ -562,7 +526,7 @@ def _filled(arguments: Any, inputs: Sequence[Array]) -> Any:
     return tuple(_filled(value, inputs) for value in arguments) if isinstance(arguments, list | tuple) else arguments
 
 
-def load_runtime(source: str | os.PathLike[str], *, version: int | None = None) -> Runtime:
+def load_runtime(source: str | os.PathLike[str]) -> Runtime:
     """Return a pretrained network, or one that :func:`modelzoo.save` wrote, ready to be called.
 
     Every file is checked against the card first, and the weights are mapped into memory, not copied.
@@ -570,9 +534,7 @@ def load_runtime(source: str | os.PathLike[str], *, version: int | None = None) 
     Parameters
     ----------
     source
-        Name of a pretrained model, or a SavedModel directory with a card.
-    version
-        Which of several numbered versions; the highest by default.
+        Name of a pretrained model, or a SavedModel directory with a card; of numbered versions in it the highest.
 
     Raises
     ------
@@ -581,9 +543,11 @@ def load_runtime(source: str | os.PathLike[str], *, version: int | None = None) 
     UnknownLayerError
         A layer is known to Keras only, or computes in another precision than float32.
     """
-    directory = find(source, version=version)
+    directory = find(source)
     card = read_card(directory)
-    if half := {policy for policy in _precisions(card["keras"]) if policy != "float32"}:
+    policies = [config.get("dtype") for config in mappings_in(card["keras"])]
+    named = {str(policy["config"]["name"]) for policy in policies if isinstance(policy, Mapping)}
+    if half := named - {"float32"}:
         raise UnknownLayerError(f"{card['name']} computes in {min(half)}, which only Keras does.")
     names = [weight["path"] for weight in card["weights"]]
     weights = dict(zip(names, read_weights(directory, card), strict=True))
@@ -597,16 +561,3 @@ def load_runtime(source: str | os.PathLike[str], *, version: int | None = None) 
     runtime.weights_digest = card["weights_digest"]
     set_card(runtime, Card.from_file(card, directory))
     return runtime
-
-
-def _precisions(config: Any) -> Iterator[str]:
-    """Give the precision policies of all layers in Keras' configuration."""
-    if isinstance(config, Mapping):
-        policy = config.get("dtype")
-        if isinstance(policy, Mapping):
-            yield str(policy["config"]["name"])
-        for value in config.values():
-            yield from _precisions(value)
-    elif isinstance(config, list):
-        for value in config:
-            yield from _precisions(value)

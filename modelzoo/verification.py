@@ -67,9 +67,8 @@ class Agreement:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything, ready for JSON."""
-        numbers = {**dataclasses.asdict(self), "difference": self.difference}
-        nan = {name for name, value in numbers.items() if isinstance(value, float) and math.isnan(value)}
-        return {name: None if name in nan else value for name, value in numbers.items()} | {"ok": self.ok}
+        facts = {**dataclasses.asdict(self), "difference": self.difference, "ok": self.ok}
+        return {key: None if isinstance(v, float) and math.isnan(v) else v for key, v in facts.items()}
 
 
 def verify(source: keras.Model | str | os.PathLike[str], *, corruptions: bool = False) -> list[Agreement]:

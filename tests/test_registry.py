@@ -72,6 +72,37 @@ def facts(**changes):
             "recipes": {"lesson": recipe}, **changes}  # fmt: skip
 
 
+def test_a_users_own_builder_gets_everything_by_one_decorator(scratch_registry, tmp_path):
+    @register_model(**facts())
+    def my_net(num_classes=2, *, seed=None, name="my_net"):
+        """One layer."""
+        x = keras.Input((2,), name="points")
+        logits = keras.layers.Dense(num_classes, name="logits", kernel_initializer=keras.initializers.Zeros())(x)
+        return keras.Model(x, keras.layers.Softmax(name="probabilities")(logits), name=name)
+
+    assert "my_net" in list_models()
+    assert get_spec("my_net").summary == "One layer."
+    model = create_model("my_net")
+    modelzoo.train(model, modelzoo.datasets.load("linear"))
+    modelzoo.save(model, tmp_path / "1")
+    assert modelzoo.weights_digest(modelzoo.load(tmp_path / "1")) == modelzoo.weights_digest(model)
+    tuned, _ = modelzoo.finetune(tmp_path / "1", modelzoo.datasets.load("four_class"), seed=1)
+    assert tuned.output_shape == (None, 4)
+
+
+def test_a_recipe_may_want_sequences_which_a_card_holds_as_lists(scratch_registry):
+    recipes = {"lesson": Recipe(steps=1), "wide": Recipe(steps=1, model_options={"widths": (3, 4)})}
+
+    @register_model(**facts(recipes=recipes, num_params=13))
+    def wide_net(widths=(2, 1), *, seed=None, name="wide_net"):
+        layers = [keras.layers.Dense(units, name=f"dense_{n}") for n, units in enumerate((*widths, 2))]
+        return keras.Sequential([keras.Input((2,)), *layers], name=name)
+
+    modelzoo.train(create_model("wide_net", recipe="wide", seed=0), datasets.load("linear"), "wide")
+    with pytest.raises(InputError, match=r"is for a model built with widths=\(3, 4\)"):
+        modelzoo.train(create_model("wide_net", seed=0), datasets.load("linear"), "wide")
+
+
 def test_a_builder_that_leaves_names_to_keras_is_built_from_its_configuration(scratch_registry, tmp_path):
     @register_model(**facts())
     def unnamed_net(*, seed=None, name="unnamed_net"):

@@ -4,8 +4,10 @@ Nothing is listed by hand, so that a new network or figure is in the reference w
 makes a page of each name.
 """
 
+import ast
 import importlib
 import inspect
+import itertools
 import re
 import sys
 from pathlib import Path
@@ -61,12 +63,15 @@ def pages():
 
 
 def public_names(module):
-    """Return what a module offers: ``__all__``, or what is defined there; ``models`` has the builders."""
+    """Return what a module offers: ``__all__``, or what it defines and documents; ``models`` has the builders."""
     if hasattr(module, "__all__") or module.__name__ == "modelzoo.models":
         names = getattr(module, "__all__", None) or dir(module)
     else:
         defined = inspect.getmembers(module, lambda value: inspect.isclass(value) or inspect.isfunction(value))
         names = [name for name, value in defined if value.__module__ == module.__name__]
+        for data, docstring in itertools.pairwise(ast.parse(inspect.getsource(module)).body):
+            if isinstance(data, ast.AnnAssign) and isinstance(docstring, ast.Expr):
+                names.append(data.target.id)
     return [name for name in names if not name.startswith("_") and not inspect.ismodule(getattr(module, name))]
 
 

@@ -110,10 +110,7 @@ def train(
         )
     else:
         dataset = load_data(data, spec.options.get("image_shape"), data_option, stream=stream)
-    fitting: dict[str, Any] = {"num_classes": dataset.num_classes}
-    fitting |= {"image_shape": dataset.input_shape} if len(dataset.input_shape) == 2 else {}
-    fitting |= {"input_dim": dataset.input_shape[0]} if len(dataset.input_shape) == 1 else {}
-    options = {**plan.model_options, **{key: fitting[key] for key in fitting if key in spec.options}}
+    options = {**plan.model_options, **spec.fitting_options(dataset.input_shape, dataset.num_classes)}
     model = modelzoo.create_model(name, seed=run["seed"], **options)
     _run(lambda **kwargs: (model, modelzoo.train(model, dataset, plan, **kwargs)), replicas, dataset, output, run)
 

@@ -58,11 +58,7 @@ def as_array(value: Any, name: str) -> np.ndarray:
     name
         What it is, for the error.
     """
-    if np.ma.is_masked(value):
-        raise DataError(
-            f"{name} has {np.ma.count_masked(value)} masked values. Leave their rows out, or fill them (x.filled(0))."
-        )
-    if isinstance(value, list | tuple) and any(map(np.ma.is_masked, value)):
+    if any(map(np.ma.is_masked, value if isinstance(value, list | tuple) else [value])):
         raise DataError(f"{name} has masked values. Leave their rows out, or fill them (x.filled(0)).")
     try:
         array = np.asarray(value)

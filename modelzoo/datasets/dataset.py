@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from modelzoo.datasets.checks import MAX_CLASSES, as_array, check_arrays, check_
 from modelzoo.errors import DataError, InputError
 
 Pair = tuple[np.ndarray, np.ndarray]
+Data = TypeVar("Data", bound="_Parts")
 MAX_BYTES = 4 << 30  # of one data set that is read into memory; larger ones are streamed
 #: The parts, with the ending of their arrays' names.
 PARTS = {"train": "train", "test": "test", "validation": "val"}
@@ -25,8 +26,61 @@ PART_NAMES = dict.fromkeys(("train", "training"), "train") | dict.fromkeys(("tes
 PART_NAMES |= dict.fromkeys(("val", "valid", "validation"), "validation")
 
 
-@dataclass(frozen=True, eq=False)
-class Dataset:
+class _Parts:
+    """What samples in memory and on disk share: a training, a test and a validation part of some classes."""
+
+    name: str
+    class_names: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        samples = {part: found[0] if isinstance(found, tuple) else found for part, found in self.parts.items()}
+        sizes = ", ".join(f"{part}={len(found)}" for part, found in samples.items())
+        return (
+            f"{type(self).__name__}({self.name!r}, {sizes}, input_shape={self.input_shape}, "
+            f"dtype={samples['train'].dtype}, num_classes={self.num_classes})"
+        )
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """The samples of the parts there are, by name: ``"train"``, ``"test"``, ``"validation"``."""
+        return {part: samples for part in PARTS if (samples := getattr(self, part)) is not None}
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one sample."""
+        train = self.parts["train"]
+        return train[0].shape[1:] if isinstance(train, tuple) else train.shape
+
+    @property
+    def num_classes(self) -> int:
+        """The number of classes."""
+        return len(self.class_names)
+
+    def hold_out(self: Data, fraction_or_n: float | int = 0.1) -> Data:
+        """Move training samples into the validation part, each class in proportion, the same ones in every run.
+
+        Recipes and hyper-parameters are chosen on the validation part; the test part stays as it is.
+
+        Parameters
+        ----------
+        fraction_or_n
+            Fraction (float) or number (int) of the training samples to move.
+        """
+        if "validation" in self.parts:
+            raise InputError(f"{self.name} has a validation part already. Use it.")
+        return self._split("validation", fraction_or_n, 0, where="hold_out")
+
+    def split_test(self: Data, test_fraction: float, seed: int = 0) -> Data:
+        """Move training samples into the test part, each class in proportion; a fraction of 0 moves none."""
+        some = check_fraction("test_fraction", test_fraction)
+        return self._split("test", test_fraction, seed, where="test_fraction") if some else self
+
+    def _split(self: Data, part: str, amount: float | int, seed: int, *, where: str) -> Data:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Dataset(_Parts):
     """Training samples with labels, optionally a test and a validation part, and where they come from.
 
     Unpacks the Keras way: ``(x_train, y_train), (x_test, y_test) = dataset``. The arrays are read-only.
@@ -122,18 +176,6 @@ class Dataset:
         """Give the training pair, then the test pair (``None`` without a test part)."""
         return iter((self.train, self.test))
 
-    def __repr__(self) -> str:
-        sizes = ", ".join(f"{part}={len(x)}" for part, (x, _) in self.parts.items())
-        return (
-            f"Dataset({self.name!r}, {sizes}, input_shape={self.input_shape}, dtype={self.x_train.dtype}, "
-            f"num_classes={self.num_classes})"
-        )
-
-    @property
-    def parts(self) -> dict[str, Pair]:
-        """The pairs of the parts there are, by name: ``"train"``, ``"test"``, ``"validation"``."""
-        return {part: pair for part in PARTS if (pair := getattr(self, part)) is not None}
-
     @property
     def train(self) -> Pair:
         """The training pair ``(x_train, y_train)``."""
@@ -148,16 +190,6 @@ class Dataset:
     def validation(self) -> Pair | None:
         """The validation pair ``(x_val, y_val)``, or ``None``."""
         return None if self.x_val is None or self.y_val is None else (self.x_val, self.y_val)
-
-    @property
-    def num_classes(self) -> int:
-        """The number of classes."""
-        return len(self.class_names)
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """The shape of one sample."""
-        return self.x_train.shape[1:]
 
     @cached_property
     def checksum(self) -> str:
@@ -176,12 +208,7 @@ class Dataset:
 
     def _replace(self, parts: Mapping[str, Pair], **changes: Any) -> Dataset:
         """Return these data with other arrays in some parts."""
-        arrays: dict[str, Any] = {
-            f"{axis}_{PARTS[part]}": array
-            for part, pair in parts.items()
-            for axis, array in zip("xy", pair, strict=True)
-        }
-        return dataclasses.replace(self, **arrays, **changes)
+        return dataclasses.replace(self, **fields_of(parts), **changes)
 
     def subset(self, classes: Iterable[int]) -> Dataset:
         """Return the samples of some classes, relabelled 0..k-1.
@@ -221,25 +248,6 @@ class Dataset:
             {part: (x, one_hot(_integers(y), self.num_classes)) for part, (x, y) in self.parts.items()}
         )
 
-    def hold_out(self, fraction_or_n: float | int = 0.1) -> Dataset:
-        """Move training samples into the validation part, each class in proportion, the same ones in every run.
-
-        Recipes and hyper-parameters are chosen on the validation part; the test part stays as it is.
-
-        Parameters
-        ----------
-        fraction_or_n
-            Fraction (float) or number (int) of the training samples to move.
-        """
-        if self.validation is not None:
-            raise InputError(f"{self.name} has a validation part of {len(self.validation[0])} samples already. Use it.")
-        return self._split("validation", fraction_or_n, 0, where="hold_out")
-
-    def split_test(self, test_fraction: float, seed: int = 0) -> Dataset:
-        """Move training samples into the test part, each class in proportion; a fraction of 0 moves none."""
-        some = check_fraction("test_fraction", test_fraction)
-        return self._split("test", test_fraction, seed, where="test_fraction") if some else self
-
     def _split(self, part: str, amount: float | int, seed: int, *, where: str) -> Dataset:
         kept, held = stratified_split(_integers(self.y_train), amount, seed, where=where)
         x, y = self.train
@@ -274,6 +282,13 @@ class Dataset:
             chosen.append(members[:per_class])
         indices = np.sort(np.concatenate(chosen))
         return self._replace({"train": (self.x_train[indices], self.y_train[indices])})
+
+
+def fields_of(parts: Mapping[str, Pair]) -> dict[str, Any]:
+    """Return the pairs of parts as the fields of a :class:`Dataset`."""
+    return {
+        f"{axis}_{PARTS[part]}": values for part, pair in parts.items() for axis, values in zip("xy", pair, strict=True)
+    }
 
 
 def _integers(y: np.ndarray) -> np.ndarray:
@@ -352,7 +367,6 @@ def from_arrays(
     class_names: Sequence[str] = (),
     name: str = "arrays",
     source: str = "",
-    license: str = "unknown",
 ) -> Dataset:
     """Make a data set of arrays with labels of any kind: 1…k, {3, 5, 8}, -1 and 1, texts, whole floats, columns.
 
@@ -365,7 +379,7 @@ def from_arrays(
     class_names
         Names of the classes: those that the labels are, or else one for each number from 0, or one for each value of
         the labels in rising order. By default the values name the classes, and 0…k-1 have no names.
-    name, source, license
+    name, source
         See :class:`Dataset`.
 
     Returns
@@ -413,7 +427,7 @@ def from_arrays(
         name=name,
         class_names=names,
         source=source,
-        license=license,
+        license="unknown",
     )
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from modelzoo._checks import check_integer, check_path
 from modelzoo.datasets.dataset import MAX_BYTES, PART_NAMES, PARTS, Dataset, as_text, from_arrays
 from modelzoo.datasets.registry import register_file_loader
-from modelzoo.errors import DataError, InputError
+from modelzoo.errors import DataError, InputError, reason_of
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def read_npz(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> dic
     except DataError:
         raise
     except Exception as error:  # damaged bytes make zipfile, its decompressors and NumPy raise errors of many kinds
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
+        reason = reason_of(error)
         if "Object arrays" in reason:
             reason = "it holds pickled Python objects, which could run code"
         raise DataError(f"Cannot read {path}: {reason:.160}. Give an intact .npz made by numpy.savez.") from error
@@ -343,8 +343,7 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
     except DataError:
         raise
     except (OSError, EOFError, zlib.error, ValueError) as error:  # ValueError: NumPy refuses (2**32 - 1, 0)
-        reason = getattr(error, "strerror", None) or str(error)
-        raise DataError(f"Cannot read {path}: {reason}. Give an intact IDX file, plain or .gz.") from error
+        raise DataError(f"Cannot read {path}: {reason_of(error)}. Give an intact IDX file, plain or .gz.") from error
 
 
 def idx_bytes(array: np.ndarray) -> bytes:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modelzoo._checks import check_choice, check_fraction, check_integer, check_path, check_seed
+from modelzoo._checks import check_choice, check_fraction, check_integers, check_path, check_seed
 from modelzoo.datasets.dataset import PART_NAMES, by_number
 from modelzoo.datasets.registry import register_file_loader
 from modelzoo.datasets.streaming import StoredSamples, Stream
-from modelzoo.errors import DataError, InputError
+from modelzoo.errors import DataError, InputError, reason_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -64,11 +64,11 @@ def _open(path: Path) -> Any:
     except FileNotFoundError:
         raise DataError(f"No image file {path}. Give the path of an existing image.") from None
     except Exception as error:  # damaged bytes make Pillow's decoders raise errors of many kinds
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        reason = reason_of(error)
         if isinstance(error, UnidentifiedImageError):
             reason = f"its content is not of a format that is read ({', '.join(sorted(FORMATS))})"
         remedy = "Save it again" if path.suffix.lower() in SUFFIXES else f"Images end in {', '.join(SUFFIXES)}"
-        raise DataError(f"Cannot read image {path}: {reason or type(error).__name__:.120}. {remedy}.") from error
+        raise DataError(f"Cannot read image {path}: {reason:.120}. {remedy}.") from error
 
 
 def _flatten(image: Any, path: object) -> Any:
@@ -119,19 +119,12 @@ def read_image(
     """
     from PIL.Image import Resampling
 
-    sides = None if size is None else _check_size(size)
+    sides = None if size is None else check_integers("size", size, 2)
     opened = _open(check_path(path, "an image")) if isinstance(path, str | os.PathLike) else path
     image = _flatten(opened, path).convert("L" if grayscale else "RGB")
     if sides is not None and image.size != sides[::-1]:
         image = image.resize(sides[::-1], Resampling.BICUBIC)
     return np.array(image)
-
-
-def _check_size(size: Sequence[int]) -> tuple[int, int]:
-    if not isinstance(size, Sequence) or len(size) != 2:
-        raise InputError(f"size must be (height, width), such as (28, 28); got {size!r:.80}.")
-    height, width = (check_integer("size", side, 1, 10_000) for side in size)
-    return height, width
 
 
 def _visible(folder: str | Path) -> list[os.DirEntry[str]]:
@@ -185,11 +178,11 @@ def _drawn(paths: list[Path], labels: np.ndarray, fraction: float, seed: int) ->
     return spare & (place < max(fraction, place[spare].min() + 2**-53))
 
 
-def _holds_folders(path: Path) -> bool:
-    return path.is_dir() and any(entry.is_dir() for entry in _visible(path))
-
-
-@register_file_loader(_holds_folders, "a folder with one folder of images for each class", streams=True)
+@register_file_loader(
+    lambda path: path.is_dir() and any(entry.is_dir() for entry in _visible(path)),
+    "a folder with one folder of images for each class",
+    streams=True,
+)
 def stream_images(
     folder: str | os.PathLike[str],
     *,
@@ -233,7 +226,7 @@ def stream_images(
     """
     from modelzoo.datasets.digit import load_digit_image
 
-    folder, sides = check_path(folder, "a folder of class folders"), _check_size(size)
+    folder, sides = check_path(folder, "a folder of class folders"), check_integers("size", size, 2)
     facts: dict[str, Any] = {"name": folder.resolve().name, "source": str(folder), "preparation": "resize"}
     if prepare is not None:
         facts |= {"preparation": check_choice("prepare", prepare, PREPARATIONS), "options": {"prepare": prepare}}

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from modelzoo._checks import check_fraction, check_integer, check_seed
+from modelzoo._checks import check_integer, check_seed
 from modelzoo._keras import tf
-from modelzoo.datasets.dataset import MAX_BYTES, PARTS, Dataset, stratified_split
+from modelzoo.datasets.dataset import MAX_BYTES, Dataset, _Parts, fields_of, stratified_split
 from modelzoo.errors import DataError, InputError
 
 #: Batches that are read ahead in parallel: a fixed number, because what tf.data chooses grows with the memory it sees.
@@ -169,8 +169,8 @@ class StoredSamples:
             raise DataError(found[1]) from None
 
 
-@dataclass(frozen=True, eq=False)
-class Stream:
+@dataclass(frozen=True, eq=False, repr=False)
+class Stream(_Parts):
     """Samples on disk, and where they come from: a :class:`Dataset` that need not fit in memory.
 
     ``train``, ``evaluate`` and ``finetune`` take it in the place of a Dataset.
@@ -198,39 +198,6 @@ class Stream:
     preparation: str | None = None
     named: bool = True
 
-    def __repr__(self) -> str:
-        sizes = ", ".join(f"{part}={len(samples)}" for part, samples in self.parts.items())
-        return (
-            f"Stream({self.name!r}, {sizes}, input_shape={self.input_shape}, dtype={self.train.dtype}, "
-            f"num_classes={self.num_classes})"
-        )
-
-    @property
-    def parts(self) -> dict[str, StoredSamples]:
-        """The parts there are, by name."""
-        return {part: samples for part in PARTS if (samples := getattr(self, part)) is not None}
-
-    @property
-    def num_classes(self) -> int:
-        """The number of classes."""
-        return len(self.class_names)
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """The shape of one sample."""
-        return self.train.shape
-
-    def hold_out(self, fraction_or_n: float | int = 0.1) -> Stream:
-        """Move training samples into the validation part, the same ones as :meth:`Dataset.hold_out` moves."""
-        if self.validation is not None:
-            raise InputError(f"{self.name} has a validation part of {len(self.validation)} samples already. Use it.")
-        return self._split("validation", fraction_or_n, 0, where="hold_out")
-
-    def split_test(self, test_fraction: float, seed: int = 0) -> Stream:
-        """Move training samples into the test part, each class in proportion; a fraction of 0 moves none."""
-        some = check_fraction("test_fraction", test_fraction)
-        return self._split("test", test_fraction, seed, where="test_fraction") if some else self
-
     def _split(self, part: str, amount: float | int, seed: int, *, where: str) -> Stream:
         changes: dict[str, Any] = {}
         changes["train"], changes[part] = (
@@ -248,10 +215,6 @@ class Stream:
                 f"{count} samples of shape {self.input_shape} need {size} bytes; at most {MAX_BYTES} are loaded. "
                 "Give a smaller size, or read them as training goes: datasets.stream, or --stream."
             )
-        arrays: dict[str, Any] = {
-            f"{axis}_{PARTS[part]}": values
-            for part, samples in self.parts.items()
-            for axis, values in zip("xy", samples[:], strict=True)
-        }
+        arrays = fields_of({part: samples[:] for part, samples in self.parts.items()})
         facts = ("name", "class_names", "source", "license", "options", "preparation", "named")
         return Dataset(**arrays, **{fact: getattr(self, fact) for fact in facts})

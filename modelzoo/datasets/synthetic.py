@@ -24,9 +24,11 @@ _SIDES, _PARITY = ("below", "above"), ("equal", "different")
 _LICENSE = "none needed: computed from a formula"
 
 
-def _streams(seed: int) -> list[np.random.Generator]:
-    """Return one generator for the training points and one for the test points."""
-    return [np.random.default_rng(child) for child in np.random.SeedSequence(check_seed(seed)).spawn(2)]
+def _streams(n: int, n_test: int, seed: int) -> list[tuple[np.random.Generator, int]]:
+    """Return a generator and the number of the training points, and of the test points."""
+    sizes = (check_integer("n", n, 2), check_integer("n_test", n_test, 2))
+    children = np.random.SeedSequence(check_seed(seed)).spawn(2)
+    return [(np.random.default_rng(child), size) for child, size in zip(children, sizes, strict=True)]
 
 
 #: Where in the plane a point (a, b) is of class 1, of the sets without noise.
@@ -44,8 +46,7 @@ def _classes_of(name: str, x: np.ndarray) -> np.ndarray:
 
 def _uniform_set(name: str, scale: tuple[float, float], low: tuple[float, float], n: int, n_test: int, seed: int):
     parts = []
-    sizes = (check_integer("n", n, 2), check_integer("n_test", n_test, 2))
-    for rng, size in zip(_streams(seed), sizes, strict=True):
+    for rng, size in _streams(n, n_test, seed):
         x = (np.array(scale) * rng.uniform(size=(size, 2)) + np.array(low)).astype(np.float32)
         parts += [x, _classes_of(name, x)]
     if parts[1].min() == parts[1].max():
@@ -132,8 +133,7 @@ def toy_points(*, n: int = 20, n_test: int = 20, seed: int = 0) -> Dataset:
         float32 points, int64 labels 0 and 1.
     """
     parts = []
-    sizes = (check_integer("n", n, 2), check_integer("n_test", n_test, 2))
-    for rng, size in zip(_streams(seed), sizes, strict=True):
+    for rng, size in _streams(n, n_test, seed):
         wanted = [(size + 1) // 2, size // 2]
         chosen: list[list[np.ndarray]] = [[], []]
         while any(sum(map(len, chosen[label])) < wanted[label] for label in (0, 1)):
@@ -216,9 +216,8 @@ def four_class(*, n: int = 1000, n_test: int = 1000, seed: int = 1010) -> Datase
     Dataset
         float32 points (scikit-learn's float64 ones rounded), int64 labels 0 to 3.
     """
-    n, n_test = check_integer("n", n, 2), check_integer("n_test", n_test, 2)
-    mixture = _four_class_mixture(check_seed(seed))
-    more, test = _streams(seed)
+    (more, n), (test, n_test) = _streams(n, n_test, seed)
+    mixture = _four_class_mixture(seed)
     x, y = mixture.x[:n], mixture.y[:n]
     if n > len(x):
         x_more, y_more = mixture.draw(n - len(x), more)

@@ -40,7 +40,6 @@ def write_tfrecord(
     *,
     test: Any = None,
     num_shards: int = 8,
-    name: str | None = None,
     class_names: Sequence[str] = (),
     overwrite: bool = False,
 ) -> Path:
@@ -62,8 +61,8 @@ def write_tfrecord(
         directory holds a part out.
     num_shards
         Files of each part, 1 to 256. What is trained on them does not depend on it.
-    name, class_names
-        Name of the data set and of its classes; by default those of ``data``, or the directory's name and the labels.
+    class_names
+        Names of the classes; by default those of ``data``, or the labels. Other data are called as the directory.
     overwrite
         Replace a directory of shards if it exists.
 
@@ -110,7 +109,6 @@ def write_tfrecord(
         digest = hashlib.sha256(json.dumps([[e["shape"], e["dtype"], e["index"]] for e in written.values()]).encode())
         facts |= {
             "format": FORMAT,
-            "name": name or facts["name"],
             "class_names": list(class_names) or list(map(str, range(num_classes))),
             "options": dict(facts["options"]),
             "checksum": data.checksum if same else digest.hexdigest(),

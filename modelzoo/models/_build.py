@@ -76,30 +76,16 @@ class Layers:
 
     def __init__(self, seed: int | None, kernel_initializer: Any, bias_initializer: Any = "zeros") -> None:
         self._seeds = np.random.SeedSequence(seed)
-        self._kernel_initializer = kernel_initializer
-        self._bias_initializer = bias_initializer
+        self._given = {"kernel_initializer": kernel_initializer, "bias_initializer": bias_initializer}
 
     def dense(self, units: int, activation: Any = None, *, name: str, use_bias: bool = True) -> keras.layers.Layer:
         """Return a dense layer."""
-        return keras.layers.Dense(
-            units,
-            activation=activation,
-            use_bias=use_bias,
-            kernel_initializer=self._seeded("kernel_initializer", self._kernel_initializer),
-            bias_initializer=self._seeded("bias_initializer", self._bias_initializer),
-            name=name,
-        )
+        return keras.layers.Dense(units, activation=activation, use_bias=use_bias, name=name, **self._initializers())
 
     def conv(self, filters: int, kernel_size: int, activation: Any, *, name: str) -> keras.layers.Layer:
         """Return a convolution with SAME padding."""
         return keras.layers.Conv2D(
-            filters,
-            kernel_size,
-            padding="same",
-            activation=activation,
-            kernel_initializer=self._seeded("kernel_initializer", self._kernel_initializer),
-            bias_initializer=self._seeded("bias_initializer", self._bias_initializer),
-            name=name,
+            filters, kernel_size, padding="same", activation=activation, name=name, **self._initializers()
         )
 
     def dropout(self, rate: float, *, name: str) -> keras.layers.Layer:
@@ -109,15 +95,19 @@ class Layers:
     def _next_seed(self) -> int:
         return int(self._seeds.spawn(1)[0].generate_state(1)[0] >> 1)
 
-    def _seeded(self, name: str, initializer: Any) -> Any:
-        try:
-            found = keras.initializers.get(initializer)
-            config = found.get_config()
-        except (ValueError, TypeError, AttributeError) as error:
-            raise InputError(f"{name} must be a Keras initialiser; got {name}={initializer!r}.") from error
-        if "seed" in config:
-            config["seed"] = self._next_seed()
-        return type(found).from_config(config)
+    def _initializers(self) -> dict[str, Any]:
+        """Return the initialisers of one layer, each with a seed of its own."""
+        seeded = {}
+        for name, initializer in self._given.items():
+            try:
+                found = keras.initializers.get(initializer)
+                config = found.get_config()
+            except (ValueError, TypeError, AttributeError) as error:
+                raise InputError(f"{name} must be a Keras initialiser; got {name}={initializer!r}.") from error
+            if "seed" in config:
+                config["seed"] = self._next_seed()
+            seeded[name] = type(found).from_config(config)
+        return seeded
 
 
 def warmed_up(rate: float) -> dict[str, Any]:

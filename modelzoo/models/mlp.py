@@ -213,6 +213,18 @@ def sigmoid_mlp(
     return _build.classifier(points, logits, classifier_activation, name=name)
 
 
+TANH_FAST = Recipe(
+    steps=50_000,
+    batch_size=500,
+    optimizer="adam",
+    learning_rate={"class_name": "CosineDecay", "config": {"initial_learning_rate": 0.2}},
+    log_every=5000,
+    model_options={"kernel_initializer": {"class_name": "RandomNormal", "config": {"stddev": 3.0}}},
+    data_options={"n": 20_000, "n_test": 20_000},
+    source=_build.FAST_SOURCE,
+)
+
+
 @register_model(
     task="classification",
     dataset="four_class",
@@ -229,25 +241,11 @@ def sigmoid_mlp(
             log_train="all",
             source="SGD 0.1 with momentum 0.9, 100 full-batch steps",
         ),
-        "fast": Recipe(
-            steps=50_000,
-            batch_size=500,
-            optimizer="adam",
-            learning_rate={"class_name": "CosineDecay", "config": {"initial_learning_rate": 0.2}},
-            log_every=5000,
-            model_options={"kernel_initializer": {"class_name": "RandomNormal", "config": {"stddev": 3.0}}},
-            data_options={"n": 20_000, "n_test": 20_000},
-            source=_build.FAST_SOURCE,
-        ),
-        "tuned": Recipe(
+        "fast": TANH_FAST,
+        "tuned": TANH_FAST.replace(
             steps=100_000,
-            batch_size=500,
-            optimizer="adam",
-            learning_rate={"class_name": "CosineDecay", "config": {"initial_learning_rate": 0.2}},
             log_every=2500,
             validation_size=5000,
-            model_options={"kernel_initializer": {"class_name": "RandomNormal", "config": {"stddev": 3.0}}},
-            data_options={"n": 20_000, "n_test": 20_000},
             source="Our own, chosen on held-out samples: more points, Adam with cosine decay (Loshchilov and Hutter "
             "2017), and large initial weights, because one class is as thin as a line",
         ),
@@ -388,18 +386,10 @@ def relu_mlp(
     return _image_mlp(num_classes, widths, dropout, image_shape, classifier_activation, kernel_initializer, seed, name)
 
 
-DENSE_TUNED = Recipe(
+DENSE_TUNED = RELU_TUNED.replace(
     epochs=120,
-    batch_size=128,
-    optimizer="adamw",
     learning_rate={"class_name": "CosineDecay", "config": {"initial_learning_rate": 2e-3}},
-    optimizer_options={"weight_decay": 0.01, "use_ema": True, "ema_momentum": 0.999},
     augmentation=Augmentation(rotation=0.16, scale=0.1, shear=0.12, shift=1.2, elastic_strength=24.0),
-    validation_size=5000,
-    log_every=430,
-    validation_freq=10,
-    model_options={"kernel_initializer": "he_normal"},
-    source=_build.TUNED_SOURCE,
 )
 
 

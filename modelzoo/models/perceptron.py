@@ -110,6 +110,41 @@ def threshold_perceptron(
     return model
 
 
+#: The recipes of one logistic unit, which the softmax of two shares but for the loss.
+LESSON = Recipe(
+    steps=15_000,
+    optimizer="sgd",
+    learning_rate=0.05,
+    loss="binary_crossentropy",
+    log_every=250,
+    log_train="all",
+    data_options={"n": 1000},
+    source="SGD 0.05, full batch of 1000 points, 15,000 steps with an explicit bias",
+)
+FAST = Recipe(
+    steps=200,
+    optimizer="adam",
+    learning_rate={"class_name": "CosineDecay", "config": {"initial_learning_rate": 3.0}},
+    loss="binary_crossentropy",
+    log_every=50,
+    xla="off",
+    data_options={"n": 1000, "n_test": 10_000},
+    source=_build.FAST_SOURCE,
+)
+TUNED = Recipe(
+    steps=5000,
+    optimizer="adam",
+    learning_rate={"class_name": "CosineDecay", "config": {"initial_learning_rate": 0.1}},
+    loss="binary_crossentropy",
+    log_every=250,
+    log_train="all",
+    validation_size=200,
+    calibrate=True,
+    data_options={"n": 1000, "n_test": 10_000},
+    source="Our own, chosen on held-out samples: Adam with cosine decay (Loshchilov and Hutter 2017)",
+)
+
+
 @register_model(
     task="classification",
     dataset="linear",
@@ -117,47 +152,12 @@ def threshold_perceptron(
     network="2 → 1 (sigmoid)",
     source=_ANN_LESSON,
     recipes={
-        "lesson": Recipe(
-            steps=15_000,
-            optimizer="sgd",
-            learning_rate=0.05,
-            loss="binary_crossentropy",
-            log_every=250,
-            log_train="all",
-            data_options={"n": 1000},
-            source="SGD 0.05, full batch of 1000 points, 15,000 steps with an explicit bias",
-        ),
-        "fast": Recipe(
-            steps=200,
-            optimizer="adam",
-            learning_rate={"class_name": "CosineDecay", "config": {"initial_learning_rate": 3.0}},
-            loss="binary_crossentropy",
-            log_every=50,
-            xla="off",
-            data_options={"n": 1000, "n_test": 10_000},
-            source=_build.FAST_SOURCE,
-        ),
-        "tuned": Recipe(
-            steps=5000,
-            optimizer="adam",
-            learning_rate={"class_name": "CosineDecay", "config": {"initial_learning_rate": 0.1}},
-            loss="binary_crossentropy",
-            log_every=250,
-            log_train="all",
-            validation_size=200,
-            calibrate=True,
-            data_options={"n": 1000, "n_test": 10_000},
-            source="Our own, chosen on held-out samples: Adam with cosine decay (Loshchilov and Hutter 2017)",
-        ),
-        "lesson_absorbed_bias": Recipe(
+        "lesson": LESSON,
+        "fast": FAST,
+        "tuned": TUNED,
+        "lesson_absorbed_bias": LESSON.replace(
             steps=10_000,
-            optimizer="sgd",
-            learning_rate=0.05,
-            loss="binary_crossentropy",
-            log_every=250,
-            log_train="all",
             model_options={"use_bias": False},
-            data_options={"n": 1000},
             source="SGD 0.05, full batch of 1000 points, 10,000 steps with the bias absorbed in a column of ones",
         ),
     },
@@ -209,38 +209,13 @@ def logistic_perceptron(
     network="2 → 2 (softmax)",
     source=_ANN_LESSON,
     recipes={
-        "lesson": Recipe(
+        "lesson": LESSON.replace(
             steps=10_000,
-            optimizer="sgd",
-            learning_rate=0.05,
             loss="categorical_crossentropy",
-            log_every=250,
-            log_train="all",
-            data_options={"n": 1000},
             source="SGD 0.05 on softmax cross-entropy with one-hot labels, full batch of 1000 points, 10,000 steps",
         ),
-        "fast": Recipe(
-            steps=200,
-            optimizer="adam",
-            learning_rate={"class_name": "CosineDecay", "config": {"initial_learning_rate": 3.0}},
-            loss="categorical_crossentropy",
-            log_every=50,
-            xla="off",
-            data_options={"n": 1000, "n_test": 10_000},
-            source=_build.FAST_SOURCE,
-        ),
-        "tuned": Recipe(
-            steps=5000,
-            optimizer="adam",
-            learning_rate={"class_name": "CosineDecay", "config": {"initial_learning_rate": 0.1}},
-            loss="categorical_crossentropy",
-            log_every=250,
-            log_train="all",
-            validation_size=200,
-            calibrate=True,
-            data_options={"n": 1000, "n_test": 10_000},
-            source="Our own, chosen on held-out samples: Adam with cosine decay (Loshchilov and Hutter 2017)",
-        ),
+        "fast": FAST.replace(loss="categorical_crossentropy"),
+        "tuned": TUNED.replace(loss="categorical_crossentropy"),
     },
 )
 def onehot_softmax(

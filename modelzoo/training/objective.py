@@ -55,7 +55,7 @@ class Objective:
         if self.crossentropy and (logits := logits_model(model)) is not None:
             self.head, self.from_logits = logits, True
         elif self.crossentropy:  # outputs that say nothing of themselves are taken for logits
-            self.from_logits = read_network(model).output.activation not in ("softmax", "sigmoid")
+            self.from_logits = not read_network(model).squashes
         self.num_outputs = int(np.prod(model.output_shape[1:]))
         plain = self.crossentropy and self.num_outputs > 1 and not recipe.label_smoothing
         self._narrow = plain and is_narrow(model)

@@ -21,7 +21,7 @@ from modelzoo.datasets import StoredSamples
 from modelzoo.errors import ArtifactError, InputError, ModelZooError
 from modelzoo.network import read_network, with_paths
 from modelzoo.recipe import Recipe, check_fields
-from modelzoo.registry import card_for, spec_of
+from modelzoo.registry import card_for, changed_options, spec_of
 from modelzoo.training.calibration import calibrate, check_calibration
 from modelzoo.training.checkpoints import Checkpoints, Saved
 from modelzoo.training.data import (
@@ -304,36 +304,33 @@ def _values(model: keras.Model) -> list[Any]:
 def _resolved(recipe: Recipe | str, model: keras.Model, changes: Mapping[str, Any]) -> Recipe:
     """Return the recipe that ``train`` was given, or the model's of that name, with the changes."""
     if isinstance(recipe, str):
-        name, spec, given = recipe, spec_of(model), card_for(model).options
+        name, spec = recipe, spec_of(model)
         if spec is None:
             raise InputError(f"No builder declares recipes for {model.name!r}; got recipe={name!r}. Give a Recipe.")
         recipe = spec.recipe(name)
-        for option, value in recipe.model_options.items():
-            if given.get(option, spec.options[option]) != value:
-                raise InputError(
-                    f"The recipe {name!r} of {spec.name} is for a model built with {option}={value!r}. "
-                    f"Build it with create_model({spec.name!r}, recipe={name!r})."
-                )
+        wanted = recipe.model_options
+        for option in changed_options(spec.name, wanted, {**spec.options, **card_for(model).options}):
+            raise InputError(
+                f"The recipe {name!r} of {spec.name} is for a model built with {option}={wanted[option]!r}. "
+                f"Build it with create_model({spec.name!r}, recipe={name!r})."
+            )
     if not isinstance(recipe, Recipe):
         raise InputError(f"recipe must be a Recipe or the name of one; got {recipe!r}.")
     beside = inspect.signature(train).parameters.keys() - {"changes"}
     check_fields("argument of train", Recipe, changes, beside=beside)
     recipe = recipe.replace(**changes)
-    output = read_network(model).output
-    if output.activation == "softmax" and output.output_shape[-1] == 1:
-        raise InputError(
-            f"{model.name!r} ends in a softmax of one unit, which is 1 whatever it sees. End in a sigmoid of one unit, "
-            "or in a softmax with a unit for each class."
-        )
-    if (
-        output.activation == "sigmoid"
-        and output.output_shape[-1] != 1
-        and recipe.loss.endswith("categorical_crossentropy")
-    ):
-        raise InputError(
-            f"{model.name!r} ends in {output.output_shape[-1]} sigmoids, which are no probabilities of classes, as the "
-            f"loss {recipe.loss!r} wants them. End in a softmax, or in one sigmoid for two classes."
-        )
+    network = read_network(model)
+    if network.squashes and not network.gives_probabilities:  # a softmax of one unit, or sigmoids of several
+        if network.output.output_shape == (1,):
+            raise InputError(
+                f"{model.name!r} ends in a softmax of one unit, which is 1 whatever it sees. End in a sigmoid of one "
+                "unit, or in a softmax with a unit for each class."
+            )
+        if recipe.loss.endswith("categorical_crossentropy"):
+            raise InputError(
+                f"{model.name!r} ends in {model.output_shape[-1]} sigmoids, which are no probabilities of classes, as "
+                f"the loss {recipe.loss!r} wants them. End in a softmax, or in one sigmoid for two classes."
+            )
     if recipe.augmentation is not None and len(model.input_shape) != 3:
         raise InputError(
             f"{model.name!r} takes samples of shape {model.input_shape[1:]}, and augmentation distorts images of "
