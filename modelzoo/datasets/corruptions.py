@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from modelzoo._checks import check_integer, check_number
+from modelzoo._checks import check_integer, check_number, check_seed
 from modelzoo.datasets.checks import check_samples
 from modelzoo.errors import DataError
 
@@ -22,10 +22,8 @@ from modelzoo.errors import DataError
 _DIRECTIONS = tuple((down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if down or right)
 
 
-def shift(images: np.ndarray, pixels: int) -> np.ndarray:
+def shift(images: np.ndarray, pixels: int, *, seed: int = 0) -> np.ndarray:
     """Move each image in one of eight directions; what comes in at the border is 0.
-
-    The first images of a longer array are moved in the same directions.
 
     Parameters
     ----------
@@ -33,6 +31,8 @@ def shift(images: np.ndarray, pixels: int) -> np.ndarray:
         Grey levels 0-255 of shape ``(n, height, width)``.
     pixels
         How far, vertically, horizontally or both.
+    seed
+        Draws the direction of each image; the first images of a longer array get the same ones.
 
     Returns
     -------
@@ -41,7 +41,7 @@ def shift(images: np.ndarray, pixels: int) -> np.ndarray:
     """
     images, pixels = _checked(images), check_integer("pixels", pixels, 0)
     height, width = images.shape[1:]
-    chosen = np.random.default_rng(0).integers(len(_DIRECTIONS), size=len(images))
+    chosen = np.random.default_rng(check_seed(seed)).integers(len(_DIRECTIONS), size=len(images))
     padded = np.pad(_to_bytes(images), ((0, 0), (pixels, pixels), (pixels, pixels)))
     result = np.empty(images.shape, np.uint8)
     for number, (down, right) in enumerate(_DIRECTIONS):
@@ -51,10 +51,8 @@ def shift(images: np.ndarray, pixels: int) -> np.ndarray:
     return result
 
 
-def rotate(images: np.ndarray, degrees: float) -> np.ndarray:
+def rotate(images: np.ndarray, degrees: float, *, seed: int = 0) -> np.ndarray:
     """Turn each image about its middle, clockwise or counter-clockwise, with bilinear interpolation.
-
-    The first images of a longer array are turned in the same sense.
 
     Parameters
     ----------
@@ -62,6 +60,8 @@ def rotate(images: np.ndarray, degrees: float) -> np.ndarray:
         Grey levels 0-255 of shape ``(n, height, width)``.
     degrees
         How far.
+    seed
+        Draws the sense of each image; the first images of a longer array get the same ones.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def rotate(images: np.ndarray, degrees: float) -> np.ndarray:
     from scipy import ndimage
 
     images, degrees = _checked(images), check_number("degrees", degrees, 0)
-    counter_clockwise = np.random.default_rng(0).integers(2, size=len(images)) == 1
+    counter_clockwise = np.random.default_rng(check_seed(seed)).integers(2, size=len(images)) == 1
     result = np.empty(images.shape, np.uint8)
     for angle, turned in ((degrees, counter_clockwise), (-degrees, ~counter_clockwise)):
         if turned.any():
@@ -82,10 +82,8 @@ def rotate(images: np.ndarray, degrees: float) -> np.ndarray:
     return result
 
 
-def add_noise(images: np.ndarray, sigma: float) -> np.ndarray:
+def add_noise(images: np.ndarray, sigma: float, *, seed: int = 0) -> np.ndarray:
     """Add Gaussian noise to each pixel and cut the sum at 0 and 255.
-
-    The first images of a longer array get the same noise.
 
     Parameters
     ----------
@@ -93,6 +91,8 @@ def add_noise(images: np.ndarray, sigma: float) -> np.ndarray:
         Grey levels 0-255 of shape ``(n, height, width)``.
     sigma
         Standard deviation of the noise in grey levels.
+    seed
+        Draws the noise; the first images of a longer array get the same.
 
     Returns
     -------
@@ -100,7 +100,7 @@ def add_noise(images: np.ndarray, sigma: float) -> np.ndarray:
         uint8 of the same shape.
     """
     images, sigma = _checked(images), check_number("sigma", sigma, 0)
-    noise = np.random.default_rng(0).standard_normal(images.shape, dtype=np.float32)
+    noise = np.random.default_rng(check_seed(seed)).standard_normal(images.shape, dtype=np.float32)
     return _to_bytes(images + np.float32(sigma) * noise)
 
 
@@ -126,7 +126,7 @@ def blur(images: np.ndarray, sigma: float) -> np.ndarray:
 
 
 #: The suite: four kinds in three severities each, by name, as functions of raw images alone. The names give pixels,
-#: degrees, grey levels and pixels. Draws are seeded with 0, so that all models meet the same images.
+#: degrees, grey levels and pixels. Seeds are fixed, so that all models meet the same images.
 CORRUPTIONS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = MappingProxyType(
     {
         "shift_1": functools.partial(shift, pixels=1),

@@ -72,13 +72,14 @@ def test_around_an_image_is_black(corrupt, rng):
     np.testing.assert_array_equal(corrupt(images), framed)
 
 
-def test_noise_has_its_standard_deviation():
+def test_noise_has_its_standard_deviation(images):
     gray = np.full((100, 28, 28), 128, np.uint8)
     noise = add_noise(gray, 20).astype(float) - 128
     n = noise.size
     assert noise.mean() == pytest.approx(0, abs=5 * 20 / n**0.5)
     assert noise.std() == pytest.approx(np.sqrt(20**2 + 1 / 12), rel=5 / (2 * n) ** 0.5)
     assert abs(np.corrcoef(noise[0].ravel(), noise[1].ravel())[0, 1]) < 0.15
+    assert not np.array_equal(add_noise(images, 20, seed=1), add_noise(images, 20, seed=2))
     assert add_noise(np.zeros((5, 28, 28), np.uint8), 50).min() == 0
 
 
@@ -106,3 +107,5 @@ def test_bad_amounts_are_refused(images):
     for corrupt, bad in [(shift, 1.5), (shift, -1), (rotate, "30"), (rotate, np.inf), (add_noise, -3), (blur, True)]:
         with pytest.raises(InputError, match=rf"must be .*{bad!r}"):
             corrupt(images, bad)
+    with pytest.raises(InputError, match="seed"):
+        shift(images, 1, seed=-1)
