@@ -515,7 +515,7 @@ def part_of(model: keras.Model, data: Any, split: str, *, reconstruct: bool = Fa
         samples = tuple(np.concatenate(arrays) for arrays in zip(*parts.values(), strict=True))
     elif samples is None:
         what = "several parts that are not in memory" if split == "all" else f"no {split} part"
-        raise InputError(f"{given.facts['name']} has {what}. Name one split: {', '.join(parts)}.")
+        raise InputError(f"{given.facts['name']} has {what}. Choose one of its parts: {', '.join(parts)}.")
     if arrays and not isinstance(samples, tuple):
         raise InputError("The samples must be arrays; got a stream or a tf.data.Dataset. Give a Dataset or (x, y).")
     return samples

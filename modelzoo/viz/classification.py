@@ -63,34 +63,32 @@ def class_probabilities(model: Any, x: np.ndarray) -> np.ndarray:
     return rows
 
 
-def scored(
-    truth: Any, predictions: Any, *, split: str = "test", class_names: Sequence[str] = ()
-) -> tuple[Samples, np.ndarray]:
+def scored(truth: Any, predictions: Any, class_names: Sequence[str] = ()) -> tuple[Samples, np.ndarray]:
     """Return labelled samples, with one name a class, and the probabilities of their classes.
 
     Parameters
     ----------
     truth, predictions
         As for :func:`plot_confusion_matrix`, but predictions are probabilities.
-    split, class_names
+    class_names
         As for :func:`samples_of`.
     """
     if is_model(truth) or callable(truth):
-        found = samples_of(predictions, model=truth, split=split, class_names=class_names)
+        found = samples_of(predictions, model=truth, class_names=class_names)
         predictions = truth
     else:
-        found = _truth(truth, predictions, split, class_names)
+        found = _truth(truth, predictions, class_names)
     p = class_probabilities(predictions, found.x)
     return found.named(p.shape[1]), p
 
 
-def _truth(truth: Any, predictions: Any, split: str, class_names: Sequence[str]) -> Samples:
+def _truth(truth: Any, predictions: Any, class_names: Sequence[str]) -> Samples:
     """Return true labels, with their samples where these are known."""
     try:
         if isinstance(predictions, Dataset | tuple):
             raise DataError(f"the predictions are a {type(predictions).__name__}")
         if isinstance(truth, Dataset | tuple):
-            return samples_of(truth, split=split, class_names=class_names)
+            return samples_of(truth, class_names=class_names)
         y = labels_of(truth, class_names)
     except DataError as error:
         raise DataError(
@@ -204,13 +202,7 @@ def _boxed_digits(model: Any, picture: Any, digits: DigitImages, names: Sequence
 
 
 def plot_confusion_matrix(
-    y_true: Any,
-    y_pred: Any,
-    *,
-    normalize: bool = False,
-    class_names: Sequence[str] = (),
-    split: str = "test",
-    ax: Axes | None = None,
+    y_true: Any, y_pred: Any, *, normalize: bool = False, class_names: Sequence[str] = (), ax: Axes | None = None
 ) -> Axes:
     """Draw how often each class was taken for each other: ``(y_true, y_pred)``, or ``(model, data)``.
 
@@ -226,8 +218,6 @@ def plot_confusion_matrix(
         Show shares of each true class in per cent instead of numbers of samples.
     class_names
         Names of the classes; those of the model or of the data set by default, and else the labels.
-    split
-        Which part of a data set, ``"train"``, ``"validation"`` or ``"test"``.
     ax
         Where to draw; a new figure by default.
 
@@ -238,7 +228,7 @@ def plot_confusion_matrix(
     """
     from matplotlib.colors import PowerNorm
 
-    truth, predicted, names = _compared(y_true, y_pred, split, check_names("class_names", class_names))
+    truth, predicted, names = _compared(y_true, y_pred, check_names("class_names", class_names))
     classes = len(names)
     matrix = count_confusions(truth, predicted, classes)
     if normalize:
@@ -262,16 +252,14 @@ def plot_confusion_matrix(
     return ax
 
 
-def _compared(
-    y_true: Any, y_pred: Any, split: str, names: tuple[str, ...]
-) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+def _compared(y_true: Any, y_pred: Any, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """Return true and predicted classes as integers, and the name of each class."""
     predicted = None if isinstance(y_pred, Dataset | tuple) else np.asarray(y_pred)
     if is_model(y_true) or callable(y_true) or predicted is None or not _are_labels(predicted):
-        found, p = scored(y_true, y_pred, split=split, class_names=names)
+        found, p = scored(y_true, y_pred, names)
         return found.labels, p.argmax(axis=1), found.class_names
     if isinstance(y_true, Dataset | tuple) or np.ndim(y_true) > 1:
-        found = _truth(y_true, y_pred, split, names)
+        found = _truth(y_true, y_pred, names)
         truth, names = found.labels, found.class_names
     else:
         truth = as_array(y_true, "y_true")
@@ -338,9 +326,7 @@ def mistakes(y_true: Any, y_prob: Any, *, top: int = 3) -> Mistakes:
     return Mistakes(wrong, found.labels[wrong], best, np.take_along_axis(p[wrong], best, axis=1))
 
 
-def plot_misclassified(
-    data: Any, y_prob: Any, *, count: int = 12, columns: int = 6, class_names: Sequence[str] = (), split: str = "test"
-) -> Figure:
+def plot_misclassified(data: Any, y_prob: Any, *, count: int = 12, class_names: Sequence[str] = ()) -> Figure:
     """Draw the images a classifier got wrong, the surest mistake first, with its three best guesses and the truth.
 
     Parameters
@@ -350,12 +336,8 @@ def plot_misclassified(
         :func:`plot_confusion_matrix`.
     count
         How many images at most.
-    columns
-        Images in a row.
     class_names
         Names of the classes; those of the model or of the data set by default.
-    split
-        Which part of a data set, ``"train"``, ``"validation"`` or ``"test"``.
 
     Returns
     -------
@@ -367,7 +349,7 @@ def plot_misclassified(
     DataError
         The classifier makes no mistake on them.
     """
-    found, p = scored(data, y_prob, split=split, class_names=class_names)
+    found, p = scored(data, y_prob, class_names)
     images, wrong, names = images_of(found.x).x, mistakes(found.labels, p), found.class_names
     if not len(wrong.index):
         raise DataError(f"All {len(p):,} images are classified correctly; the figure needs a mistake.")
@@ -376,7 +358,7 @@ def plot_misclassified(
         guesses = [f"{names[k]}: {style.percent(share)}" for k, share in zip(top, shares, strict=True)]
         titles.append("\n".join([*guesses, f"truth: {names[truth]}"]))
     shown = wrong.index[: check_integer("count", count)]
-    figure = grid_of_images(images[shown], titles, check_integer("columns", columns), fontsize=style.points(8.5))
+    figure = grid_of_images(images[shown], titles, 6, fontsize=style.points(8.5))
     title = f"{len(wrong.index):,} of {len(p):,} wrong"
     if len(shown) > 2:  # else there is no room, and little to order
         title += "; the surest mistakes first"

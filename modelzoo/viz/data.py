@@ -14,7 +14,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 
-from modelzoo._checks import check_choice, check_integer, check_names, check_seed
+from modelzoo._checks import check_integer, check_names, check_seed
 from modelzoo.classes import class_names as names_of
 from modelzoo.datasets import Dataset
 from modelzoo.datasets.checks import as_array, check_labels, check_samples
@@ -66,7 +66,7 @@ def image_for(model: Any, image: Any) -> np.ndarray:
 
 
 def samples_of(
-    data: Any, labels: Any = None, *, model: Any = None, split: str = "test", class_names: Sequence[str] = ()
+    data: Any, labels: Any = None, *, model: Any = None, part: str = "test", class_names: Sequence[str] = ()
 ) -> Samples:
     """Bring data to one form.
 
@@ -78,23 +78,22 @@ def samples_of(
         Labels of samples given alone: integers ``(n,)`` or one-hot rows ``(n, num_classes)``.
     model
         A classifier. Where it is a Keras model, labels are numbered and classes named as its outputs.
-    split
-        Which part of a data set, ``"train"``, ``"validation"`` or ``"test"``.
+    part
+        Which part of a data set, ``"train"`` or ``"test"``.
     class_names
         Names of the classes; those of the model or of the data set by default.
     """
-    check_choice("split", split, ("train", "validation", "test"))
     names = check_names("class_names", class_names)
     if is_model(model):
         model = loaded(model)
-        x, y = part_of(model, data, split, arrays=True)
+        x, y = part_of(model, data, part, arrays=True)
         return Samples(x, y, names or names_of(model))
     if isinstance(data, Dataset):
-        pair, names = getattr(data, split, None), names or data.class_names
+        pair, names = getattr(data, part), names or data.class_names
         if pair is None:
-            raise InputError(f"{data.name!r} has no {split} part. Name another split.")
+            raise InputError(f"{data.name!r} has no {part} part. Give another one, such as data.train.")
     elif isinstance(data, tuple) and len(data) == 2:
-        pair = data[split == "test"] if all(isinstance(part, tuple) for part in data) else data
+        pair = data[part == "test"] if all(isinstance(each, tuple) for each in data) else data
     else:
         pair = data, labels
     x = check_samples(pair[0], where="samples")
@@ -136,21 +135,17 @@ def images_of(data: Any, labels: Any = None, **options: Any) -> Samples:
 # ------------------------------------------------------------------------------------------------ points
 
 
-def plot_points(
-    data: Any, labels: Any = None, *, class_names: Sequence[str] = (), split: str = "train", ax: Axes | None = None
-) -> Axes:
+def plot_points(data: Any, labels: Any = None, *, class_names: Sequence[str] = (), ax: Axes | None = None) -> Axes:
     """Draw points in the plane, coloured by class.
 
     Parameters
     ----------
     data
-        A data set, ``(points, labels)``, or points of shape ``(n, 2)``.
+        A data set, whose training part is drawn, ``(points, labels)``, or points of shape ``(n, 2)``.
     labels
         Labels of points given alone, integers ``(n,)`` or one-hot rows.
     class_names
         Names of the classes; those of the data set by default.
-    split
-        Which part of a data set, ``"train"``, ``"validation"`` or ``"test"``.
     ax
         Where to draw; a new figure by default.
 
@@ -159,7 +154,7 @@ def plot_points(
     matplotlib.axes.Axes
         With one collection of points a class.
     """
-    found = points_of(data, labels, split=split, class_names=class_names)
+    found = points_of(data, labels, part="train", class_names=class_names)
     ax = style.new_axes(ax)
     scatter_classes(ax, found)
     style.open_frame(ax).set(xlabel="$x_1$", ylabel="$x_2$")
@@ -252,14 +247,14 @@ def plot_images(
     columns: int = 10,
     seed: int | None = None,
     class_names: Sequence[str] = (),
-    split: str = "train",
 ) -> Figure:
     """Draw a grid of images with their labels.
 
     Parameters
     ----------
     data
-        A data set, ``(images, labels)``, or images of shape ``(n, height, width)`` or ``(n, height, width, 1 or 3)``.
+        A data set, whose training part is drawn, ``(images, labels)``, or images of shape ``(n, height, width)`` or
+        ``(n, height, width, 1 or 3)``.
     labels
         Labels of images given alone; without them the images have no titles.
     count
@@ -270,15 +265,13 @@ def plot_images(
         Choose the images at random with this seed; the first ones by default.
     class_names
         Names of the classes; those of the data set by default.
-    split
-        Which part of a data set, ``"train"``, ``"validation"`` or ``"test"``.
 
     Returns
     -------
     matplotlib.figure.Figure
         With one Axes an image.
     """
-    found = images_of(data, labels, split=split, class_names=class_names)
+    found = images_of(data, labels, part="train", class_names=class_names)
     chosen = choose(len(found.x), count, seed)
     titles = [] if found.y is None else [found.named().class_names[label] for label in found.y[chosen]]
     return grid_of_images(found.x[chosen], titles, check_integer("columns", columns))
@@ -348,7 +341,7 @@ def class_overview(data: Any) -> ClassOverview:
     data
         A data set, or ``((x_train, y_train), (x_test, y_test))``.
     """
-    train, test = (samples_of(data, split=split).named() for split in ("train", "test"))
+    train, test = (samples_of(data, part=part).named() for part in ("train", "test"))
     names = max(train.class_names, test.class_names, key=len)
     means = np.full((len(names), *train.x.shape[1:]), np.nan)
     for label in np.unique(train.labels):

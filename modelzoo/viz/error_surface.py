@@ -195,7 +195,7 @@ def _error_function(model: Any, data: Any, chosen: list[Address]) -> Callable[[A
     """Return the function from values of addressed weights ``(weights,)`` to errors ``(samples,)``."""
     if len(model.output_shape) != 2:
         raise InputError(f"model must be a classifier; {model.name!r} has outputs of shape {model.output_shape[1:]}.")
-    found = samples_of(data, model=model, split="train")
+    found = samples_of(data, model=model, part="train")
     outputs = model.output_shape[1]
     one_hot = found.labels[:, None] if outputs == 1 else np.eye(outputs)[found.labels]
     x, t = tf.constant(found.x, tf.float32), tf.constant(one_hot, tf.float32)
@@ -306,7 +306,6 @@ def plot_error_curves(
     weight: Mapping[str, str] | str,
     *,
     limits: tuple[float, float] = (-10.0, 10.0),
-    resolution: int = 201,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw the error over one weight, for each sample and in sum; the others stay as they are.
@@ -321,8 +320,6 @@ def plot_error_curves(
         Which weight, as ``"layer/kernel[0, 0]"``; ``{"w1": "layer/kernel[0, 0]"}`` gives it a name.
     limits
         Lowest and highest value of the weight.
-    resolution
-        Number of values.
     ax
         Where to draw; a new figure by default.
 
@@ -333,9 +330,9 @@ def plot_error_curves(
     """
     model = loaded(model)
     low, high = check_interval("limits", limits)
-    values = np.linspace(low, high, check_integer("resolution", resolution, 2))
+    values = np.linspace(low, high, 201)
     found = error_over_weights(model, data, weight, values[:, None])
-    samples = samples_of(data, model=model, split="train")
+    samples = samples_of(data, model=model, part="train")
     ax = style.new_axes(ax, style.roomy(5.2, 3.9))
     few = len(samples.x) <= 8
     colors = style.class_colors(len(samples.x)) if few else [style.muted()] * len(samples.x)
@@ -360,7 +357,6 @@ def plot_error_surface(
     weights: Mapping[str, str] | Sequence[str],
     *,
     limits: Any = ((-10.0, 10.0), (-10.0, 10.0)),
-    resolution: int = 81,
     trace: Any = None,
 ) -> Figure:
     """Draw the error over two weights as a surface and as contours, with the path of an optimiser on top.
@@ -375,8 +371,6 @@ def plot_error_surface(
         Which two, as ``"layer/kernel[0, 0]"``; ``{"w1": "layer/kernel[0, 0]", …}`` gives them names.
     limits
         Lowest and highest value of each, ``((low, high), (low, high))``.
-    resolution
-        Number of values of each.
     trace
         The two weights on their way, shape ``(steps, 2)``: what :func:`descend_weights` returned, or the callback of
         :func:`record_weights` after training. Their height is the error with all other weights as the model has them
@@ -388,7 +382,7 @@ def plot_error_surface(
         With the surface and the contours.
     """
     model = loaded(model)
-    a, b, points = plane_grid(limits, resolution)
+    a, b, points = plane_grid(limits, 81)
     found = error_over_weights(model, data, weights, points)
     total = found.total.reshape(a.shape)
     path = None if trace is None else error_over_weights(model, data, weights, getattr(trace, "recorded", trace))

@@ -98,7 +98,7 @@ def test_training_is_recorded_for_the_surface():
     assert len(recorder.recorded) == 5  # before the first step, and at 5, 10, 15 and 20
     np.testing.assert_allclose(recorder.recorded[0], [0.1, 0.2], rtol=1e-6)
     np.testing.assert_allclose(recorder.recorded[-1], model.get_weights()[2][:, 0])
-    figure = viz.plot_error_surface(model, XOR, OUTPUT_WEIGHTS, trace=recorder, resolution=7)
+    figure = viz.plot_error_surface(model, XOR, OUTPUT_WEIGHTS, trace=recorder)
     path = next(line for line in figure.axes[1].get_lines() if len(line.get_xdata()) == 5)
     np.testing.assert_allclose(path.get_xydata(), recorder.recorded)
     height = np.asarray(figure.axes[0].get_lines()[0].get_data_3d()[2])
@@ -107,7 +107,7 @@ def test_training_is_recorded_for_the_surface():
 
 
 def test_surface_is_drawn_with_its_names_and_limits(xor_net):
-    figure = viz.plot_error_surface(xor_net, XOR, OUTPUT_WEIGHTS, limits=((-2, 3), (-4, 5)), resolution=9)
+    figure = viz.plot_error_surface(xor_net, XOR, OUTPUT_WEIGHTS, limits=((-2, 3), (-4, 5)))
     surface, contours = figure.axes[:2]
     assert surface.name == "3d"
     for ax in (surface, contours):
@@ -118,9 +118,9 @@ def test_surface_is_drawn_with_its_names_and_limits(xor_net):
 
 
 def test_error_curves_of_each_sample_and_their_sum(xor_net):
-    ax = viz.plot_error_curves(xor_net, XOR, {"w1": "logits/kernel[0, 0]"}, limits=(-3, 3), resolution=13)
+    ax = viz.plot_error_curves(xor_net, XOR, {"w1": "logits/kernel[0, 0]"}, limits=(-3, 3))
     *samples, total, now = ax.get_lines()
-    values = np.linspace(-3, 3, 13)
+    values = np.linspace(-3, 3, 201)
     expected = np.array([numpy_errors(xor_net, w1, 0.2) for w1 in values])
     for i, line in enumerate(samples):
         np.testing.assert_allclose(line.get_xydata(), np.c_[values, expected[:, i]], atol=1e-6)
