@@ -284,17 +284,16 @@ def probabilities_of(outputs: Any, *, from_logits: bool = False) -> np.ndarray:
     return rows
 
 
-def report_by_class(truth: Any, classes: Any, names: Sequence[str]) -> dict[str, dict[str, float | int | None]]:
+def report_by_class(counts: np.ndarray, names: Sequence[str]) -> dict[str, dict[str, float | int | None]]:
     """Return precision, recall, F1 and number of samples of each class, as scikit-learn's report has them.
 
     Parameters
     ----------
-    truth, classes
-        True and predicted classes, integers of shape ``(n,)``.
+    counts
+        What :func:`count_confusions` returned.
     names
         One name a class. What a class without samples or predictions leaves undefined is ``None``.
     """
-    counts = count_confusions(truth, classes, len(names))
     right, samples, predicted = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
     rows = {}
     for name, hit, own, taken in zip(names, right.tolist(), samples.tolist(), predicted.tolist(), strict=True):
@@ -469,8 +468,8 @@ def measure(
         p, right = found.probabilities, found.classes == y
         result["calibration_error"] = None if p is None else reliability(right, p.max(axis=1)).calibration_error
         names = class_names(model)
-        result["classes"] = report_by_class(y, found.classes, names)
-        result["confusion_matrix"] = count_confusions(y, found.classes, len(names)).tolist()
+        counts = count_confusions(y, found.classes, len(names))
+        result |= {"classes": report_by_class(counts, names), "confusion_matrix": counts.tolist()}
     if corruptions and len(network.input.output_shape) == 2:  # images
         errors = result["corruptions"] = {}
         for name, corrupt in CORRUPTIONS.items():

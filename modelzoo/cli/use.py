@@ -80,7 +80,7 @@ def evaluate(
         raise InputError("--stream reads a folder. Name it with --data, or leave --stream out.")
     if data_option and data is None:
         raise InputError(f"--data-option {data_option[0]!r} belongs to --data. Name the data, or leave it out.")
-    from modelzoo.evaluation import measure, part_of, ready, recipe_of, report_by_class, score
+    from modelzoo.evaluation import count_confusions, measure, part_of, ready, recipe_of, report_by_class, score
     from modelzoo.verification import compare_with_card
 
     model = ready(source)
@@ -101,7 +101,8 @@ def evaluate(
         else:
             metrics, guessed = score(model, samples, recipe, classes=per_class)
             if guessed is not None:
-                classes = report_by_class(samples[1], guessed.classes, modelzoo.class_names(model))
+                names = modelzoo.class_names(model)
+                classes = report_by_class(count_confusions(samples[1], guessed.classes, len(names)), names)
     if not per_class:
         classes = {}
     accurate = min_accuracy is None or metrics["accuracy"] >= min_accuracy

@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from modelzoo import __version__
 from modelzoo._io import atomic_directory, check_target
 from modelzoo.classes import class_names
@@ -336,12 +334,11 @@ def _short(value: float | None) -> str:
 def _confusion(subject: Subject, confusion: pictures.Confusion | None) -> str:
     if confusion is None:
         return ""
-    truth, predicted = pictures.labels_of(confusion)
-    wrong = f"{np.sum(truth != predicted):,} of {len(truth):,} test samples are taken for another class"
+    counts = confusion.counts
+    wrong = f"{counts.sum() - counts.trace():,} of {counts.sum():,} test samples are taken for another class"
     if confusion.every > 1:
         wrong += f", counted on one in {confusion.every} to save time; `modelzoo evaluate --per-class` counts on all"
-    report = report_by_class(truth, predicted, confusion.classes)
-    rows = [[prose(name), *cells] for name, *cells in class_rows(report)]
+    rows = [[prose(name), *cells] for name, *cells in class_rows(report_by_class(counts, confusion.classes))]
     picture = f"![Confusion matrix: {wrong.partition(', counted')[0]}.]({subject.stem}-confusion.svg)"
     scores = table(["class", "precision", "recall", "F1", "test samples"], rows, range(1, 5))
     return "\n\n".join(["### Classes", f"{wrong}.", picture, scores])

@@ -17,13 +17,14 @@ from modelzoo.classes import class_names
 from modelzoo.errors import DataError, InputError
 from modelzoo.evaluation import count_confusions, interpret, part_of, predict
 from modelzoo.pages.subject import Subject
+from modelzoo.viz.classification import draw_confusions
 
 logger = logging.getLogger(__name__)
 
 #: Multiply-adds that counting for a page may cost.
 COUNTED = 15 * 10**9
 
-#: Samples that a card's counts may come to: a page makes a label of each.
+#: Samples that a card's counts may come to; more are damage.
 MAX_SAMPLES = 10**7
 
 
@@ -68,13 +69,6 @@ def confusion_of(subject: Subject) -> Confusion | None:
     return Confusion(names, count_confusions(y[::every], found.classes, len(names)), every)
 
 
-def labels_of(confusion: Confusion) -> tuple[np.ndarray, np.ndarray]:
-    """Return the true and the predicted class of each sample that was counted."""
-    counts = confusion.counts
-    truth, predicted = (np.repeat(index.ravel(), counts.ravel()) for index in np.indices(counts.shape))
-    return truth, predicted
-
-
 def diagram(subject: Subject, theme: str = "light") -> str:
     """Return the SVG of the architecture; weights that nobody trained are not written on it."""
     trained = None if subject.card or subject.spec is None else False
@@ -88,7 +82,7 @@ def learning_curves(subject: Subject, theme: str = "light") -> str:
 
 def confusion_figure(confusion: Confusion, theme: str = "light") -> str:
     """Return the SVG of the confusion matrix."""
-    return _svg(lambda: viz.plot_confusion_matrix(*labels_of(confusion), class_names=confusion.classes), theme)
+    return _svg(lambda: draw_confusions(confusion.counts, confusion.classes), theme)
 
 
 def _svg(draw: Callable[[], Any], theme: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -226,11 +227,15 @@ def plot_confusion_matrix(
     matplotlib.axes.Axes
         With the matrix: true classes downwards, predicted ones to the right; classes without samples are there.
     """
-    from matplotlib.colors import PowerNorm
-
     truth, predicted, names = _compared(y_true, y_pred, check_names("class_names", class_names))
-    classes = len(names)
-    matrix = count_confusions(truth, predicted, classes)
+    return draw_confusions(count_confusions(truth, predicted, len(names)), names, normalize=normalize, ax=ax)
+
+
+def draw_confusions(
+    counts: np.ndarray, names: Sequence[str], *, normalize: bool = False, ax: Axes | None = None
+) -> Axes:
+    """Draw counts as :func:`plot_confusion_matrix` does."""
+    matrix, classes = counts, len(names)
     if normalize:
         matrix = 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     side = float(np.clip(1.6 + 0.46 * classes, 3.4, style.PAGE_WIDTH))
@@ -244,7 +249,8 @@ def plot_confusion_matrix(
         text = f"{value:.1f}" if normalize else f"{value:,d}"
         ax.text(j, i, text, ha="center", va="center", color=color, fontsize=style.points(9 if classes <= 10 else 7))
     ax.set(xticks=range(classes), yticks=range(classes), xticklabels=names, yticklabels=names)
-    wrong, count = int(np.sum(truth != predicted)), len(truth)
+    count = counts.sum()
+    wrong = count - counts.trace()
     title = f"{wrong:,} of {count:,} wrong, accuracy {1 - wrong / count:.2%}" + (", rows in %" if normalize else "")
     ax.set(xlabel="predicted class", ylabel="true class", title=title)
     if max(map(len, names)) > 3 and classes > 4:
