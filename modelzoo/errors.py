@@ -34,6 +34,11 @@ class TargetError(ModelZooError, OSError):
     """The target of a write cannot be written: read-only, full, or without a parent directory."""
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, or its kind if it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def unknown_name(kind: str, name: object, available: Iterable[str], *, close: str | None = None) -> InputError:
     """Return the error for a name that is not among the available ones, with the closest match.
 

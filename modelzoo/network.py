@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from modelzoo._keras import all_layers, keras, swapped, tf
-from modelzoo.errors import InputError
+from modelzoo.errors import InputError, first_line
 
 Shape = tuple[int | None, ...]
 
@@ -507,7 +507,7 @@ def build_from_config(config: Mapping[str, Any], network: Network | None = None)
         model = keras.saving.deserialize_keras_object(config, safe_mode=True)
         read_network(model)
     except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise InputError(f"Keras cannot build the model from its configuration: {reason:.200}") from error
     for layer in (model, *all_layers(model)):  # Keras keeps some of what was frozen
         layer.trainable = True

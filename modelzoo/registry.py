@@ -21,7 +21,7 @@ import numpy as np
 from modelzoo._checks import check_choice, check_seed
 from modelzoo._keras import tf
 from modelzoo.card import Card, set_card, weights_digest
-from modelzoo.errors import InputError, ModelZooError, unknown_name
+from modelzoo.errors import InputError, ModelZooError, first_line, unknown_name
 from modelzoo.network import Network, check_model_name, read_network
 from modelzoo.recipe import Recipe, html_table
 
@@ -161,7 +161,7 @@ def register_model(
             except (TypeError, ValueError) as error:
                 if isinstance(error, ModelZooError) or not given:  # without options the mistake is the builder's
                     raise
-                reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+                reason = first_line(error)
                 given_text = " ".join(", ".join(given).splitlines())
                 raise InputError(f"{name} cannot be built with {given_text}: {reason}") from error
             check_model_name(model.name)  # a builder may give it itself

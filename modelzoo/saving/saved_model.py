@@ -38,7 +38,7 @@ from modelzoo.card import (
     write_card,
 )
 from modelzoo.datasets.images import PREPARATIONS
-from modelzoo.errors import ArtifactError, DataError, InputError, ModelZooError, TargetError, unknown_name
+from modelzoo.errors import ArtifactError, DataError, InputError, ModelZooError, TargetError, first_line, unknown_name
 from modelzoo.network import (
     Network,
     build_from_config,
@@ -331,8 +331,8 @@ def export_facts(model: keras.Model) -> dict[str, str]:
 
 def conversion_error(model: keras.Model, form: str, error: Exception, remedy: str = "Export") -> InputError:
     """Return the error for a model that a converter does not know."""
-    first = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-    return InputError(f"{model.name} cannot be converted to {form}: {first}. {remedy} it as a SavedModel instead.")
+    reason = first_line(error).rstrip(".")
+    return InputError(f"{model.name} cannot be converted to {form}: {reason}. {remedy} it as a SavedModel instead.")
 
 
 def _json(value: Any) -> str:
