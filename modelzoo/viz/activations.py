@@ -19,7 +19,8 @@ from modelzoo.reference import ACTIVATIONS
 from modelzoo.training.data import check_model
 from modelzoo.viz import style
 from modelzoo.viz.boundaries import Limits, check_limits, draw_maps, limits_of, plane_grid, segment_in_box, unit_lines
-from modelzoo.viz.data import image_for, plot_image, points_of, scatter_classes, show_pixels, tile
+from modelzoo.viz.data import plot_image, scatter_classes, show_pixels, tile
+from modelzoo.viz.samples import image_for, points_of
 from modelzoo.viz.weights import shown_part
 
 _FORMULAS = {

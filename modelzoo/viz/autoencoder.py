@@ -16,20 +16,8 @@ from modelzoo.errors import DataError, InputError
 from modelzoo.evaluation import as_batch, loaded, predict
 from modelzoo.viz import style
 from modelzoo.viz.boundaries import Limits, check_limits, limits_of, plane_grid
-from modelzoo.viz.data import (
-    Samples,
-    choose,
-    image_cmap,
-    image_for,
-    images_of,
-    is_model,
-    place_legend,
-    same_size,
-    samples_of,
-    scatter_classes,
-    show_pixels,
-    tile,
-)
+from modelzoo.viz.data import choose, image_cmap, place_legend, same_size, scatter_classes, show_pixels, tile
+from modelzoo.viz.samples import Samples, image_for, images_of, is_model, samples_of
 
 #: The part of the latent plane that the lesson decodes.
 LESSON_LIMITS: Limits = ((-8.0, 4.0), (-4.0, 6.0))

@@ -15,7 +15,8 @@ from modelzoo.errors import InputError
 from modelzoo.network import read_network
 from modelzoo.viz import style
 from modelzoo.viz.classification import class_probabilities
-from modelzoo.viz.data import Samples, place_legend, points_of, scatter_classes
+from modelzoo.viz.data import place_legend, scatter_classes
+from modelzoo.viz.samples import Samples, points_of
 from modelzoo.viz.weights import layer_weights
 
 #: A rectangle in the plane, ``((x1 low, high), (x2 low, high))``.

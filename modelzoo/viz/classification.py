@@ -12,33 +12,15 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from modelzoo import evaluation
 from modelzoo._checks import check_integer, check_names
 from modelzoo.classes import class_names as names_of
 from modelzoo.datasets import Dataset, DigitImages, read_image
 from modelzoo.datasets.checks import as_array
 from modelzoo.errors import DataError, InputError
-from modelzoo.evaluation import (
-    count_confusions,
-    digits_of,
-    doubts,
-    interpret,
-    predict,
-    probabilities_of,
-    ready,
-    text_of,
-)
 from modelzoo.viz import style
-from modelzoo.viz.data import (
-    Samples,
-    grid_of_images,
-    image_for,
-    images_of,
-    is_model,
-    labels_of,
-    plot_image,
-    samples_of,
-    show_pixels,
-)
+from modelzoo.viz.data import grid_of_images, plot_image, show_pixels
+from modelzoo.viz.samples import Samples, image_for, images_of, is_model, labels_of, samples_of
 
 
 def class_probabilities(model: Any, x: np.ndarray) -> np.ndarray:
@@ -53,12 +35,12 @@ def class_probabilities(model: Any, x: np.ndarray) -> np.ndarray:
         The samples, shape ``(n, ...)``.
     """
     if is_model(model):
-        model = ready(model)
-        found = interpret(model, predict(model, x))
+        model = evaluation.ready(model)
+        found = evaluation.interpret(model, evaluation.predict(model, x))
         return np.eye(len(names_of(model)))[found.classes] if found.probabilities is None else found.probabilities
     if isinstance(model, type) or model is None:
         raise InputError(f"model must be a Keras model, a function or probabilities; got {model!r:.80}.")
-    rows = probabilities_of(model(x) if callable(model) else as_array(model, "probabilities"))
+    rows = evaluation.probabilities_of(model(x) if callable(model) else as_array(model, "probabilities"))
     if len(rows) != len(x):
         raise DataError(f"There must be one row of probabilities a sample; got {rows.shape} for {len(x)} samples.")
     return rows
@@ -130,8 +112,8 @@ def plot_class_scores(
     colors = [style.TEST_COLOR if truth == i else style.TRAIN_COLOR for i in range(values.size)]
     bars = ax.barh(range(values.size), values, color=colors)
     ax.bar_label(bars, labels=[style.percent(value) if value >= 0.005 else "" for value in values], padding=3)
-    ax.set(yticks=range(values.size), yticklabels=names, xlim=(0, 1.2), xlabel="probability", ylabel="class")
-    ax.set_xticks([0, 0.25, 0.5, 0.75, 1])
+    ax.set(yticks=range(values.size), yticklabels=names, ylabel="class")
+    ax.set(xlim=(0, 1.2), xticks=[0, 0.25, 0.5, 0.75, 1], xlabel="probability")
     ax.invert_yaxis()
     return style.open_frame(ax)
 
@@ -157,17 +139,16 @@ def plot_prediction(model: Any, image: Any, class_names: Sequence[str] = (), *, 
         With the image and the bars, or with the picture of several digits.
     """
     if is_model(model):
-        model = ready(model)
-        digits = digits_of(model, image)
+        model = evaluation.ready(model)
+        digits = evaluation.digits_of(model, image)
         if digits and len(digits.samples) > 1:
             if truth is not None:
                 raise InputError(f"truth is for one digit; got {truth!r} for {len(digits.samples)}. Leave it out.")
             return _boxed_digits(model, image, digits, check_names("class_names", class_names) or names_of(model))
     pixels = image_for(model, image)
     scores = class_probabilities(model, pixels[None])[0]
-    names = check_names("class_names", class_names) or (
-        names_of(model) if is_model(model) else tuple(map(str, range(scores.size)))
-    )
+    known = names_of(model) if is_model(model) else tuple(map(str, range(scores.size)))
+    names = check_names("class_names", class_names) or known
     figure, axes = style.new_grid(1, 2, style.roomy(6.4, max(2.7, 0.24 * scores.size)), width_ratios=(1, 1.3))
     plot_class_scores(scores, names, truth=truth, ax=axes[0, 1]).set_title(f"I am: {names[int(scores.argmax())]}")
     plot_image(pixels, "What am I?" if truth is None else f"What am I? (truth: {names[truth]})", ax=axes[0, 0])
@@ -182,23 +163,18 @@ def _boxed_digits(model: Any, picture: Any, digits: DigitImages, names: Sequence
     left, top = np.maximum(digits.boxes[:, :2].min(axis=0) - margin, 0)
     right, bottom = np.minimum(digits.boxes[:, 2:].max(axis=0) + margin, pixels.shape[1::-1])
     share = (bottom - top) / (right - left)
-    figure, axes = style.new_grid(1, 1, (style.PAGE_WIDTH, max(1.2, style.PAGE_WIDTH * min(1.2, share))))
-    ax = axes[0, 0]
+    figure, ((ax,),) = style.new_grid(1, 1, (style.PAGE_WIDTH, max(1.2, style.PAGE_WIDTH * min(1.2, share))))
     show_pixels(ax, pixels)
+    above: Any = {"textcoords": "offset points", "ha": "center", "va": "bottom", "fontsize": style.points(8)}
     ax.set(xlim=(left - 0.5, right - 0.5), ylim=(bottom - 0.5, top - 0.5))
-    for (left, top, right, bottom), row, doubt in zip(digits.boxes, scores, doubts(digits, scores), strict=True):
+    for (left, top, right, bottom), row, doubt in zip(
+        digits.boxes, scores, evaluation.doubts(digits, scores), strict=True
+    ):
         color = style.TEST_COLOR if doubt else style.TRAIN_COLOR
         ax.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=color, linewidth=1.5))
         text = f"{names[row.argmax()]}{'?' if doubt else ''}\n{style.percent(row.max())}"
-        above = {
-            "textcoords": "offset points",
-            "ha": "center",
-            "va": "bottom",
-            "fontsize": style.points(8),
-            "color": color,
-        }
-        ax.annotate(text, ((left + right) / 2, top), (0, 2), **above)
-    ax.set_title(f"I am: {text_of(digits, [names[i] for i in scores.argmax(axis=1)])}")
+        ax.annotate(text, ((left + right) / 2, top), (0, 2), color=color, **above)
+    ax.set_title(f"I am: {evaluation.text_of(digits, [names[i] for i in scores.argmax(axis=1)])}")
     return figure
 
 
@@ -228,7 +204,7 @@ def plot_confusion_matrix(
         With the matrix: true classes downwards, predicted ones to the right; classes without samples are there.
     """
     truth, predicted, names = _compared(y_true, y_pred, check_names("class_names", class_names))
-    return draw_confusions(count_confusions(truth, predicted, len(names)), names, normalize=normalize, ax=ax)
+    return draw_confusions(evaluation.count_confusions(truth, predicted, len(names)), names, normalize=normalize, ax=ax)
 
 
 def draw_confusions(

@@ -23,7 +23,7 @@ from modelzoo.network import with_paths
 from modelzoo.training.data import check_model
 from modelzoo.viz import style
 from modelzoo.viz.boundaries import plane_grid
-from modelzoo.viz.data import samples_of
+from modelzoo.viz.samples import samples_of
 
 _ADDRESS = re.compile(r"\s*([\w/]+)\s*\[\s*(\d{1,9}(?:\s*,\s*\d{1,9})*)\s*\]\s*")
 

@@ -103,7 +103,7 @@ def _curves(named: Mapping[str, list[Any]], metric: str) -> list[tuple[Curve, st
         curve = learning_curve(runs, metric)
         prefix = f"{name}, " if name else ""
         suffix = f" (mean ± s.d. of {len(curve.values)} runs)" if len(curve.values) > 1 else ""
-        look = {"color": colors[i] if name else style.TRAIN_COLOR, "marker": "o", "linestyle": "-"}
+        look = {"color": colors[i], "marker": "o", "linestyle": "-"}
         tested = [part for part in _PARTS if all(f"{part}_{metric}" in _mapping(run) for run in runs)]
         found.append((curve, (f"{prefix}training" if tested or not name else name) + suffix, look))
         for part in tested[:1]:

@@ -6,7 +6,7 @@ import pytest
 
 from modelzoo import viz
 from modelzoo.errors import DataError
-from modelzoo.viz.data import samples_of
+from modelzoo.viz.samples import samples_of
 
 X, Y = np.arange(12.0).reshape(6, 2), np.array([0, 1, 2, 0, 1, 2])
 
