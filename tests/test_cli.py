@@ -79,8 +79,6 @@ def test_list_filters_and_json(modelzoo):
     assert status == 0
     assert [row["name"] for row in json.loads(out)] == ["relu_mlp"]
     assert "mnist" in modelzoo("list", "--datasets")[1]
-    status, out, _ = modelzoo("list", "--pretrained", "--family", "autoencoder", "--json")
-    assert [row["name"] for row in json.loads(out)] == ["tanh_autoencoder"]
     assert json.loads(modelzoo("list", "--task", "reconstruction", "--json")[1])[0]["name"] == "tanh_autoencoder"
 
 

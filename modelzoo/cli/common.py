@@ -9,7 +9,6 @@ import io
 import json
 import os
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -169,32 +168,6 @@ def use_terminal() -> None:
         stream = getattr(sys, name)
         if hasattr(stream, "buffer") and codecs.lookup(stream.encoding or "ascii").name != "utf-8":
             setattr(sys, name, Terminal(stream))
-
-
-@contextlib.contextmanager
-def count_samples(model: Any) -> Iterator[None]:
-    """Tell on a terminal how many samples an artifact in NumPy has computed, where it takes longer than a second."""
-    watchers = getattr(model, "watchers", None)
-    if watchers is None or not sys.stderr.isatty():
-        yield
-        return
-    began = told = time.monotonic()
-    count = 0
-
-    def tell(more: int) -> None:
-        nonlocal count, told
-        count, now = count + more, time.monotonic()
-        if now - began > 1 and now - told > 0.2:
-            told = now
-            click.echo(f"\r{model.name}: {count:,} samples computed", nl=False, err=True)
-
-    watchers.append(tell)
-    try:
-        yield
-    finally:
-        watchers.remove(tell)
-        if told > began:
-            click.echo("\r\033[K", nl=False, err=True)
 
 
 def import_tensorflow() -> None:

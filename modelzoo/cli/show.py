@@ -23,11 +23,9 @@ from modelzoo.saving import find, list_pretrained
 @click.argument("pattern", default="*")
 @click.option("--task", help="Only models with this task.")
 @click.option("--dataset", help="Only models trained on this data set.")
-@click.option("--family", help="Only models of this family.")
-@click.option("--pretrained", is_flag=True, help="Only models that come with trained weights.")
 @click.option("--datasets", "show_datasets", is_flag=True, help="List the data sets instead.")
 @as_json
-def list_command(pattern: str, pretrained: bool, show_datasets: bool, as_json: bool, **filters: str | None) -> None:
+def list_command(pattern: str, show_datasets: bool, as_json: bool, **filters: str | None) -> None:
     """List the models, all or those whose name fits PATTERN (e.g. '*_mlp')."""
     if show_datasets:
         described = {name: datasets.describe_dataset(name) for name in datasets.list_datasets()}
@@ -48,7 +46,6 @@ def list_command(pattern: str, pretrained: bool, show_datasets: bool, as_json: b
             "pretrained": versions.get(spec.name, []),
         }
         for spec in map(modelzoo.get_spec, modelzoo.list_models(pattern, **filters))
-        if not pretrained or spec.name in versions
     ]
     if as_json:
         print_json(rows)
