@@ -21,11 +21,9 @@ from modelzoo.saving import find, list_pretrained
 
 @click.command("list")
 @click.argument("pattern", default="*")
-@click.option("--task", help="Only models with this task.")
-@click.option("--dataset", help="Only models trained on this data set.")
 @click.option("--datasets", "show_datasets", is_flag=True, help="List the data sets instead.")
 @as_json
-def list_command(pattern: str, show_datasets: bool, as_json: bool, **filters: str | None) -> None:
+def list_command(pattern: str, show_datasets: bool, as_json: bool) -> None:
     """List the models, all or those whose name fits PATTERN (e.g. '*_mlp')."""
     if show_datasets:
         described = {name: datasets.describe_dataset(name) for name in datasets.list_datasets()}
@@ -45,13 +43,13 @@ def list_command(pattern: str, show_datasets: bool, as_json: bool, **filters: st
             "recipes": list(spec.recipes),
             "pretrained": versions.get(spec.name, []),
         }
-        for spec in map(modelzoo.get_spec, modelzoo.list_models(pattern, **filters))
+        for spec in map(modelzoo.get_spec, modelzoo.list_models(pattern))
     ]
     if as_json:
         print_json(rows)
         return
     if not rows:
-        raise InputError(f"No model fits {pattern!r} and the filters. See them all: modelzoo list.")
+        raise InputError(f"No model fits {pattern!r}. See them all: modelzoo list.")
     header = ["model", "network", "data", "parameters", "pretrained"]
     cells = [
         [r["name"], r["network"], r["dataset"], f"{r['num_params']:,}", "yes" if r["pretrained"] else "no"]

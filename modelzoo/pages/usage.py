@@ -30,14 +30,10 @@ def _build(subject: Subject) -> list[str]:
     assert spec is not None
     docstring = read_docstring(spec.builder)
     options = subject.card["builder"]["options"] if subject.card and not subject.pretrained else {}
-    rows = [
-        [
-            code(name),
-            code(brief(default) if isinstance(default, Mapping) else repr(default)),
-            docstring.parameters.get(name, "").replace("|", "\\|"),
-        ]
-        for name, default in spec.options.items()
-    ]
+    rows = []
+    for name, default in spec.options.items():
+        shown = brief(default) if isinstance(default, Mapping) else repr(default)
+        rows.append([code(name), code(shown), docstring.parameters.get(name, "").replace("|", "\\|")])
     call = f"model = modelzoo.create_model({_arguments(spec.name, {**options, 'seed': 0})})"
     return [
         "### Build",
