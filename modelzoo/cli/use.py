@@ -257,8 +257,7 @@ def check(directory: Path, files_only: bool, as_json: bool) -> None:
         click.get_current_context().exit(1)
 
 
-def _agreement_row(agreement: Any) -> list[str]:
-    a = agreement
+def _agreement_row(a: Any) -> list[str]:
     numbers = [f"{a.value:.6g}", f"{a.recorded:.6g}", f"{a.difference:+.1e}", f"{a.tolerance:.1e}"]
     return [a.name, *numbers, "agrees" if a.ok else "DIFFERS", a.reason]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modelzoo import __version__
+from modelzoo import __version__, viz
 from modelzoo._io import atomic_directory, check_target
 from modelzoo.classes import class_names
 from modelzoo.datasets import describe_dataset, list_datasets
@@ -20,6 +20,7 @@ from modelzoo.pages.markdown import brief, class_rows, code, prose, read_docstri
 from modelzoo.pages.subject import Subject, read_subject
 from modelzoo.pages.usage import usage_section
 from modelzoo.recipe import Augmentation, Recipe
+from modelzoo.viz.classification import draw_confusions
 
 #: Fields that every table of recipes shows; others if a recipe sets them.
 _USUAL_FIELDS = ("batch_size", "optimizer", "learning_rate", "loss")
@@ -110,12 +111,15 @@ def render(subject: Subject, *, theme: str = "light") -> dict[str, str]:
         usage_section(subject),
         _licence(subject),
     ]
-    files = {f"{stem}.md": "\n\n".join(filter(None, sections)) + "\n", f"{stem}.svg": pictures.diagram(subject, theme)}
-    if subject.training.get("history"):
-        files[f"{stem}-training.svg"] = pictures.learning_curves(subject, theme)
+    # Weights that nobody trained are not written on the diagram.
+    diagram: Any = {"title": subject.name, "show_weights": None if subject.card or subject.spec is None else False}
+    drawn: dict[str, Callable[[], Any]] = {f"{stem}.svg": lambda: viz.plot_architecture(subject.model, **diagram)}
+    if history := subject.training.get("history"):
+        drawn[f"{stem}-training.svg"] = lambda: viz.plot_training(history)
     if confusion is not None:
-        files[f"{stem}-confusion.svg"] = pictures.confusion_figure(confusion, theme)
-    return files
+        drawn[f"{stem}-confusion.svg"] = lambda: draw_confusions(confusion.counts, confusion.classes)
+    page = "\n\n".join(filter(None, sections)) + "\n"
+    return {f"{stem}.md": page} | {name: pictures.svg(draw, theme) for name, draw in drawn.items()}
 
 
 def _head(subject: Subject) -> str:

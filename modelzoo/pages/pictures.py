@@ -1,4 +1,4 @@
-"""The pictures of a page, as SVG text, and the counts that one of them shows."""
+"""A picture of a page as SVG text, and the counts that one of them shows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from modelzoo.classes import class_names
 from modelzoo.errors import DataError, InputError
 from modelzoo.evaluation import count_confusions, interpret, part_of, predict
 from modelzoo.pages.subject import Subject
-from modelzoo.viz.classification import draw_confusions
 
 logger = logging.getLogger(__name__)
 
@@ -69,23 +68,7 @@ def confusion_of(subject: Subject) -> Confusion | None:
     return Confusion(names, count_confusions(y[::every], found.classes, len(names)), every)
 
 
-def diagram(subject: Subject, theme: str = "light") -> str:
-    """Return the SVG of the architecture; weights that nobody trained are not written on it."""
-    trained = None if subject.card or subject.spec is None else False
-    return _svg(lambda: viz.plot_architecture(subject.model, title=subject.name, show_weights=trained), theme)
-
-
-def learning_curves(subject: Subject, theme: str = "light") -> str:
-    """Return the SVG of loss and accuracy over the steps of the training."""
-    return _svg(lambda: viz.plot_training(subject.training["history"]), theme)
-
-
-def confusion_figure(confusion: Confusion, theme: str = "light") -> str:
-    """Return the SVG of the confusion matrix."""
-    return _svg(lambda: draw_confusions(confusion.counts, confusion.classes), theme)
-
-
-def _svg(draw: Callable[[], Any], theme: str) -> str:
+def svg(draw: Callable[[], Any], theme: str) -> str:
     """Draw a figure in the theme, whatever the user's Matplotlib settings are, and return it as SVG."""
     with mpl.style.context("default", after_reset=True), viz.theme(theme), tempfile.TemporaryDirectory() as folder:
         before = set(plt.get_fignums())

@@ -12,7 +12,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -223,8 +223,13 @@ def write_saved_model(model: keras.Model, directory: Path, *, batch_size: int | 
         if isinstance(inner, keras.Model):
             setattr(root, part, _callable(inner))
             signatures[method] = _signature(inner, batch_size)
-    with _quiet():
+    log = tf.get_logger()
+    level = log.level
+    log.setLevel("WARNING")  # no note about assets; what we did is logged by ourselves
+    try:
         tf.saved_model.save(root, str(directory), signatures=signatures)
+    finally:
+        log.setLevel(level)
 
 
 def _callable(model: keras.Model) -> Any:
@@ -257,18 +262,6 @@ def _regularization(model: keras.Model, index: int) -> Any:
     function = tf.function(lambda: model.losses[index], autograph=False)
     function.get_concrete_function()
     return function
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence TensorFlow's note about assets; what we did is logged by ourselves."""
-    log = logging.getLogger("tensorflow")
-    before = log.level
-    log.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        log.setLevel(before)
 
 
 def save_keras(model: keras.Model, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:

@@ -52,17 +52,11 @@ def scatter_classes(ax: Axes, found: Samples, *, size: float | None = None, **op
     """Draw points by class, colour and marker; few points are drawn larger than many."""
     colors = style.class_colors(len(found.class_names))
     size = float(np.clip(12_000 / max(1, len(found.x)), 7, 45)) if size is None else size
+    options = {"edgecolors": style.background(), "linewidths": 0.3 if size > 10 else 0, **options}
     for label, name in enumerate(found.class_names):
-        chosen = found.labels == label
-        ax.scatter(
-            found.x[chosen, 0],
-            found.x[chosen, 1],
-            s=size,
-            color=colors[label],
-            marker=style.MARKERS[label % len(style.MARKERS)],
-            label=name,
-            **{"edgecolors": style.background(), "linewidths": 0.3 if size > 10 else 0, **options},
-        )
+        marker = style.MARKERS[label % len(style.MARKERS)]
+        x1, x2 = found.x[found.labels == label].T
+        ax.scatter(x1, x2, s=size, color=colors[label], marker=marker, label=name, **options)
 
 
 def place_legend(ax: Axes) -> None:
@@ -259,10 +253,8 @@ def plot_dataset(data: Any) -> Figure:
         left, right = cast("Any", figure.subfigures(1, 2, width_ratios=(1, 1.25)))
     counts = style.open_frame(left.subplots())
     positions = np.arange(len(names))
-    for offset, color, values, name in (
-        (-0.2, style.TRAIN_COLOR, overview.train, "training"),
-        (0.2, style.TEST_COLOR, overview.test, "test"),
-    ):
+    bars = ((-0.2, style.TRAIN_COLOR, overview.train, "training"), (0.2, style.TEST_COLOR, overview.test, "test"))
+    for offset, color, values, name in bars:
         counts.barh(positions + offset, values, height=0.4, color=color, label=f"{name} ({values.sum():,})")
     counts.set(yticks=positions, yticklabels=names, ylabel="class", xlabel="number of samples")
     counts.set_xlim(0, 1.05 * max(overview.train.max(), overview.test.max()))
