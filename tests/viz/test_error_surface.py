@@ -66,6 +66,13 @@ def test_errors_of_several_outputs(tanh_mlp, four_class):
     np.testing.assert_allclose(found.errors[0], expected, atol=1e-5)
 
 
+def test_weights_that_are_not_trained_are_passed_over():
+    layers = [keras.layers.BatchNormalization(), keras.layers.Dense(2, "tanh", name="hidden"), keras.layers.Dense(1)]
+    model = keras.Sequential([keras.Input((2,)), *layers])
+    model.get_layer("hidden").kernel.assign([[1.0, 2.0], [3.0, 4.0]])
+    assert viz.error_over_weights(model, XOR, "hidden/kernel[1, 0]", [[0.0]]).current == [3.0]
+
+
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_descent_over_two_weights_is_the_optimisers(xor_net, momentum):
     trace = viz.descend_weights(
