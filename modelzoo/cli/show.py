@@ -33,16 +33,10 @@ def list_command(pattern: str, show_datasets: bool, as_json: bool) -> None:
             print_table(["data set", "what it is"], [list(row) for row in described.items()])
         return
     versions = list_pretrained()
+    keys = ("name", "network", "task", "dataset", "num_params")
     rows: list[dict[str, Any]] = [
-        {
-            "name": spec.name,
-            "network": spec.network,
-            "task": spec.task,
-            "dataset": spec.dataset,
-            "num_params": spec.num_params,
-            "recipes": list(spec.recipes),
-            "pretrained": versions.get(spec.name, []),
-        }
+        {key: getattr(spec, key) for key in keys}
+        | {"recipes": list(spec.recipes), "pretrained": versions.get(spec.name, [])}
         for spec in map(modelzoo.get_spec, modelzoo.list_models(pattern))
     ]
     if as_json:
