@@ -145,11 +145,12 @@ def describe(source: str, output: Path | None, overwrite: bool, as_json: bool) -
     if output is not None:
         click.echo(f"Wrote {modelzoo.describe(source, output, overwrite=overwrite)}")
         return
-    from modelzoo.pages.page import layer_rows, results_line
+    from modelzoo.pages.page import results_line
     from modelzoo.pages.subject import read_subject
 
     subject = read_subject(source)
-    rows, total, cost = layer_rows(subject), subject.network.num_params, subject.cost
+    rows = [[step.name, step.kind, step.shape, step.arithmetic] for step in subject.steps]
+    total, cost = subject.network.num_params, subject.cost
     if as_json:
         keys = ("name", "type", "output_shape", "parameters")
         layers = [dict(zip(keys, row, strict=True)) for row in rows]

@@ -33,9 +33,6 @@ _USUAL_FIELDS = ("batch_size", "optimizer", "learning_rate", "loss")
 #: The order of the measures on a page; others come last.
 _MEASURES = ("test_accuracy", "test_loss", "calibration_error", "val_accuracy", "val_loss", "train_loss", "seconds")
 
-#: What a page says of the machine that results were measured on.
-_MACHINE = ("tensorflow", "keras", "cores", "cpu")
-
 
 def describe(source: str | os.PathLike[str], output: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
     """Write what there is to know of a model as Markdown with SVG pictures.
@@ -119,36 +116,13 @@ def page_text(subject: Subject, confusion: pictures.Confusion | None) -> str:
     """Return the Markdown that ``page.md.jinja`` makes of a model."""
     options: Any = {"trim_blocks": True, "lstrip_blocks": True, "undefined": jinja2.StrictUndefined}
     environment = jinja2.Environment(loader=jinja2.PackageLoader("modelzoo", "pages"), **options)
-    filters = (prose, code, space, literal, fact_list, shape, label, short)
+    filters: tuple[Any, ...] = (brief, code, fact_list, label, list_seeds, literal, prose, repr, shape, short, space)
     environment.filters |= {function.__name__: function for function in filters} | {"quote": shlex.quote}
-    functions = (
-        arguments,
-        class_table,
-        data_code,
-        layer_table,
-        option_table,
-        recipe_table,
-        recipes_of,
-        results,
-        samples,
-    )
-    recipe, history = subject.training.get("recipe"), subject.training.get("history")
-    environment.globals |= {function.__name__: function for function in functions}
-    text = environment.get_template("page.md.jinja").render(
-        subject=subject,
-        spec=subject.spec,
-        card=subject.card,
-        network=subject.network,
-        stem=subject.stem,
-        docstring=read_docstring(subject.spec.builder) if subject.spec else None,
-        trained_on=trained_on(subject),
-        classes=class_names(subject.model) if subject.spec or subject.card else (),
-        equation=equation_of(subject.steps),
-        history=history,
-        loss=Recipe.from_dict(recipe).loss if recipe else "",
-        confusion=confusion,
-        version=__version__,
-    )
+    asked: tuple[Any, ...] = (arguments, class_names, class_rows, data_code, equation_of, read_docstring, recipe_table)
+    asked += (recipes_of, report_by_class, samples, score_table, trained_on)
+    environment.globals |= {function.__name__: function for function in asked}
+    environment.globals |= {"read_recipe": Recipe.from_dict, "version": __version__}
+    text = environment.get_template("page.md.jinja").render(subject=subject, confusion=confusion)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
@@ -169,23 +143,6 @@ def trained_on(subject: Subject) -> str:
     held = {"training": "num_train", "held-out": "num_validation", "test": "num_test"}
     counts = [f"{data[key]:,} {what}" for what, key in held.items() if data.get(key)]
     return f"{code(name)}{about}{known}" + (f"; {', '.join(counts)} samples" if counts else "")
-
-
-def layer_rows(subject: Subject) -> list[list[str]]:
-    """Return the rows of the table of layers as plain text: name, kind, output shape, arithmetic of the parameters."""
-    return [[step.name, step.kind, step.shape, step.arithmetic] for step in subject.steps]
-
-
-def layer_table(subject: Subject) -> str:
-    """Return the table of layers, with symbols where there is an equation."""
-    with_symbols = equation_of(subject.steps) is not None
-    header = ["layer", "type", *(["gives"] if with_symbols else []), "output shape", "parameters"]
-    rows = []
-    for step, (name, kind, size, arithmetic) in zip(subject.steps, layer_rows(subject), strict=True):
-        symbol = [f"${step.symbol}$"] if with_symbols else []
-        rows.append([code(name), prose(kind), *symbol, size or "–", arithmetic])
-    rows.append(["**total**", *[""] * (len(header) - 2), f"**{subject.network.num_params:,}**"])
-    return table(header, rows, right=[len(header) - 1])
 
 
 def recipes_of(subject: Subject) -> dict[str, Recipe]:
@@ -216,39 +173,15 @@ def _recipe_value(field: str, value: Any) -> str:
     return prose(brief(value).replace("(", " ("))  # plain words, which a narrow table breaks at the spaces
 
 
-def results(subject: Subject) -> str:
-    """Return the section on results: over seeds if the card has them, else those of the one run."""
-    training = subject.training
-    known = subject.results or {"metrics": training.get("metrics"), "seeds": [training.get("seed")]}
-    found = known.get("metrics")
-    if not found:
-        return ""
-    seeds, machine = known.get("seeds") or (), training.get("machine") or known.get("measured_on") or {}
-    several = len(seeds) > 1
-    chosen = f", this artifact {known.get('selected_seed')}: the best {label(str(known.get('selected_by')))}"
-    name, recipe = subject.name, known.get("recipe", "")
-    facts = {
-        "Recipe": code(recipe),
-        "Seeds": list_seeds(seeds) + (chosen if several and known.get("selected_by") else ""),
-        "Machine": prose(", ".join(f"{key} {machine[key]}" for key in _MACHINE if key in machine)),
-    }
-    if subject.pretrained and recipe:
-        facts["Trained by"] = f"`python scripts/train_zoo.py {name} --recipe {recipe}`"
-        facts["Measured by"] = f"`modelzoo evaluate {name}`"
+def score_table(what: str, found: dict[str, Any], several: bool, form: str = "") -> str:
+    """Return the table of measures, or of corruptions with scores of the form of one measure."""
     columns = ["this artifact", *(["mean ± standard deviation over seeds"] if several else [])]
-    right = range(1, len(columns) + 1)
     ordered = {name: found[name] for name in _MEASURES if name in found} | found
-    rows = [[label(name), *_scores(name, scores, several=several)] for name, scores in ordered.items()]
-    parts = ["## Results", fact_list(facts), table(["measure", *columns], rows, right)]
-    if corruptions := known.get("corruptions"):
-        what = "Share of wrong predictions" if subject.classifies else "Mean squared error, on the scale of 0–1,"
-        form = "accuracy" if subject.classifies else "loss"
-        rows = [[code(name), *_scores(form, scores, several=several)] for name, scores in corruptions.items()]
-        parts += [
-            f"{what} on corrupted test images (`modelzoo.datasets.CORRUPTIONS`):",
-            table(["corruption", *columns], rows, right),
-        ]
-    return "\n\n".join(parts)
+    rows = [
+        [code(name) if form else label(name), *_scores(form or name, scores, several=several)]
+        for name, scores in ordered.items()
+    ]
+    return table([what, *columns], rows, range(1, len(columns) + 1))
 
 
 def fact_list(facts: Mapping[str, str]) -> str:
@@ -307,23 +240,6 @@ def _format(name: str, value: float | None, like: float | None = None) -> str:
 def short(value: float | None) -> str:
     """Return a loss with three digits; a card holds ``None`` for one that is not finite."""
     return "infinite" if value is None else f"{value:.3g}"
-
-
-def class_table(confusion: pictures.Confusion) -> str:
-    """Return the table of precision, recall and F1 of each class."""
-    report = report_by_class(confusion.counts, confusion.classes)
-    rows = [[prose(name), *cells] for name, *cells in class_rows(report)]
-    return table(["class", "precision", "recall", "F1", "test samples"], rows, range(1, 5))
-
-
-def option_table(subject: Subject) -> str:
-    """Return the table of a builder's options."""
-    assert subject.spec is not None
-    rows, meanings = [], read_docstring(subject.spec.builder).parameters
-    for name, default in subject.spec.options.items():
-        shown = brief(default) if isinstance(default, Mapping) else repr(default)
-        rows.append([code(name), code(shown), meanings.get(name, "").replace("|", "\\|")])
-    return table(["option", "default", "meaning"], rows)
 
 
 def samples(tensors: Sequence[Any]) -> str:
