@@ -124,7 +124,6 @@ def page_facts(source: str | os.PathLike[str], *, compared: int | None = None) -
         latent, codes = _codes(runtime, x)
         facts["scale"] = 1 if is_raw(runtime(x[:10])) else 255  # what makes the outputs pixels
         facts |= {"latent": latent, "points": {"x": _packed(codes, np.float32), "y": [] if y is None else y.tolist()}}
-        facts["labels"] = labels
     origin = (card.training or {}).get("dataset", {}).get("name")
     facts["about"] = f"{title}: {params:,} parameters" + (f", trained on {origin}. " if origin else ". ") + stored
     return facts
