@@ -64,27 +64,19 @@ def class_colors(num_classes: int) -> list[str]:
 def theme_rc(name: str = "light", *, scale: float = 1.0) -> dict[str, Any]:
     """Return the ``rcParams`` of a theme, ``"light"`` or ``"dark"``; ``scale`` is as for :func:`theme`."""
     scale = check_number("scale", scale, 0, exclusive=True)
-    background, foreground, faint = _THEMES[check_choice("theme", name, _THEMES)]
-    return {
-        "figure.facecolor": background,
-        "axes.facecolor": background,
-        "text.color": foreground,
-        "axes.labelcolor": foreground,
-        "axes.edgecolor": foreground,
-        "axes.titlecolor": foreground,
-        "xtick.color": foreground,
-        "ytick.color": foreground,
-        "grid.color": faint,
-        "legend.facecolor": background,
-        "legend.edgecolor": faint,
-        "axes.prop_cycle": cycler(color=_FEW),
-        "font.size": 10 * scale,
-        "axes.titlesize": 11 * scale,
-        "axes.labelsize": 10 * scale,
-        "legend.fontsize": 9 * scale,
-        "lines.linewidth": 1.5 * scale,
-        "lines.markersize": 6 * scale,
+    ground, ink, faint = _THEMES[check_choice("theme", name, _THEMES)]
+    colors = {
+        ground: ("figure.facecolor", "axes.facecolor", "legend.facecolor"),
+        ink: ("text.color", "axes.labelcolor", "axes.edgecolor", "axes.titlecolor", "xtick.color", "ytick.color"),
+        faint: ("grid.color", "legend.edgecolor"),
     }
+    sizes: dict[str, float] = {"font.size": 10, "axes.titlesize": 11, "axes.labelsize": 10, "legend.fontsize": 9}
+    sizes |= {"lines.linewidth": 1.5, "lines.markersize": 6}
+    return (
+        {key: color for color, keys in colors.items() for key in keys}
+        | {key: size * scale for key, size in sizes.items()}
+        | {"axes.prop_cycle": cycler(color=_FEW)}
+    )
 
 
 def theme(name: str = "light", *, scale: float = 1.0) -> AbstractContextManager[None]:
