@@ -279,17 +279,16 @@ def probabilities_of(outputs: Any, *, from_logits: bool = False) -> np.ndarray:
     return rows
 
 
-def report_by_class(truth: Any, classes: Any, names: Sequence[str]) -> dict[str, dict[str, float | int | None]]:
+def report_by_class(counts: np.ndarray, names: Sequence[str]) -> dict[str, dict[str, float | int | None]]:
     """Return precision, recall, F1 and number of samples of each class, as scikit-learn's report has them.
 
     Parameters
     ----------
-    truth, classes
-        True and predicted classes, integers of shape ``(n,)``.
+    counts
+        What :func:`count_confusions` returned.
     names
         One name a class. What a class without samples or predictions leaves undefined is ``None``.
     """
-    counts = count_confusions(truth, classes, len(names))
     right, samples, predicted = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
     rows = {}
     for name, hit, own, taken in zip(names, right.tolist(), samples.tolist(), predicted.tolist(), strict=True):
@@ -458,8 +457,8 @@ def measure(
         p, right = found.probabilities, found.classes == y
         result["calibration_error"] = None if p is None else reliability(right, p.max(axis=1)).calibration_error
         names = class_names(model)
-        result["classes"] = report_by_class(y, found.classes, names)
-        result["confusion_matrix"] = count_confusions(y, found.classes, len(names)).tolist()
+        counts = count_confusions(y, found.classes, len(names))
+        result |= {"classes": report_by_class(counts, names), "confusion_matrix": counts.tolist()}
     if corruptions and len(network.input.output_shape) == 2:  # images
         errors = result["corruptions"] = {}
         for name, corrupt in CORRUPTIONS.items():
@@ -504,7 +503,7 @@ def part_of(model: keras.Model, data: Any, split: str, *, reconstruct: bool = Fa
         samples = tuple(np.concatenate(arrays) for arrays in zip(*parts.values(), strict=True))
     elif samples is None:
         what = "several parts that are not in memory" if split == "all" else f"no {split} part"
-        raise InputError(f"{given.facts['name']} has {what}. Name one split: {', '.join(parts)}.")
+        raise InputError(f"{given.facts['name']} has {what}. Choose one of its parts: {', '.join(parts)}.")
     if arrays and not isinstance(samples, tuple):
         raise InputError("The samples must be arrays; got a stream or a tf.data.Dataset. Give a Dataset or (x, y).")
     return samples

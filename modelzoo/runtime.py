@@ -58,8 +58,6 @@ class Runtime:
         As those of a Keras model; the batch axis is ``None``.
     weights
         As given.
-    watchers
-        Functions that are called with the number of samples after each few that were computed.
 
     Raises
     ------
@@ -74,7 +72,6 @@ class Runtime:
         self.weights_digest: str | None = None  # as the card has it
         self.input_shape = (None, *network.input.output_shape)
         self.output_shape = (None, *network.output.output_shape)
-        self.watchers: list[Callable[[int], None]] = []
         largest = max(math.prod(side or 1 for side in layer.output_shape) for layer in network.layers)
         self._count = max(1, COMPUTED // (4 * largest))
         reader = {index: number for number, layer in enumerate(network.layers) for index in layer.inputs}
@@ -94,13 +91,9 @@ class Runtime:
             return self._run(samples)
         # One thread a core with a part of the samples each: threads that share one product wait for each other, for
         # very long where other processes want the cores, too.
-        parts = []
+        parts = (samples[i : i + size] for i in range(0, len(samples), size))
         with _products().limit(limits=1, user_api="blas"), futures.ThreadPoolExecutor(cores) as pool:
-            for part in pool.map(self._run, (samples[i : i + size] for i in range(0, len(samples), size))):
-                parts.append(part)
-                for watcher in self.watchers:
-                    watcher(len(part))
-        return np.concatenate(parts)
+            return np.concatenate(list(pool.map(self._run, parts)))
 
     @functools.cached_property
     def logits(self) -> Runtime | None:
@@ -114,9 +107,7 @@ class Runtime:
         kind, config = last.kind if last.kind == "Dense" else "Activation", {**last.config, "activation": "linear"}
         before = dataclasses.replace(last, kind=kind, config=config)
         layers = tuple(before if layer is last else layer for layer in network.layers)
-        found = Runtime(dataclasses.replace(network, layers=layers), self.weights)
-        found.watchers = self.watchers
-        return found
+        return Runtime(dataclasses.replace(network, layers=layers), self.weights)
 
     def _run(self, samples: Array) -> Array:
         values: list[Any] = [None] * len(self._steps)

@@ -18,8 +18,8 @@ from modelzoo import cli, datasets, finetuning
 from modelzoo.errors import ArtifactError, InputError, TargetExistsError
 from modelzoo.pages import Subject, describe, read_subject, render
 from modelzoo.pages.markdown import prose
+from modelzoo.pages.page import page_text
 from modelzoo.pages.pictures import confusion_of
-from modelzoo.pages.usage import usage_section
 
 
 def blocks(text, language="python"):
@@ -265,7 +265,7 @@ def test_the_code_of_a_page_runs(name, tmp_path, monkeypatch):
     monkeypatch.setattr(finetuning, "finetuning_recipe", short)  # the code is the page's, the training is short
     x, y = datasets.load("mnist").take(per_class=10).train
     np.savez("others.npz", x=x, y=y)  # what the page of a network that has seen digits leaves to its reader
-    section = usage_section(read_subject(name))
+    section = page_text(read_subject(name), None)
     names = run(blocks(section))
     assert len(blocks(section)) == 4
     assert (tmp_path / f"my_{name}" / "saved_model.pb").is_file()

@@ -78,7 +78,7 @@ _ = viz.plot_architecture(by_hand)
 # weight of an input that is always 1, the dashed circle above. The unit says 1 where
 # :math:`\boldsymbol w \cdot \boldsymbol x + b > 0`.
 
-_ = viz.plot_decision_line(by_hand, toy, split="train").set_title("set by hand")
+_ = viz.plot_decision_line(by_hand, toy.train).set_title("set by hand")
 
 # %%
 # The boundary :math:`\boldsymbol w \cdot \boldsymbol x + b = 0` is a line, and :math:`\boldsymbol w` stands at a right
@@ -139,7 +139,8 @@ print("same answers:", np.array_equal(one_by_one, at_once))
 rule = reference.perceptron_rule(toy.x_train, toy.y_train)
 print(f"weights {rule.weights.round(3)}, bias {rule.bias:+.3f}")
 print(f"{rule.updates} corrections in {rule.epochs} epochs")
-_ = viz.plot_decision_line((rule.weights, rule.bias), toy, split="train").set_title("found by the perceptron rule")
+ax = viz.plot_decision_line((rule.weights, rule.bias), toy.train, class_names=toy.class_names)
+_ = ax.set_title("found by the perceptron rule")
 
 # %%
 # **It always ends.** If some line separates the points, the rule makes at most :math:`(R / \gamma)^2` corrections:
@@ -177,7 +178,7 @@ for name, (weights, bias) in lines.items():
     print(f"{name:16} mistakes: {wrong[0]} of {len(toy.x_train)} in training, {wrong[1]} of {len(toy.x_test)} in test")
 
 columns = np.column_stack([weights for weights, _ in lines.values()])
-_ = viz.plot_hidden_units((columns, [bias for _, bias in lines.values()]), toy, split="train")
+_ = viz.plot_hidden_units((columns, [bias for _, bias in lines.values()]), toy.train)
 
 # %%
 # What one line cannot do

@@ -13,20 +13,12 @@ import modelzoo
 from modelzoo.cli.common import use_terminal
 from modelzoo.errors import InputError, ModelZooError
 
-#: Where each subcommand is.
+#: The subcommands, by the module that each is in.
 _COMMANDS = {
-    "list": "show.list_command",
-    "info": "show.info",
-    "describe": "show.describe",
-    "train": "train.train",
-    "finetune": "train.finetune",
-    "evaluate": "use.evaluate",
-    "compare": "use.compare",
-    "reproduce": "use.reproduce",
-    "predict": "use.predict",
-    "export": "use.export",
-    "check": "use.check",
-    "play": "play.play",
+    "show": ("list", "info", "describe"),
+    "train": ("train", "finetune"),
+    "use": ("evaluate", "compare", "reproduce", "predict", "export", "check"),
+    "play": ("play",),
 }
 
 
@@ -34,13 +26,14 @@ class _Group(click.Group):
     """A command that imports only the subcommand it runs; its list of them has their whole first lines."""
 
     def list_commands(self, ctx: click.Context | None) -> list[str]:
-        return list(_COMMANDS)
+        return [name for names in _COMMANDS.values() for name in names]
 
     def get_command(self, ctx: click.Context | None, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
-            return None
-        module, _, name = _COMMANDS[cmd_name].partition(".")
-        return getattr(importlib.import_module(f"modelzoo.cli.{module}"), name)
+        for module, names in _COMMANDS.items():
+            if cmd_name in names:
+                name = "list_command" if cmd_name == "list" else cmd_name
+                return getattr(importlib.import_module(f"modelzoo.cli.{module}"), name)
+        return None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         commands = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}

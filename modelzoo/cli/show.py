@@ -37,16 +37,10 @@ def list_command(pattern: str, pretrained: bool, show_datasets: bool, as_json: b
             print_table(["data set", "what it is"], [list(row) for row in described.items()])
         return
     versions = list_pretrained()
+    keys = ("name", "network", "task", "dataset", "num_params")
     rows: list[dict[str, Any]] = [
-        {
-            "name": spec.name,
-            "network": spec.network,
-            "task": spec.task,
-            "dataset": spec.dataset,
-            "num_params": spec.num_params,
-            "recipes": list(spec.recipes),
-            "pretrained": versions.get(spec.name, []),
-        }
+        {key: getattr(spec, key) for key in keys}
+        | {"recipes": list(spec.recipes), "pretrained": versions.get(spec.name, [])}
         for spec in map(modelzoo.get_spec, modelzoo.list_models(pattern, **filters))
         if not pretrained or spec.name in versions
     ]
@@ -156,11 +150,12 @@ def describe(source: str, output: Path | None, overwrite: bool, as_json: bool) -
     if output is not None:
         click.echo(f"Wrote {modelzoo.describe(source, output, overwrite=overwrite)}")
         return
-    from modelzoo.pages.page import layer_rows, results_line
+    from modelzoo.pages.page import results_line
     from modelzoo.pages.subject import read_subject
 
     subject = read_subject(source)
-    rows, total, cost = layer_rows(subject), subject.network.num_params, subject.cost
+    rows = [[step.name, step.kind, step.shape, step.arithmetic] for step in subject.steps]
+    total, cost = subject.network.num_params, subject.cost
     if as_json:
         keys = ("name", "type", "output_shape", "parameters")
         layers = [dict(zip(keys, row, strict=True)) for row in rows]

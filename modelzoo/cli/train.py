@@ -11,18 +11,7 @@ import click
 
 import modelzoo
 from modelzoo import datasets
-from modelzoo.cli.common import (
-    as_json,
-    data_option,
-    data_options,
-    import_tensorflow,
-    key_values,
-    load_data,
-    overwrite_option,
-    print_json,
-    quiet_stderr,
-    stream_option,
-)
+from modelzoo.cli import common
 from modelzoo.errors import InputError
 from modelzoo.recipe import Recipe
 from modelzoo.registry import card_for
@@ -57,7 +46,7 @@ _RUN = [
     click.option("--checkpoint-dir", type=click.Path(path_type=Path), help="Keep checkpoints here."),
     click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in --checkpoint-dir."),
     click.option("--quiet", is_flag=True, help="No progress bar."),
-    as_json,
+    common.as_json,
 ]
 
 
@@ -71,10 +60,10 @@ def run_options(command: Any) -> Any:
 @click.command()
 @click.argument("name")
 @output_option
-@overwrite_option
-@data_option()
-@data_options
-@stream_option
+@common.overwrite_option
+@common.data_option()
+@common.data_options
+@common.stream_option
 @seed_option
 @click.option("--recipe", default="lesson", show_default=True, help="Name of one of the model's recipes.")
 @run_options
@@ -106,10 +95,10 @@ def train(
     replicas = _start_replicas(run["strategy"])
     if data is None:
         dataset = datasets.load(
-            spec.dataset, **{**plan.data_options, **key_values("--data-option", data_option, "n=500")}
+            spec.dataset, **{**plan.data_options, **common.key_values("--data-option", data_option, "n=500")}
         )
     else:
-        dataset = load_data(data, spec.options.get("image_shape"), data_option, stream=stream)
+        dataset = common.load_data(data, spec.options.get("image_shape"), data_option, stream=stream)
     options = {**plan.model_options, **spec.fitting_options(dataset.input_shape, dataset.num_classes)}
     model = modelzoo.create_model(name, seed=run["seed"], **options)
     _run(lambda **kwargs: (model, modelzoo.train(model, dataset, plan, **kwargs)), replicas, dataset, output, run)
@@ -117,9 +106,9 @@ def train(
 
 @click.command()
 @click.argument("source")
-@data_option(required=True)
-@data_options
-@stream_option
+@common.data_option(required=True)
+@common.data_options
+@common.stream_option
 @click.option("--freeze", multiple=True, help="'backbone' (all but the head) or a layer's name; repeat for several.")
 @click.option(
     "--layer-learning-rate",
@@ -131,7 +120,7 @@ def train(
 @click.option("--rescale/--no-rescale", default=True, help="Before a new head, bring kernels to He's spread, or not.")
 @click.option("--compare", is_flag=True, help="Train from random weights too, and say which start is better.")
 @output_option
-@overwrite_option
+@common.overwrite_option
 @seed_option
 @click.option(
     "--recipe",
@@ -175,12 +164,12 @@ def finetune(
         parent,
         recipe=recipe,
         freeze=freeze,
-        layer_learning_rates=key_values("--layer-learning-rate", layer_learning_rate, "hidden=0.1"),
+        layer_learning_rates=common.key_values("--layer-learning-rate", layer_learning_rate, "hidden=0.1"),
         backbone_learning_rate=backbone_learning_rate,
     )
     _changed(planned()[0], run)  # before the data are read: a wrong name should not wait for these
     preparation = card_for(parent).preparation
-    dataset = load_data(data, parent.input_shape[1:], data_option, preparation=preparation, stream=stream)
+    dataset = common.load_data(data, parent.input_shape[1:], data_option, preparation=preparation, stream=stream)
     new_head = has_other_classes(parent, dataset)
     plan, frozen = planned(new_head=new_head)
     plan = _changed(plan, run)
@@ -200,7 +189,7 @@ def _changed(recipe: Recipe, run: Mapping[str, Any]) -> Recipe:
     if run["class_weight"]:
         balanced = run["class_weight"] == ("balanced",)
         given["class_weight"] = (
-            "balanced" if balanced else key_values("--class-weight", run["class_weight"], "3=2, or balanced")
+            "balanced" if balanced else common.key_values("--class-weight", run["class_weight"], "3=2, or balanced")
         )
     rate, schedule = given.get("learning_rate"), recipe.learning_rate
     if rate is not None and isinstance(schedule, Mapping) and "initial_learning_rate" in schedule["config"]:
@@ -210,7 +199,7 @@ def _changed(recipe: Recipe, run: Mapping[str, Any]) -> Recipe:
 
 def _start_replicas(strategy: str | None) -> Any:
     """Return the devices that train together; must come before anything else that TensorFlow does."""
-    import_tensorflow()
+    common.import_tensorflow()
     from modelzoo.training import Replicas, create_strategy
 
     if strategy is None:
@@ -220,7 +209,7 @@ def _start_replicas(strategy: str | None) -> Any:
     import tensorflow as tf
 
     tf.get_logger().setLevel("ERROR")
-    with quiet_stderr():
+    with common.quiet_stderr():
         return Replicas(create_strategy(strategy))
 
 
@@ -251,7 +240,7 @@ def _run(
     golden = part[0][:GOLDEN_COUNT] if isinstance(part, tuple) else part[:GOLDEN_COUNT][0]
     card = modelzoo.save(model, output, overwrite=run["overwrite"], golden=golden)
     if run["as_json"]:
-        print_json({"path": str(output), "weights_digest": card["weights_digest"], "history": history.history})
+        common.print_json({"path": str(output), "weights_digest": card["weights_digest"], "history": history.history})
         return
     scores = {name: values[-1] for name, values in history.history.items() if not name.endswith("step")}
     if "test_loss" not in scores and dataset.test is not None:  # with held-out samples, training never saw these

@@ -12,22 +12,7 @@ import click
 
 import modelzoo
 from modelzoo._io import atomic_file, check_target
-from modelzoo.cli.common import (
-    as_json,
-    count_samples,
-    data_option,
-    data_options,
-    import_tensorflow,
-    load_data,
-    overwrite_option,
-    parse_seeds,
-    print_json,
-    print_scores,
-    print_table,
-    quiet_stderr,
-    split_option,
-    stream_option,
-)
+from modelzoo.cli import common
 from modelzoo.datasets import list_datasets
 from modelzoo.errors import InputError
 from modelzoo.pages.markdown import class_rows
@@ -44,14 +29,14 @@ _AGREEMENT = ["metric", "here", "card", "difference", "allowed", "", "why so muc
 
 @click.command()
 @click.argument("source")
-@data_option()
-@data_options
-@stream_option
-@split_option
+@common.data_option()
+@common.data_options
+@common.stream_option
+@common.split_option
 @click.option("--all", "thorough", is_flag=True, help="Compare the errors on corrupted images too; slower.")
 @click.option("--per-class", is_flag=True, help="Precision, recall and F1 of each class too.")
 @click.option("--min-accuracy", type=click.FloatRange(0, 1), help="Exit with status 1 below this accuracy.")
-@as_json
+@common.as_json
 def evaluate(
     source: str,
     data: str | None,
@@ -80,7 +65,7 @@ def evaluate(
         raise InputError("--stream reads a folder. Name it with --data, or leave --stream out.")
     if data_option and data is None:
         raise InputError(f"--data-option {data_option[0]!r} belongs to --data. Name the data, or leave it out.")
-    from modelzoo.evaluation import measure, part_of, ready, recipe_of, report_by_class, score
+    from modelzoo.evaluation import count_confusions, measure, part_of, ready, recipe_of, report_by_class, score
     from modelzoo.verification import compare_with_card
 
     model = ready(source)
@@ -93,15 +78,15 @@ def evaluate(
     own = data is None and split in (None, "test")
     classes: dict[str, Any] = {}
     agreements: list[Any] = []
-    with count_samples(model):
-        if own:
-            found = measure(model, samples, corruptions=thorough)
-            metrics = {name: found[f"test_{name}"] for name in ("loss", "accuracy") if f"test_{name}" in found}
-            classes, agreements = found.get("classes", {}), compare_with_card(model, found, count)
-        else:
-            metrics, guessed = score(model, samples, recipe, classes=per_class)
-            if guessed is not None:
-                classes = report_by_class(samples[1], guessed.classes, modelzoo.class_names(model))
+    if own:
+        found = measure(model, samples, corruptions=thorough)
+        metrics = {name: found[f"test_{name}"] for name in ("loss", "accuracy") if f"test_{name}" in found}
+        classes, agreements = found.get("classes", {}), compare_with_card(model, found, count)
+    else:
+        metrics, guessed = score(model, samples, recipe, classes=per_class)
+        if guessed is not None:
+            names = modelzoo.class_names(model)
+            classes = report_by_class(count_confusions(samples[1], guessed.classes, len(names)), names)
     if not per_class:
         classes = {}
     accurate = min_accuracy is None or metrics["accuracy"] >= min_accuracy
@@ -110,16 +95,16 @@ def evaluate(
         told = {**metrics, "samples": count} | ({"classes": classes} if classes else {})
         if agreements:
             told |= {"agreements": [agreement.to_dict() for agreement in agreements], "agrees": agrees}
-        print_json(told)
+        common.print_json(told)
     else:
         part = split or "test"
         click.echo("  ".join(f"{part} {name} {value:.4f}" for name, value in metrics.items()) + f"  {count:,} samples")
         if classes:
             click.echo()
-            print_table(["class", "precision", "recall", "F1", "samples"], class_rows(classes), right=4)
+            common.print_table(["class", "precision", "recall", "F1", "samples"], class_rows(classes), right=4)
         if agreements:
             click.echo()
-            print_table(_AGREEMENT, [_agreement_row(agreement) for agreement in agreements])
+            common.print_table(_AGREEMENT, [_agreement_row(agreement) for agreement in agreements])
         elif own:
             click.echo("The card holds no test results to compare with.")
     if not accurate:
@@ -145,7 +130,7 @@ def _given_data(
         used[0] if used else {"test_fraction": 0} if split in (None, "all") and data not in list_datasets() else {}
     )
     shape, preparation = models[0].input_shape[1:], card_for(models[0]).preparation
-    given = load_data(data, shape, options, preparation=preparation, stream=stream, **defaults)
+    given = common.load_data(data, shape, options, preparation=preparation, stream=stream, **defaults)
     whole = not used and not split and given.test is None and Path(data).is_dir()
     if whole and (other := next(filter(None, map(own_folder, models)), None)):
         same = "".join(f" --data-option {k}={v}" for k, v in other["options"].items() if k in ("seed", "test_fraction"))
@@ -166,10 +151,10 @@ def _given_data(
 @click.command()
 @click.argument("first")
 @click.argument("second")
-@data_option()
-@data_options
-@split_option
-@as_json
+@common.data_option()
+@common.data_options
+@common.split_option
+@common.as_json
 def compare(
     first: str, second: str, data: str | None, data_option: tuple[str, ...], split: str | None, as_json: bool
 ) -> None:
@@ -191,21 +176,20 @@ def compare(
         if recipe.reconstruct:
             raise InputError(f"{source} is not a classifier. Compare two classifiers.")
         samples = part_of(model, given, split or "test", arrays=True)
-        with count_samples(model):
-            scores, found = score(model, samples, recipe, classes=True)
+        scores, found = score(model, samples, recipe, classes=True)
         assert found is not None
         metrics.append(scores)
         right.append(found.classes == samples[1])
     (only, p_value), count = mcnemar_test(*right), len(right[0])
     if as_json:
         told = [{"model": s, **m, "only": n} for s, m, n in zip((first, second), metrics, only, strict=True)]
-        print_json({"models": told, "samples": count, "p_value": p_value})
+        common.print_json({"models": told, "samples": count, "p_value": p_value})
         return
     rows = [
         [s, f"{m['loss']:.4f}", f"{m['accuracy']:.4f}", f"{n:,}"]
         for s, m, n in zip((first, second), metrics, only, strict=True)
     ]
-    print_table(["model", "loss", "accuracy", "right where the other is wrong"], rows, right=3)
+    common.print_table(["model", "loss", "accuracy", "right where the other is wrong"], rows, right=3)
     click.echo(f"\n{count:,} samples, McNemar's exact test: p = {p_value:.2g}")
 
 
@@ -213,7 +197,7 @@ def compare(
 @click.argument("source")
 @click.option("--seeds", help="Seeds to train with, such as 0-4 or 0,3; the artifact's own by default.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
-@as_json
+@common.as_json
 def reproduce(source: str, seeds: str | None, quiet: bool, as_json: bool) -> None:
     """Train SOURCE, a pretrained model or an artifact's directory, again by its card and compare.
 
@@ -224,8 +208,8 @@ def reproduce(source: str, seeds: str | None, quiet: bool, as_json: bool) -> Non
     modelzoo reproduce sigmoid_mlp                 some seconds
     modelzoo reproduce relu_mlp --seeds 0-4        every seed of its card
     """
-    chosen = None if seeds is None else parse_seeds(seeds)
-    import_tensorflow()
+    chosen = None if seeds is None else common.parse_seeds(seeds)
+    common.import_tensorflow()
 
     def callbacks(seed: int) -> list[Any]:
         if quiet or as_json:
@@ -235,7 +219,7 @@ def reproduce(source: str, seeds: str | None, quiet: bool, as_json: bool) -> Non
 
     found = modelzoo.reproduce(source, chosen, callbacks=callbacks)
     if as_json:
-        print_json(found.to_dict())
+        common.print_json(found.to_dict())
     else:
         rows = []
         for run in found.runs:
@@ -243,7 +227,7 @@ def reproduce(source: str, seeds: str | None, quiet: bool, as_json: bool) -> Non
             for name, value in run.metrics.items():
                 cells = _agreement_row(compared[name]) if name in compared else [name, f"{value:.6g}", "–"] + [""] * 4
                 rows.append([str(run.seed), *cells])
-        print_table(["seed", *_AGREEMENT], rows)
+        common.print_table(["seed", *_AGREEMENT], rows)
         click.echo(f"\n{_weights_line(found)}")
     if not found.ok:
         click.get_current_context().exit(1)
@@ -252,7 +236,7 @@ def reproduce(source: str, seeds: str | None, quiet: bool, as_json: bool) -> Non
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--files", "files_only", is_flag=True, help="Compare the files with their card alone; loads nothing.")
-@as_json
+@common.as_json
 def check(directory: Path, files_only: bool, as_json: bool) -> None:
     """Tell whether any SavedModel can be fine-tuned and served, point by point, and how to mend it.
 
@@ -260,10 +244,10 @@ def check(directory: Path, files_only: bool, as_json: bool) -> None:
     means that a point does not hold.
     """
     if not files_only:
-        import_tensorflow()
+        common.import_tensorflow()
     points = modelzoo.check(directory, files_only=files_only)
     if as_json:
-        print_json([vars(point) for point in points])
+        common.print_json([vars(point) for point in points])
     else:
         for point in points:
             click.echo(f"{'ok  ' if point.ok else 'FAIL'} {point.name:<22} {point.detail}")
@@ -273,8 +257,7 @@ def check(directory: Path, files_only: bool, as_json: bool) -> None:
         click.get_current_context().exit(1)
 
 
-def _agreement_row(agreement: Any) -> list[str]:
-    a = agreement
+def _agreement_row(a: Any) -> list[str]:
     numbers = [f"{a.value:.6g}", f"{a.recorded:.6g}", f"{a.difference:+.1e}", f"{a.tolerance:.1e}"]
     return [a.name, *numbers, "agrees" if a.ok else "DIFFERS", a.reason]
 
@@ -300,8 +283,8 @@ def _weights_line(found: Any) -> str:
     help="How images become samples: crop, centre and invert one digit, or scale alone. By default as in training.",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write a .csv table instead of printing.")
-@overwrite_option
-@as_json
+@common.overwrite_option
+@common.as_json
 def predict(
     files: tuple[str, ...],
     source: str,
@@ -360,17 +343,17 @@ def predict(
             click.echo(f"Wrote {output}")
         return
     if as_json:
-        print_json(rows)
+        common.print_json(rows)
         return
     for file, (shown, samples) in zip(files, results, strict=True):
         notes = [f"  ? {sample['doubt']}" if sample.get("doubt") else "" for sample in samples]
         if len(samples) == 1:
             click.echo(f"{file}: {shown}{notes[0]}")
-            print_scores(samples[0]["scores"])
+            common.print_scores(samples[0]["scores"])
             continue
         click.echo(f"{file}: {shown}")
         for sample, note in zip(samples, notes, strict=True):
-            print_scores({sample["class"]: sample["scores"][sample["class"]]}, note=note)
+            common.print_scores({sample["class"]: sample["scores"][sample["class"]]}, note=note)
 
 
 @click.command()
@@ -390,8 +373,8 @@ def predict(
 @click.option(
     "--data", help="Training samples for int8 of images: a data set's name, a folder, an .npz or a .csv file."
 )
-@data_options
-@overwrite_option
+@common.data_options
+@common.overwrite_option
 def export(
     source: str,
     output: Path,
@@ -436,7 +419,7 @@ def export(
         stored = write_page(source, output, overwrite=overwrite)
         click.echo(f"Wrote {output}\n{stored}")
         return
-    import_tensorflow()
+    common.import_tensorflow()
     from modelzoo.evaluation import own_data
     from modelzoo.saving import needs_calibration, save_keras, save_litert, save_onnx
 
@@ -444,7 +427,7 @@ def export(
     if form == "keras":
         save_keras(model, output, overwrite=overwrite)
     elif form == "onnx":
-        with quiet_stderr():
+        with common.quiet_stderr():
             save_onnx(model, output, overwrite=overwrite, **given)
     else:
         calibration = None
@@ -452,6 +435,6 @@ def export(
             # All classes are in an even choice, also where the samples are sorted by class.
             samples = (_given_data(data, [model], data_option, "train") if data else own_data(model)).x_train
             calibration = samples[:: -(-len(samples) // CALIBRATION_SAMPLES)]
-        with quiet_stderr():
+        with common.quiet_stderr():
             save_litert(model, output, calibration=calibration, overwrite=overwrite, **given)
     click.echo(f"Wrote {output}")

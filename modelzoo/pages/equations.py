@@ -6,6 +6,7 @@ import dataclasses
 import math
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from modelzoo.network import Layer, Network, NotAChainError, shape_text
 
@@ -140,8 +141,7 @@ def read_steps(network: Network) -> tuple[Step, ...]:
     )
 
 
-@dataclasses.dataclass(frozen=True)
-class Equation:
+class Equation(NamedTuple):
     r"""What a network computes, as LaTeX.
 
     Attributes
@@ -161,15 +161,6 @@ class Equation:
     parameters: tuple[tuple[str, tuple[int, ...]], ...]
     definitions: tuple[str, ...]
     notes: tuple[str, ...]
-
-    @property
-    def latex(self) -> str:
-        """The lines as one ``aligned`` environment."""
-        rows = [
-            f"{symbol} &= {expression} && \\in {space}" if expression else f"{symbol} &\\in {space}"
-            for symbol, expression, space in self.lines
-        ]
-        return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
 
 
 def equation_of(steps: Sequence[Step]) -> Equation | None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 
 def brief(value: Any) -> str:
@@ -46,8 +45,7 @@ def class_rows(report: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
     ]
 
 
-@dataclasses.dataclass(frozen=True)
-class Docstring:
+class Docstring(NamedTuple):
     """The parts of a numpydoc docstring, as Markdown.
 
     Attributes

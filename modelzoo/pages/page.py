@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
-from collections.abc import Mapping, Sequence
+import re
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import jinja2
 
-from modelzoo import __version__
+from modelzoo import __version__, viz
 from modelzoo._io import atomic_directory, check_target
 from modelzoo.classes import class_names
-from modelzoo.datasets import describe_dataset, list_datasets
+from modelzoo.datasets import dataset_options, describe_dataset, list_datasets
 from modelzoo.errors import InputError
 from modelzoo.evaluation import report_by_class
+from modelzoo.network import Layer
 from modelzoo.pages import pictures
 from modelzoo.pages.equations import equation_of, space
 from modelzoo.pages.markdown import brief, class_rows, code, prose, read_docstring, table
 from modelzoo.pages.subject import Subject, read_subject
-from modelzoo.pages.usage import usage_section
 from modelzoo.recipe import Augmentation, Recipe
+from modelzoo.viz.classification import draw_confusions
 
 #: Fields that every table of recipes shows; others if a recipe sets them.
 _USUAL_FIELDS = ("batch_size", "optimizer", "learning_rate", "loss")
 
 #: The order of the measures on a page; others come last.
 _MEASURES = ("test_accuracy", "test_loss", "calibration_error", "val_accuracy", "val_loss", "train_loss", "seconds")
-
-#: What a page says of the machine that results were measured on.
-_MACHINE = ("tensorflow", "keras", "cores", "cpu")
 
 
 def describe(source: str | os.PathLike[str], output: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
@@ -99,59 +100,38 @@ def render(subject: Subject, *, theme: str = "light") -> dict[str, str]:
         Text by file name: ``NAME.md`` and its SVG files. The same model gives the same text in every run of the same
         versions.
     """
-    stem = subject.stem
-    confusion = pictures.confusion_of(subject)
-    sections = [
-        _head(subject),
-        _equation(subject),
-        _layers(subject),
-        _recipes(subject),
-        _results(subject),
-        _learning_curves(subject),
-        _confusion(subject, confusion),
-        usage_section(subject),
-        _licence(subject),
-    ]
-    files = {f"{stem}.md": "\n\n".join(filter(None, sections)) + "\n", f"{stem}.svg": pictures.diagram(subject, theme)}
-    if subject.training.get("history"):
-        files[f"{stem}-training.svg"] = pictures.learning_curves(subject, theme)
+    stem, confusion = subject.stem, pictures.confusion_of(subject)
+    # Weights that nobody trained are not written on the diagram.
+    diagram: Any = {"title": subject.name, "show_weights": None if subject.card or subject.spec is None else False}
+    drawn: dict[str, Callable[[], Any]] = {f"{stem}.svg": lambda: viz.plot_architecture(subject.model, **diagram)}
+    if history := subject.training.get("history"):
+        drawn[f"{stem}-training.svg"] = lambda: viz.plot_training(history)
     if confusion is not None:
-        files[f"{stem}-confusion.svg"] = pictures.confusion_figure(confusion, theme)
-    return files
+        drawn[f"{stem}-confusion.svg"] = lambda: draw_confusions(confusion.counts, confusion.classes)
+    page = {f"{stem}.md": page_text(subject, confusion)}
+    return page | {name: pictures.svg(draw, theme) for name, draw in drawn.items()}
 
 
-def _head(subject: Subject) -> str:
-    spec, network = subject.spec, subject.network
-    total = f"{network.num_params:,}"
-    declared = spec.network if spec is not None and network.num_params == spec.num_params else ""
-    words = prose(declared) or f"{len(subject.steps)} layers, {total} parameters"
-    facts: dict[str, str] = {}
-    if spec is not None or subject.card is not None:
-        input_shape, output_shape = (
-            ", ".join(["batch", *("?" if length is None else str(length) for length in layer.output_shape)])
-            for layer in (network.input, network.output)
-        )
-        takes = ", raw pixels of 0–255" if network.takes_raw_pixels else ""
-        facts["Task"] = spec.task if spec is not None else ""
-        facts["Data"] = _data(subject)
-        facts["Network"] = prose(declared)
-        facts["Input"] = f"{code(network.input.name)}, float32 ({input_shape}){takes}"
-        facts["Output"] = f"{code(network.output.name)}, shape ({output_shape})"
-        facts["Classes"] = ", ".join(map(prose, class_names(subject.model)))
-    facts["Parameters"] = total + (f", of which {frozen:,} are not trained" if (frozen := subject.num_frozen) else "")
-    facts["Multiply-adds"] = "" if subject.cost is None else f"{subject.cost:,} a sample"
-    parts = [
-        f"# {prose(subject.name)}",
-        f"<!-- card: {subject.card['card_digest']} -->" if subject.card else "",
-        subject.summary,
-        read_docstring(spec.builder).description if spec is not None else "",
-        f"![Diagram of {prose(subject.name)}: {words}]({subject.stem}.svg)",
-        fact_list(facts),
-    ]
-    return "\n\n".join(filter(None, parts))
+def page_text(subject: Subject, confusion: pictures.Confusion | None) -> str:
+    """Return the Markdown that ``page.md.jinja`` makes of a model."""
+    options: Any = {"trim_blocks": True, "lstrip_blocks": True, "undefined": jinja2.StrictUndefined}
+    environment = jinja2.Environment(loader=jinja2.PackageLoader("modelzoo", "pages"), **options)
+    filters: tuple[Any, ...] = (brief, code, fact_list, label, list_seeds, literal, prose, repr, shape, short, space)
+    environment.filters |= {function.__name__: function for function in filters} | {"quote": shlex.quote}
+    asked: tuple[Any, ...] = (arguments, class_names, class_rows, data_code, equation_of, read_docstring, recipe_table)
+    asked += (recipes_of, report_by_class, samples, score_table, trained_on)
+    environment.globals |= {function.__name__: function for function in asked}
+    environment.globals |= {"read_recipe": Recipe.from_dict, "version": __version__}
+    text = environment.get_template("page.md.jinja").render(subject=subject, confusion=confusion)
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
-def _data(subject: Subject) -> str:
+def shape(layer: Layer) -> str:
+    """Return the shape of a layer's output with the batch."""
+    return ", ".join(["batch", *("?" if length is None else str(length) for length in layer.output_shape)])
+
+
+def trained_on(subject: Subject) -> str:
     """Return what the model was trained on or, untrained, is declared for."""
     declared = {} if subject.spec is None else {"name": subject.spec.dataset}
     data = subject.trained_on or declared
@@ -165,58 +145,22 @@ def _data(subject: Subject) -> str:
     return f"{code(name)}{about}{known}" + (f"; {', '.join(counts)} samples" if counts else "")
 
 
-def _equation(subject: Subject) -> str:
-    equation = equation_of(subject.steps)
-    if equation is None:
-        return ""
-    parts = ["## Equation", f"$$\n{equation.latex}\n$$"]
-    if equation.definitions:
-        parts += ["where", "$$\n" + ", \\qquad ".join(equation.definitions) + "\n$$"]
-    if equation.parameters:
-        spaces = (rf"${symbol} \in {space(shape)}$" for symbol, shape in equation.parameters)
-        parts.append(f"The parameters are {', '.join(spaces)}.")
-    if equation.notes:
-        parts.append(" ".join(equation.notes))
-    return "\n\n".join(parts)
-
-
-def layer_rows(subject: Subject) -> list[list[str]]:
-    """Return the rows of the table of layers as plain text: name, kind, output shape, arithmetic of the parameters."""
-    return [[step.name, step.kind, step.shape, step.arithmetic] for step in subject.steps]
-
-
-def _layers(subject: Subject) -> str:
-    with_symbols = equation_of(subject.steps) is not None
-    header = ["layer", "type", *(["gives"] if with_symbols else []), "output shape", "parameters"]
-    rows = []
-    for step, (name, kind, shape, arithmetic) in zip(subject.steps, layer_rows(subject), strict=True):
-        symbol = [f"${step.symbol}$"] if with_symbols else []
-        rows.append([code(name), prose(kind), *symbol, shape or "–", arithmetic])
-    rows.append(["**total**", *[""] * (len(header) - 2), f"**{subject.network.num_params:,}**"])
-    return "\n\n".join(["## Layers", table(header, rows, right=[len(header) - 1])])
-
-
-def _recipes(subject: Subject) -> str:
+def recipes_of(subject: Subject) -> dict[str, Recipe]:
+    """Return the recipes of the builder, and that of the artifact if it is none of these."""
     recipes: dict[str, Recipe] = {} if subject.spec is None else dict(subject.spec.recipes)
     used = subject.training.get("recipe")
     if used is not None and Recipe.from_dict(used) not in recipes.values():
         recipes["of this artifact"] = Recipe.from_dict(used)
-    if not recipes:
-        return ""
+    return recipes
+
+
+def recipe_table(recipes: Mapping[str, Recipe]) -> str:
+    """Return the table of the fields that recipes set."""
     given = {field for recipe in recipes.values() for field in recipe.to_dict()} | set(_USUAL_FIELDS)
     rows = []
     for field in (field.name for field in dataclasses.fields(Recipe) if field.name in given - {"source"}):
         rows.append([code(field), *(_recipe_value(field, getattr(recipe, field)) for recipe in recipes.values())])
-    sources = [f"- {name}: {prose(recipe.source)}" for name, recipe in recipes.items() if recipe.source]
-    return "\n\n".join(
-        [
-            "## Recipes",
-            table(["field", *recipes], rows),
-            "Fields that are not listed have the defaults of `modelzoo.Recipe`, which also says what each means. The "
-            "recipes come from:",
-            "\n".join(sources),
-        ]
-    )
+    return table(["field", *recipes], rows)
 
 
 def _recipe_value(field: str, value: Any) -> str:
@@ -229,39 +173,15 @@ def _recipe_value(field: str, value: Any) -> str:
     return prose(brief(value).replace("(", " ("))  # plain words, which a narrow table breaks at the spaces
 
 
-def _results(subject: Subject) -> str:
-    """Return the section on results: over seeds if the card has them, else those of the one run."""
-    training = subject.training
-    results = subject.results or {"metrics": training.get("metrics"), "seeds": [training.get("seed")]}
-    found = results.get("metrics")
-    if not found:
-        return ""
-    seeds, machine = results.get("seeds") or (), training.get("machine") or results.get("measured_on") or {}
-    several = len(seeds) > 1
-    chosen = f", this artifact {results.get('selected_seed')}: the best {_label(str(results.get('selected_by')))}"
-    name, recipe = subject.name, results.get("recipe", "")
-    facts = {
-        "Recipe": code(recipe),
-        "Seeds": list_seeds(seeds) + (chosen if several and results.get("selected_by") else ""),
-        "Machine": prose(", ".join(f"{key} {machine[key]}" for key in _MACHINE if key in machine)),
-    }
-    if subject.pretrained and recipe:
-        facts["Trained by"] = f"`python scripts/train_zoo.py {name} --recipe {recipe}`"
-        facts["Measured by"] = f"`modelzoo evaluate {name}`"
+def score_table(what: str, found: dict[str, Any], several: bool, form: str = "") -> str:
+    """Return the table of measures, or of corruptions with scores of the form of one measure."""
     columns = ["this artifact", *(["mean ± standard deviation over seeds"] if several else [])]
-    right = range(1, len(columns) + 1)
     ordered = {name: found[name] for name in _MEASURES if name in found} | found
-    rows = [[_label(name), *_scores(name, scores, several=several)] for name, scores in ordered.items()]
-    parts = ["## Results", fact_list(facts), table(["measure", *columns], rows, right)]
-    if corruptions := results.get("corruptions"):
-        what = "Share of wrong predictions" if subject.classifies else "Mean squared error, on the scale of 0–1,"
-        form = "accuracy" if subject.classifies else "loss"
-        rows = [[code(name), *_scores(form, scores, several=several)] for name, scores in corruptions.items()]
-        parts += [
-            f"{what} on corrupted test images (`modelzoo.datasets.CORRUPTIONS`):",
-            table(["corruption", *columns], rows, right),
-        ]
-    return "\n\n".join(parts)
+    rows = [
+        [code(name) if form else label(name), *_scores(form or name, scores, several=several)]
+        for name, scores in ordered.items()
+    ]
+    return table([what, *columns], rows, range(1, len(columns) + 1))
 
 
 def fact_list(facts: Mapping[str, str]) -> str:
@@ -275,7 +195,7 @@ def results_line(subject: Subject) -> str:
     for name in ("test_accuracy", "test_loss"):
         if found := metrics.get(name):
             value, *spread = _scores(name, found, several=len(seeds) > 1)
-            return f"{_label(name)} " + (f"{spread[0]} over seeds {list_seeds(seeds)}" if spread else value)
+            return f"{label(name)} " + (f"{spread[0]} over seeds {list_seeds(seeds)}" if spread else value)
     return ""
 
 
@@ -296,7 +216,7 @@ def _scores(name: str, scores: Any, *, several: bool) -> list[str]:
     return [_format(name, scores.get("value")), *([spread] if several else [])]
 
 
-def _label(name: str) -> str:
+def label(name: str) -> str:
     """Return what a measure is called on a page."""
     if name == "seconds":
         return "training time, s"
@@ -317,54 +237,38 @@ def _format(name: str, value: float | None, like: float | None = None) -> str:
     return f"{value:.4f}" if size == 0 or size >= 0.001 else f"{value:.1e}"
 
 
-def _learning_curves(subject: Subject) -> str:
-    training = subject.training
-    if not training.get("history"):
-        return ""
-    history, recipe = training["history"], Recipe.from_dict(training["recipe"])
-    steps, losses = int(history["step"][-1]), [name for name in history if name.endswith("loss")]
-    words = f"The run of this artifact, seed {training['seed']}: {steps:,} steps, loss `{recipe.loss}`."
-    ends = [f"{_label(name)} from {_short(history[name][0])} to {_short(history[name][-1])}" for name in losses]
-    picture = f"![Learning curves: {', '.join(ends)}.]({subject.stem}-training.svg)"
-    return "\n\n".join(["### Learning curves", words, picture])
-
-
-def _short(value: float | None) -> str:
+def short(value: float | None) -> str:
+    """Return a loss with three digits; a card holds ``None`` for one that is not finite."""
     return "infinite" if value is None else f"{value:.3g}"
 
 
-def _confusion(subject: Subject, confusion: pictures.Confusion | None) -> str:
-    if confusion is None:
-        return ""
-    truth, predicted = pictures.labels_of(confusion)
-    wrong = f"{np.sum(truth != predicted):,} of {len(truth):,} test samples are taken for another class"
-    if confusion.every > 1:
-        wrong += f", counted on one in {confusion.every} to save time; `modelzoo evaluate --per-class` counts on all"
-    report = report_by_class(truth, predicted, confusion.classes)
-    rows = [[prose(name), *cells] for name, *cells in class_rows(report)]
-    picture = f"![Confusion matrix: {wrong.partition(', counted')[0]}.]({subject.stem}-confusion.svg)"
-    scores = table(["class", "precision", "recall", "F1", "test samples"], rows, range(1, 5))
-    return "\n\n".join(["### Classes", f"{wrong}.", picture, scores])
+def samples(tensors: Sequence[Any]) -> str:
+    """Return the code of samples for the inputs of a Keras model."""
+    zeros = [f'np.zeros({(1, *(length or 1 for length in tensor.shape[1:]))}, "{tensor.dtype}")' for tensor in tensors]
+    return zeros[0] if len(zeros) == 1 else f"[{', '.join(zeros)}]"
 
 
-def _licence(subject: Subject) -> str:
-    spec, card = subject.spec, subject.card
-    if spec is None and card is None:
-        return ""
-    lines = [] if spec is None else [f"- Architecture: {prose(spec.source)}."]
-    data = subject.trained_on
-    if data.get("license"):
-        origin = f", {prose(data['source'])}" if data.get("source") else ""
-        lines.append(f"- Data: {code(data['name'])}{origin}. Licence: {prose(data['license'])}.")
-    lines.append("- Code: `modelzoo`, under the Apache License 2.0.")
-    year = f"\n  year    = {{{str(card['created'])[:4]}}}," if card else ""
-    weights = f", weights {card['weights_digest'][:12]}" if card else ""
-    bibtex = (
-        "@software{modelzoo,\n"
-        "  author  = {{The modelzoo authors}},\n"
-        "  title   = {modelzoo: the reference zoo of classical neural networks on Keras 3 and TensorFlow},\n"
-        f"  version = {{{__version__}}},{year}\n"
-        f"  note    = {{Model {subject.name}{weights}}},\n"
-        "}"
-    )
-    return "\n\n".join(["## Licence and citation", "\n".join(lines), f"```bibtex\n{bibtex}\n```"])
+def data_code(subject: Subject) -> tuple[str, str]:
+    """Return the calls that load the data the model is made for, and others of the same kind to fine-tune on."""
+    spec, used = subject.spec, subject.trained_on
+    if spec is not None and (subject.pretrained or not used):
+        used = {"name": spec.dataset, "options": spec.recipe("lesson").data_options}
+    load, name = "modelzoo.datasets.load({})", used.get("name")
+    if name not in list_datasets() or "options" not in used:  # only the caller has them
+        return load.format('"my_data.npz"'), load.format('"others.npz"')
+    data = load.format(arguments(name, used["options"]))
+    if subject.network.input.output_shape == (28, 28):
+        seen = "digits" in (name, subject.trained_on.get("options", {}).get("extra"))
+        return data, load.format('"others.npz"' if seen else '"digits"')
+    drawn = {"n", "seed"} <= dataset_options(name).keys()
+    return data, load.format(arguments(name, {"n": 200, "seed": 1})) if drawn else data
+
+
+def arguments(name: str, options: Mapping[str, Any]) -> str:
+    """Return the code of the arguments of a call: a name and options."""
+    return ", ".join([literal(name), *(f"{key}={literal(value)}" for key, value in options.items())])
+
+
+def literal(value: Any) -> str:
+    """Return the code of a value."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)

@@ -1,4 +1,4 @@
-"""The pictures of a page, as SVG text, and the counts that one of them shows."""
+"""A picture of a page as SVG text, and the counts that one of them shows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 #: Multiply-adds that counting for a page may cost.
 COUNTED = 15 * 10**9
 
-#: Samples that a card's counts may come to: a page makes a label of each.
+#: Samples that a card's counts may come to; more are damage.
 MAX_SAMPLES = 10**7
 
 
@@ -68,30 +68,7 @@ def confusion_of(subject: Subject) -> Confusion | None:
     return Confusion(names, count_confusions(y[::every], found.classes, len(names)), every)
 
 
-def labels_of(confusion: Confusion) -> tuple[np.ndarray, np.ndarray]:
-    """Return the true and the predicted class of each sample that was counted."""
-    counts = confusion.counts
-    truth, predicted = (np.repeat(index.ravel(), counts.ravel()) for index in np.indices(counts.shape))
-    return truth, predicted
-
-
-def diagram(subject: Subject, theme: str = "light") -> str:
-    """Return the SVG of the architecture; weights that nobody trained are not written on it."""
-    trained = None if subject.card or subject.spec is None else False
-    return _svg(lambda: viz.plot_architecture(subject.model, title=subject.name, show_weights=trained), theme)
-
-
-def learning_curves(subject: Subject, theme: str = "light") -> str:
-    """Return the SVG of loss and accuracy over the steps of the training."""
-    return _svg(lambda: viz.plot_training(subject.training["history"]), theme)
-
-
-def confusion_figure(confusion: Confusion, theme: str = "light") -> str:
-    """Return the SVG of the confusion matrix."""
-    return _svg(lambda: viz.plot_confusion_matrix(*labels_of(confusion), class_names=confusion.classes), theme)
-
-
-def _svg(draw: Callable[[], Any], theme: str) -> str:
+def svg(draw: Callable[[], Any], theme: str) -> str:
     """Draw a figure in the theme, whatever the user's Matplotlib settings are, and return it as SVG."""
     with mpl.style.context("default", after_reset=True), viz.theme(theme), tempfile.TemporaryDirectory() as folder:
         before = set(plt.get_fignums())

@@ -13,7 +13,7 @@ from typing import Any
 from modelzoo._checks import check_path
 from modelzoo._keras import keras
 from modelzoo.card import artifact_name, read_card
-from modelzoo.errors import ArtifactError, InputError
+from modelzoo.errors import ArtifactError, InputError, reason_of
 from modelzoo.evaluation import ready
 from modelzoo.network import Network, read_network, with_paths
 from modelzoo.pages.equations import Step, read_steps
@@ -147,7 +147,6 @@ def _load_keras(path: Path) -> Any:
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises what its parts raise
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ArtifactError(
-            f"{path} cannot be loaded in Keras' safe mode: {reason} Save a model of Keras' own layers again."
+            f"{path} cannot be loaded in Keras' safe mode: {reason_of(error)} Save a model of Keras' own layers again."
         ) from error

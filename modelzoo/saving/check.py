@@ -14,7 +14,7 @@ import numpy as np
 from modelzoo._checks import check_path
 from modelzoo._keras import tf
 from modelzoo.card import read_card
-from modelzoo.errors import ArtifactError
+from modelzoo.errors import ArtifactError, reason_of
 from modelzoo.saving.golden import read_golden
 
 Question = Callable[[Path, Any], str]
@@ -70,7 +70,16 @@ def check(path: str | os.PathLike[str], *, files_only: bool = False) -> list[Poi
     path = check_path(path, "a SavedModel directory")
     if not (path / "saved_model.pb").is_file():
         raise ArtifactError(f"{path} has no saved_model.pb, so it is not a SavedModel directory. Give one.")
-    return [_answer("modelzoo card", path, None)] if files_only else list(_answers(path))
+    if files_only:
+        return [_answer("modelzoo card", path, None)]
+    try:
+        loaded = tf.saved_model.load(str(path))
+    except Exception as error:  # whatever TensorFlow raises on a broken graph is the answer
+        remedy = "Write it again with modelzoo.save or tf.saved_model.save."
+        damaged = _answer("modelzoo card", path, None)  # which file it is
+        return [Point("loads", False, reason_of(error)[:200], remedy), damaged]
+    loads = Point("loads", True, f"tf.saved_model.load, TensorFlow {getattr(loaded, 'tensorflow_version', '?')}")
+    return [loads, *(_answer(name, path, loaded) for name in _QUESTIONS)]
 
 
 def _answer(name: str, path: Path, loaded: Any) -> Point:
@@ -78,7 +87,7 @@ def _answer(name: str, path: Path, loaded: Any) -> Point:
     try:
         return Point(name, True, question(path, loaded))
     except Exception as error:  # any failure of the foreign graph is the answer
-        return Point(name, False, _first_line(error), remedy)
+        return Point(name, False, reason_of(error)[:200], remedy)
 
 
 @contextlib.contextmanager
@@ -91,17 +100,6 @@ def _unchanged(loaded: Any) -> Iterator[None]:
     finally:
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
-
-
-def _answers(path: Path) -> Iterator[Point]:
-    try:
-        loaded = tf.saved_model.load(str(path))
-    except Exception as error:  # whatever TensorFlow raises on a broken graph is the answer
-        yield Point("loads", False, _first_line(error), "Write it again with modelzoo.save or tf.saved_model.save.")
-        yield _answer("modelzoo card", path, None)  # which file is damaged
-        return
-    yield Point("loads", True, f"tf.saved_model.load, TensorFlow {getattr(loaded, 'tensorflow_version', '?')}")
-    yield from (_answer(name, path, loaded) for name in _QUESTIONS)
 
 
 #: Questions by name, each with how to mend it where it does not hold.
@@ -125,8 +123,8 @@ def _question(name: str, remedy: str) -> Callable[[Question], Question]:
 def _signature(path: Path, loaded: Any) -> str:
     signature: Any = getattr(loaded, "signatures", {}).get("serving_default")
     _need(signature is not None, "no serving_default")
-    inputs, outputs = list(signature.structured_input_signature[1]), list(signature.structured_outputs)
-    _need(outputs and not any(name.startswith("output_") for name in outputs), f"outputs {outputs}")
+    inputs, outputs = signature.structured_input_signature[1], signature.structured_outputs
+    _need(outputs and not any(name.startswith("output_") for name in outputs), f"outputs {list(outputs)}")
     return f"serving_default({', '.join(inputs)}) → {', '.join(outputs)}"
 
 
@@ -233,7 +231,3 @@ def _ones(loaded: Any) -> Any:
     _need(specs, "no concrete function takes one tensor of known rank")
     spec = max(specs, key=lambda spec: spec.dtype.is_floating)  # gradients need no floats, but like them
     return tf.ones([2 if side is None else side for side in spec.shape], spec.dtype)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -91,10 +91,21 @@ def save_litert(
     if batch_size is not None:
         check_integer("batch_size", batch_size)
     facts = export_facts(model)
+    calibrates = needs_calibration(model, quantize)
     for name, value in (("input_type", input_type), ("output_type", output_type)):
-        if check_choice(name, value, get_args(TensorType)) != "float32" and not needs_calibration(model, quantize):
+        if check_choice(name, value, get_args(TensorType)) != "float32" and not calibrates:
             raise InputError(f"{name}={value!r} needs quantize='int8' of a classifier of images; leave it out.")
-    samples = _calibration(model, quantize, calibration)
+    if calibrates and calibration is None:
+        raise InputError(
+            f"quantize='int8' of {model.name!r} needs calibration samples, such as calibration=data.x_train[:500]."
+        )
+    if calibration is not None and not calibrates:
+        raise InputError(
+            "calibration samples serve quantize='int8' of classifiers of images alone, not "
+            f"quantize={quantize!r} of {model.name!r}; leave them out."
+        )
+    if calibrates:
+        samples = check_samples(calibration, model=model, where="calibration").astype(np.float32)
     check_target(path, overwrite=overwrite)
     place = Path(tempfile.gettempdir())
     with explained(place), tempfile.TemporaryDirectory() as directory, warnings.catch_warnings():
@@ -106,7 +117,7 @@ def save_litert(
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if quantize == "float16":
             converter.target_spec.supported_types = [tf.float16]
-        if samples is not None:
+        if calibrates:
             if input_type == "uint8":
                 samples[0].flat[[0, -1]] = 0, 255  # from these two corners the scale is 1: a byte is the pixel
             converter.representative_dataset = lambda: _representative(model, samples, batch_size or 1)
@@ -127,21 +138,6 @@ def needs_calibration(model: keras.Model, quantize: str | None) -> bool:
     """Return whether :func:`save_litert` needs calibration samples: for 8-bit arithmetic, of classifiers of images."""
     takes_images = len(model.input_shape) > 2
     return quantize == "int8" and takes_images and not base_recipe(model).reconstruct
-
-
-def _calibration(model: keras.Model, quantize: str | None, calibration: Any) -> np.ndarray | None:
-    if not needs_calibration(model, quantize):
-        if calibration is not None:
-            raise InputError(
-                "calibration samples serve quantize='int8' of classifiers of images alone, not "
-                f"quantize={quantize!r} of {model.name!r}; leave them out."
-            )
-        return None
-    if calibration is None:
-        raise InputError(
-            f"quantize='int8' of {model.name!r} needs calibration samples, such as calibration=data.x_train[:500]."
-        )
-    return check_samples(calibration, model=model, where="calibration").astype(np.float32)
 
 
 def _representative(model: keras.Model, samples: np.ndarray, size: int) -> Iterator[tuple[str, dict[str, Any]]]:

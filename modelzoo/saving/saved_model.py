@@ -12,51 +12,26 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from modelzoo import __version__
+from modelzoo import card as cards
+from modelzoo import network as networks
 from modelzoo._checks import check_path
 from modelzoo._io import atomic_directory, atomic_file, check_target, restore
 from modelzoo._keras import explained_by_tensorflow, keras, tf
-from modelzoo.card import (
-    CARD_PATH,
-    DTYPES,
-    WEIGHTS_PATH,
-    Card,
-    locate_weights,
-    package_versions,
-    plain_results,
-    read_card,
-    read_weights,
-    results_of,
-    set_card,
-    weights_digest,
-    write_card,
-)
 from modelzoo.datasets.images import PREPARATIONS
-from modelzoo.errors import ArtifactError, DataError, InputError, ModelZooError, TargetError, unknown_name
-from modelzoo.network import (
-    Network,
-    build_from_config,
-    check_keras_model,
-    check_model_name,
-    frozen_layers,
-    keras_config,
-    read_network,
-    take_over,
-    with_paths,
-    without_defaults,
-)
+from modelzoo.errors import ArtifactError, DataError, InputError, ModelZooError, TargetError, reason_of, unknown_name
 from modelzoo.registry import card_for, find_builder, list_models, spec_of
 from modelzoo.saving.golden import GOLDEN_PATH, golden_inputs, read_golden, write_golden
 
 logger = logging.getLogger(__name__)
 
-_NEEDED = ("saved_model.pb", "variables/variables.index", WEIGHTS_PATH, GOLDEN_PATH)
+_NEEDED = ("saved_model.pb", "variables/variables.index", cards.WEIGHTS_PATH, GOLDEN_PATH)
 _VERSION = re.compile(r"[0-9]+")
 
 
@@ -104,24 +79,24 @@ def save(
         ``path`` cannot be written.
     """
     card = card_for(model)
-    check_model_name(model.name)
-    network, config = read_network(model), without_defaults(keras_config(model))
+    networks.check_model_name(model.name)
+    network, config = networks.read_network(model), networks.without_defaults(networks.keras_config(model))
     if (len(model.inputs), len(model.outputs)) != (1, 1):
         raise InputError(f"{model.name!r} must have one input and one output to be saved; give a model that has.")
-    if odd := sorted({str(weight.dtype) for weight in model.weights} - DTYPES) or ([] if model.weights else ["none"]):
-        raise InputError(f"{model.name!r} must have weights of {', '.join(sorted(DTYPES))}; got {odd[0]}.")
+    if odd := sorted(({str(weight.dtype) for weight in model.weights} or {"none"}) - cards.DTYPES):
+        raise InputError(f"{model.name!r} must have weights of {', '.join(sorted(cards.DTYPES))}; got {odd[0]}.")
     if card.builder is None:  # it must be possible to build it again
         with tf.Graph().as_default():
-            build_from_config(config, network)
+            networks.build_from_config(config, network)
     path = check_save_target(path, overwrite=overwrite)
 
-    digest = weights_digest(model)
-    results = results_of(card, digest) if results is None else plain_results(results, digest)
+    digest = cards.weights_digest(model)
+    results = cards.results_of(card, digest) if results is None else cards.plain_results(results, digest)
     facts = card.to_file()
     if card.training is not None and card.training["weights_digest"] != digest:
         logger.warning("The weights of %s changed since modelzoo.train; its card says nothing of training.", card.name)
         facts["training"] = None
-    if card.artifact is not None and not (card.artifact / CARD_PATH).is_file():
+    if card.artifact is not None and not (card.artifact / cards.CARD_PATH).is_file():
         logger.warning(
             "%s, which %s came from, is gone; its results and golden vectors are lost.", card.artifact, card.name
         )
@@ -134,7 +109,7 @@ def save(
         "keras": config,
         "weights_digest": digest,
         "results": results,
-        "versions": package_versions(),
+        "versions": cards.package_versions(),
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
     with atomic_directory(path, overwrite=overwrite) as temporary:
@@ -144,8 +119,8 @@ def save(
         for name in _NEEDED:  # TensorFlow makes a directory anew that somebody removes under its hands
             if not (temporary / name).is_file():
                 raise TargetError(f"Cannot write {path}: {name} was removed meanwhile. Save it again.")
-        weights = locate_weights(model, with_paths(model), temporary)
-        written = write_card(temporary, facts | {"weights": weights})
+        weights = cards.locate_weights(model, networks.with_paths(model), temporary)
+        written = cards.write_card(temporary, facts | {"weights": weights})
     logger.info("Saved %s to %s.", card.name, path)
     return written
 
@@ -175,14 +150,14 @@ def copy_artifact(
         A file is missing or was altered.
     """
     directory = find(source)
-    card = read_card(directory)
+    card = cards.read_card(directory)
     path = check_save_target(path, overwrite=overwrite)
     with atomic_directory(path, overwrite=overwrite) as temporary:
-        for name in [*card["files"], CARD_PATH]:
+        for name in [*card["files"], cards.CARD_PATH]:
             target = temporary / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(directory / name, target)
-        return read_card(temporary)
+        return cards.read_card(temporary)
 
 
 def check_save_target(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
@@ -223,8 +198,13 @@ def write_saved_model(model: keras.Model, directory: Path, *, batch_size: int | 
         if isinstance(inner, keras.Model):
             setattr(root, part, _callable(inner))
             signatures[method] = _signature(inner, batch_size)
-    with _quiet():
+    log = tf.get_logger()
+    level = log.level
+    log.setLevel("WARNING")  # no note about assets; what we did is logged by ourselves
+    try:
         tf.saved_model.save(root, str(directory), signatures=signatures)
+    finally:
+        log.setLevel(level)
 
 
 def _callable(model: keras.Model) -> Any:
@@ -243,7 +223,7 @@ def _callable(model: keras.Model) -> Any:
 
 def _signature(model: keras.Model, batch_size: int | None) -> Any:
     """Return a concrete function whose input and output carry the names of the model's own layers."""
-    network = read_network(model)
+    network = networks.read_network(model)
     input_name, output_name = network.input.name, network.output.name
 
     def serve(**inputs: Any) -> dict[str, Any]:
@@ -259,22 +239,10 @@ def _regularization(model: keras.Model, index: int) -> Any:
     return function
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence TensorFlow's note about assets; what we did is logged by ourselves."""
-    log = logging.getLogger("tensorflow")
-    before = log.level
-    log.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        log.setLevel(before)
-
-
 def save_keras(model: keras.Model, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
     """Write a model as one ``.keras`` file, which ``keras.models.load_model`` reads without modelzoo."""
     path = check_path(path, "the .keras file to write", suffix=".keras")
-    check_keras_model(model)
+    networks.check_keras_model(model)
     if not model.built:
         raise InputError(f"{model.name!r} must be built to be saved. Call it on samples, or begin it with an Input.")
     with atomic_file(path, overwrite=overwrite) as temporary:
@@ -299,7 +267,7 @@ def export_facts(model: keras.Model) -> dict[str, str]:
         as trained.
 
     """
-    card, digest = card_for(model), weights_digest(model)
+    card, digest = card_for(model), cards.weights_digest(model)
     spec = spec_of(model)
     facts = {
         "name": card.name,
@@ -331,8 +299,8 @@ def export_facts(model: keras.Model) -> dict[str, str]:
 
 def conversion_error(model: keras.Model, form: str, error: Exception, remedy: str = "Export") -> InputError:
     """Return the error for a model that a converter does not know."""
-    first = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-    return InputError(f"{model.name} cannot be converted to {form}: {first}. {remedy} it as a SavedModel instead.")
+    reason = reason_of(error).rstrip(".")
+    return InputError(f"{model.name} cannot be converted to {form}: {reason}. {remedy} it as a SavedModel instead.")
 
 
 def _json(value: Any) -> str:
@@ -431,15 +399,15 @@ def load(source: str | os.PathLike[str], *, version: int | None = None) -> keras
         The artifact is not ours, incomplete or altered.
     """
     directory = find(source, version=version)
-    facts = read_card(directory)
-    values, places = read_weights(directory, facts), facts["weights"]
-    card, network = Card.from_file(facts, directory), Network.from_dict(facts["network"])
+    facts = cards.read_card(directory)
+    values, places = cards.read_weights(directory, facts), facts["weights"]
+    card, network = cards.Card.from_file(facts, directory), networks.Network.from_dict(facts["network"])
     shapes = {place["path"]: place["shape"] for place in places}
     try:
         if any(shapes.get(weight.path) != list(weight.shape) for layer in network.layers for weight in layer.weights):
             raise InputError("its weights do not have the shapes that are stored")
         build = find_builder(card.builder, card.options, network)
-        model = build(seed=card.seed) if build else build_from_config(facts["keras"], network)
+        model = build(seed=card.seed) if build else networks.build_from_config(facts["keras"], network)
         if card.builder is not None and build is None:
             logger.warning(
                 "%s: the builder %r is not registered here, or makes another network; Keras' configuration is used.",
@@ -447,13 +415,13 @@ def load(source: str | os.PathLike[str], *, version: int | None = None) -> keras
                 card.builder,
             )
             card = dataclasses.replace(card, builder=None, options={}, seed=None)
-        frozen = frozen_layers(facts["keras"])
+        frozen = networks.frozen_layers(facts["keras"])
         for variable, value in zip(model.variables, values, strict=True):
             variable.assign(value)
     except (ModelZooError, TypeError, ValueError) as error:
         raise ArtifactError(f"{directory}: the card describes a model that cannot be built: {error}") from None
-    if weights_digest(model) != facts["weights_digest"]:
+    if cards.weights_digest(model) != facts["weights_digest"]:
         raise ArtifactError(f"{directory}: the weights are not those the card was written for. Export again.")
-    take_over(model, {place["path"]: place["trainable"] for place in places}, frozen)
-    set_card(model, dataclasses.replace(card, name=card.builder or network.name))
+    networks.take_over(model, {place["path"]: place["trainable"] for place in places}, frozen)
+    cards.set_card(model, dataclasses.replace(card, name=card.builder or network.name))
     return model

@@ -58,71 +58,67 @@ NONSENSE: dict[str, tuple[Any, ...]] = {
 # Runs in a process of its own that cannot import modelzoo or Keras: the artifact must be enough. `import tensorflow`
 # imports an installed Keras by itself; with None in its place it goes without, as where Keras is not installed.
 PLAIN_TENSORFLOW = """
-import json, pathlib, sys
+import json, sys
 sys.modules["keras"] = sys.modules["modelzoo"] = None
 import numpy as np
 import tensorflow as tf
 
-root = pathlib.Path(sys.argv[1])
-report = {}
-for file in sorted(root.glob("*.npz")):
-    with np.load(file) as archive:
-        x, labels, y = archive["x"], archive["labels"], archive["y"]
-    obj = tf.saved_model.load(str(root / file.stem / "1"))
+with np.load("samples.npz") as archive:
+    x, labels, y = archive["x"], archive["labels"], archive["y"]
+obj = tf.saved_model.load("1")
 
-    def loss(training):
-        out = obj(x, training=training)
-        if out.shape == x.shape and len(x.shape) > 2:
-            return tf.reduce_mean((out - x / 255) ** 2)
-        target = labels.reshape(-1, 1).astype("float32") if out.shape[1] == 1 else tf.one_hot(labels, out.shape[1])
-        return tf.reduce_mean((out - target) ** 2)
+def loss(training):
+    out = obj(x, training=training)
+    if out.shape == x.shape and len(x.shape) > 2:
+        return tf.reduce_mean((out - x / 255) ** 2)
+    target = labels.reshape(-1, 1).astype("float32") if out.shape[1] == 1 else tf.one_hot(labels, out.shape[1])
+    return tf.reduce_mean((out - target) ** 2)
 
-    entry = report[file.stem] = {
-        "difference": float(np.abs(obj(x).numpy() - y).max()),
-        "scale": float(max(1, np.abs(y).max())),
-        "explicit": bool((obj(x, training=False).numpy() == obj(x).numpy()).all()),
-        "variables": len(obj.variables),
-        "trainable": [list(v.shape) for v in obj.trainable_variables],
-        "losses": [float(f()) for f in obj.regularization_losses],
-    }
-    if x.ndim > 2:
-        entry["uint8"] = float(np.abs(obj(x.astype("uint8")).numpy() - y).max())
-    before = float(loss(False))
-    start = [v.numpy() for v in obj.variables]
-    best = before
-    for rate in (1.0, 0.1, 0.01, 1e-3, 1e-4):
-        for v, value in zip(obj.variables, start):
-            v.assign(value)
-        with tf.GradientTape() as tape:
-            value = loss(True) + sum(f() for f in obj.regularization_losses)
-        gradients = tape.gradient(value, obj.trainable_variables)
-        for v, g in zip(obj.trainable_variables, gradients):
-            v.assign_sub(rate * g)
-        best = min(best, float(loss(False)))
-    entry["loss"] = [before, best]
-    if len(report) == 1:  # saved again, as fine-tuned
-        tf.saved_model.save(obj, str(root / "again"), signatures=obj.signatures)
-        again = tf.saved_model.load(str(root / "again"))
-        assert (again(x).numpy() == obj(x).numpy()).all()
-        assert len(again.trainable_variables) == len(obj.trainable_variables)
-        assert set(again.signatures) == set(obj.signatures)
-
-    def names(signature):
-        out = signature(**{k: tf.zeros([2 if n is None else n for n in s.shape], s.dtype)
-                           for k, s in signature.structured_input_signature[1].items()})
-        return [sorted(signature.structured_input_signature[1]), {k: list(v.shape) for k, v in out.items()}]
-
-    entry["signatures"] = {key: names(signature) for key, signature in obj.signatures.items()}
+report = {
+    "difference": float(np.abs(obj(x).numpy() - y).max()),
+    "scale": float(max(1, np.abs(y).max())),
+    "explicit": bool((obj(x, training=False).numpy() == obj(x).numpy()).all()),
+    "variables": len(obj.variables),
+    "trainable": [list(v.shape) for v in obj.trainable_variables],
+    "losses": [float(f()) for f in obj.regularization_losses],
+}
+if x.ndim > 2:
+    report["uint8"] = float(np.abs(obj(x.astype("uint8")).numpy() - y).max())
+before = float(loss(False))
+start = [v.numpy() for v in obj.variables]
+best = before
+for rate in (1.0, 0.1, 0.01, 1e-3, 1e-4):
     for v, value in zip(obj.variables, start):
         v.assign(value)
-    key, = obj.signatures["serving_default"].structured_input_signature[1]
-    served, = obj.signatures["serving_default"](**{key: tf.constant(x)}).values()
-    entry["served"] = float(np.abs(served.numpy() - y).max())
-    if "encode" in obj.signatures:
-        encode, decode = obj.signatures["encode"], obj.signatures["decode"]
-        code, = encode(**{k: tf.constant(x) for k in encode.structured_input_signature[1]}).values()
-        decoded, = decode(**{k: code for k in decode.structured_input_signature[1]}).values()
-        entry["roundtrip"] = float(np.abs(decoded.numpy() - y).max())
+    with tf.GradientTape() as tape:
+        value = loss(True) + sum(f() for f in obj.regularization_losses)
+    gradients = tape.gradient(value, obj.trainable_variables)
+    for v, g in zip(obj.trainable_variables, gradients):
+        v.assign_sub(rate * g)
+    best = min(best, float(loss(False)))
+report["loss"] = [before, best]
+tf.saved_model.save(obj, "again", signatures=obj.signatures)  # as fine-tuned
+again = tf.saved_model.load("again")
+assert (again(x).numpy() == obj(x).numpy()).all()
+assert len(again.trainable_variables) == len(obj.trainable_variables)
+assert set(again.signatures) == set(obj.signatures)
+
+def names(signature):
+    out = signature(**{k: tf.zeros([2 if n is None else n for n in s.shape], s.dtype)
+                       for k, s in signature.structured_input_signature[1].items()})
+    return [sorted(signature.structured_input_signature[1]), {k: list(v.shape) for k, v in out.items()}]
+
+report["signatures"] = {key: names(signature) for key, signature in obj.signatures.items()}
+for v, value in zip(obj.variables, start):
+    v.assign(value)
+key, = obj.signatures["serving_default"].structured_input_signature[1]
+served, = obj.signatures["serving_default"](**{key: tf.constant(x)}).values()
+report["served"] = float(np.abs(served.numpy() - y).max())
+if "encode" in obj.signatures:
+    encode, decode = obj.signatures["encode"], obj.signatures["decode"]
+    code, = encode(**{k: tf.constant(x) for k in encode.structured_input_signature[1]}).values()
+    decoded, = decode(**{k: code for k in decode.structured_input_signature[1]}).values()
+    report["roundtrip"] = float(np.abs(decoded.numpy() - y).max())
 imported = [name for name in sys.modules if name.split(".")[0] in ("keras", "tf_keras", "modelzoo")]
 assert sorted(imported) == ["keras", "modelzoo"], imported
 assert sys.modules["keras"] is sys.modules["modelzoo"] is None
@@ -166,28 +162,20 @@ def one_chunk(name: str, repeat: int = 0) -> keras.Model:
 
 
 @functools.cache
-def write_exports(folder: Path, names: tuple[str, ...]) -> Path:
-    """Save models, fresh from their builders, with some samples and what Keras answers to them."""
-    root = Path(tempfile.mkdtemp(prefix="exports-", dir=folder))
-    for name in names:
-        model = modelzoo.create_model(name, seed=1)
-        x, labels = samples(name, 32)
-        modelzoo.save(model, root / name / "1")
-        np.savez(root / f"{name}.npz", x=x, labels=labels, y=model(x).numpy())
+def export(name: str, folder: Path) -> Path:
+    """Save a model, fresh from its builder, with some samples and what Keras answers to them; return where."""
+    root = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=folder))
+    model, (x, labels) = modelzoo.create_model(name, seed=1), samples(name, 32)
+    modelzoo.save(model, root / "1")
+    np.savez(root / "samples.npz", x=x, labels=labels, y=model(x).numpy())
     return root
 
 
 @functools.cache
-def ask_plain_tensorflow(exports: Path) -> dict[str, Any]:
-    """Return what plain TensorFlow, in one process for all of them, finds in the exports."""
-    run = subprocess.run(
-        [sys.executable, "-c", PLAIN_TENSORFLOW, str(exports)],
-        capture_output=True,
-        text=True,
-        cwd=exports,
-        env={**os.environ, "PYTHONPATH": ""},
-        check=False,
-    )
+def ask_plain_tensorflow(exported: Path) -> dict[str, Any]:
+    """Return what plain TensorFlow, in a process of its own, finds in an export."""
+    command, environment = [sys.executable, "-c", PLAIN_TENSORFLOW], {**os.environ, "PYTHONPATH": ""}
+    run = subprocess.run(command, capture_output=True, text=True, cwd=exported, env=environment, check=False)
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout.splitlines()[-1])
 
@@ -312,16 +300,9 @@ class Contract:
     # --- the artifact
 
     @pytest.fixture
-    def exports(self, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        """Return the artifacts of the models that are tried."""
-        wanted: list[Any] = [item for item in request.session.items if getattr(item, "cls", None) is type(self)]
-        names = {item.callspec.params["name"] for item in wanted if "exports" in item.fixturenames}
-        return write_exports(tmp_path_factory.getbasetemp(), tuple(sorted(names)))
-
-    @pytest.fixture
-    def plain_tensorflow(self, exports: Path) -> dict[str, Any]:
-        """Return what plain TensorFlow found in the exports."""
-        return ask_plain_tensorflow(exports)
+    def exported(self, name: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        """Return the folder with the artifact of a model."""
+        return export(name, tmp_path_factory.getbasetemp())
 
     def test_save_and_load_give_the_same_output_bit_for_bit(self, name: str, tmp_path: Path) -> None:
         trained = one_chunk(name)
@@ -335,14 +316,14 @@ class Contract:
         assert card["training"]["metrics"]["loss"] > 0
         assert card["training"]["dataset"]["checksum"] == own_data(name).checksum
 
-    def test_check_is_clean(self, name: str, exports: Path) -> None:
-        points = modelzoo.check(exports / name / "1")
+    def test_check_is_clean(self, name: str, exported: Path) -> None:
+        points = modelzoo.check(exported / "1")
         assert [point for point in points if not point.ok] == []
         assert len(points) >= 10
 
-    def test_plain_tensorflow_runs_and_fine_tunes_it(self, name: str, plain_tensorflow: dict[str, Any]) -> None:
+    def test_plain_tensorflow_runs_and_fine_tunes_it(self, name: str, exported: Path) -> None:
         """One step of plain SGD in training mode, at some small rate, lowers the loss in inference mode."""
-        found, model = plain_tensorflow[name], modelzoo.create_model(name)
+        found, model = ask_plain_tensorflow(exported), modelzoo.create_model(name)
         for way in ("difference", "served", "uint8", "roundtrip"):
             assert found.get(way, 0) <= 1e-6 * found["scale"], way
         assert found["explicit"]
@@ -352,8 +333,8 @@ class Contract:
         before, after = found["loss"]
         assert after < before
 
-    def test_signatures_have_named_inputs_and_outputs(self, name: str, plain_tensorflow: dict[str, Any]) -> None:
-        signatures, model = plain_tensorflow[name]["signatures"], modelzoo.create_model(name)
+    def test_signatures_have_named_inputs_and_outputs(self, name: str, exported: Path) -> None:
+        signatures, model = dict(ask_plain_tensorflow(exported)["signatures"]), modelzoo.create_model(name)
         inputs, outputs = signatures.pop("serving_default")
         assert inputs == [model.inputs[0].name]
         assert list(outputs.values()) == [[2, *model.output_shape[1:]]]

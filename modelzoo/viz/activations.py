@@ -19,7 +19,8 @@ from modelzoo.reference import ACTIVATIONS
 from modelzoo.training.data import check_model
 from modelzoo.viz import style
 from modelzoo.viz.boundaries import Limits, check_limits, draw_maps, limits_of, plane_grid, segment_in_box, unit_lines
-from modelzoo.viz.data import image_for, plot_image, points_of, scatter_classes, show_pixels, tile
+from modelzoo.viz.data import plot_image, scatter_classes, show_pixels, tile
+from modelzoo.viz.samples import image_for, points_of
 from modelzoo.viz.weights import shown_part
 
 _FORMULAS = {
@@ -30,27 +31,13 @@ _FORMULAS = {
 }
 
 
-def plot_activations(activations: Sequence[str] = tuple(_FORMULAS)) -> Figure:
-    """Draw activation functions in the first row and their derivatives in the second.
-
-    Parameters
-    ----------
-    activations
-        Names of :data:`modelzoo.reference.ACTIVATIONS` that work element by element.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        With two rows of Axes, one column an activation.
-    """
-    curves = {name: activation for name, activation in ACTIVATIONS.items() if activation.elementwise}
-    chosen = [curves[check_choice("activation", name, curves)] for name in check_names("activations", activations)]
+def plot_activations() -> Figure:
+    """Draw activation functions in the first row and their derivatives in the second, one column an activation."""
     z = np.linspace(-5, 5, 1001)
-    size = style.roomy(1.25 * style.PAGE_WIDTH * len(chosen) / 4, 4.4)
-    figure, axes = style.new_grid(2, len(chosen), size, sharex=True)
-    for column, activation in zip(axes.T, chosen, strict=True):
-        functions = (activation.function, activation.derivative)
-        looks = zip(column, functions, _FORMULAS[activation.name], (style.BLUE, style.VERMILLION), strict=True)
+    figure, axes = style.new_grid(2, len(_FORMULAS), style.roomy(1.25 * style.PAGE_WIDTH, 4.4), sharex=True)
+    for column, (name, formulas) in zip(axes.T, _FORMULAS.items(), strict=True):
+        functions = (ACTIVATIONS[name].function, ACTIVATIONS[name].derivative)
+        looks = zip(column, functions, formulas, (style.BLUE, style.VERMILLION), strict=True)
         for ax, function, formula, color in looks:
             values = function(z)
             # A jump is left open: no vertical stroke where the function has no value in between.
@@ -63,7 +50,7 @@ def plot_activations(activations: Sequence[str] = tuple(_FORMULAS)) -> Figure:
             if np.ptp(values) <= 2:  # activations that stay within −1…1 share one scale
                 ax.set_ylim(-1.1 if values.min() < -0.5 else -0.1, 1.1)
         place: Any = {"xy": (0.5, 1.17), "xycoords": "axes fraction", "ha": "center"}
-        column[0].annotate(activation.name, fontsize=style.points(11), fontweight="bold", **place)
+        column[0].annotate(name, fontsize=style.points(11), fontweight="bold", **place)
         column[1].set_xlabel("pre-activation $z$")
     axes[0, 0].set_ylabel("activation")
     axes[1, 0].set_ylabel("derivative")
@@ -122,14 +109,7 @@ def tapped(model: Any, layers: Sequence[Any]) -> Any:
 
 
 def plot_unit_maps(
-    model: Any,
-    data: Any,
-    *,
-    layer: str | None = None,
-    limits: Limits | None = None,
-    resolution: int = 200,
-    columns: int = 4,
-    split: str = "test",
+    model: Any, data: Any, *, layer: str | None = None, limits: Limits | None = None, columns: int = 4
 ) -> Figure:
     """Draw one map a unit of its activation over the plane, with the data and, in the first layer, w·x + b = 0.
 
@@ -138,17 +118,13 @@ def plot_unit_maps(
     model
         A Keras model of ``(batch, 2)`` points.
     data
-        A data set or ``(points, labels)``.
+        A data set, whose test part is drawn, or ``(points, labels)``.
     layer
         Name of a layer with outputs ``(batch, units)``; the first dense layer by default.
     limits
         The rectangle to draw, ``((x1 low, high), (x2 low, high))``; that of the data by default.
-    resolution
-        Points of the grid along each side.
     columns
         Maps in a row.
-    split
-        Which part of a data set, ``"train"``, ``"validation"`` or ``"test"``.
 
     Returns
     -------
@@ -156,9 +132,9 @@ def plot_unit_maps(
         With one Axes a unit, in rows of ``columns``, and one colour bar.
     """
     model = loaded(model)
-    found = points_of(data, model=model, split=split)
+    found = points_of(data, model=model)
     box = limits_of(found.x) if limits is None else check_limits(limits)
-    grid = unit_grid(model, box, layer=layer, resolution=resolution)
+    grid = unit_grid(model, box, layer=layer)
     units = grid.activations.shape[2]
     columns = min(check_integer("columns", columns), units)
     low, high = float(grid.activations.min()), float(grid.activations.max())
@@ -220,8 +196,8 @@ def feature_maps(model: Any, image: Any, layers: Sequence[str] | None = None) ->
     return found
 
 
-def plot_feature_maps(model: Any, image: Any, layers: Sequence[str] | None = None, *, count: int = 32) -> Figure:
-    """Draw what the layers of a network make of an image, layer by layer.
+def plot_feature_maps(model: Any, image: Any) -> Figure:
+    """Draw what the layers of a network make of an image, layer by layer, at most 32 maps of each.
 
     Parameters
     ----------
@@ -229,10 +205,6 @@ def plot_feature_maps(model: Any, image: Any, layers: Sequence[str] | None = Non
         A functional or sequential Keras model of images.
     image
         One image as :func:`modelzoo.predict` takes it: an array, a file, or a Pillow image.
-    layers
-        Names of layers; all that compute something by default.
-    count
-        How many maps of a layer at most, the first ones.
 
     Returns
     -------
@@ -241,8 +213,8 @@ def plot_feature_maps(model: Any, image: Any, layers: Sequence[str] | None = Non
         units of a dense layer are the cells of one picture, row by row.
     """
     model = loaded(model)
-    pixels, count, columns = image_for(model, image), check_integer("count", count), 16
-    found = feature_maps(model, pixels, layers)
+    pixels, count, columns = image_for(model, image), 32, 16
+    found = feature_maps(model, pixels)
     canvases, titles, heights = [], [], [1.0]
     for name, maps in found.items():
         if maps.ndim == 1:  # a cell a unit

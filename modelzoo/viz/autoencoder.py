@@ -16,20 +16,8 @@ from modelzoo.errors import DataError, InputError
 from modelzoo.evaluation import as_batch, loaded, predict
 from modelzoo.viz import style
 from modelzoo.viz.boundaries import Limits, check_limits, limits_of, plane_grid
-from modelzoo.viz.data import (
-    Samples,
-    choose,
-    image_cmap,
-    image_for,
-    images_of,
-    is_model,
-    place_legend,
-    same_size,
-    samples_of,
-    scatter_classes,
-    show_pixels,
-    tile,
-)
+from modelzoo.viz.data import choose, image_cmap, place_legend, same_size, scatter_classes, show_pixels, tile
+from modelzoo.viz.samples import Samples, image_for, images_of, is_model, samples_of
 
 #: The part of the latent plane that the lesson decodes.
 LESSON_LIMITS: Limits = ((-8.0, 4.0), (-4.0, 6.0))
@@ -84,9 +72,7 @@ def unit_scale(images: np.ndarray) -> np.ndarray:
     return images / 255 if is_raw(images) else images
 
 
-def plot_reconstructions(
-    model: Any, data: Any, *, count: int = 10, seed: int | None = None, split: str = "test"
-) -> Figure:
+def plot_reconstructions(model: Any, data: Any, *, count: int = 10, seed: int | None = None) -> Figure:
     """Draw images and, below each, what the autoencoder makes of it.
 
     Parameters
@@ -94,13 +80,11 @@ def plot_reconstructions(
     model
         A Keras model whose output has the shape of its input.
     data
-        A data set, or images as :func:`modelzoo.predict` takes them.
+        A data set, whose test part is drawn, or images as :func:`modelzoo.predict` takes them.
     count
         How many images at most.
     seed
         Choose the images at random with this seed; the first ones by default.
-    split
-        Which part of a data set, ``"train"``, ``"validation"`` or ``"test"``.
 
     Returns
     -------
@@ -108,7 +92,7 @@ def plot_reconstructions(
         With two rows of Axes; below each pair its mean squared error, both images on the scale 0–1.
     """
     model = loaded(model)
-    x = samples_of(data, split=split).x if isinstance(data, Dataset | tuple) else as_batch(model, data)
+    x = samples_of(data).x if isinstance(data, Dataset | tuple) else as_batch(model, data)
     x = x[choose(len(x), count, seed)]
     outputs = predict(model, x)
     if outputs.shape != x.shape:
@@ -129,16 +113,16 @@ def plot_reconstructions(
 # ------------------------------------------------------------------------------------------ latent plane
 
 
-def _codes(model: Any, data: Any, split: str) -> Samples:
+def _codes(model: Any, data: Any) -> Samples:
     """Return the latent codes of samples, which have to be points in the plane."""
-    found = samples_of(data, split=split)
+    found = samples_of(data)
     codes = encode(model, found.x)
     if codes.shape[1:] != (2,):
         raise DataError(f"The latent space is drawn as a plane; these codes have shape {codes.shape[1:]}.")
     return found._replace(x=codes)
 
 
-def plot_latent(model: Any, data: Any, *, split: str = "test", ax: Axes | None = None) -> Axes:
+def plot_latent(model: Any, data: Any, *, ax: Axes | None = None) -> Axes:
     """Draw where an autoencoder puts the samples in its latent plane, by class.
 
     Parameters
@@ -146,9 +130,7 @@ def plot_latent(model: Any, data: Any, *, split: str = "test", ax: Axes | None =
     model
         An autoencoder with two latent coordinates and the attribute ``encoder``, or a layer of that name.
     data
-        A data set or ``(x, y)``.
-    split
-        Which part of a data set, ``"train"``, ``"validation"`` or ``"test"``.
+        A data set, whose test part is drawn, or ``(x, y)``.
     ax
         Where to draw; a new figure by default.
 
@@ -157,7 +139,7 @@ def plot_latent(model: Any, data: Any, *, split: str = "test", ax: Axes | None =
     matplotlib.axes.Axes
         With one collection of points a class.
     """
-    found = _codes(model, data, split).named()
+    found = _codes(model, data).named()
     ax = style.new_axes(ax)
     _draw_latent(ax, found)
     place_legend(ax)
@@ -169,7 +151,7 @@ def _draw_latent(ax: Axes, found: Samples) -> None:
     style.open_frame(ax).set(xlabel="latent coordinate 1", ylabel="latent coordinate 2")
 
 
-def plot_decodings(model: Any, data: Any, points: Any, *, split: str = "test") -> Figure:
+def plot_decodings(model: Any, data: Any, points: Any) -> Figure:
     """Draw the latent plane with some numbered points, and beside it the images that these stand for.
 
     Parameters
@@ -177,11 +159,9 @@ def plot_decodings(model: Any, data: Any, points: Any, *, split: str = "test") -
     model
         An autoencoder with two latent coordinates and the attributes ``encoder`` and ``decoder``, or such layers.
     data
-        A data set or ``(x, y)``.
+        A data set, whose test part is drawn, or ``(x, y)``.
     points
         The latent points to decode, shape ``(n, 2)``.
-    split
-        Which part of a data set, ``"train"``, ``"validation"`` or ``"test"``.
 
     Returns
     -------
@@ -189,7 +169,7 @@ def plot_decodings(model: Any, data: Any, points: Any, *, split: str = "test") -
         With the scatter, then one Axes a point.
     """
     chosen = as_array(points, "points")
-    found, images = _codes(model, data, split).named(), decode(model, chosen)
+    found, images = _codes(model, data).named(), decode(model, chosen)
     columns = 1 if len(chosen) <= 3 else 2 if len(chosen) <= 8 else 4
     figure = plt.figure(figsize=(style.PAGE_WIDTH, 4.2), layout="constrained")
     left, right = cast("Any", figure.subfigures(1, 2, width_ratios=(1.9, 1)))
@@ -235,9 +215,7 @@ def manifold(model: Any, limits: Any = LESSON_LIMITS, *, count: int = 20) -> np.
     return tile(images, count, gap=0)
 
 
-def plot_manifold(
-    model: Any, data: Any = None, *, limits: Any = None, count: int = 20, split: str = "test", ax: Axes | None = None
-) -> Axes:
+def plot_manifold(model: Any, data: Any = None, *, limits: Any = None, count: int = 20, ax: Axes | None = None) -> Axes:
     """Draw what the points of the latent plane stand for: decoded images on a grid.
 
     Parameters
@@ -250,8 +228,6 @@ def plot_manifold(
         The rectangle, ``((low, high), (low, high))``; without data the lesson's, −8…4 and −4…6.
     count
         Images along each side.
-    split
-        Which part of a data set, ``"train"``, ``"validation"`` or ``"test"``.
     ax
         Where to draw; a new figure by default.
 
@@ -261,7 +237,7 @@ def plot_manifold(
         With the canvas, in latent coordinates.
     """
     if limits is None:
-        limits = LESSON_LIMITS if data is None else limits_of(_codes(model, data, split).x, margin=0)
+        limits = LESSON_LIMITS if data is None else limits_of(_codes(model, data).x, margin=0)
     (left, right), (bottom, top) = check_limits(limits)
     canvas = manifold(model, limits, count=count)
     ax = style.new_axes(ax, (6.6, 6.6))

@@ -15,7 +15,8 @@ from modelzoo.errors import InputError
 from modelzoo.network import read_network
 from modelzoo.viz import style
 from modelzoo.viz.classification import class_probabilities
-from modelzoo.viz.data import Samples, place_legend, points_of, scatter_classes
+from modelzoo.viz.data import place_legend, scatter_classes
+from modelzoo.viz.samples import Samples, points_of
 from modelzoo.viz.weights import layer_weights
 
 #: A rectangle in the plane, ``((x1 low, high), (x2 low, high))``.
@@ -78,13 +79,7 @@ def probability_grid(model: Any, limits: Any, *, resolution: int = 400) -> Proba
 
 
 def plot_regions(
-    model: Any,
-    data: Any,
-    *,
-    limits: Limits | None = None,
-    resolution: int = 400,
-    split: str = "test",
-    ax: Axes | None = None,
+    model: Any, data: Any, *, limits: Limits | None = None, resolution: int = 400, ax: Axes | None = None
 ) -> Axes:
     """Draw which class a model predicts where, with the data on top.
 
@@ -93,13 +88,11 @@ def plot_regions(
     model
         A Keras classifier of ``(batch, 2)`` points, or a function as for :func:`probability_grid`.
     data
-        A data set or ``(points, labels)``.
+        A data set, whose test part is drawn, or ``(points, labels)``.
     limits
         The rectangle to draw, ``((x1 low, high), (x2 low, high))``; that of the data by default.
     resolution
         Points of the grid along each side.
-    split
-        Which part of a data set, ``"train"``, ``"validation"`` or ``"test"``.
     ax
         Where to draw; a new figure by default.
 
@@ -108,7 +101,7 @@ def plot_regions(
     matplotlib.axes.Axes
         With the regions and one collection of points a class.
     """
-    found, grid = _points_and_grid(model, data, limits, resolution, split)
+    found, grid = _points_and_grid(model, data, limits, resolution)
     classes = len(found.class_names)
     ax = style.new_axes(ax)
     colors = style.class_colors(classes)
@@ -121,9 +114,7 @@ def plot_regions(
     return ax
 
 
-def plot_probability_maps(
-    model: Any, data: Any, *, limits: Limits | None = None, resolution: int = 400, split: str = "test"
-) -> Figure:
+def plot_probability_maps(model: Any, data: Any, *, limits: Limits | None = None, resolution: int = 400) -> Figure:
     """Draw one map a class of its probability over the plane, with the points of that class on top.
 
     Parameters
@@ -131,20 +122,18 @@ def plot_probability_maps(
     model
         A Keras classifier of ``(batch, 2)`` points, or a function as for :func:`probability_grid`.
     data
-        A data set or ``(points, labels)``.
+        A data set, whose test part is drawn, or ``(points, labels)``.
     limits
         The rectangle to draw, ``((x1 low, high), (x2 low, high))``; that of the data by default.
     resolution
         Points of the grid along each side.
-    split
-        Which part of a data set, ``"train"``, ``"validation"`` or ``"test"``.
 
     Returns
     -------
     matplotlib.figure.Figure
         With one Axes a class, in rows of at most five, and one colour bar.
     """
-    found, grid = _points_and_grid(model, data, limits, resolution, split)
+    found, grid = _points_and_grid(model, data, limits, resolution)
     columns = min(len(found.class_names), 5)
     width = 1.25 * style.PAGE_WIDTH if columns > 2 else style.PAGE_WIDTH
     titles = [f"class {name}" for name in found.class_names]
@@ -157,11 +146,9 @@ def plot_probability_maps(
     return figure
 
 
-def _points_and_grid(
-    model: Any, data: Any, limits: Any, resolution: int, split: str
-) -> tuple[Samples, ProbabilityGrid]:
+def _points_and_grid(model: Any, data: Any, limits: Any, resolution: int) -> tuple[Samples, ProbabilityGrid]:
     """Return labelled points and the grid around them, with as many names as the model has classes."""
-    found = points_of(data, model=model, split=split)
+    found = points_of(data, model=model)
     grid = probability_grid(model, limits_of(found.x) if limits is None else limits, resolution=resolution)
     return found.named(grid.probabilities.shape[2]), grid
 
@@ -297,13 +284,7 @@ def segment_in_box(weights: Any, bias: float, limits: Limits) -> np.ndarray | No
 
 
 def plot_decision_line(
-    model: Any,
-    data: Any,
-    *,
-    limits: Limits | None = None,
-    class_names: Sequence[str] = (),
-    split: str = "test",
-    ax: Axes | None = None,
+    model: Any, data: Any, *, limits: Limits | None = None, class_names: Sequence[str] = (), ax: Axes | None = None
 ) -> Axes:
     """Draw the line on which a perceptron changes its mind, computed from its weights; the arrow points to class 1.
 
@@ -312,13 +293,11 @@ def plot_decision_line(
     model
         A Keras model with one dense layer of one unit or of two under a softmax, or ``(weights, bias)``.
     data
-        A data set or ``(points, labels)``.
+        A data set, whose test part is drawn, or ``(points, labels)``.
     limits
         The rectangle to draw, ``((x1 low, high), (x2 low, high))``; that of the data by default.
     class_names
         Names of the classes; those of the data set by default.
-    split
-        Which part of a data set, ``"train"``, ``"validation"`` or ``"test"``.
     ax
         Where to draw; a new figure by default.
 
@@ -327,13 +306,11 @@ def plot_decision_line(
     matplotlib.axes.Axes
         With the points, and the line unless it misses the rectangle.
     """
-    found = points_of(data, model=model, split=split, class_names=class_names)
+    found = points_of(data, model=model, class_names=class_names)
     return _draw_lines(decision_lines(model), found, limits, ax)
 
 
-def plot_hidden_units(
-    model: Any, data: Any, *, limits: Limits | None = None, split: str = "test", ax: Axes | None = None
-) -> Axes:
+def plot_hidden_units(model: Any, data: Any, *, limits: Limits | None = None, ax: Axes | None = None) -> Axes:
     """Draw the line w·x + b = 0 of each hidden unit; the arrow points to the side where it is positive.
 
     Parameters
@@ -342,11 +319,9 @@ def plot_hidden_units(
         A Keras model of ``(batch, 2)`` points, whose first dense layer is drawn, or ``(weights, bias)``: weights
         ``(2, units)``, bias ``(units,)``.
     data
-        A data set or ``(points, labels)``.
+        A data set, whose test part is drawn, or ``(points, labels)``.
     limits
         The rectangle to draw, ``((x1 low, high), (x2 low, high))``; that of the data by default.
-    split
-        Which part of a data set, ``"train"``, ``"validation"`` or ``"test"``.
     ax
         Where to draw; a new figure by default.
 
@@ -355,7 +330,7 @@ def plot_hidden_units(
     matplotlib.axes.Axes
         With the points and one line a unit; those that miss the rectangle are named in the title.
     """
-    return _draw_lines(unit_lines(model), points_of(data, model=model, split=split), limits, ax)
+    return _draw_lines(unit_lines(model), points_of(data, model=model), limits, ax)
 
 
 def _draw_lines(lines: Lines, found: Samples, limits: Any, ax: Axes | None) -> Axes:

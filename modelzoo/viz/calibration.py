@@ -12,9 +12,7 @@ from modelzoo.viz import style
 from modelzoo.viz.classification import scored
 
 
-def plot_reliability(
-    y_true: Any, y_prob: Any, *, bins: int = BINS, split: str = "test", ax: Axes | None = None
-) -> Axes:
+def plot_reliability(y_true: Any, y_prob: Any, *, bins: int = BINS, ax: Axes | None = None) -> Axes:
     """Draw the reliability diagram: how often the classifier is right when it is so sure.
 
     Parameters
@@ -24,8 +22,6 @@ def plot_reliability(
         :func:`modelzoo.viz.plot_confusion_matrix`.
     bins
         Number of bins of equal width.
-    split
-        Which part of a data set, ``"train"``, ``"validation"`` or ``"test"``.
     ax
         Where to draw; a new figure by default.
 
@@ -34,7 +30,7 @@ def plot_reliability(
     matplotlib.axes.Axes
         With one bar a bin and the diagonal of perfect calibration.
     """
-    found, p = scored(y_true, y_prob, split=split)
+    found, p = scored(y_true, y_prob)
     curve = reliability(p.argmax(axis=1) == found.labels, p.max(axis=1).clip(0, 1), bins=bins)
     ax = style.new_axes(ax, style.roomy(4.6, 4.2))
     used = curve.count > 0

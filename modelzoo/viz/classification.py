@@ -8,36 +8,19 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from modelzoo import evaluation
 from modelzoo._checks import check_integer, check_names
 from modelzoo.classes import class_names as names_of
 from modelzoo.datasets import Dataset, DigitImages, read_image
 from modelzoo.datasets.checks import as_array
 from modelzoo.errors import DataError, InputError
-from modelzoo.evaluation import (
-    count_confusions,
-    digits_of,
-    doubts,
-    interpret,
-    predict,
-    probabilities_of,
-    ready,
-    text_of,
-)
 from modelzoo.viz import style
-from modelzoo.viz.data import (
-    Samples,
-    grid_of_images,
-    image_for,
-    images_of,
-    is_model,
-    labels_of,
-    plot_image,
-    samples_of,
-    show_pixels,
-)
+from modelzoo.viz.data import grid_of_images, plot_image, show_pixels
+from modelzoo.viz.samples import Samples, image_for, images_of, is_model, labels_of, samples_of
 
 
 def class_probabilities(model: Any, x: np.ndarray) -> np.ndarray:
@@ -52,45 +35,41 @@ def class_probabilities(model: Any, x: np.ndarray) -> np.ndarray:
         The samples, shape ``(n, ...)``.
     """
     if is_model(model):
-        model = ready(model)
-        found = interpret(model, predict(model, x))
+        model = evaluation.ready(model)
+        found = evaluation.interpret(model, evaluation.predict(model, x))
         return np.eye(len(names_of(model)))[found.classes] if found.probabilities is None else found.probabilities
-    if isinstance(model, type) or model is None:
-        raise InputError(f"model must be a Keras model, a function or probabilities; got {model!r:.80}.")
-    rows = probabilities_of(model(x) if callable(model) else as_array(model, "probabilities"))
+    rows = evaluation.probabilities_of(model(x) if callable(model) else as_array(model, "probabilities"))
     if len(rows) != len(x):
         raise DataError(f"There must be one row of probabilities a sample; got {rows.shape} for {len(x)} samples.")
     return rows
 
 
-def scored(
-    truth: Any, predictions: Any, *, split: str = "test", class_names: Sequence[str] = ()
-) -> tuple[Samples, np.ndarray]:
+def scored(truth: Any, predictions: Any, class_names: Sequence[str] = ()) -> tuple[Samples, np.ndarray]:
     """Return labelled samples, with one name a class, and the probabilities of their classes.
 
     Parameters
     ----------
     truth, predictions
         As for :func:`plot_confusion_matrix`, but predictions are probabilities.
-    split, class_names
+    class_names
         As for :func:`samples_of`.
     """
     if is_model(truth) or callable(truth):
-        found = samples_of(predictions, model=truth, split=split, class_names=class_names)
+        found = samples_of(predictions, model=truth, class_names=class_names)
         predictions = truth
     else:
-        found = _truth(truth, predictions, split, class_names)
+        found = _truth(truth, predictions, class_names)
     p = class_probabilities(predictions, found.x)
     return found.named(p.shape[1]), p
 
 
-def _truth(truth: Any, predictions: Any, split: str, class_names: Sequence[str]) -> Samples:
+def _truth(truth: Any, predictions: Any, class_names: Sequence[str]) -> Samples:
     """Return true labels, with their samples where these are known."""
     try:
         if isinstance(predictions, Dataset | tuple):
             raise DataError(f"the predictions are a {type(predictions).__name__}")
         if isinstance(truth, Dataset | tuple):
-            return samples_of(truth, split=split, class_names=class_names)
+            return samples_of(truth, class_names=class_names)
         y = labels_of(truth, class_names)
     except DataError as error:
         raise DataError(
@@ -131,8 +110,8 @@ def plot_class_scores(
     colors = [style.TEST_COLOR if truth == i else style.TRAIN_COLOR for i in range(values.size)]
     bars = ax.barh(range(values.size), values, color=colors)
     ax.bar_label(bars, labels=[style.percent(value) if value >= 0.005 else "" for value in values], padding=3)
-    ax.set(yticks=range(values.size), yticklabels=names, xlim=(0, 1.2), xlabel="probability", ylabel="class")
-    ax.set_xticks([0, 0.25, 0.5, 0.75, 1])
+    ax.set(yticks=range(values.size), yticklabels=names, ylabel="class")
+    ax.set(xlim=(0, 1.2), xticks=[0, 0.25, 0.5, 0.75, 1], xlabel="probability")
     ax.invert_yaxis()
     return style.open_frame(ax)
 
@@ -158,17 +137,16 @@ def plot_prediction(model: Any, image: Any, class_names: Sequence[str] = (), *, 
         With the image and the bars, or with the picture of several digits.
     """
     if is_model(model):
-        model = ready(model)
-        digits = digits_of(model, image)
+        model = evaluation.ready(model)
+        digits = evaluation.digits_of(model, image)
         if digits and len(digits.samples) > 1:
             if truth is not None:
                 raise InputError(f"truth is for one digit; got {truth!r} for {len(digits.samples)}. Leave it out.")
             return _boxed_digits(model, image, digits, check_names("class_names", class_names) or names_of(model))
     pixels = image_for(model, image)
     scores = class_probabilities(model, pixels[None])[0]
-    names = check_names("class_names", class_names) or (
-        names_of(model) if is_model(model) else tuple(map(str, range(scores.size)))
-    )
+    known = names_of(model) if is_model(model) else tuple(map(str, range(scores.size)))
+    names = check_names("class_names", class_names) or known
     figure, axes = style.new_grid(1, 2, style.roomy(6.4, max(2.7, 0.24 * scores.size)), width_ratios=(1, 1.3))
     plot_class_scores(scores, names, truth=truth, ax=axes[0, 1]).set_title(f"I am: {names[int(scores.argmax())]}")
     plot_image(pixels, "What am I?" if truth is None else f"What am I? (truth: {names[truth]})", ax=axes[0, 0])
@@ -183,34 +161,23 @@ def _boxed_digits(model: Any, picture: Any, digits: DigitImages, names: Sequence
     left, top = np.maximum(digits.boxes[:, :2].min(axis=0) - margin, 0)
     right, bottom = np.minimum(digits.boxes[:, 2:].max(axis=0) + margin, pixels.shape[1::-1])
     share = (bottom - top) / (right - left)
-    figure, axes = style.new_grid(1, 1, (style.PAGE_WIDTH, max(1.2, style.PAGE_WIDTH * min(1.2, share))))
-    ax = axes[0, 0]
+    figure, ((ax,),) = style.new_grid(1, 1, (style.PAGE_WIDTH, max(1.2, style.PAGE_WIDTH * min(1.2, share))))
     show_pixels(ax, pixels)
+    above: Any = {"textcoords": "offset points", "ha": "center", "va": "bottom", "fontsize": style.points(8)}
     ax.set(xlim=(left - 0.5, right - 0.5), ylim=(bottom - 0.5, top - 0.5))
-    for (left, top, right, bottom), row, doubt in zip(digits.boxes, scores, doubts(digits, scores), strict=True):
+    for (left, top, right, bottom), row, doubt in zip(
+        digits.boxes, scores, evaluation.doubts(digits, scores), strict=True
+    ):
         color = style.TEST_COLOR if doubt else style.TRAIN_COLOR
         ax.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=color, linewidth=1.5))
         text = f"{names[row.argmax()]}{'?' if doubt else ''}\n{style.percent(row.max())}"
-        above = {
-            "textcoords": "offset points",
-            "ha": "center",
-            "va": "bottom",
-            "fontsize": style.points(8),
-            "color": color,
-        }
-        ax.annotate(text, ((left + right) / 2, top), (0, 2), **above)
-    ax.set_title(f"I am: {text_of(digits, [names[i] for i in scores.argmax(axis=1)])}")
+        ax.annotate(text, ((left + right) / 2, top), (0, 2), color=color, **above)
+    ax.set_title(f"I am: {evaluation.text_of(digits, [names[i] for i in scores.argmax(axis=1)])}")
     return figure
 
 
 def plot_confusion_matrix(
-    y_true: Any,
-    y_pred: Any,
-    *,
-    normalize: bool = False,
-    class_names: Sequence[str] = (),
-    split: str = "test",
-    ax: Axes | None = None,
+    y_true: Any, y_pred: Any, *, normalize: bool = False, class_names: Sequence[str] = (), ax: Axes | None = None
 ) -> Axes:
     """Draw how often each class was taken for each other: ``(y_true, y_pred)``, or ``(model, data)``.
 
@@ -226,8 +193,6 @@ def plot_confusion_matrix(
         Show shares of each true class in per cent instead of numbers of samples.
     class_names
         Names of the classes; those of the model or of the data set by default, and else the labels.
-    split
-        Which part of a data set, ``"train"``, ``"validation"`` or ``"test"``.
     ax
         Where to draw; a new figure by default.
 
@@ -236,11 +201,15 @@ def plot_confusion_matrix(
     matplotlib.axes.Axes
         With the matrix: true classes downwards, predicted ones to the right; classes without samples are there.
     """
-    from matplotlib.colors import PowerNorm
+    truth, predicted, names = _compared(y_true, y_pred, check_names("class_names", class_names))
+    return draw_confusions(evaluation.count_confusions(truth, predicted, len(names)), names, normalize=normalize, ax=ax)
 
-    truth, predicted, names = _compared(y_true, y_pred, split, check_names("class_names", class_names))
-    classes = len(names)
-    matrix = count_confusions(truth, predicted, classes)
+
+def draw_confusions(
+    counts: np.ndarray, names: Sequence[str], *, normalize: bool = False, ax: Axes | None = None
+) -> Axes:
+    """Draw counts as :func:`plot_confusion_matrix` does."""
+    matrix, classes = counts, len(names)
     if normalize:
         matrix = 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     side = float(np.clip(1.6 + 0.46 * classes, 3.4, style.PAGE_WIDTH))
@@ -254,7 +223,8 @@ def plot_confusion_matrix(
         text = f"{value:.1f}" if normalize else f"{value:,d}"
         ax.text(j, i, text, ha="center", va="center", color=color, fontsize=style.points(9 if classes <= 10 else 7))
     ax.set(xticks=range(classes), yticks=range(classes), xticklabels=names, yticklabels=names)
-    wrong, count = int(np.sum(truth != predicted)), len(truth)
+    count = counts.sum()
+    wrong = count - counts.trace()
     title = f"{wrong:,} of {count:,} wrong, accuracy {1 - wrong / count:.2%}" + (", rows in %" if normalize else "")
     ax.set(xlabel="predicted class", ylabel="true class", title=title)
     if max(map(len, names)) > 3 and classes > 4:
@@ -262,16 +232,14 @@ def plot_confusion_matrix(
     return ax
 
 
-def _compared(
-    y_true: Any, y_pred: Any, split: str, names: tuple[str, ...]
-) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+def _compared(y_true: Any, y_pred: Any, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """Return true and predicted classes as integers, and the name of each class."""
     predicted = None if isinstance(y_pred, Dataset | tuple) else np.asarray(y_pred)
     if is_model(y_true) or callable(y_true) or predicted is None or not _are_labels(predicted):
-        found, p = scored(y_true, y_pred, split=split, class_names=names)
+        found, p = scored(y_true, y_pred, names)
         return found.labels, p.argmax(axis=1), found.class_names
     if isinstance(y_true, Dataset | tuple) or np.ndim(y_true) > 1:
-        found = _truth(y_true, y_pred, split, names)
+        found = _truth(y_true, y_pred, names)
         truth, names = found.labels, found.class_names
     else:
         truth = as_array(y_true, "y_true")
@@ -338,9 +306,7 @@ def mistakes(y_true: Any, y_prob: Any, *, top: int = 3) -> Mistakes:
     return Mistakes(wrong, found.labels[wrong], best, np.take_along_axis(p[wrong], best, axis=1))
 
 
-def plot_misclassified(
-    data: Any, y_prob: Any, *, count: int = 12, columns: int = 6, class_names: Sequence[str] = (), split: str = "test"
-) -> Figure:
+def plot_misclassified(data: Any, y_prob: Any, *, count: int = 12, class_names: Sequence[str] = ()) -> Figure:
     """Draw the images a classifier got wrong, the surest mistake first, with its three best guesses and the truth.
 
     Parameters
@@ -350,12 +316,8 @@ def plot_misclassified(
         :func:`plot_confusion_matrix`.
     count
         How many images at most.
-    columns
-        Images in a row.
     class_names
         Names of the classes; those of the model or of the data set by default.
-    split
-        Which part of a data set, ``"train"``, ``"validation"`` or ``"test"``.
 
     Returns
     -------
@@ -367,7 +329,7 @@ def plot_misclassified(
     DataError
         The classifier makes no mistake on them.
     """
-    found, p = scored(data, y_prob, split=split, class_names=class_names)
+    found, p = scored(data, y_prob, class_names)
     images, wrong, names = images_of(found.x).x, mistakes(found.labels, p), found.class_names
     if not len(wrong.index):
         raise DataError(f"All {len(p):,} images are classified correctly; the figure needs a mistake.")
@@ -376,7 +338,7 @@ def plot_misclassified(
         guesses = [f"{names[k]}: {style.percent(share)}" for k, share in zip(top, shares, strict=True)]
         titles.append("\n".join([*guesses, f"truth: {names[truth]}"]))
     shown = wrong.index[: check_integer("count", count)]
-    figure = grid_of_images(images[shown], titles, check_integer("columns", columns), fontsize=style.points(8.5))
+    figure = grid_of_images(images[shown], titles, 6, fontsize=style.points(8.5))
     title = f"{len(wrong.index):,} of {len(p):,} wrong"
     if len(shown) > 2:  # else there is no room, and little to order
         title += "; the surest mistakes first"

@@ -1,9 +1,8 @@
-"""Data sets: points in the plane, images, an overview of the classes, and the one form in which figures take data."""
+"""Data sets: points in the plane, images, and an overview of the classes."""
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
@@ -14,143 +13,25 @@ from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 
-from modelzoo._checks import check_choice, check_integer, check_names, check_seed
-from modelzoo.classes import class_names as names_of
-from modelzoo.datasets import Dataset
-from modelzoo.datasets.checks import as_array, check_labels, check_samples
-from modelzoo.errors import DataError, InputError
-from modelzoo.evaluation import as_batch, loaded, part_of
+from modelzoo._checks import check_integer, check_seed
+from modelzoo.datasets.checks import as_array
 from modelzoo.viz import style
-
-#: Classes that a figure tells apart; a label far above is a measurement, and would cost a matrix of its size.
-MAX_CLASSES = 1000
-
-
-class Samples(NamedTuple):
-    """Samples ``x`` with integer labels ``y``, ``None`` without labels, and one name a class, empty if unknown."""
-
-    x: np.ndarray
-    y: np.ndarray | None
-    class_names: tuple[str, ...]
-
-    @property
-    def labels(self) -> np.ndarray:
-        """The labels, for figures that need them."""
-        if self.y is None:
-            raise DataError("This figure needs labels. Give a Dataset, or samples and labels as (x, y).")
-        return self.y
-
-    def named(self, num_classes: int | None = None) -> Samples:
-        """Return labelled samples of ``num_classes`` classes with a name for each, their numbers by default."""
-        count = num_classes or len(self.class_names) or int(self.labels.max()) + 1
-        names = self.class_names or tuple(map(str, range(count)))
-        if len(names) != count or self.labels.max() >= count:
-            raise DataError(
-                f"The model tells {count} classes apart, the data have labels up to {self.labels.max()} and "
-                f"{len(names)} class names. Give it data of the same classes."
-            )
-        return self._replace(class_names=names)
-
-
-def is_model(value: Any) -> bool:
-    """Return whether a figure was given a Keras model, or the name or the directory of one."""
-    return hasattr(value, "get_config") or isinstance(value, str | os.PathLike)
-
-
-def image_for(model: Any, image: Any) -> np.ndarray:
-    """Return one image as a Keras model takes it, without the batch; of other models as it is."""
-    batch = as_batch(loaded(model), image) if is_model(model) else as_array(image, "image")[None]
-    if len(batch) != 1:
-        raise DataError(f"This figure shows one image; got {len(batch)}. Give one of them.")
-    return batch[0]
-
-
-def samples_of(
-    data: Any, labels: Any = None, *, model: Any = None, split: str = "test", class_names: Sequence[str] = ()
-) -> Samples:
-    """Bring data to one form.
-
-    Parameters
-    ----------
-    data
-        A data set, ``((x_train, y_train), (x_test, y_test))``, ``(x, y)``, or the samples alone.
-    labels
-        Labels of samples given alone: integers ``(n,)`` or one-hot rows ``(n, num_classes)``.
-    model
-        A classifier. Where it is a Keras model, labels are numbered and classes named as its outputs.
-    split
-        Which part of a data set, ``"train"``, ``"validation"`` or ``"test"``.
-    class_names
-        Names of the classes; those of the model or of the data set by default.
-    """
-    check_choice("split", split, ("train", "validation", "test"))
-    names = check_names("class_names", class_names)
-    if is_model(model):
-        model = loaded(model)
-        x, y = part_of(model, data, split, arrays=True)
-        return Samples(x, y, names or names_of(model))
-    if isinstance(data, Dataset):
-        pair, names = getattr(data, split, None), names or data.class_names
-        if pair is None:
-            raise InputError(f"{data.name!r} has no {split} part. Name another split.")
-    elif isinstance(data, tuple) and len(data) == 2:
-        pair = data[split == "test"] if all(isinstance(part, tuple) for part in data) else data
-    else:
-        pair = data, labels
-    x = check_samples(pair[0], where="samples")
-    if pair[1] is None:
-        return Samples(x, None, names)
-    y = labels_of(pair[1], names)
-    if len(y) != len(x):
-        raise DataError(f"Expected {len(x)} labels, one a sample; got {len(y)}.")
-    return Samples(x, y, names)
-
-
-def labels_of(labels: Any, names: Sequence[str] = ()) -> np.ndarray:
-    """Return labels, integers ``(n,)`` or one-hot rows, as integers of classes that a figure can tell apart."""
-    y = check_labels(np.atleast_1d(as_array(labels, "labels")), num_classes=len(names) or None, where="labels")
-    if y.max() >= MAX_CLASSES:
-        raise DataError(f"Label {y.max()} is out of range: figures tell at most {MAX_CLASSES} classes apart.")
-    return y
-
-
-def points_of(data: Any, labels: Any = None, **options: Any) -> Samples:
-    """Return :func:`samples_of` data that have to be labelled points in the plane, shape ``(n, 2)``."""
-    found = samples_of(data, labels, **options)
-    if found.x.shape[1:] != (2,):
-        raise DataError(f"This figure shows points in the plane, shape (n, 2); got {found.x.shape}.")
-    return found.named()
-
-
-def images_of(data: Any, labels: Any = None, **options: Any) -> Samples:
-    """Return :func:`samples_of` data that have to be images; a single grey channel is dropped."""
-    found = samples_of(data, labels, **options)
-    shape = found.x.shape
-    if len(shape) != 3 and shape[3:] not in ((1,), (3,)):
-        raise DataError(
-            f"This figure shows images, shape (n, height, width[, 1 or 3]); got {shape}. A single one is image[None]."
-        )
-    return found._replace(x=found.x[..., 0]) if shape[3:] == (1,) else found
-
+from modelzoo.viz.samples import Samples, images_of, points_of, samples_of
 
 # ------------------------------------------------------------------------------------------------ points
 
 
-def plot_points(
-    data: Any, labels: Any = None, *, class_names: Sequence[str] = (), split: str = "train", ax: Axes | None = None
-) -> Axes:
+def plot_points(data: Any, labels: Any = None, *, class_names: Sequence[str] = (), ax: Axes | None = None) -> Axes:
     """Draw points in the plane, coloured by class.
 
     Parameters
     ----------
     data
-        A data set, ``(points, labels)``, or points of shape ``(n, 2)``.
+        A data set, whose training part is drawn, ``(points, labels)``, or points of shape ``(n, 2)``.
     labels
         Labels of points given alone, integers ``(n,)`` or one-hot rows.
     class_names
         Names of the classes; those of the data set by default.
-    split
-        Which part of a data set, ``"train"``, ``"validation"`` or ``"test"``.
     ax
         Where to draw; a new figure by default.
 
@@ -159,7 +40,7 @@ def plot_points(
     matplotlib.axes.Axes
         With one collection of points a class.
     """
-    found = points_of(data, labels, split=split, class_names=class_names)
+    found = points_of(data, labels, part="train", class_names=class_names)
     ax = style.new_axes(ax)
     scatter_classes(ax, found)
     style.open_frame(ax).set(xlabel="$x_1$", ylabel="$x_2$")
@@ -171,17 +52,11 @@ def scatter_classes(ax: Axes, found: Samples, *, size: float | None = None, **op
     """Draw points by class, colour and marker; few points are drawn larger than many."""
     colors = style.class_colors(len(found.class_names))
     size = float(np.clip(12_000 / max(1, len(found.x)), 7, 45)) if size is None else size
+    options = {"edgecolors": style.background(), "linewidths": 0.3 if size > 10 else 0, **options}
     for label, name in enumerate(found.class_names):
-        chosen = found.labels == label
-        ax.scatter(
-            found.x[chosen, 0],
-            found.x[chosen, 1],
-            s=size,
-            color=colors[label],
-            marker=style.MARKERS[label % len(style.MARKERS)],
-            label=name,
-            **{"edgecolors": style.background(), "linewidths": 0.3 if size > 10 else 0, **options},
-        )
+        marker = style.MARKERS[label % len(style.MARKERS)]
+        x1, x2 = found.x[found.labels == label].T
+        ax.scatter(x1, x2, s=size, color=colors[label], marker=marker, label=name, **options)
 
 
 def place_legend(ax: Axes) -> None:
@@ -252,14 +127,14 @@ def plot_images(
     columns: int = 10,
     seed: int | None = None,
     class_names: Sequence[str] = (),
-    split: str = "train",
 ) -> Figure:
     """Draw a grid of images with their labels.
 
     Parameters
     ----------
     data
-        A data set, ``(images, labels)``, or images of shape ``(n, height, width)`` or ``(n, height, width, 1 or 3)``.
+        A data set, whose training part is drawn, ``(images, labels)``, or images of shape ``(n, height, width)`` or
+        ``(n, height, width, 1 or 3)``.
     labels
         Labels of images given alone; without them the images have no titles.
     count
@@ -270,15 +145,13 @@ def plot_images(
         Choose the images at random with this seed; the first ones by default.
     class_names
         Names of the classes; those of the data set by default.
-    split
-        Which part of a data set, ``"train"``, ``"validation"`` or ``"test"``.
 
     Returns
     -------
     matplotlib.figure.Figure
         With one Axes an image.
     """
-    found = images_of(data, labels, split=split, class_names=class_names)
+    found = images_of(data, labels, part="train", class_names=class_names)
     chosen = choose(len(found.x), count, seed)
     titles = [] if found.y is None else [found.named().class_names[label] for label in found.y[chosen]]
     return grid_of_images(found.x[chosen], titles, check_integer("columns", columns))
@@ -348,7 +221,7 @@ def class_overview(data: Any) -> ClassOverview:
     data
         A data set, or ``((x_train, y_train), (x_test, y_test))``.
     """
-    train, test = (samples_of(data, split=split).named() for split in ("train", "test"))
+    train, test = (samples_of(data, part=part).named() for part in ("train", "test"))
     names = max(train.class_names, test.class_names, key=len)
     means = np.full((len(names), *train.x.shape[1:]), np.nan)
     for label in np.unique(train.labels):
@@ -380,10 +253,8 @@ def plot_dataset(data: Any) -> Figure:
         left, right = cast("Any", figure.subfigures(1, 2, width_ratios=(1, 1.25)))
     counts = style.open_frame(left.subplots())
     positions = np.arange(len(names))
-    for offset, color, values, name in (
-        (-0.2, style.TRAIN_COLOR, overview.train, "training"),
-        (0.2, style.TEST_COLOR, overview.test, "test"),
-    ):
+    bars = ((-0.2, style.TRAIN_COLOR, overview.train, "training"), (0.2, style.TEST_COLOR, overview.test, "test"))
+    for offset, color, values, name in bars:
         counts.barh(positions + offset, values, height=0.4, color=color, label=f"{name} ({values.sum():,})")
     counts.set(yticks=positions, yticklabels=names, ylabel="class", xlabel="number of samples")
     counts.set_xlim(0, 1.05 * max(overview.train.max(), overview.test.max()))

@@ -23,7 +23,7 @@ from modelzoo.network import with_paths
 from modelzoo.training.data import check_model
 from modelzoo.viz import style
 from modelzoo.viz.boundaries import plane_grid
-from modelzoo.viz.data import samples_of
+from modelzoo.viz.samples import samples_of
 
 _ADDRESS = re.compile(r"\s*([\w/]+)\s*\[\s*(\d{1,9}(?:\s*,\s*\d{1,9})*)\s*\]\s*")
 
@@ -101,12 +101,8 @@ def plot_descent(
 # ------------------------------------------------------------------------------------ error over weights
 
 
-class Address(NamedTuple):
-    """Where a weight is: the number of its variable among the trainable ones, and its place in it."""
-
-    name: str
-    variable: int
-    place: tuple[int, ...]
+#: Where weights are, by name: the number of the variable among the trainable ones, and the place in it.
+Addresses = dict[str, tuple[int, tuple[int, ...]]]
 
 
 class ErrorOverWeights(NamedTuple):
@@ -135,13 +131,14 @@ class ErrorOverWeights(NamedTuple):
         return self.errors.sum(axis=-1)
 
 
-def find_weights(model: Any, weights: Mapping[str, str] | Sequence[str] | str) -> list[Address]:
-    """Return the addresses of weights."""
+def find_weights(model: Any, weights: Mapping[str, str] | Sequence[str] | str) -> Addresses:
+    """Return the addresses of trainable weights."""
     check_model(model)
     if not isinstance(weights, Mapping):
         weights = {address: address for address in ([weights] if isinstance(weights, str) else weights)}
-    variables = dict(with_paths(model))
-    found = []
+    numbers = {id(variable): number for number, variable in enumerate(model.trainable_variables)}
+    variables = {path: variable for path, variable in with_paths(model) if id(variable) in numbers}
+    found = {}
     for name, address in weights.items():
         match = _ADDRESS.fullmatch(str(address))
         if not match:
@@ -150,7 +147,7 @@ def find_weights(model: Any, weights: Mapping[str, str] | Sequence[str] | str) -
         shape = tuple(variables[path].shape)
         if len(index) != len(shape) or any(i >= n for i, n in zip(index, shape, strict=True)):
             raise InputError(f"{path} has shape {shape}, so it has no weight {list(index)}. Count from 0.")
-        found.append(Address(str(name), list(variables).index(path), index))
+        found[str(name)] = numbers[id(variables[path])], index
     if not found:
         raise InputError("weights must hold at least one address, such as 'layer/bias[0]'; got none.")
     return found
@@ -169,7 +166,7 @@ def error_over_weights(
         A data set, whose training part is taken, or ``(x, y)``. The error of a sample is ½ (y − t)², summed over the
         outputs, with 0 and 1 or one-hot rows as t.
     weights
-        Which weights, as ``"layer/kernel[0, 0]"`` or ``"layer/bias[0]"``; a mapping gives them names,
+        Which trainable weights, as ``"layer/kernel[0, 0]"`` or ``"layer/bias[0]"``; a mapping gives them names,
         ``{"w1": "logits/kernel[0, 0]"}``.
     settings
         Their values, shape ``(..., number of weights)``.
@@ -184,18 +181,18 @@ def error_over_weights(
     flat = values.reshape(-1, len(chosen))
     parts = [many(tf.constant(flat[i : i + _AT_ONCE])).numpy() for i in range(0, len(flat), _AT_ONCE)]
     return ErrorOverWeights(
-        tuple(address.name for address in chosen),
+        tuple(chosen),
         values.astype(float),
         np.concatenate(parts).astype(float).reshape(*values.shape[:-1], -1),
         current_values(model, chosen),
     )
 
 
-def _error_function(model: Any, data: Any, chosen: list[Address]) -> Callable[[Any], Any]:
+def _error_function(model: Any, data: Any, chosen: Addresses) -> Callable[[Any], Any]:
     """Return the function from values of addressed weights ``(weights,)`` to errors ``(samples,)``."""
     if len(model.output_shape) != 2:
         raise InputError(f"model must be a classifier; {model.name!r} has outputs of shape {model.output_shape[1:]}.")
-    found = samples_of(data, model=model, split="train")
+    found = samples_of(data, model=model, part="train")
     outputs = model.output_shape[1]
     one_hot = found.labels[:, None] if outputs == 1 else np.eye(outputs)[found.labels]
     x, t = tf.constant(found.x, tf.float32), tf.constant(one_hot, tf.float32)
@@ -204,7 +201,7 @@ def _error_function(model: Any, data: Any, chosen: list[Address]) -> Callable[[A
 
     def errors(setting: Any) -> Any:
         values = list(base)
-        for k, (_, i, index) in enumerate(chosen):
+        for k, (i, index) in enumerate(chosen.values()):
             values[i] = tf.tensor_scatter_nd_update(values[i], [index], setting[k : k + 1])
         y, _ = model.stateless_call(values, frozen, x, training=False)
         return 0.5 * tf.reduce_sum(tf.square(y - t), axis=-1)
@@ -212,9 +209,9 @@ def _error_function(model: Any, data: Any, chosen: list[Address]) -> Callable[[A
     return errors
 
 
-def current_values(model: Any, chosen: list[Address]) -> np.ndarray:
+def current_values(model: Any, chosen: Addresses) -> np.ndarray:
     """Return the values that addressed weights have, shape ``(weights,)``."""
-    return np.array([float(model.trainable_variables[i].numpy()[index]) for _, i, index in chosen])
+    return np.array([float(model.trainable_variables[i].numpy()[index]) for i, index in chosen.values()])
 
 
 def descend_weights(
@@ -306,7 +303,6 @@ def plot_error_curves(
     weight: Mapping[str, str] | str,
     *,
     limits: tuple[float, float] = (-10.0, 10.0),
-    resolution: int = 201,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw the error over one weight, for each sample and in sum; the others stay as they are.
@@ -321,8 +317,6 @@ def plot_error_curves(
         Which weight, as ``"layer/kernel[0, 0]"``; ``{"w1": "layer/kernel[0, 0]"}`` gives it a name.
     limits
         Lowest and highest value of the weight.
-    resolution
-        Number of values.
     ax
         Where to draw; a new figure by default.
 
@@ -333,9 +327,9 @@ def plot_error_curves(
     """
     model = loaded(model)
     low, high = check_interval("limits", limits)
-    values = np.linspace(low, high, check_integer("resolution", resolution, 2))
+    values = np.linspace(low, high, 201)
     found = error_over_weights(model, data, weight, values[:, None])
-    samples = samples_of(data, model=model, split="train")
+    samples = samples_of(data, model=model, part="train")
     ax = style.new_axes(ax, style.roomy(5.2, 3.9))
     few = len(samples.x) <= 8
     colors = style.class_colors(len(samples.x)) if few else [style.muted()] * len(samples.x)
@@ -360,7 +354,6 @@ def plot_error_surface(
     weights: Mapping[str, str] | Sequence[str],
     *,
     limits: Any = ((-10.0, 10.0), (-10.0, 10.0)),
-    resolution: int = 81,
     trace: Any = None,
 ) -> Figure:
     """Draw the error over two weights as a surface and as contours, with the path of an optimiser on top.
@@ -375,8 +368,6 @@ def plot_error_surface(
         Which two, as ``"layer/kernel[0, 0]"``; ``{"w1": "layer/kernel[0, 0]", …}`` gives them names.
     limits
         Lowest and highest value of each, ``((low, high), (low, high))``.
-    resolution
-        Number of values of each.
     trace
         The two weights on their way, shape ``(steps, 2)``: what :func:`descend_weights` returned, or the callback of
         :func:`record_weights` after training. Their height is the error with all other weights as the model has them
@@ -388,7 +379,7 @@ def plot_error_surface(
         With the surface and the contours.
     """
     model = loaded(model)
-    a, b, points = plane_grid(limits, resolution)
+    a, b, points = plane_grid(limits, 81)
     found = error_over_weights(model, data, weights, points)
     total = found.total.reshape(a.shape)
     path = None if trace is None else error_over_weights(model, data, weights, getattr(trace, "recorded", trace))

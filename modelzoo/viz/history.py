@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from modelzoo._checks import check_choice, check_names
+from modelzoo._checks import check_choice
 from modelzoo.errors import DataError, InputError
 from modelzoo.viz import style
 
@@ -103,7 +103,7 @@ def _curves(named: Mapping[str, list[Any]], metric: str) -> list[tuple[Curve, st
         curve = learning_curve(runs, metric)
         prefix = f"{name}, " if name else ""
         suffix = f" (mean ± s.d. of {len(curve.values)} runs)" if len(curve.values) > 1 else ""
-        look = {"color": colors[i] if name else style.TRAIN_COLOR, "marker": "o", "linestyle": "-"}
+        look = {"color": colors[i], "marker": "o", "linestyle": "-"}
         tested = [part for part in _PARTS if all(f"{part}_{metric}" in _mapping(run) for run in runs)]
         found.append((curve, (f"{prefix}training" if tested or not name else name) + suffix, look))
         for part in tested[:1]:
@@ -161,15 +161,13 @@ def _named(history: Any) -> dict[str, list[Any]]:
     return {"": _as_runs(history)}
 
 
-def plot_training(history: Any, metrics: Sequence[str] | None = None) -> Figure:
-    """Plot several metrics side by side over the steps of training.
+def plot_training(history: Any) -> Figure:
+    """Plot the loss and, where there is one, the accuracy side by side over the steps of training.
 
     Parameters
     ----------
     history
         As for :func:`plot_history`.
-    metrics
-        Names without the prefix ``val_`` or ``test_``; the loss and, where there is one, the accuracy by default.
 
     Returns
     -------
@@ -177,10 +175,8 @@ def plot_training(history: Any, metrics: Sequence[str] | None = None) -> Figure:
         With one Axes a metric.
     """
     named = _named(history)
-    if metrics is None:
-        scored = all("accuracy" in _mapping(run) for runs in named.values() for run in runs)
-        metrics = ["loss", "accuracy"] if scored else ["loss"]
-    drawn = {name: _curves(named, name) for name in check_names("metrics", metrics)}
+    scored = all("accuracy" in _mapping(run) for runs in named.values() for run in runs)
+    drawn = {metric: _curves(named, metric) for metric in (["loss", "accuracy"] if scored else ["loss"])}
     figure, axes = style.new_grid(1, len(drawn), (style.PAGE_WIDTH if len(drawn) > 1 else 5.2, 3.3))
     for ax, (metric, curves) in zip(axes[0], drawn.items(), strict=True):
         _draw(ax, curves, metric)

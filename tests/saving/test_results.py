@@ -69,7 +69,7 @@ def test_the_card_keeps_the_machine_of_the_training(net, tmp_path, monkeypatch):
     assert here["cpu"]
     assert here["tensorflow"].count(".") >= 2
     assert machine_differences(here) == {}
-    monkeypatch.setattr(saved_model, "package_versions", lambda: {"tensorflow": "1.0.0"})
+    monkeypatch.setattr("modelzoo.card.package_versions", lambda: {"tensorflow": "1.0.0"})
     again = modelzoo.save(modelzoo.load(tmp_path / "1"), tmp_path / "2")
     assert again["training"]["machine"] == here
     assert again["versions"]["tensorflow"] == "1.0.0"

@@ -12,7 +12,7 @@ BOX = ((-3.0, 5.0), (-1.0, 2.0))
 
 
 def test_curves_are_the_activations_and_their_derivatives():
-    above, below = np.reshape(viz.plot_activations(["tanh", "relu"]).axes, (2, 2))
+    above, below = np.reshape(viz.plot_activations().axes, (2, 4))[:, 2:]  # tanh and ReLU
     z, values = above[0].get_lines()[-1].get_xydata().T
     np.testing.assert_allclose(values, np.tanh(z))
     np.testing.assert_allclose(below[0].get_lines()[-1].get_ydata(), 1 - np.tanh(z) ** 2)
@@ -28,10 +28,10 @@ def test_grid_holds_the_activations_of_the_layer(tanh_mlp):
 
 
 def test_maps_show_the_units_their_lines_and_the_points(tanh_mlp, four_class):
-    figure = viz.plot_unit_maps(tanh_mlp, four_class, limits=((-20, 20), (-20, 20)), resolution=11, columns=4)
+    figure = viz.plot_unit_maps(tanh_mlp, four_class, limits=((-20, 20), (-20, 20)), columns=4)
     maps = [ax for ax in figure.axes[:12] if ax.get_visible()]
     assert [ax.get_title() for ax in maps] == [f"unit {k}" for k in range(1, 11)]
-    grid = viz.unit_grid(tanh_mlp, ((-20, 20), (-20, 20)), resolution=11)
+    grid = viz.unit_grid(tanh_mlp, ((-20, 20), (-20, 20)))
     kernel, bias, *_ = tanh_mlp.get_weights()
     for k, ax in enumerate(maps):
         np.testing.assert_allclose(ax.images[0].get_array(), grid.activations[..., k])
@@ -45,8 +45,8 @@ def test_maps_show_the_units_their_lines_and_the_points(tanh_mlp, four_class):
 
 def test_units_deeper_in_the_network_have_no_line(xor_net):
     corners = np.array([[0, 0], [1, 1]]), [0, 1]
-    assert not viz.plot_unit_maps(xor_net, corners, layer="logits", resolution=5).axes[0].get_lines()
-    hidden = viz.plot_unit_maps(xor_net, corners, limits=((-3, 3), (-3, 3)), resolution=5).axes[0]
+    assert not viz.plot_unit_maps(xor_net, corners, layer="logits").axes[0].get_lines()
+    hidden = viz.plot_unit_maps(xor_net, corners, limits=((-3, 3), (-3, 3))).axes[0]
     assert hidden.images[0].get_clim() == (0, 1)  # the range of logistic units
     assert len(hidden.get_lines()) == 2  # a line with a halo
 

@@ -127,7 +127,7 @@ def test_mistakes_come_surest_first_with_their_best_guesses():
 
 def test_gallery_has_the_images_and_three_guesses_and_the_truth(rng):
     images = rng.integers(0, 255, size=(5, 6, 6)).astype("uint8")
-    figure = viz.plot_misclassified((images, LABELS), PROBABILITIES, class_names=["cat", "dog", "owl"], columns=2)
+    figure = viz.plot_misclassified((images, LABELS), PROBABILITIES, class_names=["cat", "dog", "owl"])
     shown = [ax for ax in figure.axes if ax.images]
     assert len(shown) == 3
     np.testing.assert_array_equal(shown[0].images[0].get_array(), images[2])

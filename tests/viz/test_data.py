@@ -3,23 +3,23 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from modelzoo import datasets, viz
-from modelzoo.viz.data import samples_of
+from modelzoo import viz
+from modelzoo.viz.samples import samples_of
 
 X, Y = np.arange(12.0).reshape(6, 2), np.array([0, 1, 2, 0, 1, 2])
 
 
 def test_one_form_for_all_ways_to_give_samples(four_class):
-    found = samples_of(four_class, split="train")
+    found = samples_of(four_class, part="train")
     assert found.x is four_class.x_train
     assert found.class_names == four_class.class_names
-    np.testing.assert_array_equal(samples_of(four_class.one_hot(), split="test").y, four_class.y_test)
+    np.testing.assert_array_equal(samples_of(four_class.one_hot()).y, four_class.y_test)
     for data, labels in ((X, Y), ((X, Y), None), (((X, Y), (X[:1], Y[:1])), None), (X.tolist(), np.eye(3)[Y])):
-        found = samples_of(data, labels, split="train").named()
+        found = samples_of(data, labels, part="train").named()
         np.testing.assert_array_equal(found.x, X)
         np.testing.assert_array_equal(found.labels, Y)
         assert found.class_names == ("0", "1", "2")
-    assert len(samples_of(((X, Y), (X[:1], Y[:1])), split="test").x) == 1
+    assert len(samples_of(((X, Y), (X[:1], Y[:1]))).x) == 1
     two_points = samples_of(([[0, 0], [1, 1]], [0, 1]))  # lists are samples and labels, tuples are the two parts
     np.testing.assert_array_equal(two_points.labels, [0, 1])
 
@@ -93,9 +93,3 @@ def test_images_are_shown_as_they_are_but_for_light_ink_on_black(digits):
             assert {ax.images[0].get_cmap().name for ax in figure.axes} == {cmap}
             assert viz.plot_image(images[0]).images[0].get_cmap().name == cmap
             assert figure.axes[0].images[0].get_clim() == (0, 255)
-
-
-def test_data_sets_give_the_part_that_is_asked_for(four_class):
-    train = datasets.Dataset(X[:, :2], Y, X[:2], Y[:2], name="points")
-    assert [len(viz.plot_points(train, split=split).collections) for split in ("train", "test")] == [3, 3]
-    assert viz.plot_points(four_class, split="test").collections[0].get_offsets().shape[0] < len(four_class.x_test)

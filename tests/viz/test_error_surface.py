@@ -65,6 +65,13 @@ def test_errors_of_several_outputs(tanh_mlp, four_class):
     np.testing.assert_allclose(found.errors[0], expected, atol=1e-5)
 
 
+def test_weights_that_are_not_trained_are_passed_over():
+    layers = [keras.layers.BatchNormalization(), keras.layers.Dense(2, "tanh", name="hidden"), keras.layers.Dense(1)]
+    model = keras.Sequential([keras.Input((2,)), *layers])
+    model.get_layer("hidden").kernel.assign([[1.0, 2.0], [3.0, 4.0]])
+    assert viz.error_over_weights(model, XOR, "hidden/kernel[1, 0]", [[0.0]]).current == [3.0]
+
+
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_descent_over_two_weights_is_the_optimisers(xor_net, momentum):
     trace = viz.descend_weights(
@@ -97,7 +104,7 @@ def test_training_is_recorded_for_the_surface():
     assert len(recorder.recorded) == 5  # before the first step, and at 5, 10, 15 and 20
     np.testing.assert_allclose(recorder.recorded[0], [0.1, 0.2], rtol=1e-6)
     np.testing.assert_allclose(recorder.recorded[-1], model.get_weights()[2][:, 0])
-    figure = viz.plot_error_surface(model, XOR, OUTPUT_WEIGHTS, trace=recorder, resolution=7)
+    figure = viz.plot_error_surface(model, XOR, OUTPUT_WEIGHTS, trace=recorder)
     path = next(line for line in figure.axes[1].get_lines() if len(line.get_xdata()) == 5)
     np.testing.assert_allclose(path.get_xydata(), recorder.recorded)
     height = np.asarray(figure.axes[0].get_lines()[0].get_data_3d()[2])
@@ -106,7 +113,7 @@ def test_training_is_recorded_for_the_surface():
 
 
 def test_surface_is_drawn_with_its_names_and_limits(xor_net):
-    figure = viz.plot_error_surface(xor_net, XOR, OUTPUT_WEIGHTS, limits=((-2, 3), (-4, 5)), resolution=9)
+    figure = viz.plot_error_surface(xor_net, XOR, OUTPUT_WEIGHTS, limits=((-2, 3), (-4, 5)))
     surface, contours = figure.axes[:2]
     assert surface.name == "3d"
     for ax in (surface, contours):
@@ -117,9 +124,9 @@ def test_surface_is_drawn_with_its_names_and_limits(xor_net):
 
 
 def test_error_curves_of_each_sample_and_their_sum(xor_net):
-    ax = viz.plot_error_curves(xor_net, XOR, {"w1": "logits/kernel[0, 0]"}, limits=(-3, 3), resolution=13)
+    ax = viz.plot_error_curves(xor_net, XOR, {"w1": "logits/kernel[0, 0]"}, limits=(-3, 3))
     *samples, total, now = ax.get_lines()
-    values = np.linspace(-3, 3, 13)
+    values = np.linspace(-3, 3, 201)
     expected = np.array([numpy_errors(xor_net, w1, 0.2) for w1 in values])
     for i, line in enumerate(samples):
         np.testing.assert_allclose(line.get_xydata(), np.c_[values, expected[:, i]], atol=1e-6)

@@ -10,7 +10,7 @@ from modelzoo import datasets, viz
 
 pytestmark = pytest.mark.slow
 
-POINTS = {"plot_regions": 30, "plot_probability_maps": 30, "plot_unit_maps": 30, "plot_hidden_units": None}
+POINTS = {"plot_regions": 30, "plot_probability_maps": 30, "plot_unit_maps": None, "plot_hidden_units": None}
 CLASSES = {"plot_confusion_matrix": None, "plot_reliability": None}
 IMAGES = {"plot_misclassified": None}
 CODES = {"plot_reconstructions": None, "plot_latent": None, "plot_manifold": None}

@@ -34,7 +34,6 @@ def n(tanh_mlp, image_mlp, small_cnn, autoencoder, xor_net):
     ("call", "words"),
     [
         # data
-        (lambda n: viz.plot_points((X, Y), split="valid"), "Unknown split 'valid'"),
         (lambda n: viz.plot_points((X, Y[:3])), "Expected 6 labels.*3"),
         (lambda n: viz.plot_points((X, Y + 10**9)), "out of range"),
         (lambda n: viz.plot_points((X, Y + 0.5)), "integers"),
@@ -66,7 +65,6 @@ def n(tanh_mlp, image_mlp, small_cnn, autoencoder, xor_net):
         (lambda n: viz.plot_decision_line(([1, 2, 3], 0), (X, Y)), r"\(2, units\)"),
         (lambda n: viz.plot_hidden_units(n["image"], (X, Y)), "784 inputs"),
         # activations and weights
-        (lambda n: viz.plot_activations(["softmax"]), "Unknown activation 'softmax'"),
         (lambda n: viz.unit_grid(n["points"], ((0, 1), (0, 1)), layer="hiden"), "Did you mean 'hidden'"),
         (lambda n: viz.unit_grid(n["cnn"], ((0, 1), (0, 1)), layer="conv"), r"\(batch, units\)"),
         (lambda n: viz.unit_grid(None, ((0, 1), (0, 1))), "must be a Keras model"),
@@ -118,7 +116,6 @@ def n(tanh_mlp, image_mlp, small_cnn, autoencoder, xor_net):
         (lambda n: viz.plot_history([1, 2]), r"got \[1, 2\]"),
         (lambda n: viz.plot_history({"step": [1, 2], "loss": [1, 2, 3]}), r"\(3,\) values at \(2,\)"),
         (lambda n: viz.plot_history([{"step": [s], "loss": [1]} for s in (1, 2)]), "no step in common"),
-        (lambda n: viz.plot_training({"loss": [1.0]}, "loss"), "sequence of names"),
         # architecture
         (lambda n: viz.plot_architecture(n["points"], kind="neuron"), "Did you mean 'neurons'"),
         (lambda n: viz.plot_architecture(n["points"], ax="here"), "ax must be"),

@@ -57,7 +57,7 @@ class Canvas:
         count = f"{num_params:,} parameter" + ("" if num_params == 1 else "s")
         room = self.width - text_width(count, LABEL) - 0.5
         self.text(0.12, y, fitted(name, room, TITLE, "bold"), TITLE, ha="left", weight="bold")
-        self.text(self.width - 0.12, y, count, LABEL, ha="right", color=quiet())
+        self.text(self.width - 0.12, y, count, LABEL, ha="right", color=style.quiet())
 
     def text(self, x: float, y: float, words: str, size: float = SMALL, **options: Any) -> None:
         """Write one line; ``ha`` is ``"center"`` and ``va`` ``"center"`` unless given."""
@@ -117,7 +117,7 @@ class Canvas:
         corner = x + width / 2 if edge > x else x - width / 2
         ends = [((corner, y + s * height / 2), (edge, end)) for s, end in zip((1, -1), heights, strict=True)]
         self.lines(ends, style.muted(), 0.6, linestyles=[(0, (3, 2))])
-        self.text(x, y - height / 2 - 0.13, f"{shape[0]}×{shape[1]}", SMALL, color=quiet())
+        self.text(x, y - height / 2 - 0.13, f"{shape[0]}×{shape[1]}", SMALL, color=style.quiet())
 
     def glyph(self, activation: str, x: float, y: float, size: float) -> None:
         """Draw the curve of an activation in a square of side ``size`` around ``(x, y)``; an unknown one has none."""
@@ -152,16 +152,6 @@ def glyph_curve(activation: str) -> np.ndarray | None:
 def page_width() -> float:
     """Return the width of a page in inches of a drawing, which is less where text is larger."""
     return style.PAGE_WIDTH / style.points(1)
-
-
-def quiet() -> str:
-    """Return the colour of what is read second: fainter than text, with a contrast of 4.5 to 1 still."""
-    return style.mix(style.foreground(), style.background(), 0.36)
-
-
-def outline(color: str) -> str:
-    """Return the colour of the outline of what is filled with ``color``."""
-    return style.mix(color, "#FFFFFF", 0.25) if style.is_dark() else style.mix(color, "#000000", 0.15)
 
 
 def text_width(words: str, size: float = SMALL, weight: str = "normal") -> float:

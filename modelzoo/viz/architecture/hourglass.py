@@ -11,7 +11,7 @@ from matplotlib.patches import FancyBboxPatch
 
 from modelzoo.network import NotAChainError
 from modelzoo.viz import style
-from modelzoo.viz.architecture.canvas import LABEL, NODE, Canvas, fitted, outline, page_width, quiet, text_width, widest
+from modelzoo.viz.architecture.canvas import LABEL, NODE, Canvas, fitted, page_width, text_width, widest
 from modelzoo.viz.architecture.neurons import Column
 
 _TALLEST, _BAR, _LINE, _ICON = 2.3, 0.26, 0.16, 0.6
@@ -81,7 +81,7 @@ class Hourglass:
             left, right = self.x[start] - self.blocks[start] / 2, self.x[end] + self.blocks[end] / 2
             y, tick = 0.42, 0.06
             bracket = [((left, y), (right, y)), ((left, y), (left, y + tick)), ((right, y), (right, y + tick))]
-            canvas.lines(bracket, outline(self._side_color(end)), 1.4)
+            canvas.lines(bracket, style.outline(self._side_color(end)), 1.4)
             canvas.text((left + right) / 2, 0.22, label, LABEL)
 
     def _side_color(self, i: int) -> str:
@@ -91,24 +91,20 @@ class Hourglass:
         column, x, height = self.columns[i], self.x[i], self.bars[i]
         color = style.ORANGE if i == self.narrow else self._side_color(i) if i else style.muted()
         corner, rounding = (x - _BAR / 2, self.middle - height / 2), min(_BAR, height) * 0.35
-        look: Any = {
-            "facecolor": style.mix(style.background(), color, 0.35),
-            "edgecolor": outline(color),
-            "zorder": NODE,
-        }
-        shape = f"round,pad=0,rounding_size={rounding}"
-        canvas.ax.add_patch(FancyBboxPatch(corner, _BAR, height, boxstyle=shape, linewidth=canvas.scale, **look))
+        face, shape = style.mix(style.background(), color, 0.35), f"round,pad=0,rounding_size={rounding}"
+        look: Any = {"facecolor": face, "edgecolor": style.outline(color), "linewidth": canvas.scale, "zorder": NODE}
+        canvas.ax.add_patch(FancyBboxPatch(corner, _BAR, height, boxstyle=shape, **look))
         if i == self.narrow and self.latent_units:
             for unit in range(self.latent_units):
                 y = self.middle + 0.3 * ((self.latent_units - 1) / 2 - unit)
-                canvas.circle(x, y, 0.085, face=color, edge=outline(color), zorder=NODE + 1)
+                canvas.circle(x, y, 0.085, face=color, edge=style.outline(color), zorder=NODE + 1)
         elif i and height > 0.3:
             canvas.glyph(column.stage.activation, x, self.middle, _BAR * 0.62)
         name = fitted(column.stage.heading, max(self.blocks[i], 0.6) + 0.05, LABEL, "bold")
         canvas.text(x, self.top + 0.34, name, LABEL, weight="bold")
-        canvas.text(x, self.top + 0.16, f"{column.units:,}", color=quiet())
+        canvas.text(x, self.top + 0.16, f"{column.units:,}", color=style.quiet())
         for line, words in enumerate(self.lines[i]):
-            color = quiet() if line else style.foreground()
+            color = style.quiet() if line else style.foreground()
             canvas.text(x, self.bottom - 0.12 - _LINE * line, words, color=color)
 
 

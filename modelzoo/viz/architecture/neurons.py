@@ -11,18 +11,7 @@ from matplotlib.colors import to_hex, to_rgba
 
 from modelzoo.network import NotAChainError
 from modelzoo.viz import style
-from modelzoo.viz.architecture.canvas import (
-    EDGE,
-    GLYPH,
-    LABEL,
-    SMALL,
-    Canvas,
-    fitted,
-    page_width,
-    quiet,
-    text_width,
-    widest,
-)
+from modelzoo.viz.architecture.canvas import EDGE, GLYPH, LABEL, SMALL, Canvas, fitted, page_width, text_width, widest
 from modelzoo.viz.architecture.stages import Stage
 
 _LEGEND = ("positive weight", "negative weight", "thicker: larger in its layer", "dashed: bias")
@@ -206,11 +195,11 @@ class Neurons:
         x, y = 0.12, 0.16
         for color, words in zip(sign_colors(), _LEGEND[:2], strict=True):
             canvas.lines([((x, y), (x + 0.25, y))], color, 2.0)
-            canvas.text(x + 0.32, y, words, ha="left", color=quiet())
+            canvas.text(x + 0.32, y, words, ha="left", color=style.quiet())
             x += 0.32 + text_width(words) + 0.2
-        canvas.text(x, y, _LEGEND[2], ha="left", color=quiet())
+        canvas.text(x, y, _LEGEND[2], ha="left", color=style.quiet())
         if any(self.has_bias):
-            canvas.text(canvas.width - 0.12, y, _LEGEND[3], ha="right", color=quiet())
+            canvas.text(canvas.width - 0.12, y, _LEGEND[3], ha="right", color=style.quiet())
 
     def _draw_weights(self, canvas: Canvas, i: int, values_at: float | None) -> None:
         ends, weights = self.edges(i)
@@ -219,7 +208,7 @@ class Neurons:
         size = strength / max(strength.max(), 1e-30)
         many = float(np.interp(len(weights), [12, 80], [0.0, 1.0]))
         positive, negative = sign_colors()
-        colors = np.array([to_rgba(positive if w > 0 else negative if w < 0 else quiet()) for w in weights])
+        colors = np.array([to_rgba(positive if w > 0 else negative if w < 0 else style.quiet()) for w in weights])
         colors[:, 3] = (0.4 - 0.25 * many) + (0.6 - 0.1 * many) * size
         widths = 0.4 + (2.2 - 1.0 * many) * size
         canvas.lines(ends[order], colors[order], widths[order], zorder=EDGE)
@@ -251,17 +240,17 @@ class Neurons:
             canvas.text(x + side * (radius + 0.08), y, words, LABEL, ha="right" if is_input else "left")
         if self.has_bias[i]:
             y = self.y[i][-1]
-            canvas.circle(x, y, radius * 0.8, face=ground, edge=quiet(), linestyle=(0, (2, 1.5)))
-            canvas.text(x, y, "1", color=quiet())
+            canvas.circle(x, y, radius * 0.8, face=ground, edge=style.quiet(), linestyle=(0, (2, 1.5)))
+            canvas.text(x, y, "1", color=style.quiet())
         if column.image:
             edge = x + side * (self.beside[i] + 0.1)
             heights = self.y[i][0] + radius * 0.6, self.drawn(i)[1][-1] - radius * 0.6
             canvas.flattened_image(edge + side * (0.14 + _ICON / 2), self.middle, _ICON, column.image, edge, heights)
         name = fitted(column.stage.heading, min(max(self.pitch - 0.1, 0.7), 1.5), LABEL, "bold")
         canvas.text(x, self.top + 0.34, name, LABEL, weight="bold")
-        canvas.text(x, self.top + 0.16, _count(column), color=quiet())
+        canvas.text(x, self.top + 0.16, _count(column), color=style.quiet())
         for line, words in enumerate(self.lines[i]):
-            canvas.text(x, self.bottom - 0.1 - _LINE * line, words, color=quiet() if line else ink)
+            canvas.text(x, self.bottom - 0.1 - _LINE * line, words, color=style.quiet() if line else ink)
 
 
 def sign_colors() -> tuple[str, str]:

@@ -8,18 +8,7 @@ import numpy as np
 
 from modelzoo.network import NotAChainError
 from modelzoo.viz import style
-from modelzoo.viz.architecture.canvas import (
-    GLYPH,
-    LABEL,
-    NODE,
-    Canvas,
-    fitted,
-    outline,
-    page_width,
-    quiet,
-    text_width,
-    widest,
-)
+from modelzoo.viz.architecture.canvas import GLYPH, LABEL, NODE, Canvas, fitted, page_width, text_width, widest
 from modelzoo.viz.architecture.stages import Stage
 
 _STEP = 0.05  # from one map of a stack to the next
@@ -146,7 +135,7 @@ class Stacks:
         canvas.text(x, y, fitted(stage.heading, max(width, _NAME) + 0.02, LABEL, "bold"), LABEL, weight="bold")
         for line, words in enumerate(self.lines[i], start=1):
             is_count = stage.num_params and line == len(self.lines[i])
-            canvas.text(x, y - 0.03 - _LINE * line, words, color=quiet() if is_count else style.foreground())
+            canvas.text(x, y - 0.03 - _LINE * line, words, color=style.quiet() if is_count else style.foreground())
 
     def _connect(self, canvas: Canvas, i: int) -> None:
         """Draw how stage ``i`` comes from the one before: its window, or the fan of a dense layer."""
@@ -183,4 +172,4 @@ def _colors(stage: Stage, *, is_output: bool = False) -> tuple[str, str]:
     """Return fill and outline of a stage."""
     color = {"conv": style.BLUE, "pool": style.SKY, "dense": style.PURPLE}.get(stage.role, style.muted())
     color = style.GREEN if is_output else color
-    return style.mix(style.background(), color, 0.3), outline(color)
+    return style.mix(style.background(), color, 0.3), style.outline(color)
