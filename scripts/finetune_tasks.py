@@ -5,21 +5,18 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-import os
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
 import click
 from report import ROOT, Command, markdown_table, replace_between, write_json, write_text
 
 import modelzoo
 from modelzoo import Recipe, datasets
-from modelzoo.cli.common import parse_seeds
+from modelzoo.cli.common import import_tensorflow, parse_seeds
 from modelzoo.errors import DataError, InputError
 from modelzoo.finetuning import finetuning_recipe
 
@@ -114,6 +111,7 @@ def main(names: tuple[str, ...], seeds: str, select: bool, steps: int | None, wr
         replace_between(GUIDE, marker, "")
     store = Store(RESULTS)
     chosen = parse_seeds(seeds)
+    import_tensorflow()
     table = selection_table(store, chosen) if select else task_table(store, names, chosen, steps)
     click.echo(table)
     if write:

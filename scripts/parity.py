@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
-import os
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import click
 import numpy as np

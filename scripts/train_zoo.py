@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import click
 from report import Command, markdown_table, write_json
@@ -24,10 +21,9 @@ from report import Command, markdown_table, write_json
 import modelzoo
 from modelzoo import datasets
 from modelzoo.card import describe_machine, read_card
-from modelzoo.cli.common import parse_seeds
+from modelzoo.cli.common import import_tensorflow, parse_seeds
 from modelzoo.evaluation import measure
 from modelzoo.saving import GOLDEN_COUNT, saved_models_dir
-from modelzoo.training import ProgressBar
 
 #: Data sets whose points the seed of a run draws too.
 SEEDED = ("toy_points", "linear", "quadratic")
@@ -55,6 +51,7 @@ def main(names: tuple[str, ...], recipe: str, seeds: str, export: bool, runs: Pa
     if export and recipe == "all":
         raise click.UsageError("--export needs one recipe, such as --recipe tuned.")
     chosen = parse_seeds(seeds)
+    import_tensorflow()
     rows = []
     for name in names or [n for n in modelzoo.list_models() if recipe in ("all", *modelzoo.get_spec(n).recipes)]:
         spec = modelzoo.get_spec(name)
@@ -80,8 +77,8 @@ def train_run(name: str, recipe_name: str, seed: int, runs: Path) -> Path:
     fingerprint = hashlib.sha256(json.dumps(recipe.to_dict(), sort_keys=True).encode()).hexdigest()[:12]
     checkpoints = path.with_name(f"{seed}.{fingerprint}")
     click.echo(f"{name} ({recipe_name}), seed {seed}", err=True)
-    data = load_data(path)
-    modelzoo.train(model, data, recipe, seed=seed, checkpoint_dir=checkpoints, resume=True, callbacks=[ProgressBar()])
+    data, progress = load_data(path), modelzoo.training.ProgressBar()
+    modelzoo.train(model, data, recipe, seed=seed, checkpoint_dir=checkpoints, resume=True, callbacks=[progress])
     modelzoo.save(model, path, golden=data.x_test[:GOLDEN_COUNT], overwrite=True)
     shutil.rmtree(checkpoints)
     return path
