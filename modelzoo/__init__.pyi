@@ -2,9 +2,9 @@ from . import card as card
 from . import datasets as datasets
 from . import evaluation as evaluation
 from . import models as models
+from . import numpy_runtime as numpy_runtime
 from . import pages as pages
 from . import reference as reference
-from . import runtime as runtime
 from . import saving as saving
 from . import training as training
 from . import viz as viz

@@ -22,9 +22,9 @@ from modelzoo.datasets import CORRUPTIONS
 from modelzoo.datasets.checks import as_array, check_samples
 from modelzoo.errors import DataError, InputError
 from modelzoo.network import read_network
+from modelzoo.numpy_runtime import Runtime, UnknownLayerError, load_runtime
 from modelzoo.recipe import Recipe
 from modelzoo.registry import base_recipe, card_for, spec_of
-from modelzoo.runtime import Runtime, UnknownLayerError, load_runtime
 from modelzoo.saving import load
 from modelzoo.training import compute_metrics
 from modelzoo.training.data import check_model, training_data, warn_of_other_pixels
@@ -50,14 +50,14 @@ def predict(
     """Return a model's outputs for samples.
 
     A live model computes them in a compiled function that is kept with it; a network named here runs in NumPy, without
-    TensorFlow, where :mod:`modelzoo.runtime` knows all its layers. Each call with a name compares every file with the
-    card's hashes and reads the weights; :func:`modelzoo.runtime.load_runtime` does so once for many calls.
+    TensorFlow, where :mod:`modelzoo.numpy_runtime` knows all its layers. Each call with a name compares every file with
+    the card's hashes and reads the weights; :func:`modelzoo.numpy_runtime.load_runtime` does so once for many calls.
 
     Parameters
     ----------
     model
         Any Keras model with one input and one output, the name of a pretrained one, the directory of an artifact, or
-        what :func:`modelzoo.runtime.load_runtime` returned.
+        what :func:`modelzoo.numpy_runtime.load_runtime` returned.
     samples
         Raw 0–255 images, or points: an array of shape ``(n, …)`` as the model takes them, or one sample without the
         batch axis; a last axis of length 1 may be there or not. Or image files, ``.csv`` tables and Pillow images, one

@@ -70,7 +70,7 @@ class Activation:
 
 
 def _floats(z: ArrayLike) -> FloatArray:
-    """Return numbers as floats: float32 stays, for :mod:`modelzoo.runtime`; all else becomes float64."""
+    """Return numbers as floats: float32 stays, for :mod:`modelzoo.numpy_runtime`; all else becomes float64."""
     z = np.asarray(z)
     return z if z.dtype == np.float32 else z.astype(np.float64)
 

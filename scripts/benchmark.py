@@ -33,7 +33,7 @@ from modelzoo._io import check_target
 from modelzoo.card import describe_machine, usable_cores
 from modelzoo.cli.common import parse_seeds
 from modelzoo.errors import ModelZooError
-from modelzoo.runtime import load_runtime
+from modelzoo.numpy_runtime import load_runtime
 
 WORKER = Path(__file__).with_name("benchmark_peers.py")
 PEERS = {

@@ -21,7 +21,7 @@ SLOW = {
 
 
 class TestZoo(Contract):
-    #: test_runtime, saving/test_formats and viz/test_architecture look closer.
+    #: test_numpy_runtime, saving/test_formats and viz/test_architecture look closer.
     test_numpy_and_onnx_runtime_give_what_keras_gives = None
     test_diagram_names_the_network = None
 

@@ -37,7 +37,7 @@ absent("tensorflow", "keras", "matplotlib", "sklearn")
 import numpy as np
 from PIL import Image
 from modelzoo import reference, viz
-from modelzoo.runtime import load_runtime
+from modelzoo.numpy_runtime import load_runtime
 
 for name in modelzoo.list_pretrained():
     runtime = load_runtime(name)

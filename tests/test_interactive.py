@@ -17,9 +17,9 @@ import modelzoo
 from modelzoo.cli import app
 from modelzoo.datasets import load_digit_image
 from modelzoo.errors import InputError
+from modelzoo.numpy_runtime import UnknownLayerError, load_runtime
 from modelzoo.pages import write_page
 from modelzoo.pages.interactive import page_facts
-from modelzoo.runtime import UnknownLayerError, load_runtime
 from modelzoo.saving import list_pretrained
 from modelzoo.web import playground
 

@@ -26,7 +26,7 @@ MODULES = (
     "modelzoo.training",
     "modelzoo.finetuning",
     "modelzoo.evaluation",
-    "modelzoo.runtime",
+    "modelzoo.numpy_runtime",
     "modelzoo.verification",
     "modelzoo.pages",
     "modelzoo.saving",

@@ -18,9 +18,9 @@ from modelzoo.card import artifact_name
 from modelzoo.classes import class_names
 from modelzoo.errors import InputError
 from modelzoo.evaluation import interpret, own_data
+from modelzoo.numpy_runtime import Runtime, load_runtime
 from modelzoo.pages.markdown import read_docstring
 from modelzoo.registry import card_for, spec_of
-from modelzoo.runtime import Runtime, load_runtime
 from modelzoo.saving import find, read_golden
 from modelzoo.viz.autoencoder import is_raw
 from modelzoo.viz.style import class_colors

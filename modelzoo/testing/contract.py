@@ -26,10 +26,10 @@ from modelzoo import datasets, saving, viz
 from modelzoo._keras import keras, tf
 from modelzoo.errors import InputError
 from modelzoo.network import read_network, with_paths
+from modelzoo.numpy_runtime import Runtime, UnknownLayerError
 from modelzoo.pages.markdown import read_docstring
 from modelzoo.recipe import Recipe
 from modelzoo.registry import card_for
-from modelzoo.runtime import Runtime, UnknownLayerError
 from modelzoo.training import compute_metrics
 from modelzoo.training.objective import Objective
 from modelzoo.training.optimizers import create_optimizer

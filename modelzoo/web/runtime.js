@@ -1,5 +1,5 @@
 /**
- * Run a network in the browser: what modelzoo/runtime.py does, from the same description, in plain JavaScript.
+ * Run a network in the browser: what modelzoo/numpy_runtime.py does, from the same description, in plain JavaScript.
  *
  *   loadNetwork(facts) -> Network
  *     facts.network   the "network" of a card: {name, layers: [{kind, name, config, inputs, output_shape, weights}], outputs}
@@ -482,7 +482,7 @@ function item([, key], shape) {
   };
 }
 
-/** What is known, so that a test can compare it with modelzoo/runtime.py. */
+/** What is known, so that a test can compare it with modelzoo/numpy_runtime.py. */
 export const KNOWN = {
   activations: [...Object.keys(POINTWISE), ...Object.keys(ROWWISE)].sort(),
   layers: Object.keys(LAYERS).sort(),

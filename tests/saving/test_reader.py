@@ -14,8 +14,8 @@ import modelzoo
 from modelzoo import _io
 from modelzoo.card import CARD_PATH, read_card
 from modelzoo.errors import ArtifactError, InputError
+from modelzoo.numpy_runtime import load_runtime
 from modelzoo.registry import card_for
-from modelzoo.runtime import load_runtime
 from modelzoo.saving import copy_artifact, find
 
 FILES = [

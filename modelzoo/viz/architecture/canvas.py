@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, Polygon
 from matplotlib.textpath import text_to_path
 
-from modelzoo.runtime import ACTIVATIONS
+from modelzoo.numpy_runtime import ACTIVATIONS
 from modelzoo.viz import style
 
 #: Sizes of text in points, for a figure as wide as a page.

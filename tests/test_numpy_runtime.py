@@ -14,12 +14,11 @@ from hypothesis import strategies as st
 from keras import layers
 
 import modelzoo
-from modelzoo import datasets, evaluation
-from modelzoo import runtime as runtime_module
+from modelzoo import datasets, evaluation, numpy_runtime
 from modelzoo.classes import num_classes
 from modelzoo.network import read_network, with_paths
-from modelzoo.runtime import _LAYERS, _OPERATIONS, Runtime, UnknownLayerError, load_runtime
-from modelzoo.runtime import ACTIVATIONS as KNOWN_ACTIVATIONS
+from modelzoo.numpy_runtime import _LAYERS, _OPERATIONS, Runtime, UnknownLayerError, load_runtime
+from modelzoo.numpy_runtime import ACTIVATIONS as KNOWN_ACTIVATIONS
 from modelzoo.saving import find, list_pretrained, read_golden
 
 RUNTIME_JS = Path(modelzoo.__file__).parent / "web" / "runtime.js"
@@ -127,7 +126,7 @@ def test_gated_units():
 
 
 def test_products_leave_out_zeros(monkeypatch):
-    monkeypatch.setattr(runtime_module, "SPARSE", 0)
+    monkeypatch.setattr(numpy_runtime, "SPARSE", 0)
     model = randomised(keras.Sequential([keras.Input((40,)), layers.Dense(6)]))
     sample = np.zeros((1, 40), "float32")
     sample[0, [3, 7, 30]] = 1.5, -2, 0.5
