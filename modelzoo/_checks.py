@@ -25,11 +25,11 @@ def check_integer(name: str, value: Any, minimum: int = 1, maximum: int | None =
     return int(value)
 
 
-def check_integers(name: str, value: Any, length: int, minimum: int = 1) -> tuple[int, ...]:
-    """Return ``value`` as a tuple if it holds ``length`` integers of at least ``minimum``."""
+def check_integers(name: str, value: Any, length: int, minimum: int = 1, maximum: int | None = None) -> tuple[int, ...]:
+    """Return ``value`` as a tuple if it holds ``length`` integers from ``minimum`` to ``maximum``."""
     if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != length:
         raise InputError(f"{name} must be {length} integers of at least {minimum}; got {name}={value!r:.80}.")
-    return tuple(check_integer(f"{name}[{i}]", item, minimum) for i, item in enumerate(value))
+    return tuple(check_integer(f"{name}[{i}]", item, minimum, maximum) for i, item in enumerate(value))
 
 
 def check_number(

@@ -346,7 +346,7 @@ def score(
         if crossentropy:
             fits = fits and flat and (recipe.loss == "binary_crossentropy") == (width == (1,))
         if computed is not None and fits and recipe.loss in _LOSSES and (flat or recipe.loss != "sum_of_squares"):
-            metrics, outputs = _score_in_numpy(computed, samples, recipe)
+            metrics, outputs = _score_in_numpy(computed, samples, recipe, keep=classes)
             if classes and crossentropy:
                 probabilities = probabilities_of(np.concatenate(outputs), from_logits=True)
                 return metrics, Prediction(probabilities.argmax(axis=1), probabilities)
@@ -358,8 +358,10 @@ def score(
     return metrics, interpret(model, predict(model, samples[0]), recipe=recipe) if classes else None
 
 
-def _score_in_numpy(computed: Runtime, samples: Any, recipe: Recipe) -> tuple[dict[str, float], list[np.ndarray]]:
-    """Return loss and metrics over all samples, and a classifier's outputs by batches."""
+def _score_in_numpy(
+    computed: Runtime, samples: Any, recipe: Recipe, *, keep: bool
+) -> tuple[dict[str, float], list[np.ndarray]]:
+    """Return loss and metrics over all samples, and the outputs by batches if they are to be kept."""
     stored = isinstance(samples, datasets.StoredSamples)
     count = len(samples if stored else samples[0])
     total, right, outputs = 0.0, 0, []
@@ -374,6 +376,7 @@ def _score_in_numpy(computed: Runtime, samples: Any, recipe: Recipe) -> tuple[di
             one = found.shape[1] == 1
             right += int(((found[:, 0] > threshold if one else found.argmax(axis=1)) == y).sum())
             target = y[:, np.newaxis] if one else y if crossentropy else datasets.one_hot(y, found.shape[1])
+        if keep:
             outputs.append(found)
         total += _LOSSES[recipe.loss](found, target) * (1 if summed else len(x))
     metrics = {"loss": total if summed else total / count}

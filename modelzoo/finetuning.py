@@ -300,6 +300,8 @@ def plan_finetuning(
                 "Leave it out, or freeze less."
             )
         rates |= dict.fromkeys(backbone, backbone_learning_rate)
+    if not isinstance(layer_learning_rates or {}, Mapping):
+        raise InputError(f"layer_learning_rates must map layers' names to factors; got {layer_learning_rates!r:.80}.")
     for name, rate in (layer_learning_rates or {}).items():
         if check_choice("layer with weights to train", name, names) in still:
             raise InputError(f"The layer {name!r} has a learning rate ({rate!r}) and is frozen. Leave one out.")

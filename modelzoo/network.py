@@ -205,7 +205,7 @@ class Network:
     @property
     def gives_probabilities(self) -> bool:
         """Whether the outputs are probabilities: a softmax of several, or the sigmoid of one."""
-        return self.squashes and (self.output.activation == "sigmoid") == (self.output.output_shape == (1,))
+        return self.squashes and (self.output.activation == "sigmoid") == (self.output.output_shape[-1:] == (1,))
 
     @property
     def squashes(self) -> bool:

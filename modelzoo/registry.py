@@ -111,8 +111,8 @@ class ModelSpec:
 
     def fitting_options(self, input_shape: Shape, num_classes: int | None) -> dict[str, Any]:
         """Return the builder's arguments for samples of a shape and a number of classes, as far as it has such."""
-        by_rank: dict[int, dict[str, Any]] = {1: {"input_dim": input_shape[0]}, 2: {"image_shape": input_shape}}
-        fitting = {"num_classes": num_classes, **by_rank.get(len(input_shape), {})}
+        shape = {"input_dim": input_shape[0]} if len(input_shape) == 1 else {"image_shape": input_shape}
+        fitting = {"num_classes": num_classes, **shape}
         return {option: value for option, value in fitting.items() if option in self.options}
 
 
@@ -251,8 +251,10 @@ def list_models(
     Raises
     ------
     InputError
-        No registered model has that task, data set or family.
+        No registered model has that task, data set or family, or ``pattern`` is not a string.
     """
+    if not isinstance(pattern, str):
+        raise InputError(f"pattern must be a text such as '*_mlp'; got pattern={pattern!r:.80}.")
     _load_builtin_models()
     load_plug_ins()
     found = [spec for spec in _REGISTRY.values() if fnmatch.fnmatchcase(spec.name, pattern)]

@@ -214,6 +214,7 @@ def test_a_recipe_keeps_its_own_learning_rates_where_nothing_else_is_said(parent
     ("options", "message"),
     [
         ({"layer_learning_rates": {"hiden_1": 0.1}}, "Did you mean 'hidden_1'"),
+        ({"layer_learning_rates": ["hidden_1"]}, "must map layers' names"),
         ({"layer_learning_rates": {"hidden_1": 0}}, r"layer_learning_rates\['hidden_1'\] must be .* above 0"),
         ({"layer_learning_rates": {"hidden_1": float("nan")}}, "must be a finite number above 0"),
         ({"backbone_learning_rate": -1}, "must be a finite number above 0"),

@@ -328,7 +328,9 @@ def test_measures_are_those_of_keras(kind, tmp_path, monkeypatch):
         close = value if exact else pytest.approx(value, rel=1e-5, abs=1e-7)
         assert found[key] == close, key
     runtime = load_runtime(tmp_path / "model")
-    metrics, _ = evaluation.score(runtime, stored, evaluation.recipe_of(runtime))
+    recipe = evaluation.recipe_of(runtime)
+    metrics, _ = evaluation.score(runtime, stored, recipe)
+    assert evaluation.score(runtime, (x, y), recipe, classes=True)[1] is not None
     assert metrics == pytest.approx({name.removeprefix("test_"): expected[name] for name in found if "test_" in name})
 
 

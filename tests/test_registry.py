@@ -24,6 +24,8 @@ def test_filters():
     for filters in ({"task": "clasification"}, {"dataset": "mnst"}, {"family": "cn"}):
         with pytest.raises(InputError, match="Did you mean"):
             list_models(**filters)
+    with pytest.raises(InputError, match="pattern must be a text"):
+        list_models(3)
 
 
 def test_unknown_models_are_answered_with_the_closest():
@@ -88,6 +90,18 @@ def test_a_users_own_builder_gets_everything_by_one_decorator(scratch_registry, 
     assert modelzoo.weights_digest(modelzoo.load(tmp_path / "1")) == modelzoo.weights_digest(model)
     tuned, _ = modelzoo.finetune(tmp_path / "1", modelzoo.datasets.load("four_class"), seed=1)
     assert tuned.output_shape == (None, 4)
+
+
+def test_a_builder_of_colour_images_is_known_by_its_network(scratch_registry, tmp_path):
+    @register_model(**facts(num_params=386))
+    def colour_net(num_classes=2, *, image_shape=(8, 8, 3), seed=None, name="colour_net"):
+        x = keras.Input(image_shape, name="images")
+        logits = keras.layers.Dense(num_classes, name="logits")(keras.layers.Flatten(name="flatten")(x))
+        return keras.Model(x, logits, name=name)
+
+    create_model("colour_net", image_shape=(10, 10, 3)).save(tmp_path / "colour.keras")
+    card = card_for(keras.models.load_model(tmp_path / "colour.keras"))
+    assert (card.builder, card.options) == ("colour_net", {"image_shape": [10, 10, 3]})
 
 
 def test_a_recipe_may_want_sequences_which_a_card_holds_as_lists(scratch_registry):

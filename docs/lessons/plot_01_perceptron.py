@@ -178,7 +178,7 @@ for name, (weights, bias) in lines.items():
     print(f"{name:16} mistakes: {wrong[0]} of {len(toy.x_train)} in training, {wrong[1]} of {len(toy.x_test)} in test")
 
 columns = np.column_stack([weights for weights, _ in lines.values()])
-_ = viz.plot_hidden_units((columns, [bias for _, bias in lines.values()]), toy.train)
+_ = viz.plot_hidden_units((columns, [bias for _, bias in lines.values()]), toy.train, class_names=toy.class_names)
 
 # %%
 # What one line cannot do

@@ -145,18 +145,29 @@ _CLOSEST = str.maketrans(
 )
 
 
-def _closest(error: Any) -> tuple[str, int]:
-    """Return the closest characters to those that an encoding lacks, as a handler of such errors does."""
-    text = error.object[error.start : error.end].translate(_CLOSEST)
-    return text.encode(error.encoding, "replace").decode(error.encoding), error.end
+class Terminal(io.TextIOWrapper):
+    """Standard output or error in an encoding that lacks characters: the closest ones are written in their place."""
+
+    def __init__(self, stream: Any) -> None:
+        self._real = stream.encoding
+        # click writes UTF-8 to a stream that says it is ASCII; UTF-8 has the same bytes for these characters.
+        encoding = "utf-8" if codecs.lookup(self._real).name == "ascii" else self._real
+        super().__init__(stream.buffer, encoding=encoding, errors="replace", line_buffering=True, write_through=True)
+
+    def write(self, text: str) -> int:
+        """Write text."""
+        with contextlib.suppress(UnicodeEncodeError):
+            text.encode(self._real)
+            return super().write(text)
+        return super().write(text.translate(_CLOSEST).encode(self._real, "replace").decode(self._real))
 
 
 def use_terminal() -> None:
     """Let standard output and error write what their encoding has."""
-    codecs.register_error("closest", _closest)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper) and codecs.lookup(stream.encoding).name != "utf-8":
-            stream.reconfigure(errors="closest")
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if hasattr(stream, "buffer") and codecs.lookup(stream.encoding or "ascii").name != "utf-8":
+            setattr(sys, name, Terminal(stream))
 
 
 def import_tensorflow() -> None:

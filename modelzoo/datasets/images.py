@@ -19,6 +19,7 @@ from modelzoo.errors import DataError, InputError, reason_of
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+MAX_SIDE = 10_000  # of samples, which are far smaller than pictures
 MAX_PIXELS = 60_000_000  # of one image: above a 50-megapixel camera, far below what fills a memory
 #: What a file may be, whatever its name says. Pillow knows more, and hands some to other programs (EPS to Ghostscript).
 #: It tries them in this order, and imports all its plug-ins for the first one beyond the usual five.
@@ -119,7 +120,7 @@ def read_image(
     """
     from PIL.Image import Resampling
 
-    sides = None if size is None else check_integers("size", size, 2)
+    sides = None if size is None else check_integers("size", size, 2, maximum=MAX_SIDE)
     opened = _open(check_path(path, "an image")) if isinstance(path, str | os.PathLike) else path
     image = _flatten(opened, path).convert("L" if grayscale else "RGB")
     if sides is not None and image.size != sides[::-1]:
@@ -226,7 +227,7 @@ def stream_images(
     """
     from modelzoo.datasets.digit import load_digit_image
 
-    folder, sides = check_path(folder, "a folder of class folders"), check_integers("size", size, 2)
+    folder, sides = check_path(folder, "a folder of class folders"), check_integers("size", size, 2, maximum=MAX_SIDE)
     facts: dict[str, Any] = {"name": folder.resolve().name, "source": str(folder), "preparation": "resize"}
     if prepare is not None:
         facts |= {"preparation": check_choice("prepare", prepare, PREPARATIONS), "options": {"prepare": prepare}}

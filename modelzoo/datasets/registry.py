@@ -187,14 +187,16 @@ def stream(path: str | os.PathLike[str], /, **options: Any) -> Stream:
 
 def _found(name: Any) -> Path:
     """Return the path of what is no registered name."""
-    text = str(name)
-    path = _existing(name) if isinstance(name, str | os.PathLike) and text else None
-    if path is not None:
-        return path
-    if isinstance(name, os.PathLike) or os.sep in text or "/" in text or Path(text).suffix:
+    if not isinstance(name, str | os.PathLike) or not os.fspath(name):
+        raise unknown_name("data set", name, _NAMED)
+    looks_like_path = isinstance(name, os.PathLike) or os.sep in name or "/" in name or Path(name).suffix
+    path = _existing(name)
+    if path is None and looks_like_path:
         known = ", ".join(list_datasets())
-        raise DataError(f"No file or folder {text!r}. Give an existing path, or a name: {known}.")
-    raise unknown_name("data set", name, _NAMED)
+        raise DataError(f"No file or folder {os.fspath(name)!r}. Give an existing path, or a name: {known}.")
+    if path is None:
+        raise unknown_name("data set", name, _NAMED)
+    return path
 
 
 def _existing(name: str | os.PathLike[str]) -> Path | None:

@@ -321,7 +321,7 @@ def _resolved(recipe: Recipe | str, model: keras.Model, changes: Mapping[str, An
     recipe = recipe.replace(**changes)
     network = read_network(model)
     if network.squashes and not network.gives_probabilities:  # a softmax of one unit, or sigmoids of several
-        if network.output.output_shape == (1,):
+        if network.output.output_shape[-1:] == (1,):
             raise InputError(
                 f"{model.name!r} ends in a softmax of one unit, which is 1 whatever it sees. End in a sigmoid of one "
                 "unit, or in a softmax with a unit for each class."

@@ -310,7 +310,9 @@ def plot_decision_line(
     return _draw_lines(decision_lines(model), found, limits, ax)
 
 
-def plot_hidden_units(model: Any, data: Any, *, limits: Limits | None = None, ax: Axes | None = None) -> Axes:
+def plot_hidden_units(
+    model: Any, data: Any, *, limits: Limits | None = None, class_names: Sequence[str] = (), ax: Axes | None = None
+) -> Axes:
     """Draw the line w·x + b = 0 of each hidden unit; the arrow points to the side where it is positive.
 
     Parameters
@@ -322,6 +324,8 @@ def plot_hidden_units(model: Any, data: Any, *, limits: Limits | None = None, ax
         A data set, whose test part is drawn, or ``(points, labels)``.
     limits
         The rectangle to draw, ``((x1 low, high), (x2 low, high))``; that of the data by default.
+    class_names
+        One name a class; those of the model or the data set by default.
     ax
         Where to draw; a new figure by default.
 
@@ -330,7 +334,8 @@ def plot_hidden_units(model: Any, data: Any, *, limits: Limits | None = None, ax
     matplotlib.axes.Axes
         With the points and one line a unit; those that miss the rectangle are named in the title.
     """
-    return _draw_lines(unit_lines(model), points_of(data, model=model), limits, ax)
+    lines = unit_lines(model)
+    return _draw_lines(lines, points_of(data, model=model, class_names=class_names), limits, ax)
 
 
 def _draw_lines(lines: Lines, found: Samples, limits: Any, ax: Axes | None) -> Axes:

@@ -38,6 +38,8 @@ def class_probabilities(model: Any, x: np.ndarray) -> np.ndarray:
         model = evaluation.ready(model)
         found = evaluation.interpret(model, evaluation.predict(model, x))
         return np.eye(len(names_of(model)))[found.classes] if found.probabilities is None else found.probabilities
+    if isinstance(model, type) or model is None:
+        raise InputError(f"model must be a Keras model, a function or probabilities; got {model!r:.80}.")
     rows = evaluation.probabilities_of(model(x) if callable(model) else as_array(model, "probabilities"))
     if len(rows) != len(x):
         raise DataError(f"There must be one row of probabilities a sample; got {rows.shape} for {len(x)} samples.")

@@ -41,7 +41,7 @@ def test_a_folder_for_each_class(classes):
 def test_size_and_colour(classes):
     dataset = datasets.load(classes, size=(10, 14), grayscale=False)
     assert dataset.input_shape == (10, 14, 3)
-    for size in ((28,), 28, "ab", (0, 5), (2.5, 3)):
+    for size in ((28,), 28, "ab", (0, 5), (2.5, 3), (20_000, 28)):
         with pytest.raises(InputError, match="size"):
             datasets.load(classes, size=size)
 

@@ -39,7 +39,7 @@ def test_missing_path(name):
         datasets.load(name)
 
 
-@pytest.mark.parametrize("name", ["", None, 3, b"mnist", "x" * 5000 + "/", "a\0b/c"])
+@pytest.mark.parametrize("name", ["", None, 3.5, [[0.5]], b"mnist", "x" * 5000 + "/", "a\0b/c"])
 def test_nonsense_name(name):
     with pytest.raises(InputError, match="data set"):
         datasets.load(name)

@@ -159,8 +159,8 @@ def test_fields_of_the_recipe_are_changed_in_the_call():
 # --- what cannot learn
 
 
-def ending(*layers):
-    return keras.Sequential([keras.Input((2,)), *layers])
+def ending(*layers, shape=(2,)):
+    return keras.Sequential([keras.Input(shape), *layers])
 
 
 @pytest.mark.parametrize(
@@ -168,6 +168,7 @@ def ending(*layers):
     [
         (ending(keras.layers.Dense(1, "softmax")), "binary_crossentropy", "softmax of one unit"),
         (ending(keras.layers.Dense(1), keras.layers.Softmax()), "mean_squared_error", "softmax of one unit"),
+        (ending(keras.layers.Dense(1, "softmax"), shape=(2, 2)), "mean_squared_error", "softmax of one unit"),
         (ending(keras.layers.Dense(10, "sigmoid")), "sparse_categorical_crossentropy", "10 sigmoids"),
         (ending(keras.layers.Dense(10), keras.layers.Activation("sigmoid")), "categorical_crossentropy", "10 sigmoids"),
     ],

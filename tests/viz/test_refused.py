@@ -80,6 +80,7 @@ def n(tanh_mlp, image_mlp, small_cnn, autoencoder, xor_net):
         (lambda n: viz.plot_class_scores([0.5, 0.5], ["a"]), "1 names"),
         (lambda n: viz.plot_class_scores([0.5, 0.5], truth=2), "truth must be an integer from 0 to 1"),
         (lambda n: viz.plot_prediction(n["image"], IMAGES), "one image; got 6"),
+        (lambda n: viz.plot_confusion_matrix((X, Y), int), "model must be a Keras model"),
         (lambda n: viz.plot_confusion_matrix((X, Y), P[:5]), r"\(5, 3\) for 6 samples"),
         (lambda n: viz.plot_confusion_matrix(Y, P, class_names=["a", "b"]), "label 2"),
         (lambda n: viz.plot_confusion_matrix(Y, P + 1), "Probabilities must lie"),
