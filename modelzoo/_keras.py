@@ -13,6 +13,7 @@ import importlib.machinery
 import importlib.util
 import os
 import sys
+import types
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,28 @@ class _LateFinder:
         return spec
 
 
+@contextlib.contextmanager
+def _light() -> Iterator[None]:
+    """Leave out of the import of Keras and TensorFlow what takes long and is rarely used.
+
+    Both import JAX where it is installed: Keras to look for a function that old versions lack, TensorFlow Lite for
+    ``jit``. What stands in for it has the first, and imports JAX when the second is called.
+    """
+    stand_in: Any = types.ModuleType("jax")
+    stand_in.monitoring = types.SimpleNamespace(record_scalar=None)
+    stand_in.jit = lambda *args, **options: importlib.import_module("jax").jit(*args, **options)
+    stands_in = "jax" not in sys.modules and importlib.util.find_spec("jax") is not None
+    if stands_in:
+        sys.modules["jax"] = stand_in
+    sys.meta_path.insert(0, _LateFinder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(_LateFinder)
+        if stands_in:
+            del sys.modules["jax"]
+
+
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
@@ -57,11 +80,11 @@ else:
             if "keras" in sys.modules:
                 module = importlib.import_module(self._name)
             else:
-                sys.meta_path.insert(0, _LateFinder)
                 try:
+                    with _light():
+                        module = importlib.import_module(self._name)
+                except ImportError:  # from Keras on JAX, which is refused below; and from what is not installed
                     module = importlib.import_module(self._name)
-                finally:
-                    sys.meta_path.remove(_LateFinder)
             if self._name == "keras" and module.config.backend() != "tensorflow":
                 raise InputError(
                     f"Keras runs on {module.config.backend()!r}, but modelzoo needs TensorFlow. Set the environment "
