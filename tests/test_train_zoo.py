@@ -121,7 +121,7 @@ def test_other_test_data_change_neither_the_weights_nor_the_selection(tmp_path, 
 def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path, monkeypatch, interrupt):
     invoke(tmp_path / "whole", "--seeds", "0")
     with monkeypatch.context() as context:
-        context.setattr(train_zoo, "ProgressBar", lambda *arguments, **options: interrupt(0))
+        context.setattr(modelzoo.training, "ProgressBar", lambda *arguments, **options: interrupt(0))
         result = CliRunner().invoke(train_zoo.main, [NAME, "--runs", str(tmp_path / "parts"), "--seeds", "0"])
         assert result.exit_code != 0
     invoke(tmp_path / "parts", "--seeds", "0")
