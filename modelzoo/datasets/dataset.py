@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import hashlib
 import re
@@ -26,7 +27,7 @@ PART_NAMES = dict.fromkeys(("train", "training"), "train") | dict.fromkeys(("tes
 PART_NAMES |= dict.fromkeys(("val", "valid", "validation"), "validation")
 
 
-class _Parts:
+class _Parts(abc.ABC):
     """What samples in memory and on disk share: a training, a test and a validation part of some classes."""
 
     name: str
@@ -75,8 +76,9 @@ class _Parts:
         some = check_fraction("test_fraction", test_fraction)
         return self._split("test", test_fraction, seed, where="test_fraction") if some else self
 
+    @abc.abstractmethod
     def _split(self: Data, part: str, amount: float | int, seed: int, *, where: str) -> Data:
-        raise NotImplementedError
+        """Move training samples into another part."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

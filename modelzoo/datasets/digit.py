@@ -237,7 +237,8 @@ def _main_part(ink: np.ndarray) -> tuple[np.ndarray, bool]:
 
     What touches the border of the picture counts a third, for corners, edges and neighbours do. The gap to another part
     of the digit is at most half of the digit's longer side, a seventh if the border cuts off that part but not the
-    digit, and such a part has a twentieth of its ink. What runs from border to border is a ruled line or an edge.
+    digit, and such a part has a twentieth of its ink. What is long, thin and runs from border to border is a
+    ruled line or an edge.
     """
     parts, starts, stops = _touching(ink > 0)
     mass = np.bincount(parts.ravel(), weights=ink.ravel())[1:]
@@ -247,7 +248,9 @@ def _main_part(ink: np.ndarray) -> tuple[np.ndarray, bool]:
     height, width = (stops - starts).T
     alike = (mass >= 0.1 * mass[main]) & (height >= 0.33 * height[main])
     reach = np.where(cut & ~cut[main], 0.15, 0.5) * (stops - starts)[main].max()
-    across = ((starts == 0) & (stops == ink.shape)).any(axis=1) & ~cut[main]
+    long = np.array(ink.shape) > 1.3 * (stops - starts)[main]  # than the digit, as the bar of a cropped five is not
+    thin = (stops - starts).min(axis=1) < 0.25 * (stops - starts)[main].max()
+    across = ((starts == 0) & (stops == ink.shape) & long).any(axis=1) & thin & ~cut[main]
     kept = (mass >= 0.05 * mass[main]) & (gap <= reach) & ~across
     alone = alike.sum() == 1 and width[main] <= _WIDE * height[main]
     return np.where(np.concatenate([[False], kept])[parts], ink, 0), alone

@@ -179,7 +179,11 @@ function mainPart({ values, width, height }) {
   const side = Math.max(main.bottom - main.top, main.right - main.left);
   const gap = (p) => Math.max(p.top - main.bottom, main.top - p.bottom, p.left - main.right, main.left - p.right);
   const reach = (p) => (touches(p) && !touches(main) ? 0.15 : 0.5) * side;
-  const across = (p) => (p.top === 0 && p.bottom === height) || (p.left === 0 && p.right === width);
+  const tall = height > 1.3 * (main.bottom - main.top);
+  const wide = width > 1.3 * (main.right - main.left); // than the digit, as the bar of a cropped five is not
+  const thin = (p) => Math.min(p.bottom - p.top, p.right - p.left) < 0.25 * side;
+  const across = (p) =>
+    thin(p) && ((tall && p.top === 0 && p.bottom === height) || (wide && p.left === 0 && p.right === width));
   const kept = parts.map(
     (p) => p.mass >= 0.05 * main.mass && gap(p) <= reach(p) && (touches(main) || !across(p)),
   );

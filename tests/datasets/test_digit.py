@@ -165,6 +165,9 @@ def test_a_digit_that_is_cropped_at_one_of_its_strokes_keeps_it(mnist):
     five = mnist.x_test[8]  # the bar apart from the rest
     cropped = five[np.flatnonzero(five.any(axis=1))[0] :]
     assert nearly(load_digit_image(cropped), five) < 2
+    three = mnist.x_test[3448]  # in two strokes, the lower of which runs from side to side
+    columns = np.flatnonzero(three.any(axis=0))
+    assert nearly(load_digit_image(three[:, columns[0] : columns[-1] + 1]), three) < 2
 
 
 @pytest.mark.parametrize(
