@@ -1,4 +1,4 @@
-"""Files and directories that are complete or absent, whatever happens while they are written; and their hashes.
+"""Files and directories that are complete or absent, whatever happens while they are written.
 
 A writer works in a hidden directory beside its target (``_workplace``), so that the last step is a rename within one
 file system. Its content is flushed first: a power failure would otherwise leave the new name with old
@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
-import hashlib
 import os
 import re
 import shutil
@@ -33,15 +32,6 @@ try:
     _HAS_LOCKS = True
 except ImportError:  # Windows: what a killed process leaves stays there
     _HAS_LOCKS = False
-
-
-def sha256_of(path: str | os.PathLike[str]) -> str:
-    """Return the SHA-256 of a file as 64 hexadecimal digits."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def undated_member(name: str) -> zipfile.ZipInfo:

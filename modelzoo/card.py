@@ -16,16 +16,16 @@ import logging
 import math
 import os
 import platform
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypedDict
 
 import numpy as np
 
 from modelzoo import __version__
-from modelzoo._io import sha256_of
 from modelzoo._keras import keras, tf
 from modelzoo.errors import ArtifactError, InputError
+from modelzoo.integrity import check_files, hash_files
 from modelzoo.network import Network, check_keras_model, with_paths
 
 logger = logging.getLogger(__name__)
@@ -344,8 +344,7 @@ def write_card(directory: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
     """
     path = directory / CARD_PATH
     path.parent.mkdir(exist_ok=True)
-    files = {name: sha256_of(directory / name) for name in _files(directory) if name != CARD_PATH}
-    card: dict[str, Any] = {"format": CARD_FORMAT, **facts, "files": files}
+    card: dict[str, Any] = {"format": CARD_FORMAT, **facts, "files": hash_files(directory, leave_out=CARD_PATH)}
     card["card_digest"] = _digest(card)
     path.write_text(_text(card), encoding="utf-8")
     return card
@@ -371,14 +370,7 @@ def read_card(directory: str | os.PathLike[str]) -> dict[str, Any]:
     if not path.is_file():
         raise ArtifactError(f"{directory} has no {CARD_PATH}, so it was not written by modelzoo. See `modelzoo check`.")
     card = _parse(path)
-    present = set(_files(directory)) - {CARD_PATH}
-    for name, digest in sorted(card["files"].items()):
-        if name not in present:
-            raise ArtifactError(f"{directory}: the file {name} is missing. Export or copy the artifact again.")
-        if sha256_of(directory / name) != digest:
-            raise ArtifactError(f"{directory}: the file {name} was altered. Export or copy the artifact again.")
-    for name in sorted(present - card["files"].keys()):
-        raise ArtifactError(f"{directory}: the file {name} is not part of the artifact. Remove it.")
+    check_files(directory, card["files"], leave_out=CARD_PATH)
     return card
 
 
@@ -505,19 +497,6 @@ def _parse(path: Path) -> dict[str, Any]:
     if wrong := wrong_fact(card):
         raise ArtifactError(f"{path} does not fit the format of cards: {wrong}. Export the artifact again.")
     return card
-
-
-def _files(directory: Path) -> Iterable[str]:
-    """Return the files of a directory tree as POSIX paths, refusing symbolic links, pipes and devices."""
-    names = []
-    for parent, folders, files in os.walk(directory):
-        for name in [*folders, *files]:
-            if (Path(parent) / name).is_symlink():
-                raise ArtifactError(f"{directory}: {name} is a symbolic link, which no artifact has. Remove it.")
-            if name in files and not (Path(parent) / name).is_file():
-                raise ArtifactError(f"{directory}: {name} is a pipe, a socket or a device. Remove it.")
-        names += [str(PurePosixPath((Path(parent) / name).relative_to(directory))) for name in files]
-    return sorted(names)
 
 
 def _text(card: Mapping[str, Any]) -> str:

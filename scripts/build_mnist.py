@@ -15,11 +15,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # so that it al
 
 from report import Command
 
-from modelzoo._io import atomic_file, check_target, sha256_of, undated_member
+from modelzoo._io import atomic_file, check_target, undated_member
 from modelzoo.datasets import Dataset, find_idx_files, read_idx
 from modelzoo.datasets.files import idx_bytes
 from modelzoo.datasets.mnist import MNIST_BUNDLE, MNIST_BUNDLE_SHA256, MNIST_CHECKSUM
 from modelzoo.errors import DataError
+from modelzoo.integrity import sha256_of
 
 MD5 = {
     "x_train": "6bbc9ace898e44ae57da46a324031adb",

@@ -14,12 +14,13 @@ from typing import Any, Literal
 import numpy as np
 
 from modelzoo._checks import check_choice
-from modelzoo._io import atomic_file, sha256_of
+from modelzoo._io import atomic_file
 from modelzoo.datasets.dataset import Dataset
 from modelzoo.datasets.digit import center, crop_to_box
 from modelzoo.datasets.files import find_idx_files, idx_bytes, read_idx, read_npz
 from modelzoo.datasets.registry import register_dataset
 from modelzoo.errors import DataError
+from modelzoo.integrity import sha256_of
 
 MNIST_BUNDLE = Path(__file__).with_name("mnist.npz")
 #: SHA-256 of the bundled file; a rebuild with another zlib differs here and is accepted by MNIST_CHECKSUM.

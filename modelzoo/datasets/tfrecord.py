@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 
 from modelzoo._checks import check_integer, check_names, check_path
-from modelzoo._io import atomic_directory, check_target, sha256_of
+from modelzoo._io import atomic_directory, check_target
 from modelzoo._keras import explained_by_tensorflow, tf
 from modelzoo.datasets.checks import MAX_CLASSES, as_array, check_arrays
 from modelzoo.datasets.dataset import Dataset
 from modelzoo.datasets.registry import register_file_loader
 from modelzoo.datasets.streaming import StoredSamples, Stream
 from modelzoo.errors import DataError, InputError
+from modelzoo.integrity import sha256_of
 
 #: What a directory of shards is known by: facts of the data set and its parts.
 FACTS = "dataset.json"
