@@ -104,6 +104,8 @@ def test_the_command_writes_a_page(tmp_path):
         (30, np.s_[100:115, :40]),  # cut off by the border, far from the digit
         (30, np.s_[100:115, :70]),  # and near it
         (30, np.s_[245:250]),  # from border to border
+        (4, np.s_[235:255, 205:265]),  # a stamp below and beside
+        (4, np.s_[60:230:80, 90:120]),  # near the digit and near each other
     ],
 )
 def test_drawings_are_prepared_as_digits_are(thickness, stray):

@@ -235,25 +235,34 @@ def _main_part(ink: np.ndarray) -> tuple[np.ndarray, bool]:
 
     Also tell whether no other part can be a digit.
 
-    What touches the border of the picture counts a third, for corners, edges and neighbours do. The gap to another part
-    of the digit is at most half of the digit's longer side, a seventh if the border cuts off that part but not the
-    digit, and such a part has a twentieth of its ink. What is long, thin and runs from border to border is a
-    ruled line or an edge.
+    What touches the border of the picture counts a third, for corners, edges and neighbours do. The gap between parts
+    of the digit is at most half of the main part's longer side; a seventh if the border cuts off the other but not the
+    main part; hardly any if the two lie neither beside nor above each other, as a stamp in a corner does. Each has a
+    twentieth of the main part's ink. What is long, thin and runs from border to border is a ruled line or an edge.
     """
     parts, starts, stops = _touching(ink > 0)
     mass = np.bincount(parts.ravel(), weights=ink.ravel())[1:]
     cut = (starts == 0).any(axis=1) | (stops == ink.shape).any(axis=1)
-    main = np.argmax(np.where(cut, 0.3 * mass, mass))
-    gap = np.maximum(starts - stops[main], starts[main] - stops).max(axis=1)
-    height, width = (stops - starts).T
+    sizes = stops - starts
+    extent = np.sqrt(sizes.prod(axis=1))  # a thin stroke has less ink than a small label
+    main = np.argmax(np.where(cut, 0.3, 1) * mass * extent)
+    side = sizes[main].max()
+    height, width = sizes.T
     alike = (mass >= 0.1 * mass[main]) & (height >= 0.33 * height[main])
-    reach = np.where(cut & ~cut[main], 0.15, 0.5) * (stops - starts)[main].max()
-    long = np.array(ink.shape) > 1.3 * (stops - starts)[main]  # than the digit, as the bar of a cropped five is not
-    thin = (stops - starts).min(axis=1) < 0.25 * (stops - starts)[main].max()
+    long = np.array(ink.shape) > 1.3 * sizes[main]  # than the digit, as the bar of a cropped five is not
+    thin = sizes.min(axis=1) < 0.25 * side
     across = ((starts == 0) & (stops == ink.shape) & long).any(axis=1) & thin & ~cut[main]
-    kept = (mass >= 0.05 * mass[main]) & (gap <= reach) & ~across
+    reach = np.where(cut & ~cut[main], 0.15, 0.5) * side
+    likely = np.flatnonzero((mass >= 0.05 * mass[main]) & ~across)
+    kept, before = likely == main, None
+    while before is None or kept.sum() > before:  # a part may hang on another that is kept
+        before, own = kept.sum(), likely[kept]
+        gaps = np.maximum(starts[likely, None] - stops[own], starts[own] - stops[likely, None])
+        apart = (-gaps < 0.5 * np.minimum(sizes[likely, None], sizes[own])).all(axis=-1)
+        near = gaps.max(axis=-1) <= np.where(apart, 0.03 * side + 1, reach[likely, None])
+        kept |= near.any(axis=1)
     alone = alike.sum() == 1 and width[main] <= _WIDE * height[main]
-    return np.where(np.concatenate([[False], kept])[parts], ink, 0), alone
+    return np.where(np.isin(parts, likely[kept] + 1), ink, 0), alone
 
 
 def _boxes(parts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -447,13 +456,9 @@ def crop_to_box(ink: np.ndarray) -> np.ndarray:
 
 def _thickened(crop: np.ndarray, scale: float) -> np.ndarray:
     """Widen strokes that would be thinner than two pixels in the box: a pen line would fade to grey."""
-    inked = inner = np.pad(crop > 0.5, 1)
-    depth = np.zeros(inked.shape, int)
-    while inner.any():  # the distance from the edge, in pixels to all eight sides
-        depth, inner = depth + inner, ~_largest(~inner, 3)
-    ridge = depth[(depth == _largest(depth, 3)) & inked]
-    thickness = 2 * float(np.median(ridge)) - 1 if ridge.size else 1.0
-    missing = round(2 / scale - thickness)
+    inked = np.pad(crop > 0.5, 1)
+    widths = np.minimum(_run_lengths(inked), _run_lengths(inked.T).T)[inked]
+    missing = round(2 / scale - float(np.median(widths))) if widths.size else round(1 / scale)
     if missing < 1:
         return crop
     return _largest(crop, min(missing, round(1.5 / scale)) + 1)

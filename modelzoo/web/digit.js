@@ -148,7 +148,7 @@ function normalised(picture, floor, spread) {
   return { ...picture, values: ink.map((value) => Math.min(Math.max((value - low) / (high - low), 0), 1)) };
 }
 
-/** Keep the heaviest connected part and those near it; what the border cuts off must be nearer and end in the picture. */
+/** Keep the main connected part and those near it: nearer if the border cuts them off or they lie in a corner. */
 function mainPart({ values, width, height }) {
   const label = new Int32Array(values.length);
   const parts = [];
@@ -173,21 +173,26 @@ function mainPart({ values, width, height }) {
         }
     }
   }
+  const sizes = (p) => [p.bottom - p.top, p.right - p.left];
   const touches = (p) => p.top === 0 || p.left === 0 || p.bottom === height || p.right === width;
-  const weight = (p) => (touches(p) ? 0.3 * p.mass : p.mass);
+  const weight = (p) => (touches(p) ? 0.3 : 1) * p.mass * Math.sqrt(sizes(p)[0] * sizes(p)[1]);
   const main = parts.reduce((best, part) => (weight(part) > weight(best) ? part : best));
-  const side = Math.max(main.bottom - main.top, main.right - main.left);
-  const gap = (p) => Math.max(p.top - main.bottom, main.top - p.bottom, p.left - main.right, main.left - p.right);
-  const reach = (p) => (touches(p) && !touches(main) ? 0.15 : 0.5) * side;
+  const side = Math.max(...sizes(main));
   const tall = height > 1.3 * (main.bottom - main.top);
   const wide = width > 1.3 * (main.right - main.left); // than the digit, as the bar of a cropped five is not
-  const thin = (p) => Math.min(p.bottom - p.top, p.right - p.left) < 0.25 * side;
+  const thin = (p) => Math.min(...sizes(p)) < 0.25 * side;
   const across = (p) =>
     thin(p) && ((tall && p.top === 0 && p.bottom === height) || (wide && p.left === 0 && p.right === width));
-  const kept = parts.map(
-    (p) => p.mass >= 0.05 * main.mass && gap(p) <= reach(p) && (touches(main) || !across(p)),
-  );
-  return { values: values.map((value, i) => (label[i] && kept[label[i] - 1] ? value : 0)), width, height };
+  const near = (p, q) => {
+    const gaps = [Math.max(p.top - q.bottom, q.top - p.bottom), Math.max(p.left - q.right, q.left - p.right)];
+    const apart = gaps.every((gap, axis) => -gap < 0.5 * Math.min(sizes(p)[axis], sizes(q)[axis]));
+    const reach = apart ? 0.03 * side + 1 : (touches(p) && !touches(main) ? 0.15 : 0.5) * side;
+    return Math.max(...gaps) <= reach;
+  };
+  const likely = parts.filter((p) => p.mass >= 0.05 * main.mass && (touches(main) || !across(p)));
+  const kept = new Set([main]);
+  for (const q of kept) for (const p of likely) if (near(p, q)) kept.add(p); // also those near one that was just added
+  return { values: values.map((value, i) => (kept.has(parts[label[i] - 1]) ? value : 0)), width, height };
 }
 
 /** Crop to the digit and scale its longer side to 20 pixels. */
@@ -212,6 +217,18 @@ function boxed({ values, width, height }) {
   return { ...small, values: clipped01.map((value) => Math.min(value / full, 1)) };
 }
 
+/** Return for each number how many unequal to 0 stand together in its row; every row must end with a 0. */
+function runLengths(values) {
+  const lengths = new Float32Array(values.length);
+  for (let begin = 0; begin < values.length; begin++) {
+    let end = begin;
+    while (values[end]) end++;
+    lengths.fill(end - begin, begin, end);
+    begin = end;
+  }
+  return lengths;
+}
+
 /** Widen strokes that would be thinner than two pixels in the box. */
 function thickened(crop, scale) {
   const [width, height] = [crop.width + 2, crop.height + 2];
@@ -219,16 +236,10 @@ function thickened(crop, scale) {
   crop.values.forEach((value, at) => {
     inked[(Math.floor(at / crop.width) + 1) * width + (at % crop.width) + 1] = value > 0.5 ? 1 : 0;
   });
-  const depth = inked.map((value) => value * 1e6); // chessboard distance to the paper, in two passes
-  const relax = (at, steps) => {
-    if (depth[at] > 0) for (const step of steps) depth[at] = Math.min(depth[at], depth[at + step] + 1);
-  };
-  for (let at = 0; at < depth.length; at++) relax(at, [-1, -width - 1, -width, -width + 1]);
-  for (let at = depth.length - 1; at >= 0; at--) relax(at, [1, width - 1, width, width + 1]);
-  const highest3 = highestNear({ values: depth, width, height }, 3).values;
-  const ridge = depth.filter((value, at) => inked[at] && value === highest3[at]);
-  const thickness = ridge.length ? 2 * quantile(ridge, 0.5) - 1 : 1;
-  const missing = Math.round(2 / scale - thickness);
+  const down = transposed(runLengths(transposed(inked, height, width)), width, height);
+  const widths = runLengths(inked).map((length, at) => Math.min(length, down[at]));
+  const strokes = widths.filter(Boolean);
+  const missing = Math.round(strokes.length ? 2 / scale - quantile(strokes, 0.5) : 1 / scale);
   return missing < 1 ? crop : highestNear(crop, Math.min(missing, Math.round(1.5 / scale)) + 1);
 }
 
