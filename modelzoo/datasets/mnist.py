@@ -13,10 +13,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from modelzoo._checks import check_choice
+from modelzoo._checks import check_choice, check_integer
 from modelzoo._io import atomic_file
 from modelzoo.datasets.dataset import Dataset
 from modelzoo.datasets.digit import center, crop_to_box
+from modelzoo.datasets.drawn_digits import draw_digits
 from modelzoo.datasets.files import find_idx_files, idx_bytes, read_idx, read_npz
 from modelzoo.datasets.registry import register_dataset
 from modelzoo.errors import DataError
@@ -71,7 +72,7 @@ def _full_mnist() -> Dataset:
 
 
 @register_dataset(class_names=_DIGITS)
-def mnist(*, classes: Iterable[int] | None = None, extra: Literal["digits"] | None = None) -> Dataset:
+def mnist(*, classes: Iterable[int] | None = None, extra: Literal["digits"] | None = None, drawn: int = 0) -> Dataset:
     """Handwritten digits: the canonical 60,000 training and 10,000 test images, bundled, nothing is downloaded.
 
     By Yann LeCun and Corinna Cortes, licence CC BY-SA 3.0.
@@ -83,28 +84,39 @@ def mnist(*, classes: Iterable[int] | None = None, extra: Literal["digits"] | No
     extra
         ``"digits"`` adds those of that data set to the training part: 1797 by other writers, with flagged ones and
         crossed sevens. They are sharpened, scaled to fit 20 x 20 pixels, and centred by mass as MNIST's are.
+    drawn
+        How many digits of each of four kinds that a program draws are added to the training part: ones with a flag,
+        closed fours, and the sevens and nines they are taken for. At most 5000.
 
     Returns
     -------
     Dataset
         uint8 images 0-255 of shape ``(n, 28, 28)``, white on black; uint8 labels. Read-only.
     """
-    dataset = _full_mnist() if extra is None else _extended_mnist(check_choice("extra", extra, ("digits",)))
+    if extra is not None:
+        check_choice("extra", extra, ("digits",))
+    drawn = check_integer("drawn", drawn, 0, 5000)
+    dataset = _extended_mnist(extra, drawn) if extra or drawn else _full_mnist()
     return dataset if classes is None else dataset.subset(classes)
 
 
 @lru_cache(maxsize=1)
-def _extended_mnist(extra: str) -> Dataset:
-    own, other = _full_mnist(), digits(test_fraction=0)
-    # The grey edges that enlarging makes become as narrow as MNIST's.
-    sharp = np.clip((other.x_train / 255 - 0.25) / 0.5, 0, 1)
-    return dataclasses.replace(
-        own,
-        x_train=np.concatenate([own.x_train, [center(crop_to_box(ink)) for ink in sharp]]),
-        y_train=np.concatenate([own.y_train, other.y_train]),
-        source=f"{own.source}; training part also: {other.source}",
-        license=f"{own.license}; {other.license}",
-    )
+def _extended_mnist(extra: str | None, drawn: int) -> Dataset:
+    own = _full_mnist()
+    x, y, source, terms = [own.x_train], [own.y_train], own.source, own.license
+    if extra:
+        other = digits(test_fraction=0)
+        # The grey edges that enlarging makes become as narrow as MNIST's.
+        sharp = np.clip((other.x_train / 255 - 0.25) / 0.5, 0, 1)
+        x.append(np.stack([center(crop_to_box(ink)) for ink in sharp]))
+        y.append(other.y_train)
+        source, terms = f"{source}; training part also: {other.source}", f"{terms}; {other.license}"
+    if drawn:
+        images, labels = draw_digits(drawn)
+        x.append(images)
+        y.append(labels)
+        source = f"{source}; training part also: digits drawn by modelzoo"
+    return dataclasses.replace(own, x_train=np.concatenate(x), y_train=np.concatenate(y), source=source, license=terms)
 
 
 def _fashion_folder(download: bool) -> Path:

@@ -57,10 +57,9 @@ TUNED = Recipe(
         "tuned": TUNED,
         "robust": _build.robust(
             TUNED,
-            data_options={"extra": "digits"},
+            extra="digits",
             shift=2.0,
-            source=f"{_build.ROBUST_SOURCE}; with larger shifts, and with scikit-learn's digits beside MNIST's for the "
-            "flagged ones that MNIST hardly has",
+            source=f"{_build.ROBUST_SOURCE}; with larger shifts, and with scikit-learn's digits of other writers",
         ),
     },
 )

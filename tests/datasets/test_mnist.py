@@ -9,6 +9,7 @@ import zipfile
 import numpy as np
 import pytest
 from scipy import ndimage
+from sklearn.neighbors import KNeighborsClassifier
 
 from modelzoo import datasets
 from modelzoo.datasets import mnist as module
@@ -63,6 +64,29 @@ def test_digits_of_other_writers_join_the_training_part_alone():
     assert datasets.load("mnist", extra="digits", classes=(1, 7)).class_names == ("1", "7")
     with pytest.raises(InputError, match="extra"):
         datasets.load("mnist", extra="fashion_mnist")
+
+
+def test_drawn_digits_join_the_training_part_alone():
+    own, more = datasets.load("mnist"), datasets.load("mnist", drawn=60)
+    np.testing.assert_array_equal(more.x_train[:60000], own.x_train)
+    np.testing.assert_array_equal(more.x_test, own.x_test)
+    x, y = more.x_train[60000:], more.y_train[60000:]
+    assert np.bincount(y).tolist() == [0, 60, 0, 0, 60, 0, 0, 60, 0, 60]
+    np.testing.assert_array_equal(datasets.load("mnist", drawn=2).x_train[60000:], x[:8])
+    assert len(np.unique(x, axis=0)) == 240
+    sides = [[np.ptp(np.flatnonzero(image.any(axis=axis))) + 1 for axis in (0, 1)] for image in x]
+    assert set(np.max(sides, axis=1)) <= {20, 21}  # where the edge of a stroke falls between two pixels
+    middles = [ndimage.center_of_mass(image) for image in x]
+    assert np.abs(np.subtract(middles, 14)).max() < 0.6
+    # Its neighbours in MNIST read such a digit, but for many a closed four.
+    neighbours = KNeighborsClassifier(3).fit(own.x_train[:10000].reshape(-1, 784), own.y_train[:10000])
+    right = neighbours.predict(x.reshape(-1, 784)) == y
+    for digit, share in ((1, 0.8), (4, 0.4), (7, 0.9), (9, 0.9)):
+        assert right[y == digit].mean() >= share
+    both = datasets.load("mnist", extra="digits", drawn=1)
+    assert len(both.x_train) == 61801
+    with pytest.raises(InputError, match="drawn"):
+        datasets.load("mnist", drawn=-1)
 
 
 def altered(content, tmp_path, monkeypatch):
