@@ -235,34 +235,31 @@ def _main_part(ink: np.ndarray) -> tuple[np.ndarray, bool]:
 
     Also tell whether no other part can be a digit.
 
-    What touches the border of the picture counts a third, for corners, edges and neighbours do. The gap between parts
-    of the digit is at most half of the main part's longer side; a seventh if the border cuts off the other but not the
-    main part; hardly any if the two lie neither beside nor above each other, as a stamp in a corner does. Each has a
-    twentieth of the main part's ink. What is long, thin and runs from border to border is a ruled line or an edge.
+    What touches the border of the picture counts a third, for corners, edges and neighbours do, and so does a solid
+    bar, for a label may have more ink than a pen's strokes. The gap to another part of the digit is at most half of the
+    digit's longer side; a seventh if the border cuts off that part but not the digit; hardly any to a solid bar that is
+    neither beside it nor above or below, as a stamp in a corner. Such a part has a twentieth of the digit's ink. What
+    is long, thin and runs from border to border is a ruled line or an edge.
     """
     parts, starts, stops = _touching(ink > 0)
     mass = np.bincount(parts.ravel(), weights=ink.ravel())[1:]
     cut = (starts == 0).any(axis=1) | (stops == ink.shape).any(axis=1)
     sizes = stops - starts
-    extent = np.sqrt(sizes.prod(axis=1))  # a thin stroke has less ink than a small label
-    main = np.argmax(np.where(cut, 0.3, 1) * mass * extent)
-    side = sizes[main].max()
     height, width = sizes.T
+    solid = (np.bincount(parts.ravel())[1:] > 0.8 * height * width) & (width > height)
+    main = np.argmax(np.where(cut, 0.3, 1) * np.where(solid, 0.3, 1) * mass)
+    side = sizes[main].max()
     alike = (mass >= 0.1 * mass[main]) & (height >= 0.33 * height[main])
     long = np.array(ink.shape) > 1.3 * sizes[main]  # than the digit, as the bar of a cropped five is not
     thin = sizes.min(axis=1) < 0.25 * side
     across = ((starts == 0) & (stops == ink.shape) & long).any(axis=1) & thin & ~cut[main]
     reach = np.where(cut & ~cut[main], 0.15, 0.5) * side
-    likely = np.flatnonzero((mass >= 0.05 * mass[main]) & ~across)
-    kept, before = likely == main, None
-    while before is None or kept.sum() > before:  # a part may hang on another that is kept
-        before, own = kept.sum(), likely[kept]
-        gaps = np.maximum(starts[likely, None] - stops[own], starts[own] - stops[likely, None])
-        apart = (-gaps < 0.5 * np.minimum(sizes[likely, None], sizes[own])).all(axis=-1)
-        near = gaps.max(axis=-1) <= np.where(apart, 0.03 * side + 1, reach[likely, None])
-        kept |= near.any(axis=1)
+    gaps = np.maximum(starts - stops[main], starts[main] - stops)
+    beside = (-gaps >= 0.5 * np.minimum(sizes, sizes[main])).any(axis=1)  # or above or below
+    reach[solid & ~beside] = 0.03 * side + 1
+    kept = (mass >= 0.05 * mass[main]) & (gaps.max(axis=1) <= reach) & ~across
     alone = alike.sum() == 1 and width[main] <= _WIDE * height[main]
-    return np.where(np.isin(parts, likely[kept] + 1), ink, 0), alone
+    return np.where(np.concatenate([[False], kept])[parts], ink, 0), alone
 
 
 def _boxes(parts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

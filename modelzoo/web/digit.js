@@ -154,13 +154,14 @@ function mainPart({ values, width, height }) {
   const parts = [];
   for (let start = 0; start < values.length; start++) {
     if (values[start] <= 0 || label[start]) continue;
-    const part = { mass: 0, top: height, left: width, bottom: 0, right: 0 };
+    const part = { mass: 0, area: 0, top: height, left: width, bottom: 0, right: 0 };
     parts.push(part);
     label[start] = parts.length;
     for (const queue = [start]; queue.length; ) {
       const at = queue.pop();
       const [i, j] = [Math.floor(at / width), at % width];
       part.mass += values[at];
+      part.area += 1;
       [part.top, part.left] = [Math.min(part.top, i), Math.min(part.left, j)];
       [part.bottom, part.right] = [Math.max(part.bottom, i + 1), Math.max(part.right, j + 1)];
       for (let u = Math.max(i - 1, 0); u <= Math.min(i + 1, height - 1); u++)
@@ -175,7 +176,8 @@ function mainPart({ values, width, height }) {
   }
   const sizes = (p) => [p.bottom - p.top, p.right - p.left];
   const touches = (p) => p.top === 0 || p.left === 0 || p.bottom === height || p.right === width;
-  const weight = (p) => (touches(p) ? 0.3 : 1) * p.mass * Math.sqrt(sizes(p)[0] * sizes(p)[1]);
+  const solid = (p) => p.area > 0.8 * sizes(p)[0] * sizes(p)[1] && sizes(p)[1] > sizes(p)[0];
+  const weight = (p) => (touches(p) ? 0.3 : 1) * (solid(p) ? 0.3 : 1) * p.mass;
   const main = parts.reduce((best, part) => (weight(part) > weight(best) ? part : best));
   const side = Math.max(...sizes(main));
   const tall = height > 1.3 * (main.bottom - main.top);
@@ -183,16 +185,18 @@ function mainPart({ values, width, height }) {
   const thin = (p) => Math.min(...sizes(p)) < 0.25 * side;
   const across = (p) =>
     thin(p) && ((tall && p.top === 0 && p.bottom === height) || (wide && p.left === 0 && p.right === width));
-  const near = (p, q) => {
-    const gaps = [Math.max(p.top - q.bottom, q.top - p.bottom), Math.max(p.left - q.right, q.left - p.right)];
-    const apart = gaps.every((gap, axis) => -gap < 0.5 * Math.min(sizes(p)[axis], sizes(q)[axis]));
-    const reach = apart ? 0.03 * side + 1 : (touches(p) && !touches(main) ? 0.15 : 0.5) * side;
-    return Math.max(...gaps) <= reach;
+  const gaps = (p) => [Math.max(p.top - main.bottom, main.top - p.bottom), Math.max(p.left - main.right, main.left - p.right)];
+  const beside = (p) => gaps(p).some((gap, axis) => -gap >= 0.5 * Math.min(sizes(p)[axis], sizes(main)[axis]));
+  const reach = (p) => {
+    if (solid(p) && !beside(p)) return 0.03 * side + 1;
+    return (touches(p) && !touches(main) ? 0.15 : 0.5) * side;
   };
-  const likely = parts.filter((p) => p.mass >= 0.05 * main.mass && (touches(main) || !across(p)));
-  const kept = new Set([main]);
-  for (const q of kept) for (const p of likely) if (near(p, q)) kept.add(p); // also those near one that was just added
-  return { values: values.map((value, i) => (kept.has(parts[label[i] - 1]) ? value : 0)), width, height };
+  const kept = parts.map(
+    (p) =>
+      p === main ||
+      (p.mass >= 0.05 * main.mass && Math.max(...gaps(p)) <= reach(p) && (touches(main) || !across(p))),
+  );
+  return { values: values.map((value, i) => (label[i] && kept[label[i] - 1] ? value : 0)), width, height };
 }
 
 /** Crop to the digit and scale its longer side to 20 pixels. */
