@@ -85,10 +85,9 @@ def _image(lines: list[Line], width: float) -> np.ndarray:
     scale = (_BOX - width) / spans.max()
     rows, columns = np.ceil(spans * scale + width).astype(int)
     pixels = np.arange(columns) + 0.5 + 1j * (np.arange(rows)[:, None] + 0.5)
-    distance = np.full(pixels.shape, np.inf)
-    for line in lines:
-        ends = (np.array(line) - low) * scale + width / 2 * (1 + 1j)
-        for start, along in zip(ends[:-1], np.diff(ends), strict=True):
-            share = np.clip(((pixels - start) / along).real, 0, 1)  # of the way to the nearest point
-            distance = np.minimum(distance, np.abs(pixels - start - share * along))
+    ends = [(np.array(line) - low) * scale + width / 2 * (1 + 1j) for line in lines]
+    starts, along = np.concatenate([end[:-1] for end in ends]), np.concatenate([np.diff(end) for end in ends])
+    offset = pixels[..., np.newaxis] - starts
+    share = np.clip((offset / along).real, 0, 1)  # of the way to the nearest point of each straight piece
+    distance = np.abs(offset - share * along).min(axis=-1)
     return center(np.clip(width / 2 - distance + 0.5, 0, 1))
