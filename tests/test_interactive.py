@@ -110,26 +110,45 @@ def test_the_command_writes_a_page(tmp_path):
 )
 def test_drawings_are_prepared_as_digits_are(thickness, stray):
     """The page's steps are those of load_digit_image, with ink alone and with paper to take away."""
-    if (node := shutil.which("node")) is None:
-        pytest.skip("Node.js is not installed: apt install nodejs")
     picture = np.zeros((280, 280), np.uint8)
     picture[60 : 60 + thickness, 80:200] = 255
     picture[60:230, 200 - thickness : 200] = 255
     picture[stray] = 255
-    module = SCRIPTS / "digit.js"
+    for seen in in_javascript([picture], [True, False]):
+        np.testing.assert_allclose(seen, load_digit_image(picture), atol=1)
+
+
+def test_pictures_of_any_size_are_prepared_as_in_python():
+    """Widths and sizes are rounded: a half to the even number."""
+    pages = []
+    for side in range(40, 80, 5):
+        for thickness in (2, 3):
+            page = np.zeros((100, 90), np.uint8)
+            page[10 : 10 + thickness, 10 : 10 + side // 2] = 255
+            page[10 : 10 + side, 10 + side // 2 : 10 + side // 2 + thickness] = 255
+            pages.append(page)
+    for seen, page in zip(in_javascript(pages, [False]), pages, strict=True):
+        np.testing.assert_allclose(seen, load_digit_image(page), atol=1)
+
+
+def in_javascript(pictures, drawn):
+    """Return what the page makes of pictures, with ink alone (drawn) or with paper to take away."""
+    if (node := shutil.which("node")) is None:
+        pytest.skip("Node.js is not installed: apt install nodejs")
     script = f"""
 import {{ readFileSync }} from "node:fs";
-import {{ digitImage }} from "{module.as_uri()}";
-const values = Float32Array.from(JSON.parse(readFileSync(0)), (level) => level / 255);
-const picture = {{ values, width: 280, height: 280 }};
-console.log(JSON.stringify([true, false].map((drawn) => [...digitImage(picture, drawn)])));
+import {{ digitImage }} from "{(SCRIPTS / "digit.js").as_uri()}";
+const images = JSON.parse(readFileSync(0)).flatMap((rows) => {{
+  const values = Float32Array.from(rows.flat(), (level) => level / 255);
+  const picture = {{ values, width: rows[0].length, height: rows.length }};
+  return {json.dumps(drawn)}.map((drawn) => [...digitImage(picture, drawn)]);
+}});
+console.log(JSON.stringify(images));
 """
     command = [node, "--input-type=module", "-e", script]
-    told = subprocess.run(
-        command, input=json.dumps(picture.ravel().tolist()), capture_output=True, text=True, check=True
-    )
-    for seen in json.loads(told.stdout):
-        np.testing.assert_allclose(np.reshape(seen, (28, 28)), load_digit_image(picture), atol=1)
+    asked = json.dumps([picture.tolist() for picture in pictures])
+    told = subprocess.run(command, input=asked, capture_output=True, text=True, check=True)
+    return np.reshape(json.loads(told.stdout), (-1, 28, 28))
 
 
 # --- in a browser

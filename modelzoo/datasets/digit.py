@@ -238,15 +238,15 @@ def _main_part(ink: np.ndarray) -> tuple[np.ndarray, bool]:
     What touches the border of the picture counts a third, for corners, edges and neighbours do, and so does a solid
     bar, for a label may have more ink than a pen's strokes. The gap to another part of the digit is at most half of the
     digit's longer side; a seventh if the border cuts off that part but not the digit; hardly any to a solid bar that is
-    neither beside it nor above or below, as a stamp in a corner. Such a part has a twentieth of the digit's ink. What
-    is long, thin and runs from border to border is a ruled line or an edge.
+    neither beside it nor above or below, as an app's label in a corner. Such a part has at least a twentieth of the
+    digit's ink. What is long, thin and runs from border to border is a ruled line or an edge.
     """
     parts, starts, stops = _touching(ink > 0)
     mass = np.bincount(parts.ravel(), weights=ink.ravel())[1:]
     cut = (starts == 0).any(axis=1) | (stops == ink.shape).any(axis=1)
     sizes = stops - starts
     height, width = sizes.T
-    solid = (np.bincount(parts.ravel())[1:] > 0.8 * height * width) & (width > height)
+    solid = (np.bincount(parts.ravel())[1:] > 0.8 * height * width) & (cut | (width > height))
     main = np.argmax(np.where(cut, 0.3, 1) * np.where(solid, 0.3, 1) * mass)
     side = sizes[main].max()
     alike = (mass >= 0.1 * mass[main]) & (height >= 0.33 * height[main])
@@ -452,7 +452,10 @@ def crop_to_box(ink: np.ndarray) -> np.ndarray:
 
 
 def _thickened(crop: np.ndarray, scale: float) -> np.ndarray:
-    """Widen strokes that would be thinner than two pixels in the box: a pen line would fade to grey."""
+    """Widen strokes that would be thinner than two pixels in the box: a pen line would fade to grey.
+
+    Widths are counted along rows and columns, where a slanted stroke is wider; small holes thus stay open.
+    """
     inked = np.pad(crop > 0.5, 1)
     widths = np.minimum(_run_lengths(inked), _run_lengths(inked.T).T)[inked]
     missing = round(2 / scale - float(np.median(widths))) if widths.size else round(1 / scale)

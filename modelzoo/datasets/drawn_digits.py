@@ -18,10 +18,9 @@ _WIDTHS = (2.0, 3.4)  # of strokes, in pixels
 def draw_digits(count: int) -> tuple[np.ndarray, np.ndarray]:
     """Draw ``count`` each of ones with a flag, closed fours, sevens and straight nines.
 
-    In MNIST, of American writers, hardly a 1 has a flag, and the bar of a closed 4 crosses its stem; elsewhere such a 1
-    is common, and the networks read it as 7, such a 4 as 9. Sevens and nines drawn likewise keep them apart. The
-    proportions are our own, drawn uniformly from wide ranges. The digits are always the same, and fewer are the first
-    of more.
+    MNIST's writers were Americans. Elsewhere a 1 often has a flag and is then taken for a 7, and the bar of a closed 4
+    may end at its stem, which makes a 9 of it. Sevens and nines drawn likewise keep them apart. The proportions are our
+    own, drawn uniformly from wide ranges. The digits are always the same, and fewer are the first of more.
 
     Returns
     -------

@@ -85,8 +85,8 @@ def mnist(*, classes: Iterable[int] | None = None, extra: Literal["digits"] | No
         ``"digits"`` adds those of that data set to the training part: 1797 by other writers, with flagged ones and
         crossed sevens. They are sharpened, scaled to fit 20 x 20 pixels, and centred by mass as MNIST's are.
     drawn
-        How many digits of each of four kinds that a program draws are added to the training part: ones with a flag,
-        closed fours, and the sevens and nines they are taken for. At most 5000.
+        How many digits of each of four kinds to add to the training part, at most 5000; a program draws them: 1s with
+        a flag, closed 4s, and the 7s and 9s they are taken for.
 
     Returns
     -------

@@ -23,6 +23,12 @@ export function resized({ values, width, height }, newWidth, newHeight) {
   return { values: transposed(columns, newWidth, newHeight), width: newWidth, height: newHeight };
 }
 
+/** Round halves to the even number, as Python and NumPy do. */
+function rounded(value) {
+  const below = Math.floor(value);
+  return value - below === 0.5 ? below + Math.abs(below % 2) : Math.round(value);
+}
+
 function transposed(values, rows, columns) {
   const result = new Float32Array(values.length);
   for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) result[j * rows + i] = values[i * columns + j];
@@ -59,7 +65,7 @@ function cubic(x) {
 function shrunk(picture) {
   const scale = WORKING_SIDE / Math.max(picture.width, picture.height);
   if (scale >= 1) return picture;
-  return resized(picture, Math.max(5, Math.round(picture.width * scale)), Math.max(5, Math.round(picture.height * scale)));
+  return resized(picture, Math.max(5, rounded(picture.width * scale)), Math.max(5, rounded(picture.height * scale)));
 }
 
 /** The `share` quantile, between neighbours as numpy.percentile. */
@@ -148,7 +154,7 @@ function normalised(picture, floor, spread) {
   return { ...picture, values: ink.map((value) => Math.min(Math.max((value - low) / (high - low), 0), 1)) };
 }
 
-/** Keep the main connected part and those near it: nearer if the border cuts them off or they lie in a corner. */
+/** Keep the heaviest connected part and those near it: nearer if the border cuts them off, or a bar lies in a corner. */
 function mainPart({ values, width, height }) {
   const label = new Int32Array(values.length);
   const parts = [];
@@ -176,7 +182,7 @@ function mainPart({ values, width, height }) {
   }
   const sizes = (p) => [p.bottom - p.top, p.right - p.left];
   const touches = (p) => p.top === 0 || p.left === 0 || p.bottom === height || p.right === width;
-  const solid = (p) => p.area > 0.8 * sizes(p)[0] * sizes(p)[1] && sizes(p)[1] > sizes(p)[0];
+  const solid = (p) => p.area > 0.8 * sizes(p)[0] * sizes(p)[1] && (touches(p) || sizes(p)[1] > sizes(p)[0]);
   const weight = (p) => (touches(p) ? 0.3 : 1) * (solid(p) ? 0.3 : 1) * p.mass;
   const main = parts.reduce((best, part) => (weight(part) > weight(best) ? part : best));
   const side = Math.max(...sizes(main));
@@ -212,7 +218,7 @@ function boxed({ values, width, height }) {
     values[(top + Math.floor(at / crop.width)) * width + left + (at % crop.width)],
   );
   const scale = 20 / Math.max(crop.width, crop.height);
-  const [w, h] = [crop.width, crop.height].map((side) => Math.max(1, Math.round(side * scale)));
+  const [w, h] = [crop.width, crop.height].map((side) => Math.max(1, rounded(side * scale)));
   if (w === crop.width && h === crop.height) return crop;
   const small = resized(thickened(crop, scale), w, h);
   const clipped01 = small.values.map((value) => Math.min(Math.max(value, 0), 1));
@@ -243,8 +249,8 @@ function thickened(crop, scale) {
   const down = transposed(runLengths(transposed(inked, height, width)), width, height);
   const widths = runLengths(inked).map((length, at) => Math.min(length, down[at]));
   const strokes = widths.filter(Boolean);
-  const missing = Math.round(strokes.length ? 2 / scale - quantile(strokes, 0.5) : 1 / scale);
-  return missing < 1 ? crop : highestNear(crop, Math.min(missing, Math.round(1.5 / scale)) + 1);
+  const missing = rounded(strokes.length ? 2 / scale - quantile(strokes, 0.5) : 1 / scale);
+  return missing < 1 ? crop : highestNear(crop, Math.min(missing, rounded(1.5 / scale)) + 1);
 }
 
 /** Return the highest value in the square of that side around each pixel; one of even side starts further left. */
@@ -272,11 +278,11 @@ function centred({ values, width, height }) {
     row += value * (Math.floor(at / width) + 0.5);
     column += value * ((at % width) + 0.5);
   });
-  const top = Math.min(Math.max(Math.round(MIDDLE - row / total), 0), 28 - height);
-  const left = Math.min(Math.max(Math.round(MIDDLE - column / total), 0), 28 - width);
+  const top = Math.min(Math.max(rounded(MIDDLE - row / total), 0), 28 - height);
+  const left = Math.min(Math.max(rounded(MIDDLE - column / total), 0), 28 - width);
   const image = new Float32Array(784);
   values.forEach((value, at) => {
-    image[(top + Math.floor(at / width)) * 28 + left + (at % width)] = Math.round(value * 255);
+    image[(top + Math.floor(at / width)) * 28 + left + (at % width)] = rounded(value * 255);
   });
   return image;
 }

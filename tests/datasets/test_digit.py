@@ -137,12 +137,13 @@ def test_dust_is_ignored():
         lambda draw: draw.line((10, 262, 200, 260), fill=20, width=4),
         lambda draw: draw.polygon([(0, 280), (30, 280), (0, 250)], fill=40),
         lambda draw: draw.rectangle((297, 0, 300, 280), fill=50),
+        lambda draw: draw.rectangle((284, 0, 300, 280), fill=50),
         lambda draw: draw.rectangle((0, 100, 60, 120), fill=60),
         lambda draw: draw.rectangle((0, 190, 300, 194), fill=60),
         lambda draw: draw.rectangle((200, 190, 250, 206), fill=60),
         lambda draw: [draw.rectangle((x, 230, x + 12, 233), fill=60) for x in range(20, 280, 24)],
     ],
-    ids=["button", "line", "corner", "edge", "neighbour", "ruled line", "stamp", "dashed line"],
+    ids=["button", "line", "corner", "edge", "broad edge", "neighbour", "ruled line", "stamp", "dashed line"],
 )
 def test_what_is_not_of_the_digit_does_not_stretch_the_box(stray, mnist):
     for image in mnist.x_test[:10]:
@@ -178,6 +179,13 @@ def test_a_digit_of_two_strokes_keeps_both():
     draw.arc((60, 90, 130, 160), 220, 140, fill=0, width=8)
     result = load_digit_image(np.asarray(page))
     assert result[4:7, 12:20].max() > 200
+
+
+def test_the_bar_of_a_five_is_no_label(mnist):
+    for index in (7311, 9261):  # above to the right, apart from the rest
+        five = mnist.x_train[index]
+        page = np.pad(Image.fromarray(five).resize((140, 140), Image.Resampling.BICUBIC), 60)
+        assert nearly(load_digit_image(page), five) < 12
 
 
 def test_a_digit_that_is_cropped_at_one_of_its_strokes_keeps_it(mnist):
