@@ -374,7 +374,7 @@ def test_what_a_parent_was_trained_on_is_not_measured_whole(folders):
     assert parent["dataset"]["name"] == "first"
     for name in ("first", "second"):
         assert own_options(model, str(folders / name)) == {"prepare": "resize"}
-    assert own_options(model, "mnist") == {}
+    assert own_options(model, "mnist") == {"drawn": 600}
     assert own_options(model, str(folders)) is None
 
 
