@@ -18,6 +18,7 @@ _WORKING_SIDE = 280  # larger pictures are shrunk to this first: plenty for a 20
 _PAGE_SIDES = (280, 560, 1120, 1680)  # of pictures of several digits: the first at which these are 60 pixels high
 _WIDE = 1.3  # times its height: what is wider is hardly one digit
 _MIDDLE = 14.5  # the centre of pixel 14: in MNIST's own images the centres of mass lie from 14.0 to 15.0
+_UNTIED = _MIDDLE - 1e-3  # a symmetric digit lies just between two pixels, where the grain of its ink would decide
 _MIN_CONTRAST = 0.08  # of the full range; below, paper grain and a stroke cannot be told apart
 
 
@@ -101,7 +102,7 @@ def load_digit_images(path_or_array: str | os.PathLike[str] | np.ndarray | Image
     scale = np.array(gray.shape) / ink.shape
     boxes = np.concatenate([np.floor(box[0] * scale)[::-1], np.ceil(box[1] * scale)[::-1]]).astype(int)
     wide = np.ptp(columns) > _WIDE * np.ptp(rows)
-    return DigitImages(center(crop_to_box(digit))[None], boxes[None], np.zeros(1, int), np.array([wide]))
+    return DigitImages(center(crop_to_box(digit), _UNTIED)[None], boxes[None], np.zeros(1, int), np.array([wide]))
 
 
 def _find_digits(gray: np.ndarray, label: str) -> DigitImages:
@@ -123,7 +124,7 @@ def _find_digits(gray: np.ndarray, label: str) -> DigitImages:
     for digit, (top, left), (bottom, right) in zip(range(1, len(starts) + 1), starts, stops, strict=True):
         around = slice(max(0, top - 2), bottom + 2), slice(max(0, left - 2), right + 2)  # edges are faint
         others = (parts[around] > 0) & (parts[around] != digit)
-        samples.append(center(crop_to_box(np.where(others, 0, ink[around]))))
+        samples.append(center(crop_to_box(np.where(others, 0, ink[around])), _UNTIED))
     lines = _lines(starts, stops)
     order = np.lexsort((starts[:, 1], lines))
     scale = np.array(gray.shape) / ink.shape
@@ -458,20 +459,20 @@ def _thickened(crop: np.ndarray, scale: float) -> np.ndarray:
     """
     inked = np.pad(crop > 0.5, 1)
     widths = np.minimum(_run_lengths(inked), _run_lengths(inked.T).T)[inked]
-    missing = round(2 / scale - float(np.median(widths))) if widths.size else round(1 / scale)
+    missing = round(2 / scale - (float(np.median(widths)) if widths.size else 1.0))
     if missing < 1:
         return crop
     return _largest(crop, min(missing, round(1.5 / scale)) + 1)
 
 
-def center(box: np.ndarray) -> np.ndarray:
+def center(box: np.ndarray, middle: float = _MIDDLE) -> np.ndarray:
     """Lay the box into 28 x 28 so that the centre of mass is in the middle, as far as the digit stays inside."""
     height, width = box.shape
     total = box.sum()
     row = float(box.sum(axis=1) @ (np.arange(height) + 0.5)) / total
     column = float(box.sum(axis=0) @ (np.arange(width) + 0.5)) / total
-    top = min(max(round(_MIDDLE - row), 0), 28 - height)
-    left = min(max(round(_MIDDLE - column), 0), 28 - width)
+    top = min(max(round(middle - row), 0), 28 - height)
+    left = min(max(round(middle - column), 0), 28 - width)
     image = np.zeros((28, 28), np.uint8)
     image[top : top + height, left : left + width] = np.rint(box * 255)
     return image

@@ -4,7 +4,7 @@
  */
 
 const WORKING_SIDE = 280;
-const MIDDLE = 14.5;
+const MIDDLE = 14.499;
 const MIN_CONTRAST = 0.08;
 
 /**
@@ -249,7 +249,7 @@ function thickened(crop, scale) {
   const down = transposed(runLengths(transposed(inked, height, width)), width, height);
   const widths = runLengths(inked).map((length, at) => Math.min(length, down[at]));
   const strokes = widths.filter(Boolean);
-  const missing = rounded(strokes.length ? 2 / scale - quantile(strokes, 0.5) : 1 / scale);
+  const missing = rounded(2 / scale - (strokes.length ? quantile(strokes, 0.5) : 1));
   return missing < 1 ? crop : highestNear(crop, Math.min(missing, rounded(1.5 / scale)) + 1);
 }
 
