@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import click
@@ -20,6 +19,7 @@ from report import ROOT, Command, markdown_table, number, read_text, replace_bet
 
 import modelzoo
 from modelzoo.card import read_card
+from modelzoo.cli.common import import_tensorflow
 from modelzoo.errors import ArtifactError, InputError
 from modelzoo.network import read_network
 from modelzoo.pages import read_subject, render
@@ -172,6 +172,7 @@ PARTS: dict[str, Callable[[], Files]] = {
 @click.option("--check", is_flag=True, help="Write nothing; exit with status 1 when a file is stale.")
 def main(parts: tuple[str, ...], check: bool) -> None:
     """Write PARTS: all but the picture by default."""
+    import_tensorflow()
     if "picture" in parts:
         draw_picture()
     for part in [name for name in PARTS if name in (parts or PARTS)]:
