@@ -238,9 +238,10 @@ def _main_part(ink: np.ndarray) -> tuple[np.ndarray, bool]:
 
     What touches the border of the picture counts a third, for corners, edges and neighbours do, and so does a solid
     bar, for a label may have more ink than a pen's strokes. The gap to another part of the digit is at most half of the
-    digit's longer side; a seventh if the border cuts off that part but not the digit; hardly any to a solid bar that is
-    neither beside it nor above or below, as an app's label in a corner. Such a part has at least a twentieth of the
-    digit's ink. What is long, thin and runs from border to border is a ruled line or an edge.
+    digit's longer side, which is 1.6 times the width where the heaviest part is flat, as a five's bar is; a seventh if
+    the border cuts off that part but not the digit; hardly any to a solid bar that is neither beside it nor above or
+    below, as an app's label in a corner. Such a part has at least a twentieth of the digit's ink. What is long, thin
+    and runs from border to border is a ruled line or an edge.
     """
     parts, starts, stops = _touching(ink > 0)
     mass = np.bincount(parts.ravel(), weights=ink.ravel())[1:]
@@ -249,7 +250,8 @@ def _main_part(ink: np.ndarray) -> tuple[np.ndarray, bool]:
     height, width = sizes.T
     solid = (np.bincount(parts.ravel())[1:] > 0.8 * height * width) & (cut | (width > height))
     main = np.argmax(np.where(cut, 0.3, 1) * np.where(solid, 0.3, 1) * mass)
-    side = sizes[main].max()
+    flat = height[main] < 0.5 * width[main]  # as a five's bar, which is heavier than a faint curve
+    side = 1.6 * width[main] if flat else sizes[main].max()
     alike = (mass >= 0.1 * mass[main]) & (height >= 0.33 * height[main])
     long = np.array(ink.shape) > 1.3 * sizes[main]  # than the digit, as the bar of a cropped five is not
     thin = sizes.min(axis=1) < 0.25 * side

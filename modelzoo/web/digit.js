@@ -185,7 +185,8 @@ function mainPart({ values, width, height }) {
   const solid = (p) => p.area > 0.8 * sizes(p)[0] * sizes(p)[1] && (touches(p) || sizes(p)[1] > sizes(p)[0]);
   const weight = (p) => (touches(p) ? 0.3 : 1) * (solid(p) ? 0.3 : 1) * p.mass;
   const main = parts.reduce((best, part) => (weight(part) > weight(best) ? part : best));
-  const side = Math.max(...sizes(main));
+  const [high, broad] = sizes(main);
+  const side = high < 0.5 * broad ? 1.6 * broad : Math.max(high, broad); // a five's bar is flat
   const tall = height > 1.3 * (main.bottom - main.top);
   const wide = width > 1.3 * (main.right - main.left); // than the digit, as the bar of a cropped five is not
   const thin = (p) => Math.min(...sizes(p)) < 0.25 * side;

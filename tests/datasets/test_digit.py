@@ -181,6 +181,13 @@ def test_a_digit_of_two_strokes_keeps_both():
     assert result[4:7, 12:20].max() > 200
 
 
+def test_a_five_whose_bar_is_heavier_than_its_broken_curve_keeps_all_of_it():
+    page = np.zeros((28, 28), np.uint8)
+    page[4:7, 9:14] = page[5:7, 14:18] = page[6:8, 15:21] = 255
+    page[12:15, 16:19] = page[17:22, 17:19] = page[22:24, 11:17] = 255
+    assert np.array_equal(np.sort(load_digit_image(page).ravel()), np.sort(page.ravel()))
+
+
 def test_the_bar_of_a_five_is_no_label(mnist):
     for index in (7311, 9261):  # above to the right, apart from the rest
         five = mnist.x_train[index]
