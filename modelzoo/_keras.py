@@ -8,6 +8,7 @@ These stand-ins keep ``sys.modules`` untouched.
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import importlib.machinery
 import importlib.util
@@ -22,12 +23,17 @@ from modelzoo.errors import InputError, ModelZooError, TargetError
 
 __all__ = ["keras", "tf"]
 
-#: Parts of Keras that import scikit-learn and Matplotlib, most of what importing Keras takes.
-_LATE = {"keras.wrappers", "keras.visualization", "keras.src.visualization"}
+#: Parts of Keras that import scikit-learn and Matplotlib, and one of TensorFlow's older Keras that imports SciPy.
+_LATE = {
+    "keras.wrappers",
+    "keras.visualization",
+    "keras.src.visualization",
+    "tensorflow.python.keras.engine.training_v1",
+}
 
 
 class _LateFinder:
-    """Lets the import of Keras load its parts in ``_LATE`` when one of their names is first used."""
+    """Lets the import of Keras and TensorFlow load their parts in ``_LATE`` when one of their names is first used."""
 
     @staticmethod
     def find_spec(name: str, path: Any = None, target: Any = None) -> Any:
@@ -39,10 +45,13 @@ class _LateFinder:
 
 @contextlib.contextmanager
 def _light() -> Iterator[None]:
-    """Leave out of the import of Keras and TensorFlow what takes long and is rarely used.
+    """Make the import of Keras and TensorFlow shorter, without what takes long and is rarely used.
 
     Both import JAX where it is installed: Keras to look for a function that old versions lack, TensorFlow Lite for
     ``jit``. What stands in for it has the first, and imports JAX when the second is called.
+
+    The garbage collector waits meanwhile, for it would look again and again through many new objects that stay. It is
+    on afterwards if it was on before.
     """
     stand_in: Any = types.ModuleType("jax")
     stand_in.monitoring = types.SimpleNamespace(record_scalar=None)
@@ -51,9 +60,18 @@ def _light() -> Iterator[None]:
     if stands_in:
         sys.modules["jax"] = stand_in
     sys.meta_path.insert(0, _LateFinder)
+    was_enabled = gc.isenabled()
+    gc.disable()
     try:
         yield
+        # Freezing and unfreezing makes all objects old without a look at them. What the program has frozen (Python 3.12
+        # itself has frozen some) stays so.
+        if not gc.get_freeze_count():
+            gc.freeze()
+            gc.unfreeze()
     finally:
+        if was_enabled:
+            gc.enable()
         sys.meta_path.remove(_LateFinder)
         if stands_in:
             del sys.modules["jax"]
@@ -77,7 +95,7 @@ else:
                     "TensorFlow was used before this process was forked, so it would hang here: its threads are not "
                     "copied. Start processes by multiprocessing.get_context('spawn')."
                 )
-            if "keras" in sys.modules:
+            if "keras" in sys.modules or self._name in sys.modules:
                 module = importlib.import_module(self._name)
             else:
                 try:

@@ -66,14 +66,16 @@ absent("tensorflow", "keras", "torch", "jax")
 
 #: In a process of its own: a test before it may have imported Keras.
 TRAINING = """
+import gc
 import sys
 import modelzoo
 from modelzoo import datasets
 
 model = modelzoo.create_model("xor_mlp", recipe="fast", seed=0)
 modelzoo.train(model, datasets.load("xor"), "fast")
-found = {"jax", "matplotlib", "sklearn"} & set(sys.modules)
+found = {"jax", "matplotlib", "scipy", "sklearn"} & set(sys.modules)
 assert not found, found
+assert gc.isenabled()
 
 import keras
 from tensorflow.lite.python.util import _jit
@@ -82,6 +84,28 @@ assert _jit(3) == 4
 
 assert keras.wrappers.SKLearnClassifier.__mro__[1].__module__.startswith("sklearn")
 assert keras.visualization.plot_image_gallery
+"""
+
+#: A program that has told the garbage collector to leave it alone, and in which TensorFlow does not import Keras.
+COLLECTOR = """
+import gc
+import os
+
+os.environ["TF_USE_LEGACY_KERAS"] = "1"
+import modelzoo
+from modelzoo._keras import tf
+
+gc.disable()
+gc.freeze()
+frozen = gc.get_freeze_count()
+tf.constant
+assert not gc.isenabled() and 0.9 * frozen < gc.get_freeze_count() <= frozen
+
+gc.unfreeze()
+calls = []
+gc.freeze = lambda: calls.append("freeze")
+tf.constant
+assert not calls
 """
 
 
@@ -94,3 +118,7 @@ def test_what_needs_no_tensorflow_does_not_import_it(tmp_path, python):
 def test_training_imports_neither_matplotlib_nor_scikit_learn_and_leaves_keras_whole(python, tmp_path):
     (tmp_path / "jax.py").write_text("def jit(number): return number + 1")
     python("-c", TRAINING, cwd=tmp_path)
+
+
+def test_the_garbage_collector_stays_as_the_program_has_set_it(python, tmp_path):
+    python("-c", COLLECTOR, cwd=tmp_path)
