@@ -41,6 +41,7 @@ ROBUST_SOURCE = (
 
 #: How the robust recipes change the looks of images.
 LOOKS: Any = {
+    "looks": 0.04,
     "stroke": 0.8,
     "outline": 1.0,
     "blur": 2.0,
@@ -57,10 +58,10 @@ LOOKS: Any = {
 IMAGE_SHAPE = (28, 28)
 
 
-def robust(tuned: Recipe, *, source: str = ROBUST_SOURCE, extra: str | None = None, **distortions: Any) -> Recipe:
-    """Return a tuned recipe for MNIST with changed looks, drawn digits and calibration."""
+def robust(tuned: Recipe, *, source: str, extra: str | None = None, **changes: Any) -> Recipe:
+    """Return a tuned recipe for MNIST with changes of the augmentation, drawn digits and calibration."""
     assert tuned.augmentation is not None
-    augmentation = dataclasses.replace(tuned.augmentation, **{"looks": 0.04, **LOOKS, **distortions})
+    augmentation = dataclasses.replace(tuned.augmentation, **changes)
     data_options = {"extra": extra, "drawn": 600} if extra else {"drawn": 600}
     return tuned.replace(augmentation=augmentation, calibrate=True, source=source, data_options=data_options)
 

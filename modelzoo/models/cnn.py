@@ -58,6 +58,7 @@ TUNED = Recipe(
         "robust": _build.robust(
             TUNED,
             extra="digits",
+            **_build.LOOKS,
             shift=2.0,
             source=f"{_build.ROBUST_SOURCE}; with larger shifts, and with scikit-learn's digits of other writers",
         ),
