@@ -19,7 +19,7 @@ from modelzoo.pages.markdown import class_rows
 from modelzoo.registry import card_for
 
 #: Samples that int8 arithmetic takes its ranges from.
-CALIBRATION_SAMPLES = 500
+CALIBRATION_SAMPLES = 2000
 
 #: The formats of files by their ending.
 _ENDINGS = {".html": "html", ".keras": "keras", ".onnx": "onnx", ".tflite": "litert"}
