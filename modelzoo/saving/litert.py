@@ -97,7 +97,7 @@ def save_litert(
             raise InputError(f"{name}={value!r} needs quantize='int8' of a classifier of images; leave it out.")
     if calibrates and calibration is None:
         raise InputError(
-            f"quantize='int8' of {model.name!r} needs calibration samples, such as calibration=data.x_train[:500]."
+            f"quantize='int8' of {model.name!r} needs calibration samples, such as calibration=data.x_train[:2000]."
         )
     if calibration is not None and not calibrates:
         raise InputError(
