@@ -32,6 +32,7 @@ def pretend(monkeypatch):
 
     monkeypatch.setattr(script, "run", note)
     monkeypatch.setattr(script, "parent_digest", lambda model: "pretrained weights")
+    monkeypatch.setattr(script, "parent_options", lambda model: {"kernel_initializer": "he_normal"})
     return done
 
 
@@ -53,12 +54,15 @@ def test_table_is_of_the_runs_in_the_results_file_and_they_are_the_librarys(run,
     gains = np.subtract(scores["all"], scores["scratch"])
     assert cells[6] == f"{np.mean(gains):+.2f} ± {np.std(gains, ddof=1):.2f}"
 
-    recipe = modelzoo.finetuning.finetuning_recipe("relu_mlp").replace(steps=3)
+    recipe = modelzoo.finetuning.finetuning_recipe("relu_mlp", new_head=True).replace(steps=3)
     data = datasets.load("digits", classes=(3, 5)).take(per_class=4, seed=1)
     model, _ = modelzoo.finetune("relu_mlp", data, freeze="backbone", recipe=recipe, seed=1)
     assert runs["two/relu_mlp/head/1"]["accuracy"] == pytest.approx(modelzoo.evaluate(model, data)["accuracy"])
     assert runs["two/relu_mlp/head/1"]["facts"]["parent"] == modelzoo.weights_digest(modelzoo.load("relu_mlp"))
-    assert "parent" not in runs["two/relu_mlp/scratch/1"]["facts"]
+    assert runs["two/relu_mlp/scratch/1"]["facts"].keys() == {"recipe", "data", "options"}
+    fresh = modelzoo.create_model("relu_mlp", num_classes=2, seed=1, kernel_initializer="he_normal")
+    history = modelzoo.train(fresh, data, recipe, seed=1).history
+    assert runs["two/relu_mlp/scratch/1"]["accuracy"] == history["test_accuracy"][-1]
 
 
 def test_only_missing_and_outdated_runs_are_done(run, pretend, monkeypatch, tmp_path):
