@@ -74,14 +74,19 @@ def train_run(name: str, recipe_name: str, seed: int, runs: Path) -> Path:
     if path.is_dir() and modelzoo.Recipe.from_dict(read_card(path)["training"]["recipe"]) == recipe:
         return path
     model = modelzoo.create_model(name, recipe=recipe_name, seed=seed)
-    fingerprint = hashlib.sha256(json.dumps(recipe.to_dict(), sort_keys=True).encode()).hexdigest()[:12]
-    checkpoints = path.with_name(f"{seed}.{fingerprint}")
+    checkpoints = checkpoints_of(path, recipe)
     click.echo(f"{name} ({recipe_name}), seed {seed}", err=True)
     data, progress = load_data(path), modelzoo.training.ProgressBar()
     modelzoo.train(model, data, recipe, seed=seed, checkpoint_dir=checkpoints, resume=True, callbacks=[progress])
     modelzoo.save(model, path, golden=data.x_test[:GOLDEN_COUNT], overwrite=True)
     shutil.rmtree(checkpoints)
     return path
+
+
+def checkpoints_of(path: Path, recipe: modelzoo.Recipe) -> Path:
+    """Return where a run keeps its checkpoints: beside its artifact, for each recipe apart, however it is worded."""
+    facts = json.dumps(recipe.replace(source="").to_dict(), sort_keys=True)
+    return path.with_name(f"{path.name}.{hashlib.sha256(facts.encode()).hexdigest()[:12]}")
 
 
 def load_data(path: Path) -> datasets.Dataset:

@@ -124,6 +124,9 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path, monkeypatch, i
         context.setattr(modelzoo.training, "ProgressBar", lambda *arguments, **options: interrupt(0))
         result = CliRunner().invoke(train_zoo.main, [NAME, "--runs", str(tmp_path / "parts"), "--seeds", "0"])
         assert result.exit_code != 0
+    started = list((tmp_path / "parts" / NAME / "tuned").iterdir())
+    tuned = modelzoo.get_spec(NAME).recipe("tuned")
+    assert started == [train_zoo.checkpoints_of(started[0].with_name("0"), tuned.replace(source="in other words"))]
     invoke(tmp_path / "parts", "--seeds", "0")
     whole, parts = (read_card(tmp_path / run / NAME / "tuned" / "0") for run in ("whole", "parts"))
     assert whole["weights_digest"] == parts["weights_digest"]
