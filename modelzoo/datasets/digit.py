@@ -94,15 +94,21 @@ def load_digit_images(path_or_array: str | os.PathLike[str] | np.ndarray | Image
     box = np.array([[rows[0], columns[0]], [rows[-1] + 1, columns[-1] + 1]])
     if not alone:
         found = _find_digits(gray, label)
-        corners = found.boxes.reshape(-1, 2, 2)
-        width, height = corners[:, 1].max(axis=0) - corners[:, 0].min(axis=0)
-        stacked = len(corners) == 1 + found.lines.max() and height < 2.5 * width
-        if not stacked:  # which the strokes of one digit may be
+        if not _stacked(found):
             return found
     scale = np.array(gray.shape) / ink.shape
     boxes = np.concatenate([np.floor(box[0] * scale)[::-1], np.ceil(box[1] * scale)[::-1]]).astype(int)
     wide = np.ptp(columns) > _WIDE * np.ptp(rows)
     return DigitImages(center(crop_to_box(digit), _UNTIED)[None], boxes[None], np.zeros(1, int), np.array([wide]))
+
+
+def _stacked(found: DigitImages) -> bool:
+    """Return whether what was found, one above the other, may be strokes of one digit and not lines of a page."""
+    starts, stops = np.moveaxis(found.boxes.reshape(-1, 2, 2), 1, 0)
+    (width, height), heights = stops.max(axis=0) - starts.min(axis=0), (stops - starts)[:, 1]
+    blank = (starts[1:] - stops[:-1])[:, 1] >= 0.25 * heights.min()
+    apart = blank.any() and heights.min() >= 0.6 * heights.max()
+    return bool(len(starts) == 1 + found.lines.max() and height < 2.5 * width and not apart)
 
 
 def _find_digits(gray: np.ndarray, label: str) -> DigitImages:
@@ -148,8 +154,10 @@ def _gray_of(array: Any) -> np.ndarray:
     """Return an array as float32 grey levels 0-1 of shape ``(height, width)``."""
     array = np.asarray(array)
     channels = array.shape[2] if array.ndim == 3 else 1
-    if array.ndim not in (2, 3) or channels not in (1, 3, 4) or array.size == 0 or array.size > 4 * MAX_PIXELS:
+    if array.ndim not in (2, 3) or channels not in (1, 3, 4) or array.size == 0:
         raise DataError(f"image array: shape {array.shape}. Give (height, width), or with 1, 3 or 4 channels.")
+    if array.shape[0] * array.shape[1] > MAX_PIXELS:
+        raise DataError(f"image array: shape {array.shape}; at most {MAX_PIXELS} pixels are read. Make it smaller.")
     if array.dtype.kind not in "buif":
         raise DataError(f"image array: dtype {array.dtype}. Give uint8 0-255, or floats 0-1.")
     values = array.astype(np.float32)

@@ -271,6 +271,18 @@ def test_lines_of_digits_are_read_from_the_top(mnist, tmp_path):
     assert (np.diff(found.boxes[:, 0])[[0, 1, 3, 5, 6, 7]] > 0).all()
 
 
+@pytest.mark.parametrize("right", [0, 60, 160, 300])
+def test_digits_one_below_the_other_are_two(mnist, right):
+    page = np.zeros((300, 480), np.uint8)
+    for n, image in enumerate(mnist.x_test[[0, 9]]):  # a 7 and a 9
+        large = np.asarray(Image.fromarray(image).resize((84, 84), Image.Resampling.BICUBIC))
+        page[30 + 120 * n : 114 + 120 * n, 40 + right * n : 124 + right * n] = large
+    found = load_digit_images(255 - page)
+    assert found.lines.tolist() == [0, 1]
+    with pytest.raises(DataError, match="shows 2 digits"):
+        load_digit_image(page)
+
+
 def test_a_picture_of_one_digit_gives_what_load_digit_image_gives(mnist):
     found = load_digit_images(rendered(3))
     np.testing.assert_array_equal(found.samples[0], load_digit_image(rendered(3)))
