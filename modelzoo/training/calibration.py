@@ -55,8 +55,12 @@ def calibrate(
 
 
 def find_temperature(objective: Objective, data: Any) -> float:
-    """Return the number by which logits must be divided for the least cross-entropy over ``data``."""
-    from scipy.optimize import minimize_scalar
+    """Return the number by which logits must be divided for the least cross-entropy over ``data``.
+
+    Where all ``n`` samples are right there is none: the smaller the number, the better. The mean probability of the
+    right class is then to be (n + 1) / (n + 2), Laplace's rule of succession.
+    """
+    from scipy.optimize import brentq, minimize_scalar
     from scipy.special import logsumexp
 
     graph = graph_function(lambda x: tf.cast(objective.head(x, training=False), tf.float32), reduce_retracing=True)
@@ -66,8 +70,14 @@ def find_temperature(objective: Objective, data: Any) -> float:
     if objective.num_outputs == 1:
         logits = np.column_stack([np.zeros(len(logits)), logits])
     above = logits.astype(np.float64) - logits[np.arange(len(logits)), labels.astype(int), np.newaxis]
-    best = minimize_scalar(lambda log: logsumexp(above / np.exp(log), axis=1).mean(), bounds=(-3, 3), method="bounded")
-    return float(np.exp(best.x))
+
+    def losses(log_temperature: float) -> np.ndarray:
+        return logsumexp(above / np.exp(log_temperature), axis=1)
+
+    if (np.count_nonzero(above >= 0, axis=1) == 1).all():  # the right class alone
+        sure = (len(above) + 1) / (len(above) + 2)
+        return float(np.exp(brentq(lambda log: np.exp(-losses(log)).mean() - sure, -50, 50)))
+    return float(np.exp(minimize_scalar(lambda log: losses(log).mean(), bounds=(-3, 3), method="bounded").x))
 
 
 def _last_layer_weights(model: keras.Model) -> list[Any]:

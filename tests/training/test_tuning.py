@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy import special
 
 import modelzoo
 from modelzoo import Recipe, datasets
@@ -113,6 +114,20 @@ def test_calibration_divides_the_logits_by_the_best_temperature(points, tanh_mlp
     assert losses[1] == min(losses)
     assert history["val_loss"][-1] == training["metrics"]["val_loss"] == pytest.approx(losses[1], rel=1e-4)
     assert len(history["val_loss"]) == len(history["step"])
+
+
+def test_calibration_on_samples_that_are_all_right_claims_what_they_show():
+    """Any smaller temperature would have a smaller cross-entropy, so that there is no best one."""
+    model = modelzoo.create_model("logistic_perceptron", seed=0)
+    x = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
+    logits = x @ model.get_layer("logits").kernel.numpy()[:, 0]
+    samples = x, (logits > 0).astype(int)
+    recipe = Recipe(steps=1, learning_rate=1e-9, loss="binary_crossentropy", calibrate=True, xla="off")
+    modelzoo.train(model, samples, recipe, validation_data=samples, seed=0)
+    p = modelzoo.predict(model, x)[:, 0]
+    assert np.where(samples[1], p, 1 - p).mean() == pytest.approx(41 / 42, abs=1e-5)
+    temperature = card_for(model).training["temperature"]
+    np.testing.assert_allclose(p, special.expit(logits / temperature), atol=1e-5)
 
 
 def test_calibration_of_one_output_and_after_resuming(tmp_path):
