@@ -82,15 +82,28 @@ def _flatten(image: Any, path: object) -> Any:
             values = values * 255
         elif not np.isfinite(values).all():
             raise DataError(f"{path} holds NaN or infinite pixels. Save it with finite ones.")
-        elif values.size and values.max() > 255:
-            values = values / (257 if values.max() <= 65535 else values.max() / 255)
-        return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
-    if image.mode in ("L", "RGB"):
-        return image
+        else:
+            top = _top_of(image.mode, values)
+            if values.min(initial=0) < 0 or values.max(initial=0) > top:
+                raise DataError(
+                    f"{path}: values from {values.min():g} to {values.max():g} in mode {image.mode}; their white is "
+                    "unknown. Save it with 8 or 16 bits a pixel."
+                )
+            values = values * (255 / top)
+        return Image.fromarray(np.rint(values).astype(np.uint8))
     if "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode in ("L", "RGB") else image.convert("RGB")
+
+
+def _top_of(mode: str, values: np.ndarray) -> int:
+    """Return which value is white in a picture of deep grey."""
+    if mode.startswith("I;16"):
+        return 65535
+    if mode.startswith("F"):
+        return 1 if values.max(initial=0) <= 1 else 255
+    return 255 if values.max(initial=0) <= 255 else 65535  # 32-bit integers, as Pillow 10 reads 16-bit PNG
 
 
 def read_image(
@@ -267,6 +280,7 @@ def stream_images(
     parts: dict[str, Any] = {}
     for part, path in paths.items():
         parts[part], files = samples_of(part)
+        digest.update(b"%s\n" % part.encode())
         for file in files:
             digest.update(b"%s %d\n" % (file, (path / os.fsdecode(file)).stat().st_size))
     if len(paths) == 1 and check_fraction("test_fraction", test_fraction):

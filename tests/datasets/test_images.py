@@ -143,6 +143,16 @@ def test_modes(tmp_path):
     palette.save(tmp_path / "p.png", transparency=0)
     assert datasets.read_image(tmp_path / "p.png").min() == 255
     assert (read(Image.fromarray(gray.astype(np.float32)), "f.tiff") == gray).all()
+    assert (read(Image.fromarray(gray.astype(np.float32) / 255), "f.tiff") == gray).all()
+    with pytest.raises(DataError, match="values from 0 to 510 in mode F"):
+        read(Image.fromarray(gray.astype(np.float32) * 2), "f.tiff")
+    with pytest.raises(DataError, match="values from 0 to 65536 in mode I"):
+        read(Image.fromarray(np.array([[0] * 8, [65536] * 8], np.int32)), "i.tiff")
+    dark = Image.fromarray(gray.astype(np.uint16))  # white is 65535, in a dark picture too
+    assert datasets.read_image(dark).max() == 1
+    for mode in ("L", "RGB"):
+        Image.new(mode, (8, 8)).save(tmp_path / "t.png", transparency=0 if mode == "L" else (0, 0, 0))
+        assert datasets.read_image(tmp_path / "t.png").min() == 255
     turned = Image.fromarray(gray[:8])
     exif = turned.getexif()
     exif[0x0112] = 6  # the camera was held upright

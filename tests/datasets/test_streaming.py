@@ -250,6 +250,17 @@ def test_images_are_those_of_the_reader_in_memory(pets, tmp_path, options):
     assert_same(shards, loaded)
 
 
+def test_an_image_that_changes_its_part_changes_the_checksum(tmp_path):
+    checksums = []
+    for part in ("train", "test"):
+        for path in ("train/a/1.png", "train/b/1.png", "test/a/1.png", f"{part}/a/2.png"):
+            image = tmp_path / part / path
+            image.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("L", (8, 8)).save(image)
+        checksums.append(datasets.stream(tmp_path / part).checksum)
+    assert checksums[0] != checksums[1]
+
+
 def test_a_damaged_image_is_named(pets, tmp_path):
     for name in ("cat", "dog"):
         (tmp_path / name).symlink_to(pets / name)
