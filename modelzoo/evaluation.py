@@ -400,7 +400,7 @@ def evaluate(
     data
         As for :func:`modelzoo.train`; the data set it was trained on by default.
     split
-        Which part of the data, or all of them; data in one part are evaluated as they are.
+        Which part of the data, or all of them. Data in one part need none: they are evaluated as they are.
     recipe
         Names the loss; by default that of the model's last training, or its lesson recipe.
 
@@ -446,7 +446,7 @@ def measure(
             How often each class was taken for each: a list for each true class, a number in it for each predicted one.
         ``corruptions``
             For each corruption the share of wrong predictions, 0–1, or the mean squared difference between the
-            reconstruction of the corrupted image and the clean one, both on the scale of 0–1. Image models only.
+            reconstruction of the corrupted image and the clean one, both on the scale of 0–1. Only of images of 0–255.
         ``num_params``, ``multiply_adds``
             Numbers of parameters, and of multiplications with additions a sample, see
             :attr:`modelzoo.network.Network.multiply_adds`; ``None`` with layers of a kind that is not counted.
@@ -462,7 +462,8 @@ def measure(
         names = class_names(model)
         counts = count_confusions(y, found.classes, len(names))
         result |= {"classes": report_by_class(counts, names), "confusion_matrix": counts.tolist()}
-    if corruptions and len(network.input.output_shape) == 2:  # images
+    in_gray_levels = network.takes_raw_pixels or (x.min() >= 0 and 1 < x.max() <= 255)
+    if corruptions and len(network.input.output_shape) == 2 and in_gray_levels:  # images
         errors = result["corruptions"] = {}
         for name, corrupt in CORRUPTIONS.items():
             outputs = predict(model, corrupt(x))

@@ -152,6 +152,10 @@ def _checked(images: np.ndarray) -> np.ndarray:
     low, high = images.min(), images.max()
     if low < 0 or high > 255:
         raise DataError(f"images to corrupt: values from {low:g} to {high:g}. Give grey levels from 0 to 255.")
+    if images.dtype.kind == "f" and 0 < high <= 1:
+        raise DataError(
+            f"images to corrupt: values from {low:g} to {high:g}. Give grey levels from 0 to 255 (x * 255)."
+        )
     return images
 
 

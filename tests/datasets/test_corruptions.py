@@ -95,6 +95,7 @@ def test_blur_is_scipys_gaussian_filter(images):
         (np.zeros((2, 28, 28, 1)), r"shape \(2, 28, 28, 1\)"),
         (np.full((1, 28, 28), 256), "256"),
         (np.full((1, 28, 28), -1), "-1"),
+        (np.full((1, 28, 28), 0.7), "from 0.7 to 0.7"),
     ],
 )
 def test_bad_images_are_refused(bad, message):
