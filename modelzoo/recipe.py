@@ -55,7 +55,8 @@ class Augmentation(_Fields):
     noise
         Grey levels, of 255, of the uniform noise that is added to each pixel of every sample.
     looks
-        Probability of each of the following changes, in this order, for each sample independently.
+        Probability of each of the following changes, in this order, for each sample. A rare change is made in some
+        steps only, and there to a third of the samples.
     stroke
         Pixels, at most 1, by which strokes become wider or thinner at each side (grey dilation and erosion).
     outline
@@ -166,13 +167,15 @@ class Recipe(_Fields):
         Steps between two entries of the history, each of which is one compiled call.
     log_train
         ``"batches"``: the training loss and metrics are means over the batches since the last entry, as in
-        Keras' ``fit``; ``"all"``: they are computed over the whole training set, in inference mode.
+        Keras' ``fit``; ``"all"``: they are computed over the whole training set, in inference mode, if it is in
+        memory.
     validation_freq
         Entries between two evaluations on the validation data, or else the test data; the last entry always has one.
     calibrate
         Divide the logits by the temperature that minimises the cross-entropy on the validation data (Guo et al. 2017),
-        once training has ended: kernel and bias of the last layer become so much smaller or larger. The last entry of
-        the history has the validation loss after that.
+        once training has ended: kernel and bias of the last layer become so much smaller or larger. Where all n
+        validation samples are right no temperature does; their mean probability is then made (n + 1) / (n + 2). The
+        last entry of the history has the validation loss after that.
     target_loss
         Stop at the first entry whose training loss is not above this value.
     precision

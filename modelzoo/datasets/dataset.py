@@ -73,8 +73,11 @@ class _Parts(abc.ABC):
 
     def split_test(self: Data, test_fraction: float, seed: int = 0) -> Data:
         """Move training samples into the test part, each class in proportion; a fraction of 0 moves none."""
-        some = check_fraction("test_fraction", test_fraction)
-        return self._split("test", test_fraction, seed, where="test_fraction") if some else self
+        if not check_fraction("test_fraction", test_fraction):
+            return self
+        if "test" in self.parts:
+            raise InputError(f"{self.name} has a test part already. Use it.")
+        return self._split("test", test_fraction, seed, where="test_fraction")
 
     @abc.abstractmethod
     def _split(self: Data, part: str, amount: float | int, seed: int, *, where: str) -> Data:
@@ -436,6 +439,12 @@ def from_arrays(
 def _plain(labels: Any, where: str) -> np.ndarray:
     """Return labels as int64 or text of shape ``(n,)``."""
     y = as_array(labels, f"{where}: labels")
+    if not isinstance(labels, np.ndarray) or y.dtype.kind == "O":  # text makes text of all else, "nan" of a missing one
+        values = np.array(labels, dtype=object).ravel()
+        text = np.array([isinstance(value, str | bytes) for value in values], bool)
+        if text.any() and not text.all():
+            bad = int(np.argmin(text))
+            raise DataError(f"{where}: label {values[bad]!r} at index {bad} is no text; others are. Give them alike.")
     if y.dtype.kind == "O":  # a column of a table
         y = np.array(y.tolist())
     if y.ndim == 2:

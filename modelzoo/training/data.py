@@ -132,7 +132,7 @@ def training_data(
     else:
         if reconstruct and isinstance(data, np.ndarray):
             data = (data, np.zeros(len(data), np.int64))
-        train, test = _pairs(data)
+        train, test = as_pairs(data)
         facts = {"name": "arrays"}
     if validation is not None and not (isinstance(validation, StoredSamples) or is_tf_data(validation)):
         validation = _pair(validation)
@@ -203,7 +203,7 @@ def check_model(model: Any) -> None:
 
 def warn_of_other_pixels(x: np.ndarray, model: keras.Model, where: str) -> None:
     """Log a warning if pixels are not what the model was made for: scaled already, or digits dark on white."""
-    low, high = x.min(), x.max()
+    low, high = float(x.min()), float(x.max())
     if (low < 0 or not 1 < high <= 255) and low != high and read_network(model).takes_raw_pixels:
         logger.warning(
             "%s: pixels from %.3g to %.3g, but %r takes raw pixels of 0 to 255 and scales them itself. Undo the "
@@ -311,7 +311,8 @@ def _split(train: Any, num_samples: int) -> tuple[Any, Any, np.ndarray]:
     return (x[kept], y[kept]), (x[held], y[held]), kept
 
 
-def _pairs(data: Any) -> tuple[Any, Any]:
+def as_pairs(data: Any) -> tuple[Any, Any]:
+    """Return data in arrays as a pair of samples and labels for training, and one for testing or ``None``."""
     try:
         first, second = data
     except (TypeError, ValueError):
@@ -478,9 +479,13 @@ def _sound(batch: Any, classes: int | None) -> tuple[Any, ...]:
             good &= tf.reduce_all(tf.math.is_finite(part))
     for weight in weights:
         good &= tf.reduce_all(tf.cast(weight, tf.float32) >= 0)
-    if classes is not None and y.shape.rank == 1:
-        labels = tf.cast(y, tf.int64)
-        good &= tf.reduce_all((labels >= 0) & (labels < classes))
+    if classes is not None:
+        if y.shape.rank == 2:  # one-hot, for of mixed or several classes the largest would count
+            rows = tf.cast(y, tf.float32)
+            good &= tf.reduce_all(rows == tf.one_hot(tf.argmax(rows, axis=1), tf.shape(y)[1]))
+        else:
+            labels = tf.cast(y, tf.int64)
+            good &= tf.reduce_all((labels >= 0) & (labels < classes))
     with tf.control_dependencies([tf.debugging.Assert(good, ["a batch is not sound"])]):
         return tuple(map(tf.identity, batch))
 

@@ -181,6 +181,9 @@ Y = np.array([0, 1] * 3)
         (lambda: Dataset(X, Y, X, np.eye(2)[Y], name="z"), DataError, "differ in form"),
         (lambda: Dataset(X, Y, x_val=X, name="half"), DataError, "x_val and y_val must be given together"),
         (lambda: from_arrays(X, [0.5, 1] * 3), DataError, "label 0.5 at index 0 must be a whole number"),
+        (lambda: from_arrays(X, ["a", float("nan"), "b"] * 2), DataError, "label nan at index 1 is no text"),
+        (lambda: from_arrays(X, np.array(["a", "b", None] * 2, object)), DataError, "label None at index 2 is no text"),
+        (lambda: from_arrays(X, [1, "a", 2] * 2), DataError, "label 1 at index 0 is no text"),
         (lambda: from_arrays(X, [None, 1] * 3), DataError, "whole numbers or text; got dtype object"),
         (lambda: from_arrays(X, Y, X, Y * 2), DataError, "label 2 does not occur in the training part"),
         (lambda: from_arrays(X, Y, X, ["a", "b"] * 3), DataError, "numbers in all parts, or text in all"),
@@ -195,6 +198,7 @@ Y = np.array([0, 1] * 3)
         (lambda: make().subset("01"), InputError, "sequence of labels"),
         (lambda: make().subset(1), InputError, "sequence of labels"),
         (lambda: make().subset((True,)), InputError, "True"),
+        (lambda: make().split_test(0.2), InputError, "has a test part already"),
         (lambda: make().take(per_class=21), DataError, "at most 20"),
         (lambda: one_hot(np.array([0, 3]), 3), DataError, "label 3 at index 1"),
         *(

@@ -105,7 +105,8 @@ def test_labels_and_layouts_that_mean_the_same_train_the_same(points, tanh_mlp):
 
 
 @pytest.mark.parametrize(
-    ("change", "warned"), [(lambda x: x / 255, True), (lambda x: x, False), (lambda x: x * 0, False)]
+    ("change", "warned"),
+    [(lambda x: x / 255, True), (lambda x: x, False), (lambda x: x * 0, False), (lambda x: x > 255, False)],
 )
 def test_pixels_that_were_scaled_already_are_told(change, warned, digits, caplog):
     (x, _y), _ = digits
@@ -158,6 +159,9 @@ BAD_STREAMS = {
     "text": (lambda x, y: slices((x.astype(str), y)).batch(5), "batches are of string"),
     "float labels": (lambda x, y: slices((x, y + 0.5)).batch(5), "labels of float64"),
     "one-hot of another width": (lambda x, y: slices((x, np.eye(5)[y])).batch(5), "5 wide, but there are 4"),
+    "mixed labels": (lambda x, y: slices((x, 0.9 * np.eye(4)[y] + 0.025)).batch(5), "batch 0: row 0 of y is"),
+    "several labels": (lambda x, y: slices((x, np.minimum(np.eye(4)[y] + np.eye(4)[0], 1))).batch(5), "not one-hot"),
+    "no label": (lambda x, y: slices((x, 0 * np.eye(4)[y])).batch(5), "row 0 of y is [0.0, 0.0, 0.0, 0.0], not one"),
     "dictionary": (lambda x, y: slices({"x": x, "y": y}).batch(5), "must yield (samples, labels)"),
 }
 
