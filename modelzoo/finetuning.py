@@ -10,8 +10,10 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from modelzoo._checks import check_choice, check_flag, check_integer, check_names
-from modelzoo._keras import given_seed, keras
+from modelzoo._keras import given_seed, is_tf_data, keras
 from modelzoo.card import set_card, weights_digest
 from modelzoo.classes import num_classes as num_classes_of
 from modelzoo.datasets import Dataset, Stream
@@ -30,6 +32,7 @@ from modelzoo.recipe import Recipe, check_fields
 from modelzoo.registry import base_recipe, build_model, card_for, changed_options, get_spec, spec_of
 from modelzoo.saving import list_pretrained, load
 from modelzoo.training import compile_model, train
+from modelzoo.training.data import as_pairs
 
 logger = logging.getLogger(__name__)
 
@@ -194,14 +197,15 @@ def _with_validation(recipe: Recipe, data: Any, validation_data: Any) -> Recipe:
     """Return a recipe that holds out a fifth of the training data, unless something else is there to compare on."""
     if validation_data is not None or recipe.validation_size or getattr(data, "validation", None) is not None:
         return recipe
-    if isinstance(data, Dataset):
-        count = len(data.x_train)
-    elif isinstance(data, tuple | list) and len(data) == 2:
-        x = data[0][0] if isinstance(data[0], tuple | list) else data[0]
-        count = len(x)
-    else:
+    if is_tf_data(data):
         raise InputError("compare=True needs validation data here. Give validation_data=(x, y).")
-    return recipe.replace(validation_size=max(1, round(count / 5)))
+    if isinstance(data, Dataset):
+        x: Any = data.x_train
+    elif isinstance(data, Stream):
+        x = data.train
+    else:
+        x = data if isinstance(data, np.ndarray) else as_pairs(data)[0][0]  # an array is for an autoencoder
+    return recipe.replace(validation_size=max(1, round(len(x) / 5)))
 
 
 def _compare(history: keras.callbacks.History, random: keras.callbacks.History) -> None:

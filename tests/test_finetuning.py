@@ -115,7 +115,7 @@ def test_a_head_is_new_for_other_classes_and_then_the_default_recipe_learns_fast
         assert (model.output_shape, card_for(model).class_names) == ((None, len(names)), names)
 
 
-def test_the_start_is_compared_with_random_weights_on_held_out_samples(parent, three_digits, caplog):
+def test_the_start_is_compared_with_random_weights_on_held_out_samples(parent, three_digits, caplog, tmp_path):
     few = three_digits.take(per_class=10)
     model, history = finetune(parent, few, recipe=MOVE, seed=2, compare=True)
     assert card_for(model).training["recipe"]["validation_size"] == 6  # a fifth
@@ -124,6 +124,10 @@ def test_the_start_is_compared_with_random_weights_on_held_out_samples(parent, t
     assert history.history["random_val_accuracy"] == alone.history["val_accuracy"][-1:]
     random, ours = history.history["random_val_accuracy"][0], history.history["val_accuracy"][-1]
     assert ("modelzoo.train" in caplog.text) == (random >= ours)
+    as_lists = tuple(array.tolist() for array in few.train)
+    for other in (as_lists, datasets.stream(datasets.write_tfrecord(few, tmp_path / "few"))):
+        model, _ = finetune(parent, other, num_classes=3, recipe=MOVE.replace(steps=1), compare=True)
+        assert card_for(model).training["recipe"]["validation_size"] == 6
     batches = tf.data.Dataset.from_tensor_slices(few.train).batch(5)
     with pytest.raises(InputError, match="compare=True needs validation data"):
         finetune(parent, batches, num_classes=3, compare=True)
