@@ -446,7 +446,7 @@ def measure(
             How often each class was taken for each: a list for each true class, a number in it for each predicted one.
         ``corruptions``
             For each corruption the share of wrong predictions, 0–1, or the mean squared difference between the
-            reconstruction of the corrupted image and the clean one, both on the scale of 0–1. Only of images of 0–255.
+            reconstruction of the corrupted image and the clean one, both on the scale of 0–1. Not of scaled images.
         ``num_params``, ``multiply_adds``
             Numbers of parameters, and of multiplications with additions a sample, see
             :attr:`modelzoo.network.Network.multiply_adds`; ``None`` with layers of a kind that is not counted.
@@ -462,8 +462,8 @@ def measure(
         names = class_names(model)
         counts = count_confusions(y, found.classes, len(names))
         result |= {"classes": report_by_class(counts, names), "confusion_matrix": counts.tolist()}
-    in_gray_levels = network.takes_raw_pixels or (x.min() >= 0 and 1 < x.max() <= 255)
-    if corruptions and len(network.input.output_shape) == 2 and in_gray_levels:  # images
+    scaled = x.dtype.kind == "f" and (x.min() < 0 or x.max() <= 1)
+    if corruptions and len(network.input.output_shape) == 2 and not scaled:  # images
         errors = result["corruptions"] = {}
         for name, corrupt in CORRUPTIONS.items():
             outputs = predict(model, corrupt(x))

@@ -174,8 +174,8 @@ class Recipe(_Fields):
     calibrate
         Divide the logits by the temperature that minimises the cross-entropy on the validation data (Guo et al. 2017),
         once training has ended: kernel and bias of the last layer become so much smaller or larger. Where all n
-        validation samples are right no temperature does; their mean probability is then made (n + 1) / (n + 2). The
-        last entry of the history has the validation loss after that.
+        validation samples are right no temperature does; their mean probability is then made (n + 1) / (n + 2), as
+        far as a temperature of 0.05 to 20 does. The last entry of the history has the validation loss after that.
     target_loss
         Stop at the first entry whose training loss is not above this value.
     precision

@@ -281,6 +281,7 @@ def test_scaled_images_are_not_corrupted_in_grey_levels(digits):
     x, y = digits[1]
     model = keras.Sequential([keras.Input((28, 28)), keras.layers.Flatten(), keras.layers.Dense(10, "softmax")])
     assert "corruptions" not in modelzoo.measure(model, (x[:50] / 255, y[:50]))
+    assert "corruptions" not in modelzoo.measure("relu_mlp", (x[:50] / 255, y[:50]))
     assert modelzoo.measure(model, (x[:50], y[:50]))["corruptions"]
 
 

@@ -445,6 +445,8 @@ def _plain(labels: Any, where: str) -> np.ndarray:
         if text.any() and not text.all():
             bad = int(np.argmin(text))
             raise DataError(f"{where}: label {values[bad]!r} at index {bad} is no text; others are. Give them alike.")
+        if text.any():  # NumPy takes the names of an Enum's members, cut to the length of their values
+            y = np.array([v if isinstance(v, bytes) else str.__str__(v) for v in values]).reshape(y.shape)
     if y.dtype.kind == "O":  # a column of a table
         y = np.array(y.tolist())
     if y.ndim == 2:

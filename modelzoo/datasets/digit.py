@@ -106,7 +106,7 @@ def _stacked(found: DigitImages) -> bool:
     """Return whether what was found, one above the other, may be strokes of one digit and not lines of a page."""
     starts, stops = np.moveaxis(found.boxes.reshape(-1, 2, 2), 1, 0)
     (width, height), heights = stops.max(axis=0) - starts.min(axis=0), (stops - starts)[:, 1]
-    blank = (starts[1:] - stops[:-1])[:, 1] >= 0.25 * heights.min()
+    blank = (starts[1:] - stops[:-1])[:, 1] > 0.5 * heights.min()
     apart = blank.any() and heights.min() >= 0.6 * heights.max()
     return bool(len(starts) == 1 + found.lines.max() and height < 2.5 * width and not apart)
 

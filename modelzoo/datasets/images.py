@@ -45,6 +45,8 @@ PREPARATIONS = {
         "float32 0-255; as dark or light as in the file, not centred",
     ),
 }
+#: By how much floats may exceed white, as after a resize with a sharp kernel.
+_OVERSHOOT = 1.5
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
 
@@ -83,27 +85,27 @@ def _flatten(image: Any, path: object) -> Any:
         elif not np.isfinite(values).all():
             raise DataError(f"{path} holds NaN or infinite pixels. Save it with finite ones.")
         else:
-            top = _top_of(image.mode, values)
-            if values.min(initial=0) < 0 or values.max(initial=0) > top:
+            top = _top_of(image, values.max(initial=0))
+            if values.max(initial=0) > _OVERSHOOT * top:
                 raise DataError(
-                    f"{path}: values from {values.min():g} to {values.max():g} in mode {image.mode}; their white is "
-                    "unknown. Save it with 8 or 16 bits a pixel."
+                    f"{path}: values up to {values.max():g} in mode {image.mode}, of which white is unknown. Save it "
+                    "with 8 or 16 bits a pixel."
                 )
             values = values * (255 / top)
-        return Image.fromarray(np.rint(values).astype(np.uint8))
+        return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
     if "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     return image if image.mode in ("L", "RGB") else image.convert("RGB")
 
 
-def _top_of(mode: str, values: np.ndarray) -> int:
+def _top_of(image: Any, highest: float) -> int:
     """Return which value is white in a picture of deep grey."""
-    if mode.startswith("I;16"):
+    if image.mode.startswith("I;16") or image.format in ("PNG", "PPM"):  # of 16 bits, which Pillow may read as 32
         return 65535
-    if mode.startswith("F"):
-        return 1 if values.max(initial=0) <= 1 else 255
-    return 255 if values.max(initial=0) <= 255 else 65535  # 32-bit integers, as Pillow 10 reads 16-bit PNG
+    if image.mode.startswith("F"):
+        return 1 if highest <= _OVERSHOOT else 255
+    return 255 if highest <= 255 else 65535
 
 
 def read_image(
@@ -280,7 +282,8 @@ def stream_images(
     parts: dict[str, Any] = {}
     for part, path in paths.items():
         parts[part], files = samples_of(part)
-        digest.update(b"%s\n" % part.encode())
+        if len(paths) > 1:
+            digest.update(b"%s\n" % part.encode())
         for file in files:
             digest.update(b"%s %d\n" % (file, (path / os.fsdecode(file)).stat().st_size))
     if len(paths) == 1 and check_fraction("test_fraction", test_fraction):

@@ -58,7 +58,7 @@ def find_temperature(objective: Objective, data: Any) -> float:
     """Return the number by which logits must be divided for the least cross-entropy over ``data``.
 
     Where all ``n`` samples are right there is none: the smaller the number, the better. The mean probability of the
-    right class is then to be (n + 1) / (n + 2), Laplace's rule of succession.
+    right class is then to be (n + 1) / (n + 2), Laplace's rule of succession. The number is between e⁻³ and e³.
     """
     from scipy.optimize import brentq, minimize_scalar
     from scipy.special import logsumexp
@@ -76,7 +76,8 @@ def find_temperature(objective: Objective, data: Any) -> float:
 
     if (np.count_nonzero(above >= 0, axis=1) == 1).all():  # the right class alone
         sure = (len(above) + 1) / (len(above) + 2)
-        return float(np.exp(brentq(lambda log: np.exp(-losses(log)).mean() - sure, -50, 50)))
+        log = brentq(lambda log: np.exp(-losses(log)).mean() - sure, -50, 50)
+        return float(np.exp(np.clip(log, -3, 3)))
     return float(np.exp(minimize_scalar(lambda log: losses(log).mean(), bounds=(-3, 3), method="bounded").x))
 
 

@@ -436,7 +436,7 @@ def training_batches(
     seed: int,
     first_step: int,
     own_rows: Callable[[int], slice],
-    model: keras.Model,
+    classes: int | None,
 ) -> ArrayBatches | tf.data.Dataset:
     """Return the batches of the training part from ``first_step`` on; those of a ``tf.data.Dataset`` never end.
 
@@ -447,8 +447,9 @@ def training_batches(
         same weights only if it gives the same batches each time: seed its shuffles.
     own_rows
         From the size of a batch to the rows that this process needs; the others of stored samples are not read.
-    model
-        What the batches of a ``tf.data.Dataset`` are checked against as they come.
+    classes
+        How many classes the labels of a ``tf.data.Dataset`` may name, checked as its batches come; ``None`` if the
+        samples are their own target.
     """
     train = given.train
     if isinstance(train, tuple):
@@ -457,7 +458,6 @@ def training_batches(
         length = int(train.cardinality())  # asked first: reading a batch moves the seed of a shuffle on
         if length == 0 or (length < 0 and not any(True for _ in train.take(1))):
             raise InputError("training data: the tf.data.Dataset is empty. Give at least one batch.")
-        classes = num_classes(model)
         return train.map(lambda *batch: _sound(batch, classes)).repeat().skip(first_step)
     if batch_size is None:
         raise InputError(

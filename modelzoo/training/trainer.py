@@ -17,6 +17,7 @@ import numpy as np
 from modelzoo._checks import check_flag, check_path, check_seed
 from modelzoo._keras import given_seed, is_tf_data, keras, tf
 from modelzoo.card import describe_machine, set_card, weights_digest
+from modelzoo.classes import num_classes
 from modelzoo.datasets import StoredSamples
 from modelzoo.errors import ArtifactError, InputError, ModelZooError
 from modelzoo.network import read_network, with_paths
@@ -169,7 +170,8 @@ def train(
         optimizer = create_optimizer(recipe, total)
         optimizer.build(model.trainable_variables)
         scale_rates(optimizer, model, recipe.layer_learning_rates)
-        batches = training_batches(given, recipe.batch_size, seed, first_step, replicas.own_rows, model)
+        classes = None if recipe.reconstruct else num_classes(model)
+        batches = training_batches(given, recipe.batch_size, seed, first_step, replicas.own_rows, classes)
         loop = CompiledLoop(objective, optimizer, batches, recipe, seed, replicas)
         if recipe.calibrate:
             check_calibration(objective)

@@ -1,4 +1,5 @@
 import dataclasses
+import enum
 import hashlib
 
 import numpy as np
@@ -132,6 +133,11 @@ def test_a_split_of_few_and_uneven_samples():
 X = np.arange(12.0).reshape(6, 2)
 
 
+class Size(str, enum.Enum):
+    SMALL = "s"
+    LARGE = "l"
+
+
 @pytest.mark.parametrize(
     ("y", "class_names", "expected", "numbers"),
     [
@@ -141,6 +147,7 @@ X = np.arange(12.0).reshape(6, 2)
         (["b", "a", "b", "a", "b", "a"], (), ("a", "b"), [1, 0, 1, 0, 1, 0]),
         (["10", "9", "9", "9", "9", "9"], (), ("9", "10"), [1, 0, 0, 0, 0, 0]),
         (np.array(["b", "a"] * 3, object), (), ("a", "b"), [1, 0, 1, 0, 1, 0]),
+        ([Size.SMALL, Size.LARGE] * 3, (), ("l", "s"), [1, 0, 1, 0, 1, 0]),
         ([1.0, 5.0, 1.0, 5.0, 5.0, 5.0], (), ("1", "5"), [0, 1, 0, 1, 1, 1]),
         ([[7], [9], [7], [7], [7], [7]], (), ("7", "9"), [0, 1, 0, 0, 0, 0]),
         ([0, 1, 2, 0, 1, 2], (), None, [0, 1, 2, 0, 1, 2]),

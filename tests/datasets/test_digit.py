@@ -195,6 +195,11 @@ def test_the_bar_of_a_five_is_no_label(mnist):
         assert nearly(load_digit_image(page), five) < 12
 
 
+def test_bows_that_do_not_touch_are_one_digit(mnist):
+    for index in (21341, 31946):
+        assert load_digit_images(mnist.x_train[index]).lines.tolist() == [0]
+
+
 def test_a_digit_that_is_cropped_at_one_of_its_strokes_keeps_it(mnist):
     five = mnist.x_test[8]  # the bar apart from the rest
     cropped = five[np.flatnonzero(five.any(axis=1))[0] :]

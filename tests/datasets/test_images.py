@@ -144,12 +144,17 @@ def test_modes(tmp_path):
     assert datasets.read_image(tmp_path / "p.png").min() == 255
     assert (read(Image.fromarray(gray.astype(np.float32)), "f.tiff") == gray).all()
     assert (read(Image.fromarray(gray.astype(np.float32) / 255), "f.tiff") == gray).all()
-    with pytest.raises(DataError, match="values from 0 to 510 in mode F"):
+    sharpened = gray.astype(np.float32) / 200 - 0.05
+    assert np.ptp(datasets.read_image(Image.fromarray(sharpened))) == 255
+    with pytest.raises(DataError, match="values up to 510 in mode F"):
         read(Image.fromarray(gray.astype(np.float32) * 2), "f.tiff")
-    with pytest.raises(DataError, match="values from 0 to 65536 in mode I"):
-        read(Image.fromarray(np.array([[0] * 8, [65536] * 8], np.int32)), "i.tiff")
+    with pytest.raises(DataError, match="values up to 131070 in mode I"):
+        read(Image.fromarray(np.array([[0] * 8, [131070] * 8], np.int32)), "i.tiff")
     dark = Image.fromarray(gray.astype(np.uint16))  # white is 65535, in a dark picture too
     assert datasets.read_image(dark).max() == 1
+    (tmp_path / "dark.pgm").write_bytes(b"P5 16 16 65535\n" + gray.astype(">u2").tobytes())
+    for image in (read(dark), read(dark, "d.tiff"), datasets.read_image(tmp_path / "dark.pgm")):
+        assert image.max() == 1
     for mode in ("L", "RGB"):
         Image.new(mode, (8, 8)).save(tmp_path / "t.png", transparency=0 if mode == "L" else (0, 0, 0))
         assert datasets.read_image(tmp_path / "t.png").min() == 255

@@ -253,7 +253,7 @@ def test_images_are_those_of_the_reader_in_memory(pets, tmp_path, options):
 def test_an_image_that_changes_its_part_changes_the_checksum(tmp_path):
     checksums = []
     for part in ("train", "test"):
-        for path in ("train/a/1.png", "train/b/1.png", "test/a/1.png", f"{part}/a/2.png"):
+        for path in ("train/a/3.png", "train/b/1.png", "test/a/1.png", f"{part}/a/2.png"):
             image = tmp_path / part / path
             image.parent.mkdir(parents=True, exist_ok=True)
             Image.new("L", (8, 8)).save(image)

@@ -95,3 +95,14 @@ def test_two_samples_in_a_list_are_no_pair(tanh_mlp):
     assert modelzoo.train(images, ([points, points], [0, 1]), RECIPE).history["step"][-1] == 11
     with pytest.raises(DataError, match="rectangular"):
         modelzoo.train(model, (([[0.0, 1.0], [2.0]], [0, 1]), (points, [0, 1])), RECIPE)
+
+
+def test_tf_data_of_an_autoencoder_of_rows_has_any_labels():
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(2), keras.layers.Dense(6)])
+    x = np.random.default_rng(0).normal(size=(20, 6)).astype(np.float32)
+    batches = tf.data.Dataset.from_tensor_slices((x, x)).batch(10)
+    recipe = Recipe(steps=3, learning_rate=0.01, loss="mean_squared_error", reconstruct=True, xla="off")
+    history = modelzoo.train(model, batches, recipe, seed=0).history
+    expected = float(np.mean(np.square(model(x) - x / 255)))  # the target is scaled as images are
+    assert modelzoo.evaluate(model, x, recipe=recipe)["loss"] == pytest.approx(expected, rel=1e-4)
+    assert len(history["loss"]) == 1
