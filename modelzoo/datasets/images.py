@@ -101,10 +101,10 @@ def _flatten(image: Any, path: object) -> Any:
 
 def _top_of(image: Any, highest: float) -> int:
     """Return which value is white in a picture of deep grey."""
-    if image.mode.startswith("I;16") or image.format in ("PNG", "PPM"):  # of 16 bits, which Pillow may read as 32
-        return 65535
     if image.mode.startswith("F"):
         return 1 if highest <= _OVERSHOOT else 255
+    if image.mode.startswith("I;16") or image.format in ("PNG", "PPM"):  # of 16 bits, which Pillow may read as 32
+        return 65535
     return 255 if highest <= 255 else 65535
 
 

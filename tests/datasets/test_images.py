@@ -150,6 +150,9 @@ def test_modes(tmp_path):
         read(Image.fromarray(gray.astype(np.float32) * 2), "f.tiff")
     with pytest.raises(DataError, match="values up to 131070 in mode I"):
         read(Image.fromarray(np.array([[0] * 8, [131070] * 8], np.int32)), "i.tiff")
+    floats = Image.fromarray(gray.astype(np.float32) / 255)
+    floats.format = "PPM"  # as of a PFM file
+    np.testing.assert_array_equal(datasets.read_image(floats), gray)
     dark = Image.fromarray(gray.astype(np.uint16))  # white is 65535, in a dark picture too
     assert datasets.read_image(dark).max() == 1
     (tmp_path / "dark.pgm").write_bytes(b"P5 16 16 65535\n" + gray.astype(">u2").tobytes())
